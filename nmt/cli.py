@@ -1,0 +1,36 @@
+"""What all commands share: one line for a user's mistake, exit codes, start-up of torch."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command and leave the process: 0 done, 2 the user's mistake, 1 ours, 130 interrupted.
+
+    With NMT_TRACEBACK=1 in the environment errors come with their traceback.
+    """
+    from nmt.errors import NmtError
+
+    try:
+        main()
+        sys.stdout.flush()
+    except NmtError as error:
+        _fail(f"error: {' '.join(str(error).split())}", 2)
+    except BrokenPipeError:  # the reader of our output (head, say) has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except Exception as error:
+        kind = type(error).__name__
+        first_line = (str(error).splitlines() or [""])[0]
+        _fail(f"internal error: {kind}: {first_line} (NMT_TRACEBACK=1 shows where)", 1)
+
+
+def _fail(message: str, code: int) -> None:
+    if os.environ.get("NMT_TRACEBACK") == "1":
+        traceback.print_exc()
+    print(message, file=sys.stderr)
+    sys.exit(code)

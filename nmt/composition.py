@@ -1,0 +1,82 @@
+"""Settings from the command line: Hydra composes `configs/` over the schema of `nmt.config`."""
+
+import difflib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nmt.config import Config, check, settings
+from nmt.errors import ConfigError
+
+
+def configs_folder() -> Path:
+    """Where the YAML files are: inside an installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def to_config(composed: DictConfig) -> Config:
+    """A composed config as our dataclasses, checked.
+
+    Raises:
+        ConfigError: for an impossible value or combination.
+    """
+    plain = OmegaConf.to_object(composed)
+    assert isinstance(plain, Config), type(plain)
+    check(plain)
+    return plain
+
+
+def _explain(error: Exception) -> str:
+    """Hydra's and OmegaConf's messages in one line that names the key and the way out."""
+    text = str(error)
+    causes = [text, str(error.__cause__ or "")]
+    for cause in causes:
+        unknown = re.search(r"Could not override '([^']+)'|full_key: (\S+)", cause)
+        if unknown and any("is not in" in part or "Key '" in part for part in causes):
+            key = unknown[1] or unknown[2]
+            known = [name for name, _, _ in settings(Config())]
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; `--help` lists them all"
+            return f"{key}: no such setting{hint}"
+    missing = re.search(
+        r"Could not find '([^'/]+)/([^']+)'\s+Available options in '[^']+':\s+(.*)", text, re.S
+    )
+    if missing:
+        return f"{missing[1]}={missing[2]}: no such choice; there are {', '.join(missing[3].split())}"
+    key_line = re.search(r"full_key: (\S+)", text) or re.search(r"full_key: (\S+)", causes[1])
+    first = " ".join((causes[1] or text).splitlines()[0].split())
+    return f"{key_line[1]}: {first}" if key_line else " ".join(text.split())
+
+
+def with_config(task: Callable[[Config, str], float | None]) -> None:
+    """Run `task` with the settings of the command line, or with each of a sweep (`-m`).
+
+    Args:
+        task: takes the settings and a default name for the run, `<data>-<model>`; gives the score that
+            a sweep compares.
+
+    Raises:
+        ConfigError: for a misspelt key, a wrong type, an impossible value or combination.
+    """
+    ConfigStore.instance().store(name="schema", node=Config)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: `nmt.cli` says them in one line
+
+    @hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")
+    def main(composed: DictConfig) -> float | None:
+        choices = HydraConfig.get().runtime.choices
+        return task(to_config(composed), f"{choices['data']}-{choices['model']}")
+
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error)) from error

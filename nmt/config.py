@@ -1,0 +1,312 @@
+"""Every setting, its default, what it may be: the one home of defaults.
+
+The dataclasses are the schema that Hydra composes `configs/` over, and the form in which a checkpoint
+keeps its settings. The YAML files only choose among what is defined here. Plain dataclasses, so that
+`--help` needs neither Hydra nor torch.
+"""
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from nmt.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A dataclass field with its help and the bounds that `check` enforces."""
+    bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
+    metadata = {
+        "help": help,
+        "choices": choices,
+        "bounds": {word: limit for word, limit in bounds.items() if limit is not None},
+    }
+    return field(default=default, metadata=metadata)
+
+
+# ---------------------------------------------------------------- data
+
+
+@dataclass
+class TokenizerConfig:
+    """SentencePiece, trained on the training split alone."""
+
+    kind: str = option("unigram", "how words are cut", choices=("unigram", "bpe", "char", "word"))
+    vocab_size: int = option(4000, "pieces per vocabulary, at most", at_least=8)
+    joint: bool = option(False, "one vocabulary for both sides")
+    byte_fallback: bool = option(True, "spell what is not in the vocabulary as bytes: nothing is unknown")
+
+
+@dataclass
+class DataConfig:
+    """Where the sentence pairs come from and how they are split."""
+
+    source: str = option("manythings", "what to read", choices=("manythings", "sample", "tsv", "moses"))
+    language: str = option("mar", "manythings: the code in <code>-eng.zip")
+    url: str = option("https://www.manythings.org/anki/{language}-eng.zip", "manythings: where to download")
+    archive: str | None = option(None, "manythings: a local .zip instead of the download")
+    path: str | None = option(None, "tsv: the file (plain or .gz)")
+    source_column: int = option(1, "tsv: column of the source sentence, from 1", at_least=1)
+    target_column: int = option(2, "tsv: column of the target sentence, from 1", at_least=1)
+    source_path: str | None = option(None, "moses: the source sentences, one a line (plain or .gz)")
+    target_path: str | None = option(None, "moses: the target sentences, line by line the same")
+    swap: bool = option(False, "translate in the other direction")
+    cache: str = option("data/cache", "folder of downloads and prepared data")
+    max_words: int = option(100, "drop pairs with a longer side", at_least=1)
+    max_ratio: float = option(9.0, "drop pairs with one side this many times longer", above=1)
+    dev_fraction: float = option(0.02, "share of the components for development", above=0, below=0.5)
+    test_fraction: float = option(0.03, "share of the components for the test", above=0, below=0.5)
+    export: str | None = option(None, "also write the splits as plain text into this folder")
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+
+
+# ---------------------------------------------------------------- model
+
+
+@dataclass
+class EncoderConfig:
+    """Source tokens → states."""
+
+    cell: str = option("gru", "recurrent cell", choices=("gru",))
+    layers: int = option(1, "stacked layers", at_least=1)
+    bidirectional: bool = option(True, "read the sentence from both ends")
+    size: int = option(512, "units of a state (both directions together)", at_least=2)
+    embedding: int = option(256, "units of a source embedding", at_least=1)
+
+
+@dataclass
+class AttentionConfig:
+    """Query and states → weights over the source tokens."""
+
+    score: str = option("additive", "how well query and state match", choices=("additive", "dot", "general"))
+    size: int = option(512, "units of the hidden layer of the additive score", at_least=1)
+
+
+@dataclass
+class DecoderConfig:
+    """Target tokens so far and attention → features of the next token."""
+
+    style: str = option(
+        "bahdanau",
+        "attention before (bahdanau) or after (luong) the recurrence",
+        choices=("bahdanau", "luong"),
+    )
+    cell: str = option("gru", "recurrent cell", choices=("gru",))
+    layers: int = option(1, "stacked layers", at_least=1)
+    size: int = option(512, "units of a state", at_least=1)
+    embedding: int = option(256, "units of a target embedding", at_least=1)
+    input_feeding: bool = option(True, "luong: the attentional vector is an input of the next step")
+    readout: int = option(512, "bahdanau: units of the readout after maxout", at_least=1)
+
+
+@dataclass
+class ModelConfig:
+    """Encoder, attention, decoder, and what joins them."""
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    attention: AttentionConfig = field(default_factory=AttentionConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    bridge: str = option("last", "the decoder's first state from the encoder's", choices=("last", "mean"))
+    dropout: float = option(0.3, "share of units dropped in training", at_least=0, below=1)
+    initialisation: str = option(
+        "uniform",
+        "first weights: uniform(-range, range), or orthogonal recurrences with Gaussian rest",
+        choices=("uniform", "orthogonal"),
+    )
+    initial_range: float = option(0.1, "range of uniform initialisation", above=0)
+
+
+# ---------------------------------------------------------------- training and decoding
+
+
+@dataclass
+class TrainingConfig:
+    """Teacher forcing with AdamW."""
+
+    epochs: int = option(12, "passes over the training pairs", at_least=1)
+    max_steps: int | None = option(None, "stop after this many updates", at_least=1)
+    batch_tokens: int = option(1024, "target tokens in a batch, padding included, at most", at_least=1)
+    learning_rate: float = option(1e-3, "the highest learning rate", above=0)
+    warmup_steps: int = option(200, "updates of linear warm-up", at_least=0)
+    decay: str = option(
+        "cosine",
+        "how the rate falls after warm-up",
+        choices=("cosine", "linear", "inverse_sqrt", "constant"),
+    )
+    final_rate: float = option(
+        0.02, "cosine, linear: share of the rate left at the end", at_least=0, at_most=1
+    )
+    weight_decay: float = option(0.01, "AdamW's decoupled weight decay", at_least=0)
+    beta2: float = option(0.98, "AdamW's second-moment decay", above=0, below=1)
+    clip_norm: float = option(1.0, "longest gradient (0: no limit)", at_least=0)
+    label_smoothing: float = option(
+        0.1, "share of the probability spread over the vocabulary", at_least=0, below=1
+    )
+    precision: str = option(
+        "auto", "auto: fp16/bf16 on a GPU that has it, else fp32", choices=("auto", "fp32", "bf16", "fp16")
+    )
+    validate_every: int | None = option(None, "validate every N updates (default: each epoch)", at_least=1)
+    metric: str = option(
+        "bleu", "what early stopping and the best checkpoint go by", choices=("bleu", "chrf", "loss")
+    )
+    patience: int | None = option(None, "stop after N validations without a better one", at_least=1)
+    log_every: int = option(50, "updates between two points of the training curves", at_least=1)
+    samples: int = option(4, "development sentences shown at each validation", at_least=0)
+
+
+@dataclass
+class DecodingConfig:
+    """Search for the best translation."""
+
+    beam_size: int = option(5, "hypotheses kept (1: greedy)", at_least=1)
+    length_penalty: float = option(1.0, "log-probability is divided by length to this power", at_least=0)
+    max_length_factor: float = option(3.0, "a translation has at most this × the source's pieces …", above=0)
+    max_length_extra: int = option(20, "… plus this many", at_least=1)
+    batch_tokens: int = option(4096, "source pieces decoded at once, padding included", at_least=1)
+
+
+@dataclass
+class Config:
+    """One training run."""
+
+    name: str | None = option(None, "name of the run folder (default: <data>-<model>-<time>)")
+    runs: str = option("runs", "folder of the run folders")
+    seed: int = option(1, "every random choice comes from it", at_least=0)
+    device: str = option("auto", "auto, cpu, cuda, cuda:1 …")
+    threads: int | None = option(None, "CPU threads (default: one a core)", at_least=1)
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+
+
+# ---------------------------------------------------------------- checking
+
+
+def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[Any], Any]]:
+    """Every leaf below `config` as (dotted key, its field, its value), in the order of definition."""
+    leaves = []
+    for item in dataclasses.fields(config):
+        key, value = prefix + item.name, getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            leaves += settings(value, key + ".")
+        else:
+            leaves.append((key, item, value))
+    return leaves
+
+
+_COMPARE = {
+    "at least": lambda value, limit: value >= limit,
+    "above": lambda value, limit: value > limit,
+    "at most": lambda value, limit: value <= limit,
+    "below": lambda value, limit: value < limit,
+}
+
+
+def _violations(config: Any) -> list[str]:
+    found = []
+    for key, item, value in settings(config):
+        if value is None:
+            continue
+        choices = item.metadata.get("choices")
+        if choices and value not in choices:
+            found.append(f"{key}={value}: choose one of {', '.join(choices)}")
+        for word, limit in item.metadata.get("bounds", {}).items():
+            if not _COMPARE[word](value, limit):  # also true of NaN
+                found.append(f"{key}={value}: must be {word} {limit:g}")
+    return found
+
+
+def _model_conflicts(model: ModelConfig) -> list[str]:
+    found = []
+    if model.encoder.bidirectional and model.encoder.size % 2:
+        found.append(
+            f"model.encoder.size={model.encoder.size}: must be even when model.encoder.bidirectional=true"
+        )
+    if model.attention.score == "dot" and model.encoder.size != model.decoder.size:
+        found.append(
+            "model.attention.score=dot: needs model.encoder.size and model.decoder.size to be equal, "
+            f"not {model.encoder.size} and {model.decoder.size}"
+        )
+    return found
+
+
+_NEEDED_PATHS = {"tsv": ("path",), "moses": ("source_path", "target_path")}
+
+
+def _data_conflicts(data: DataConfig) -> list[str]:
+    found = []
+    for name in _NEEDED_PATHS.get(data.source, ()):
+        if not getattr(data, name):
+            found.append(f"data.{name}: data={data.source} needs it; add data.{name}=FILE")
+    if data.source == "tsv" and data.source_column == data.target_column:
+        found.append(f"data.target_column={data.target_column}: the same as data.source_column")
+    if data.dev_fraction + data.test_fraction > 0.5:
+        found.append("data.dev_fraction + data.test_fraction: more than half; nothing to train on")
+    return found
+
+
+def check(config: Config) -> None:
+    """Refuse impossible values and combinations before any work, all of them at once.
+
+    Raises:
+        ConfigError: naming every key at fault and what it may be.
+    """
+    found = _violations(config) + _data_conflicts(config.data) + _model_conflicts(config.model)
+    if found:
+        raise ConfigError("; ".join(found))
+
+
+# ---------------------------------------------------------------- to and from plain data
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A config as nested dicts of plain values."""
+    return dataclasses.asdict(config)
+
+
+def _matches(value: Any, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return any(_matches(value, option) for option in typing.get_args(kind))
+    if typing.get_origin(kind) is Literal:
+        return value in typing.get_args(kind)
+    return type(value) is kind or (kind is types.NoneType and value is None)
+
+
+def from_dict(kind: type[T], values: Any, where: str) -> T:
+    """Build a config dataclass from plain data, strictly; missing keys take their defaults.
+
+    The data is only ever data: nothing in it names code to run.
+
+    Raises:
+        ConfigError: for an unknown key or a value of the wrong type, naming `where` and the key.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: expected a mapping, found {type(values).__name__}")
+    kinds = typing.get_type_hints(kind)
+    unknown = sorted(str(key) for key in values.keys() - kinds.keys())
+    if unknown:
+        raise ConfigError(f"{where}.{unknown[0]}: no such setting")
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        if dataclasses.is_dataclass(kinds[key]):
+            arguments[key] = from_dict(typing.cast(type[Any], kinds[key]), value, f"{where}.{key}")
+        elif _matches(value, kinds[key]):
+            arguments[key] = value
+        else:
+            raise ConfigError(f"{where}.{key}={value!r}: wrong type {type(value).__name__}")
+    return kind(**arguments)

@@ -1,0 +1,118 @@
+"""Alignments: attention over pieces becomes attention over words, and links between words.
+
+T and S count the pieces of the target and the source, Tw and Sw their words. A link is a pair
+(source word, target word), both counted from 0; the Pharaoh format writes it `source-target`.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.errors import DataError
+
+Link = tuple[int, int]
+_LINK = re.compile(r"([0-9]+)-([0-9]+)")
+
+
+def piece_groups(
+    piece_spans: Sequence[tuple[int, int]], word_spans: Sequence[tuple[int, int]]
+) -> list[list[int]]:
+    """The pieces of each word, by the characters they share.
+
+    A piece goes to every word that it shares a character with. One that shares none (empty, or space
+    only) goes to the word around its place, as a byte in the middle of a character does; or else to
+    the word that follows; or else, at the end of the text, to the last word.
+
+    Args:
+        piece_spans: characters [start, end) of each piece; may take in the space before a word.
+        word_spans: characters [start, end) of each word, in order, not empty, not overlapping.
+
+    Returns:
+        For each word the ascending indices of its pieces. A word has none only if no piece is there.
+    """
+    groups: list[list[int]] = [[] for _ in word_spans]
+    if not groups:
+        return groups
+    ends = [end for _, end in word_spans]
+    for piece, (start, end) in enumerate(piece_spans):
+        word = min(bisect_right(ends, start), len(ends) - 1)
+        groups[word].append(piece)
+        word += 1
+        while word < len(ends) and word_spans[word][0] < end:
+            groups[word].append(piece)
+            word += 1
+    return groups
+
+
+def merge_to_words(
+    weights: NDArray[np.floating[Any]],
+    source_groups: Sequence[Sequence[int]],
+    target_groups: Sequence[Sequence[int]],
+) -> NDArray[np.floating[Any]]:
+    """Attention between words from attention between pieces.
+
+    A word receives what its source pieces receive together, and attends as its target pieces do on
+    average. A source piece of several words is split evenly among them; a target piece of several
+    words counts in the average of each. So a row sums to what its pieces' rows sum to, on average,
+    if every source piece is in a group; a piece in no group is left out (give the end of the sentence
+    a group of its own to keep it). The row of a target group without pieces is zero.
+
+    Args:
+        weights: [T, S]
+        source_groups: the pieces of each source word, Sw groups of indices below S.
+        target_groups: the pieces of each target word, Tw groups of indices below T.
+
+    Returns:
+        [Tw, Sw], of the type of `weights`.
+    """
+    T, S = weights.shape
+    average = np.zeros((len(target_groups), T), weights.dtype)
+    for word, pieces in enumerate(target_groups):
+        if pieces:
+            average[word, list(pieces)] = 1 / len(pieces)
+    share = np.zeros((S, len(source_groups)), weights.dtype)
+    for word, pieces in enumerate(source_groups):
+        share[list(pieces), word] = 1
+    share /= np.maximum(share.sum(axis=1, keepdims=True), 1)
+    merged: NDArray[np.floating[Any]] = average @ weights @ share  # [Tw, T] [T, S] [S, Sw]
+    return merged
+
+
+def argmax_links(weights: NDArray[np.floating[Any]]) -> frozenset[Link]:
+    """Link every target word to the source word that it attends to most, the first of equals.
+
+    Args:
+        weights: [Tw, Sw], without the end of the sentence, which is no word. A row without any weight
+            (all zero) gets no link.
+    """
+    if 0 in weights.shape:
+        return frozenset()
+    best = weights.argmax(axis=1)
+    return frozenset((int(s), t) for t, s in enumerate(best) if weights[t, s] > 0)
+
+
+def parse_pharaoh(text: str, path: Path | str | None = None, line: int | None = None) -> frozenset[Link]:
+    """Read links in the Pharaoh format: "0-0 1-2" is {(0, 0), (1, 2)}; an empty text has none.
+
+    Raises:
+        DataError: for anything that is not `source-target`, saying where (`path`, `line`) if known.
+    """
+    links = set()
+    for item in text.split():
+        match = _LINK.fullmatch(item)
+        if match is None:
+            raise DataError(
+                f"{item!r} is no link; write source-target, counted from 0, such as 0-0 1-2", path, line
+            )
+        links.add((int(match[1]), int(match[2])))
+    return frozenset(links)
+
+
+def format_pharaoh(links: Iterable[Link]) -> str:
+    """Write links in the Pharaoh format, in ascending order: {(1, 2), (0, 0)} is "0-0 1-2"."""
+    return " ".join(f"{source}-{target}" for source, target in sorted(links))

@@ -1,0 +1,125 @@
+"""Batches: as many tokens each, of near-equal length, in an order that is random and repeatable.
+
+Shapes: B batch, S source length, T target length.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.data.tokenizer import BOS, EOS, PAD
+
+_LENGTH_NOISE = 1.0  # tokens; lengths within it mix, so that an epoch's batches are not the last one's
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentence pairs as tensors; masks are True at real tokens.
+
+    Attributes:
+        source, source_mask: [B, S]; each sentence ends with end-of-sentence.
+        previous: the target shifted right, begin-of-sentence first, [B, T].
+        target, target_mask: [B, T]; each sentence ends with end-of-sentence.
+        tokens: real target tokens.
+    """
+
+    source: Tensor
+    source_mask: Tensor
+    previous: Tensor
+    target: Tensor
+    target_mask: Tensor
+    tokens: int
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return Batch(
+            self.source.to(device, non_blocking=True),
+            self.source_mask.to(device, non_blocking=True),
+            self.previous.to(device, non_blocking=True),
+            self.target.to(device, non_blocking=True),
+            self.target_mask.to(device, non_blocking=True),
+            self.tokens,
+        )
+
+
+def pad(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Token lists → tensor [B, longest], padded at the end, and its mask."""
+    lengths = torch.tensor([len(sentence) for sentence in sentences])
+    tokens = torch.full((len(sentences), int(lengths.max())), PAD)
+    for row, sentence in zip(tokens, sentences, strict=True):
+        row[: len(sentence)] = torch.tensor(sentence, dtype=torch.long)
+    return tokens, torch.arange(tokens.shape[1]) < lengths.unsqueeze(1)
+
+
+def collate(sources: Sequence[list[int]], targets: Sequence[list[int]]) -> Batch:
+    """Token lists, without special tokens → a batch."""
+    source, source_mask = pad([[*sentence, EOS] for sentence in sources])
+    previous, _ = pad([[BOS, *sentence] for sentence in targets])
+    target, target_mask = pad([[*sentence, EOS] for sentence in targets])
+    return Batch(source, source_mask, previous, target, target_mask, int(target_mask.sum()))
+
+
+def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.intp]]:
+    """Cut `order` where size × longest would pass the budget; every batch has at least one."""
+    batches, start, longest = [], 0, 0
+    for position, index in enumerate(order):
+        length = int(lengths[index])
+        if position > start and max(longest, length) * (position - start + 1) > budget:
+            batches.append(order[start:position])
+            start, longest = position, 0
+        longest = max(longest, length)
+    batches.append(order[start:])
+    return batches
+
+
+class TrainingBatches:
+    """The batches of each epoch: a pure function of the seed and the epoch.
+
+    Pairs are sorted by target length, then source length, each blurred by random noise; the order is
+    cut by the token budget and the batches shuffled. So a batch holds near-equal lengths (little
+    padding) but never the same pairs twice.
+
+    Args:
+        sources, targets: token lists, without special tokens.
+        budget: tokens in a batch on the longer side, padding and end-of-sentence included, at most; a
+            single pair beyond it makes a batch of its own.
+        seed: of all epochs.
+    """
+
+    def __init__(
+        self, sources: Sequence[list[int]], targets: Sequence[list[int]], budget: int, seed: int
+    ) -> None:
+        self._sources, self._targets = sources, targets
+        self._source_lengths = np.array([len(sentence) + 1 for sentence in sources])
+        self._target_lengths = np.array([len(sentence) + 1 for sentence in targets])
+        self._budget, self._seed = budget, seed
+
+    def indices(self, epoch: int) -> list[NDArray[np.intp]]:
+        """Which pairs make up each batch of an epoch."""
+        generator = np.random.default_rng([self._seed, epoch])
+        noise = generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, (2, len(self._sources)))
+        order = np.lexsort((self._source_lengths + noise[0], np.round(self._target_lengths + noise[1])))
+        longer = np.maximum(self._source_lengths, self._target_lengths)
+        batches = _cut(order, longer, self._budget)
+        return [batches[k] for k in generator.permutation(len(batches))]
+
+    def count(self, epochs: int) -> int:
+        """The number of batches in the first `epochs` epochs."""
+        return sum(len(self.indices(epoch)) for epoch in range(epochs))
+
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, the first `skip` left out."""
+        for chosen in self.indices(epoch)[skip:]:
+            yield collate([self._sources[i] for i in chosen], [self._targets[i] for i in chosen])
+
+
+def sorted_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices of sentences in batches of near-equal length, longest first, for decoding and scoring."""
+    if not lengths:
+        return []
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    return [batch.tolist() for batch in _cut(order, np.asarray(lengths), budget)]

@@ -1,0 +1,208 @@
+"""From a corpus to training, development and test parts: read, cleaned, counted, split, cached.
+
+The result lives under `<data.cache>/prepared/<fingerprint>/`. The fingerprint covers the bytes of the
+source files and every setting that matters, so a changed source is a new preparation.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nmt.config import DataConfig
+from nmt.data.alignment import format_pharaoh, parse_pharaoh
+from nmt.data.sources import RawPair, read_pairs, source_files
+from nmt.data.split import PARTS, assign_parts, components
+from nmt.data.text import clean
+from nmt.errors import DataError
+from nmt.files import sha256, write_json, write_text
+
+FORMAT = 1  # of the prepared files; a change makes old caches unused
+_SETTINGS = (
+    "source", "language", "source_column", "target_column", "swap", "max_words", "max_ratio",
+    "dev_fraction", "test_fraction",
+)  # fmt: skip
+
+
+class Example(NamedTuple):
+    """A source sentence and its translations: one in training, all of them in development and test.
+
+    Attributes:
+        source: cleaned.
+        references: cleaned, at least one.
+        alignments: gold word alignment (Pharaoh) of each reference, or "" where there is none.
+    """
+
+    source: str
+    references: tuple[str, ...]
+    alignments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A corpus ready for use.
+
+    Attributes:
+        parts: examples of "train", "dev" and "test".
+        report: what the data was: source, counts, drops by reason, split sizes, fingerprint.
+        folder: where it is cached.
+    """
+
+    parts: dict[str, list[Example]]
+    report: dict[str, Any]
+    folder: Path
+
+
+class _Pair(NamedTuple):
+    source: str
+    target: str
+    alignment: str
+
+
+def prepare(config: DataConfig) -> Prepared:
+    """Read, clean and split a corpus, or load the same from the cache.
+
+    Raises:
+        DataError: when the corpus cannot be read, or leaves a part empty.
+    """
+    files = source_files(config)
+    described = [{"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)} for file in files]
+    fingerprint = _fingerprint(config, described)
+    folder = Path(config.cache) / "prepared" / fingerprint[:16]
+    report_path = folder / "prepared.json"
+    if not report_path.exists():
+        parts, counts = _make(config, files)
+        report = {"format": FORMAT, "source": config.source, "files": described, **counts}
+        for part, examples in parts.items():
+            write_text(folder / f"{part}.jsonl", "".join(_to_line(example) for example in examples))
+        write_json(report_path, report | {"fingerprint": fingerprint})  # last: it says the rest is there
+    report = json.loads(report_path.read_text(encoding="utf-8"))
+    return Prepared({part: _load(folder / f"{part}.jsonl") for part in PARTS}, report, folder)
+
+
+def _fingerprint(config: DataConfig, files: list[dict[str, Any]]) -> str:
+    described = [file["sha256"] for file in files]
+    content = [FORMAT, described, {name: getattr(config, name) for name in _SETTINGS}]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _to_line(example: Example) -> str:
+    return json.dumps(example._asdict(), ensure_ascii=False) + "\n"
+
+
+def _load(path: Path) -> list[Example]:
+    examples = []
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for line in file:
+            row = json.loads(line)
+            examples.append(Example(row["source"], tuple(row["references"]), tuple(row["alignments"])))
+    return examples
+
+
+# ---------------------------------------------------------------- making it
+
+
+def _make(config: DataConfig, files: list[Path]) -> tuple[dict[str, list[Example]], dict[str, Any]]:
+    dropped: Counter[str] = Counter(dict.fromkeys(("empty", "too_long", "ratio", "duplicate"), 0))
+    pairs = list(_clean_pairs(config, files, dropped))
+    if not pairs:
+        raise DataError("no usable sentence pair in it", files[0])
+    sides = [(pair.source, pair.target) for pair in pairs]
+    component = components(sides)
+    assigned = assign_parts(sides, component, config.dev_fraction, config.test_fraction)
+    if config.swap:
+        pairs = [_swapped(pair) for pair in pairs]
+    grouped: dict[str, list[_Pair]] = {part: [] for part in PARTS}
+    for pair, part in zip(pairs, assigned, strict=True):
+        grouped[part].append(pair)
+    parts = {part: _examples(part, grouped[part]) for part in PARTS}
+    for part, examples in parts.items():
+        if not examples:
+            key = "data.test_fraction" if part == "test" else "data.dev_fraction"
+            raise DataError(
+                f"its {len(pairs)} usable pairs leave the {part} part empty; change {key}", files[0]
+            )
+    sizes = Counter(component)
+    counts = {
+        "pairs_read": len(pairs) + dropped.total(),
+        "dropped": dict(dropped),
+        "pairs_kept": len(pairs),
+        "components": len(sizes),
+        "largest_component": max(sizes.values()),
+        "parts": {
+            part: {"sources": len({e.source for e in examples}), "pairs": len(grouped[part])}
+            for part, examples in parts.items()
+        },
+    }
+    return parts, counts
+
+
+def _clean_pairs(config: DataConfig, files: list[Path], dropped: Counter[str]) -> Iterator[_Pair]:
+    """The pairs worth keeping, cleaned; the others are counted by reason."""
+    seen: set[tuple[str, str]] = set()
+    for raw in read_pairs(config, files):
+        source, target = clean(raw.source), clean(raw.target)
+        reason = _reason_to_drop(source, target, config)
+        if reason is None and (source, target) in seen:
+            reason = "duplicate"
+        if reason is not None:
+            dropped[reason] += 1
+            continue
+        seen.add((source, target))
+        yield _Pair(source, target, _checked_alignment(raw, files[0]))
+
+
+def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
+    if not source or not target:
+        return "empty"
+    lengths = sorted((len(source.split()), len(target.split())))
+    if lengths[1] > config.max_words:
+        return "too_long"
+    return "ratio" if lengths[1] > config.max_ratio * lengths[0] else None
+
+
+def _checked_alignment(raw: RawPair, path: Path) -> str:
+    if raw.alignment is None:
+        return ""
+    try:
+        return format_pharaoh(parse_pharaoh(raw.alignment))
+    except DataError as error:
+        raise DataError(str(error), path, raw.line) from error
+
+
+def _swapped(pair: _Pair) -> _Pair:
+    links = frozenset((target, source) for source, target in parse_pharaoh(pair.alignment))
+    return _Pair(pair.target, pair.source, format_pharaoh(links))
+
+
+def _examples(part: str, pairs: Sequence[_Pair]) -> list[Example]:
+    """Training: one example a pair. Development and test: one a source, with every translation."""
+    if part == "train":
+        return [Example(source, (target,), (alignment,)) for source, target, alignment in pairs]
+    by_source: dict[str, list[_Pair]] = {}
+    for pair in pairs:
+        by_source.setdefault(pair.source, []).append(pair)
+    return [
+        Example(source, tuple(pair.target for pair in group), tuple(pair.alignment for pair in group))
+        for source, group in by_source.items()
+    ]
+
+
+# ---------------------------------------------------------------- plain-text export
+
+
+def export(prepared: Prepared, folder: Path) -> None:
+    """Write the parts as plain text: `<part>.src`, `<part>.tgt`, and further references in
+    `<part>.tgt.1`, `.2` …, where a sentence without that many has an empty line.
+    """
+    for part, examples in prepared.parts.items():
+        most = max(len(example.references) for example in examples)
+        columns = {"src": [example.source for example in examples]}
+        for k in range(most):
+            name = "tgt" if k == 0 else f"tgt.{k}"
+            columns[name] = [e.references[k] if k < len(e.references) else "" for e in examples]
+        for suffix, lines in columns.items():
+            write_text(folder / f"{part}.{suffix}", "".join(line + "\n" for line in lines))

@@ -1,0 +1,217 @@
+"""Sentence pairs as they stand in their files: a manythings archive, the bundled corpus, TSV, or Moses text.
+
+A line ends at U+000A and nowhere else (a carriage return before it goes too); other separators, such as
+U+2028 and U+0085, are text. What is unusable is refused with its file and line; what is merely empty is
+passed on, so that cleaning can count it.
+"""
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.config import DataConfig
+from nmt.data.download import fetch, open_member
+from nmt.errors import ConfigError, DataError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_GZIP_MAGIC = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class RawPair(NamedTuple):
+    """A source and a target sentence as written, and where: `line` counts from 1.
+
+    `alignment` is the gold word alignment in Pharaoh format ("0-0 1-2"), where the corpus has one.
+    """
+
+    source: str
+    target: str
+    line: int
+    alignment: str | None = None
+
+
+# ---------------------------------------------------------------- which files
+
+
+def sample_file() -> Path:
+    """The bundled corpus: in an installed package beside the code, in a checkout under `data/`.
+
+    Raises:
+        DataError: if it is at neither place.
+    """
+    places = [_PACKAGE / "sample" / "corpus.tsv", _PACKAGE.parent / "data" / "sample" / "corpus.tsv"]
+    for place in places:
+        if place.is_file():
+            return place
+    raise DataError("the bundled corpus is missing; install the package again", places[0])
+
+
+def _given_file(source: str, key: str, value: str | None) -> Path:
+    """The file that the setting `data.<key>` names, once it is certain that it can be read."""
+    if not value:
+        raise ConfigError(f"data.{key}: data={source} needs it; add data.{key}=FILE")
+    path = Path(value)
+    try:
+        if not path.exists():
+            raise DataError(f"data.{key}={value}: no such file")
+        if not path.is_file():
+            raise DataError(f"data.{key}={value}: not a regular file; name the file itself")
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise DataError(f"data.{key}={value}: cannot be read ({error.strerror})") from error
+
+
+def _member(data: DataConfig) -> str:
+    """The name of the sentence pairs within a manythings archive."""
+    if not re.fullmatch("[a-z]{2,8}", data.language):  # it goes into an address and a path
+        raise ConfigError(f"data.language={data.language}: must be a code such as mar, deu or fra")
+    return f"{data.language}.txt"
+
+
+def _archive(data: DataConfig) -> Path:
+    member = _member(data)
+    if data.archive:
+        path = _given_file("manythings", "archive", data.archive)
+        with open_member(path, member):
+            return path
+    cached = Path(data.cache) / "manythings" / f"{data.language}-eng.zip"
+    fetch(data.url.replace("{language}", data.language), cached, member=member)
+    try:
+        with open_member(cached, member):
+            return cached
+    except DataError as error:
+        raise DataError(f"{error}; delete this file to download it again") from error
+
+
+def source_files(data: DataConfig) -> list[Path]:
+    """The files that `read_pairs` will read, downloaded first if need be; all exist and can be opened.
+
+    Raises:
+        ConfigError: if a setting that names them is missing or impossible.
+        DataError: if a file is missing or unusable, naming the setting.
+        DownloadError: if the archive cannot be downloaded.
+    """
+    if data.source == "manythings":
+        return [_archive(data)]
+    if data.source == "sample":
+        return [sample_file()]
+    if data.source == "tsv":
+        return [_given_file("tsv", "path", data.path)]
+    assert data.source == "moses", data.source
+    return [
+        _given_file("moses", "source_path", data.source_path),
+        _given_file("moses", "target_path", data.target_path),
+    ]
+
+
+# ---------------------------------------------------------------- lines
+
+
+def _lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file with their numbers from 1, without their ends."""
+    for number, line in enumerate(file, start=1):
+        content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        if not content:  # a file of nothing but the mark
+            return
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            byte = content[error.start]
+            raise DataError(
+                f"not UTF-8 (byte 0x{byte:02X} at place {error.start + 1}); convert the file to UTF-8",
+                where,
+                number,
+            ) from error
+        yield number, text.removesuffix("\n").removesuffix("\r")
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[Iterable[bytes]]:
+    """Open a plain or gzip file, told apart by its first bytes; damage found while reading counts too."""
+    try:
+        with path.open("rb") as file:
+            compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            file.seek(0)
+            if not compressed:
+                yield file
+                return
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield unpacked
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"damaged or truncated gzip ({error}); get it anew", path) from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", path) from error
+
+
+def _file_lines(path: Path) -> Iterator[tuple[int, str]]:
+    with _open_text(path) as file:
+        yield from _lines(file, str(path))
+
+
+def _member_lines(path: Path, member: str) -> Iterator[tuple[int, str]]:
+    with open_member(path, member) as file:
+        yield from _lines(file, f"{path} ({member})")
+
+
+# ---------------------------------------------------------------- pairs
+
+
+def _columns(
+    lines: Iterator[tuple[int, str]], where: str, source: int, target: int, alignment: int | None = None
+) -> Iterator[RawPair]:
+    """Pairs from tab-separated columns, which count from 1; a blank line is an empty pair."""
+    needed = max(source, target, alignment or 0)
+    for number, line in lines:
+        cells = line.split("\t")
+        if len(cells) >= needed:
+            gold = None if alignment is None else cells[alignment - 1]
+            yield RawPair(cells[source - 1], cells[target - 1], number, gold)
+        elif not line.strip():
+            yield RawPair("", "", number)
+        else:
+            raise DataError(
+                f"has no column {needed}; its columns, separated by tabs, are {len(cells)}", where, number
+            )
+
+
+def _side_by_side(source: Path, target: Path) -> Iterator[RawPair]:
+    """Pairs from two files, line by line."""
+    sides = _file_lines(source), _file_lines(target)
+    for number, (left, right) in enumerate(zip_longest(*sides), start=1):
+        if left is not None and right is not None:
+            yield RawPair(left[1], right[1], number)
+            continue
+        short, long, rest = (source, target, sides[1]) if left is None else (target, source, sides[0])
+        total = number + sum(1 for _ in rest)
+        raise DataError(
+            f"has no partner: {short} has {number - 1} lines, {long} has {total}; they must be aligned",
+            long,
+            number,
+        )
+
+
+def read_pairs(data: DataConfig, files: list[Path]) -> Iterator[RawPair]:
+    """The sentence pairs of `files` (from `source_files`) as they stand there, one at a time.
+
+    Nothing is cleaned, dropped or swapped: of a manythings archive, English is the source. A blank
+    line gives a pair of empty sentences, and an empty side stays empty.
+
+    Raises:
+        DataError: while iterating, with file and line: for text that is not UTF-8, a missing column, or
+            sides of different length; and with the file for a damaged one.
+    """
+    if data.source == "moses":
+        return _side_by_side(*files)
+    (file,) = files
+    if data.source == "manythings":
+        member = _member(data)
+        return _columns(_member_lines(file, member), f"{file} ({member})", 1, 2)
+    if data.source == "sample":
+        return _columns(_file_lines(file), str(file), 1, 2, 3)
+    return _columns(_file_lines(file), str(file), data.source_column, data.target_column)

@@ -1,0 +1,151 @@
+"""Sub-word tokens by SentencePiece, lossless on cleaned text.
+
+SentencePiece's own normalisation is off: ours (`nmt.data.text.clean`) is explicit and the same for
+training, references and input. With byte fallback a character that training never saw is spelt in
+bytes, so nothing is unknown and every cleaned text comes back as it was.
+"""
+
+import codecs
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import sentencepiece
+
+from nmt.config import TokenizerConfig
+from nmt.data.text import Span
+from nmt.errors import ConfigError, RunError
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3  # the same in every vocabulary
+EOS_PIECE = "</s>"
+_SPACE = "\u2581"
+
+
+class Tokens(NamedTuple):
+    """A text cut into pieces.
+
+    Attributes:
+        text: the whole text.
+        ids: one per piece.
+        pieces: as SentencePiece writes them, `▁` for a space.
+        spans: the characters of `text` that each piece covers (empty inside a character cut into bytes).
+    """
+
+    text: str
+    ids: list[int]
+    pieces: list[str]
+    spans: list[Span]
+
+
+class Tokenizer:
+    """A trained SentencePiece model.
+
+    Args:
+        model: the bytes of the model file; data only, loading it runs no code.
+
+    Raises:
+        RunError: when the bytes are no SentencePiece model.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        try:
+            self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except RuntimeError as error:
+            raise RunError("a tokenizer file is damaged: it is no SentencePiece model") from error
+        if not model or self._processor.pad_id() != PAD or self._processor.eos_id() != EOS:
+            raise RunError("a tokenizer file does not fit: its special tokens are not ours")
+
+    def __len__(self) -> int:
+        return int(self._processor.get_piece_size())
+
+    def encode(self, text: str) -> list[int]:
+        """Cleaned text → ids, without end-of-sentence."""
+        ids: list[int] = self._processor.encode(text)
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids → text."""
+        return self.join(ids).text
+
+    def cut(self, text: str) -> Tokens:
+        """Cleaned text → its pieces and where they stand."""
+        return self._spell(self.encode(text), self._processor.encode(text, out_type=str))
+
+    def join(self, ids: Sequence[int]) -> Tokens:
+        """Ids (such as a hypothesis) → the text they spell and where each piece stands in it.
+
+        Bytes that are no UTF-8 become U+FFFD; an unknown piece becomes U+2047.
+        """
+        pieces = ["\u2047" if i == UNK else self._processor.id_to_piece(i) for i in ids]
+        return self._spell(list(ids), pieces)
+
+    def _spell(self, ids: list[int], pieces: list[str]) -> Tokens:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text, ends = "", []
+        for number, piece in zip(ids, pieces, strict=True):
+            is_byte = self._processor.is_byte(number)
+            text += decoder.decode(bytes([int(piece[3:5], 16)]) if is_byte else piece.encode())
+            ends.append(len(text))
+        text += decoder.decode(b"", final=True)
+        shift = int(text.startswith(_SPACE))  # SentencePiece puts a space before the first word
+        starts = [0, *ends][: len(ends)]
+        spans = [
+            Span(max(start - shift, 0), max(end - shift, 0)) for start, end in zip(starts, ends, strict=True)
+        ]
+        return Tokens(text[shift:].replace(_SPACE, " "), ids, pieces, spans)
+
+
+def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str) -> bytes:
+    """Train SentencePiece; the same sentences give the same bytes.
+
+    Args:
+        sentences: cleaned, from the training part alone.
+        config: kind and size.
+        key: the config key to name in errors, such as `data.tokenizer`.
+
+    Raises:
+        ConfigError: when the vocabulary is too small for the corpus's characters.
+    """
+    sentences = list(sentences)
+    try:
+        return _train(sentences, config, config.vocab_size)
+    except RuntimeError as error:
+        # A small corpus cannot fill the vocabulary: SentencePiece names the most it can have.
+        largest = re.search(r"set it to a value <= (\d+)", str(error))
+        if largest and int(largest[1]) < config.vocab_size:
+            return _train(sentences, config, int(largest[1]))
+        least = re.search(r"required_chars\D+(\d+) vs (\d+)", str(error))
+        if least:
+            message = (
+                f"{key}.vocab_size={config.vocab_size}: must be at least {int(least[2]) + 1} for this corpus"
+            )
+            raise ConfigError(message) from error
+        if "(vocab_size) >= (0)" in str(error):
+            message = f"{key}.vocab_size={config.vocab_size}: too small; the bytes alone take 260"
+            raise ConfigError(message) from error
+        raise ConfigError(f"{key}: SentencePiece cannot train on this corpus: {error}") from error
+
+
+def _train(sentences: list[str], config: TokenizerConfig, vocab_size: int) -> bytes:
+    writer = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=writer,
+        model_type=config.kind,
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        byte_fallback=config.byte_fallback,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        pad_id=PAD,
+        unk_id=UNK,
+        bos_id=BOS,
+        eos_id=EOS,
+        max_sentence_length=1 << 20,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return writer.getvalue()

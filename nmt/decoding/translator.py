@@ -1,0 +1,187 @@
+"""Text in, text out: cleaning, tokens, search, and the attention that belongs to what was found.
+
+Shapes: S source pieces and T target pieces, each with end-of-sentence as the last row or column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.config import DecodingConfig
+from nmt.data.alignment import merge_to_words, piece_groups
+from nmt.data.batches import collate, pad, sorted_batches
+from nmt.data.text import clean, word_spans
+from nmt.data.tokenizer import BOS, EOS, EOS_PIECE, PAD, Tokenizer, Tokens
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.search import search
+from nmt.model.translation import TranslationModel
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A sentence, its translation, and where the model looked.
+
+    Attributes:
+        source, target: text, pieces and their places.
+        log_probability: natural logarithm, summed over the pieces, end-of-sentence included.
+        score: what it was ranked by.
+        attention: [T, S], float32. The last column is the source's end-of-sentence; the last row the
+            translation's, if it ended by itself.
+        finished: False when it was cut at the length limit.
+    """
+
+    source: Tokens
+    target: Tokens
+    log_probability: float
+    score: float
+    attention: NDArray[np.float32]
+    finished: bool
+
+    @property
+    def text(self) -> str:
+        """The translation as one line of clean text."""
+        return clean(self.target.text)
+
+    def source_pieces(self) -> list[str]:
+        """What the columns of `attention` are."""
+        return [*self.source.pieces, EOS_PIECE]
+
+    def target_pieces(self) -> list[str]:
+        """What the rows of `attention` are."""
+        return [*self.target.pieces, *([EOS_PIECE] if self.finished else [])]
+
+    def words(self) -> tuple[NDArray[np.floating[Any]], list[str], list[str]]:
+        """Attention between words, and the words of both sides; end-of-sentence is a word at the end.
+
+        Rows are averaged over a word's pieces, columns summed (see `merge_to_words`).
+        """
+        columns, source_words = _word_groups(self.source, ends=True)
+        rows, target_words = _word_groups(self.target, ends=self.finished)
+        return merge_to_words(self.attention, columns, rows), source_words, target_words
+
+
+def _word_groups(tokens: Tokens, ends: bool) -> tuple[list[list[int]], list[str]]:
+    """The pieces of each word, and the words; with end-of-sentence as one more if `ends`."""
+    spans = word_spans(tokens.text)
+    groups = piece_groups(tokens.spans, spans)
+    names = [tokens.text[start:end] for start, end in spans]
+    if ends:
+        groups, names = [*groups, [len(tokens.ids)]], [*names, EOS_PIECE]
+    return groups, names
+
+
+class Translator:
+    """Translates text with a model.
+
+    Args:
+        model: what to search with; it is put in evaluation mode while at work.
+        source, target: its tokenizers.
+        config: beam size, length penalty and limits.
+    """
+
+    def __init__(
+        self, model: TranslationModel, source: Tokenizer, target: Tokenizer, config: DecodingConfig
+    ) -> None:
+        self.model, self.source, self.target, self.config = model, source, target, config
+        self.device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def translate(self, texts: Sequence[str], nbest: int = 1) -> list[list[Translation]]:
+        """The `nbest` best translations of each text, best first. A blank text has one, which is blank.
+
+        Args:
+            texts: any text; it is cleaned as training text was.
+            nbest: at most the beam size.
+
+        Raises:
+            NmtError: when the model gives NaN.
+            ConfigError: when `nbest` is larger than the beam.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        sources = [self.source.cut(clean(text)) for text in texts]
+        blank = Translation(
+            Tokens("", [], [], []), Tokens("", [], [], []), 0.0, 0.0, np.zeros((0, 1), "f4"), False
+        )
+        results = [[blank] for _ in texts]
+        todo = [i for i, tokens in enumerate(sources) if tokens.ids]
+        budget = max(1, self.config.batch_tokens // self.config.beam_size)
+        for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], budget):
+            chosen = [todo[k] for k in batch]
+            found = self._search([sources[i].ids for i in chosen], nbest)
+            for i, hypotheses in zip(chosen, found, strict=True):
+                results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses]
+        self.model.train(was_training)
+        return results
+
+    def _search(self, sources: list[list[int]], nbest: int) -> list[list[Hypothesis]]:
+        tokens, mask = pad([[*sentence, EOS] for sentence in sources])
+        tokens, mask = tokens.to(self.device), mask.to(self.device)
+        state, memory = self.model.encode(tokens, mask)
+        return search(
+            self.model,
+            state,
+            memory,
+            beam_size=self.config.beam_size,
+            max_lengths=self._limits(mask),
+            length_penalty=self.config.length_penalty,
+            bos=BOS,
+            eos=EOS,
+            nbest=nbest,
+            forbidden=(PAD,),
+        )
+
+    def _limits(self, mask: Tensor) -> Tensor:
+        """The most pieces of each translation, [B]."""
+        return (mask.sum(dim=1) * self.config.max_length_factor).long() + self.config.max_length_extra
+
+    def _translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
+        attention = hypothesis.attention[:, : len(source.ids) + 1].numpy()
+        return Translation(
+            source,
+            self.target.join(hypothesis.tokens),
+            hypothesis.log_probability,
+            hypothesis.score,
+            attention,
+            hypothesis.finished,
+        )
+
+    @torch.inference_mode()
+    def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[Translation]:
+        """Force the model through given translations: their probability and attention.
+
+        Args:
+            sources, targets: texts that have at least one character each after cleaning.
+        """
+        was_training = self.model.training
+        self.model.eval()
+        cut = [
+            (self.source.cut(clean(source)), self.target.cut(clean(target)))
+            for source, target in zip(sources, targets, strict=True)
+        ]
+        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in cut]
+        results: list[Translation | None] = [None] * len(cut)
+        for chosen in sorted_batches(lengths, self.config.batch_tokens):
+            for i, aligned in zip(chosen, self._force([cut[i] for i in chosen]), strict=True):
+                results[i] = aligned
+        self.model.train(was_training)
+        return [result for result in results if result is not None]
+
+    def _force(self, pairs: list[tuple[Tokens, Tokens]]) -> list[Translation]:
+        batch = collate([source.ids for source, _ in pairs], [target.ids for _, target in pairs])
+        batch = batch.to(self.device)
+        logits, weights = self.model(batch.source, batch.source_mask, batch.previous, batch.target_mask)
+        chosen = logits.float().log_softmax(dim=-1).gather(1, batch.target[batch.target_mask].unsqueeze(1))
+        sums = chosen.squeeze(1).split([len(target.ids) + 1 for _, target in pairs])
+        results = []
+        for k, (source, target) in enumerate(pairs):
+            attention = weights[k, : len(target.ids) + 1, : len(source.ids) + 1].float().cpu().numpy()
+            total = float(sums[k].sum())
+            score = total / (len(target.ids) + 1) ** self.config.length_penalty
+            results.append(Translation(source, target, total, score, attention, finished=True))
+        return results

@@ -1,0 +1,163 @@
+"""One training, from settings to a finished run folder. The command `nmt.train` is a shell around it."""
+
+import logging
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nmt.config import Config, DecodingConfig, settings
+from nmt.data.batches import TrainingBatches
+from nmt.data.prepare import Example, Prepared, export, prepare
+from nmt.data.tokenizer import PAD
+from nmt.data.vocabulary import load_tokenizers
+from nmt.decoding.translator import Translation, Translator
+from nmt.evaluation.evaluate import evaluate, write_evaluation
+from nmt.evaluation.validation import validate
+from nmt.files import write_json
+from nmt.model.initialise import build_model
+from nmt.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from nmt.storage.run import Run, create_run, point_latest
+from nmt.training.journal import Journal, duration, start_log
+from nmt.training.loop import Progress, Trainer, Window
+from nmt.training.precision import choose_device, choose_precision
+from nmt.visualisation.heatmap import draw_heatmap, to_image
+
+logger = logging.getLogger("nmt")
+TEST_HEATMAPS = 8
+
+
+def train(config: Config, name: str) -> float:
+    """Train and evaluate a model.
+
+    Args:
+        config: checked settings.
+        name: the run folder's default name, without the time.
+
+    Returns:
+        the best value of `training.metric` on the development part.
+
+    Raises:
+        NmtError: for whatever the user can mend.
+    """
+    device = choose_device(config.device)
+    precision = choose_precision(config.training.precision, device)
+    _set_seeds(config)
+    prepared = prepare(config.data)
+    source, target = load_tokenizers(prepared, config.data)
+    if config.data.export:
+        export(prepared, Path(config.data.export))
+    run = create_run(config, name)
+    start_log(run.log)
+    write_json(run.prepared, prepared.report)
+    _tell_start(run, prepared, config)
+    model = build_model(config.model, len(source), len(target), PAD).to(device)
+    logger.info(
+        f"model: {sum(p.numel() for p in model.parameters()):,} parameters, on {device} in {precision.dtype}"
+    )
+    batches = TrainingBatches(
+        [source.encode(example.source) for example in prepared.parts["train"]],
+        [target.encode(example.references[0]) for example in prepared.parts["train"]],
+        config.training.batch_tokens,
+        config.seed,
+    )
+    checkpoint = Checkpoint(model, config.model, source, target, {})
+    observer = _Observer(run, config, checkpoint, prepared.parts["dev"])
+    trainer = Trainer(model, batches, config.training, precision, observer)
+    observer.start(trainer)
+    progress = trainer.run()
+    logger.info(f"trained in {duration(observer.journal.elapsed)}; best at step {progress.best_step}")
+    final = _evaluate_best(run, config, prepared.parts["test"], device)
+    observer.journal.close({key: value for key, _, value in settings(config)}, final)
+    _tell_end(run)
+    assert progress.best is not None
+    return abs(progress.best)
+
+
+def _set_seeds(config: Config) -> None:
+    random.seed(config.seed)
+    np.random.seed(config.seed)
+    torch.manual_seed(config.seed)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)
+
+
+class _Observer:
+    """Validates, saves and reports for the training loop."""
+
+    journal: Journal
+    _trainer: Trainer
+
+    def __init__(self, run: Run, config: Config, checkpoint: Checkpoint, dev: Sequence[Example]) -> None:
+        self._run, self._checkpoint, self._dev = run, checkpoint, dev
+        self._samples = config.training.samples
+        greedy = DecodingConfig(beam_size=1, length_penalty=config.decoding.length_penalty)
+        self._translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
+        self._translations: list[Translation] = []
+
+    def start(self, trainer: Trainer) -> None:
+        """Begin to report on `trainer`."""
+        self._trainer = trainer
+        self.journal = Journal(self._run.tensorboard, trainer.total)
+
+    def updated(self, progress: Progress) -> None:
+        self.journal.updated()
+
+    def reported(self, progress: Progress, window: Window) -> None:
+        self.journal.reported(progress, window)
+
+    def validate(self, progress: Progress) -> dict[str, float]:
+        validation = validate(self._translator, self._dev)
+        self._translations = validation.translations
+        return validation.scores
+
+    def validated(self, progress: Progress, improved: bool) -> None:
+        scores = {name: value for name, value in progress.history[-1].items() if name != "step"}
+        self._checkpoint.progress = {"step": progress.step, "epoch": progress.epoch, "scores": scores}
+        save_checkpoint(self._run.last, self._checkpoint, self._trainer.state())
+        if improved:
+            save_checkpoint(self._run.best, self._checkpoint)
+            point_latest(self._run)
+        shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
+        samples = [(example.source, found.text, example.references[0]) for example, found in shown]
+        images = [_picture(translation) for _, translation in shown]
+        self.journal.validated(progress, scores, improved, samples, images)
+
+
+def _picture(translation: Translation) -> NDArray[np.uint8]:
+    return to_image(draw_heatmap(*translation.words()))
+
+
+def _evaluate_best(
+    run: Run, config: Config, test: Sequence[Example], device: torch.device
+) -> dict[str, float]:
+    best = load_checkpoint(run.best, device)
+    translator = Translator(best.model, best.source, best.target, config.decoding)
+    evaluation = evaluate(translator, test)
+    about = {"decoding": vars(config.decoding), "step": best.progress["step"]}
+    write_evaluation(run.test, evaluation, test, about, TEST_HEATMAPS)
+    logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
+    return evaluation.values()
+
+
+def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
+    report = prepared.report
+    drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
+    parts = ", ".join(f"{part} {size['pairs']:,}" for part, size in report["parts"].items())
+    logger.info(f"run folder: {run.folder}")
+    logger.info(
+        f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"
+    )
+
+
+def _tell_end(run: Run) -> None:
+    logger.info(
+        f"translations, scores and attention: {run.test}\n"
+        f"alignment heatmaps:                 {run.test / 'heatmaps'}\n"
+        f"training curves:                    tensorboard --logdir {run.folder.parent}\n"
+        f'translate:                          python -m nmt.translate --run {run.folder} "…"'
+    )

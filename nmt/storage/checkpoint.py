@@ -1,0 +1,166 @@
+"""Checkpoints: a folder with all that translating needs, written whole, verified when read.
+
+    model.safetensors   weights
+    model.json          format, settings of the model, sizes of the vocabularies, where training stood
+    source.model        SentencePiece models
+    target.model
+    training.pt         optimizer and progress, in `last` only; read with `weights_only`
+    manifest.json       SHA-256 of each of the files above
+
+Reading a checkpoint runs no code from it: the weights are safetensors, the settings data.
+"""
+
+import json
+import pickle
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from nmt.config import ModelConfig, from_dict, to_dict
+from nmt.data.tokenizer import PAD, Tokenizer
+from nmt.errors import ConfigError, RunError
+from nmt.files import replacing, sha256, sync_folder, write_json
+from nmt.model.translation import TranslationModel
+
+FORMAT = 1
+_NEEDED = ("model.safetensors", "model.json", "source.model", "target.model")
+
+
+@dataclass
+class Checkpoint:
+    """A trained model and its tokenizers.
+
+    Attributes:
+        model: in evaluation mode, on the device asked for.
+        config: the model's settings.
+        source, target: the tokenizers.
+        progress: where training stood: step, epoch, scores.
+    """
+
+    model: TranslationModel
+    config: ModelConfig
+    source: Tokenizer
+    target: Tokenizer
+    progress: dict[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, training: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint in place of the one at `folder`, which stands until the new one is whole.
+
+    Args:
+        folder: such as `runs/<name>/checkpoints/best`.
+        checkpoint: what to write.
+        training: what going on needs; plain values and tensors.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    fresh, old = folder.with_name(f".{folder.name}.new"), _previous(folder)
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    weights = {
+        name: value.detach().cpu().contiguous() for name, value in checkpoint.model.state_dict().items()
+    }
+    save_file(weights, fresh / "model.safetensors")
+    for name, tokenizer in (("source", checkpoint.source), ("target", checkpoint.target)):
+        (fresh / f"{name}.model").write_bytes(tokenizer.model)
+    description = {
+        "format": FORMAT,
+        "model": to_dict(checkpoint.config),
+        "source_vocabulary": len(checkpoint.source),
+        "target_vocabulary": len(checkpoint.target),
+        "progress": checkpoint.progress,
+    }
+    write_json(fresh / "model.json", description)
+    if training is not None:
+        with replacing(fresh / "training.pt", "wb") as file:
+            torch.save(training, file)
+    write_json(fresh / "manifest.json", {file.name: sha256(file) for file in sorted(fresh.iterdir())})
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    sync_folder(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _previous(folder: Path) -> Path:
+    """Where a checkpoint stands aside while its successor takes its place."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def find_checkpoint(folder: Path) -> Path:
+    """`folder`, or the checkpoint that was about to be replaced when writing was cut off.
+
+    Raises:
+        RunError: when there is neither.
+    """
+    for candidate in (folder, _previous(folder)):
+        if (candidate / "manifest.json").is_file():
+            return candidate
+    raise RunError(f"{folder}: no checkpoint there")
+
+
+def _verify(folder: Path) -> None:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        digests = {str(name): str(digest) for name, digest in manifest.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise RunError(f"{folder / 'manifest.json'}: damaged; use another checkpoint") from error
+    for name in sorted({*_NEEDED, *digests}):
+        file = folder / name
+        if (
+            Path(name).name != name
+            or name not in digests
+            or not file.is_file()
+            or sha256(file) != digests[name]
+        ):
+            raise RunError(
+                f"{file}: missing or damaged (its SHA-256 is not the manifest's); use another checkpoint"
+            )
+
+
+def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
+    """Read and verify a checkpoint.
+
+    Raises:
+        RunError: when it is missing, damaged, or of a format this version does not know.
+    """
+    folder = find_checkpoint(folder)
+    _verify(folder)
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    if description.get("format") != FORMAT:
+        raise RunError(
+            f"{folder}: checkpoint format {description.get('format')}, this version reads {FORMAT}"
+        )
+    source, target = (Tokenizer((folder / f"{side}.model").read_bytes()) for side in ("source", "target"))
+    try:
+        config = from_dict(ModelConfig, description["model"], "model")
+        with torch.device("meta"):  # no memory, no random numbers: the weights come from the file
+            model = TranslationModel(config, len(source), len(target), PAD)
+        weights = load_file(folder / "model.safetensors", device=str(device))
+        model.load_state_dict(weights, assign=True)
+    except (ConfigError, SafetensorError, RuntimeError, KeyError) as error:
+        first_line = str(error).splitlines()[0]
+        raise RunError(f"{folder}: model.json and model.safetensors do not fit: {first_line}") from error
+    return Checkpoint(model.eval(), config, source, target, description.get("progress", {}))
+
+
+def load_training(folder: Path) -> dict[str, Any]:
+    """What going on needs, from a checkpoint saved with it. Nothing in the file is executed.
+
+    Raises:
+        RunError: when it is missing or damaged.
+    """
+    folder = find_checkpoint(folder)
+    _verify(folder)
+    try:
+        state: dict[str, Any] = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise RunError(f"{folder / 'training.pt'}: missing or damaged") from error
+    return state

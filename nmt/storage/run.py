@@ -1,0 +1,124 @@
+"""The run folder: everything one training leaves behind. Move it to another machine and it translates."""
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nmt.config import Config, from_dict, to_dict
+from nmt.errors import ConfigError, RunError
+from nmt.files import write_text
+from nmt.storage.checkpoint import find_checkpoint
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the parts of a run are."""
+
+    folder: Path
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best development score."""
+        return self.folder / "checkpoints" / "best"
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.folder / "checkpoints" / "last"
+
+    @property
+    def prepared(self) -> Path:
+        """What the data was."""
+        return self.folder / "prepared.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files."""
+        return self.folder / "tensorboard"
+
+    @property
+    def test(self) -> Path:
+        """Translations, scores and attention of the test part."""
+        return self.folder / "test"
+
+    @property
+    def log(self) -> Path:
+        """What was printed."""
+        return self.folder / "train.log"
+
+    def config(self) -> Config:
+        """The resolved settings.
+
+        Raises:
+            RunError: when they are missing or unreadable.
+        """
+        path = self.folder / "config.yaml"
+        try:
+            values = OmegaConf.to_container(OmegaConf.load(path))
+            return from_dict(Config, values, "config")
+        except (OSError, OmegaConfBaseException, ValueError, ConfigError) as error:
+            raise RunError(f"{path}: missing or damaged: {str(error).splitlines()[0]}") from error
+
+
+def create_run(config: Config, name: str) -> Run:
+    """Make a new run folder with the resolved settings in it.
+
+    Args:
+        config: the settings; `runs` is the folder of runs.
+        name: the default name; `config.name` goes before it. A default name that is taken gets a number.
+
+    Raises:
+        ConfigError: when `config.name` is taken or is no plain folder name.
+        RunError: when the folder cannot be made.
+    """
+    runs = Path(config.runs)
+    if config.name is not None and Path(config.name).name != config.name:
+        raise ConfigError(f"name={config.name}: must be a plain folder name; the folder of runs is `runs`")
+    default = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for attempt in range(1, 1000):
+        folder = runs / (config.name or (default if attempt == 1 else f"{default}-{attempt}"))
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError as error:
+            if config.name is not None:
+                raise ConfigError(f"name={config.name}: {folder} exists; choose another name") from error
+        except OSError as error:
+            raise RunError(f"{folder}: cannot be made: {error.strerror}") from error
+    resolved = dataclasses.replace(config, name=folder.name)
+    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(to_dict(resolved))))
+    return Run(folder)
+
+
+def point_latest(run: Run) -> None:
+    """Let `<runs>/latest` point at this run; the pointer is a relative symbolic link, replaced whole."""
+    link = run.folder.parent / LATEST
+    fresh = run.folder.parent / f".{LATEST}.{run.folder.name}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(run.folder.name, target_is_directory=True)
+    fresh.replace(link)
+
+
+def open_run(path: Path) -> Run:
+    """A run that has a checkpoint.
+
+    Raises:
+        RunError: when there is none, saying how to make one.
+    """
+    if not path.exists():
+        way = "train a model first: `make demo` (two minutes) or `python -m nmt.train`"
+        if path.is_symlink():
+            raise RunError(f"{path}: points at a run that is gone; name another with --run, or {way}")
+        raise RunError(f"{path}: no such run; {way}, or name one with --run")
+    run = Run(path.resolve())
+    try:
+        find_checkpoint(run.best)
+    except RunError as error:
+        raise RunError(f"{path}: no finished checkpoint in it; name another run with --run") from error
+    return run

@@ -1,0 +1,47 @@
+"""`python -m nmt.train`: from a corpus to a run folder with a trained, evaluated model."""
+
+import sys
+
+from nmt import cli
+from nmt.config import Config
+
+
+def help_text() -> str:
+    """How to call it, and every setting with its default."""
+    from nmt.config import settings
+
+    lines = [
+        "usage: python -m nmt.train [GROUP=CHOICE ...] [KEY=VALUE ...]",
+        "",
+        "Train a translation model and evaluate it. Everything goes into one folder below runs/.",
+        "",
+        "  data=manythings|sample|tsv|moses    model=bahdanau|luong    experiment=demo|debug",
+        "  -m KEY=A,B    one run for each value (a sweep)      --cfg job    show the settings and stop",
+        "",
+        "Settings:",
+    ]
+    for key, item, value in settings(Config()):
+        shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
+        choices = f" ({'|'.join(item.metadata['choices'])})" if item.metadata["choices"] else ""
+        lines.append(f"  {key}={shown}\n      {item.metadata['help']}{choices}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """The command."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(help_text())
+        return
+    from nmt.composition import with_config
+
+    with_config(_train)
+
+
+def _train(config: Config, name: str) -> float:
+    from nmt.pipeline import train
+
+    return train(config, name)
+
+
+if __name__ == "__main__":
+    cli.run(main)

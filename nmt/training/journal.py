@@ -1,0 +1,141 @@
+"""What training tells people: a bar or plain lines, the log file, and TensorBoard."""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.tensorboard.summary import hparams
+from torch.utils.tensorboard.writer import SummaryWriter
+from tqdm import tqdm
+
+from nmt.training.loop import Progress, Window
+
+logger = logging.getLogger("nmt")
+
+
+class _TerminalHandler(logging.Handler):
+    """Prints to standard output, above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one message."""
+        tqdm.write(self.format(record), file=sys.stdout)
+
+
+def start_log(path: Path) -> None:
+    """Let what is logged under "nmt" go to the terminal and, with the time, to a file of this run."""
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    file = logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.addHandler(file)
+    logger.addHandler(_TerminalHandler())
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 42s, 3m05s, 1h07m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class Journal:
+    """Reports on one run.
+
+    Args:
+        folder: of the TensorBoard event files.
+        total: updates planned.
+    """
+
+    def __init__(self, folder: Path, total: int) -> None:
+        self._writer = SummaryWriter(str(folder))
+        self._total = total
+        self._start = time.perf_counter()
+        self._bar = tqdm(total=total, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty())
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
+
+    def updated(self) -> None:
+        """One more update is done."""
+        self._bar.update()
+
+    def reported(self, progress: Progress, window: Window) -> None:
+        """Show the training loss, speed and time left."""
+        speed = window.tokens / window.seconds
+        scalars = {
+            "train/loss": window.loss,
+            "train/perplexity": math.exp(min(window.loss, 50.0)),
+            "train/learning_rate": window.rate,
+            "train/gradient_norm": float(window.gradient_norm),
+            "train/tokens_per_second": speed,
+        }
+        for name, value in scalars.items():
+            self._writer.add_scalar(name, value, progress.step)
+        self._bar.set_postfix_str(f"loss {window.loss:.3f}, {speed:,.0f} tokens/s")
+        if self._bar.disable:
+            left = duration(self.elapsed / progress.step * (self._total - progress.step))
+            logger.info(
+                f"step {progress.step}/{self._total}  epoch {progress.epoch + 1}  loss {window.loss:.3f}  "
+                f"rate {window.rate:.2e}  {speed:,.0f} tokens/s  {left} left"
+            )
+
+    def validated(
+        self,
+        progress: Progress,
+        scores: Mapping[str, float],
+        improved: bool,
+        samples: Sequence[tuple[str, str, str]],
+        images: Sequence[NDArray[np.uint8]],
+    ) -> None:
+        """Show development scores, sample translations and alignment heatmaps.
+
+        Args:
+            progress: where training stands.
+            scores: by name.
+            improved: whether they are the best so far.
+            samples: (source, translation, reference), the same sentences every time.
+            images: heatmaps of the samples, each [height, width, 3].
+        """
+        line = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
+        logger.info(f"step {progress.step}: development {line}{'  (best so far)' if improved else ''}")
+        for name, value in scores.items():
+            self._writer.add_scalar(f"dev/{name}", value, progress.step)
+        rows = [f"| {source} | {found} | {reference} |" for source, found, reference in samples]
+        if rows:
+            table = "\n".join(["| source | translation | reference |", "|---|---|---|", *rows])
+            self._writer.add_text("dev/translations", table, progress.step)
+        for number, image in enumerate(images, 1):
+            self._writer.add_image(f"dev/alignment_{number}", image, progress.step, dataformats="HWC")
+        self._writer.flush()
+
+    def close(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
+        """Write the settings with the final scores (TensorBoard's HPARAMS page), and finish."""
+        plain = {
+            key: value if isinstance(value, bool | int | float | str) else str(value)
+            for key, value in settings.items()
+        }
+        final = {f"final/{name}": value for name, value in scores.items()}
+        for summary in hparams(plain, final):  # type: ignore[no-untyped-call]
+            self._writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
+        for name, value in final.items():
+            self._writer.add_scalar(name, value, 0)
+        self.stop()
+
+    def stop(self) -> None:
+        """Finish without final scores."""
+        self._bar.close()
+        self._writer.close()

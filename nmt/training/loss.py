@@ -1,0 +1,41 @@
+"""The loss as a sum and a count, so that batches of any size add up to the corpus's own mean.
+
+Shapes: N real target tokens, V vocabulary.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class LossSum(NamedTuple):
+    """Sums over real target tokens, in nats.
+
+    Attributes:
+        smoothed: what training minimises.
+        likelihood: negative log-likelihood; exp(likelihood / tokens) is the perplexity.
+        tokens: how many.
+    """
+
+    smoothed: Tensor
+    likelihood: Tensor
+    tokens: int
+
+
+def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> LossSum:
+    """Cross-entropy to the true tokens mixed with the uniform distribution (Szegedy et al. 2016, §7).
+
+    (1 − ε) · (−log p(y)) + ε · mean_v (−log p(v)), summed over the tokens.
+
+    Args:
+        logits: [N, V].
+        targets: the true tokens, [N].
+        smoothing: ε.
+    """
+    log_probabilities = logits.float().log_softmax(dim=-1)
+    likelihood = -log_probabilities.gather(1, targets.unsqueeze(1)).sum()
+    smoothed = likelihood
+    if smoothing:
+        uniform = -log_probabilities.sum() / logits.shape[1]
+        smoothed = (1 - smoothing) * likelihood + smoothing * uniform
+    return LossSum(smoothed, likelihood.detach(), targets.shape[0])

@@ -1,0 +1,74 @@
+"""Mixed precision: which type the matrix products run in, and loss scaling where that needs it."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from nmt.errors import ConfigError
+
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How to compute on a device.
+
+    Attributes:
+        device: where.
+        dtype: of matrix products; weights and losses stay in float32.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def scales(self) -> bool:
+        """Whether small gradients would vanish without loss scaling (fp16 only)."""
+        return self.dtype == torch.float16
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The context for forward passes."""
+        enabled = self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype if enabled else None, enabled=enabled)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Scales losses for fp16; does nothing otherwise."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.scales)
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """The precision for a setting: `auto` is bf16 or else fp16 on a GPU, fp32 on a CPU.
+
+    Raises:
+        ConfigError: for fp16 on a CPU, where it gains nothing.
+    """
+    if name == "auto":
+        if device.type != "cuda":
+            name = "fp32"
+        else:
+            name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if name == "fp16" and device.type == "cpu":
+        raise ConfigError("training.precision=fp16: for GPUs only; on a CPU choose fp32 or bf16")
+    return Precision(device, _TYPES[name])
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for a setting: `auto` is the GPU if there is one.
+
+    Raises:
+        ConfigError: for a name torch does not know, or a GPU that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device={name}: no such device; choose auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device={name}: choose auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and not (
+        torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    ):
+        raise ConfigError(f"device={name}: there is no such GPU here; choose cpu or auto")
+    return device

@@ -1,0 +1,229 @@
+"""The picture of attention: which source words each target word was made from.
+
+The source runs across the top, the target down the side; T and S count their tokens, which may be
+words or pieces. Nothing here touches matplotlib's global figures, so threads can draw side by side.
+"""
+
+import textwrap
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from nmt.errors import ConfigError
+from nmt.files import replacing
+from nmt.visualisation.fonts import drawable, families_for
+
+_DPI = 160
+_CELL = 0.46  # inches, at most
+_MIN_CELL = 0.15
+_SIDE = 9.0  # inches that the longer side of the matrix would like to keep within …
+_MAX_SIDE = 24.0  # … and never exceeds
+_MARGIN = 0.16
+_BAR_SPACE = 0.62  # inches right of the matrix
+_BAR_HEIGHT = (1.1, 2.4)  # at least, at most
+_LABEL_SIZE, _TITLE_SIZE = 11.5, 12.0  # points
+_NUMBERED = 12  # cells have their numbers up to so many tokens on each side
+_LONGEST_LABEL = 40
+_INK, _SOFT_INK, _FAINT_INK = "#1c2733", "#5b6875", "#9aa7b4"
+
+# One hue from paper to ink, evenly spaced in lightness: prints well, and zero looks like nothing.
+_COLOURS = LinearSegmentedColormap.from_list(
+    "attention", ["#f4f7fb", "#cfdff0", "#a3c4e4", "#74a6d4", "#4886bf", "#2766a3", "#134681", "#08295a"]
+)
+_svg_lock = threading.Lock()
+
+
+def _cell_size(tokens: int) -> float:
+    """The side of a cell in inches: smaller for longer sentences, readable as long as can be."""
+    return min(max(min(_CELL, _SIDE / max(tokens, 1)), _MIN_CELL), _MAX_SIDE / max(tokens, 1))
+
+
+def _labels(tokens: Sequence[str], families: Sequence[str]) -> list[str]:
+    labels = (drawable(token, families) for token in tokens)
+    return [text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…" for text in labels]
+
+
+def _number(weight: float) -> str:
+    """Two decimals without the leading zero: .53; 1 when it rounds to it."""
+    return "1" if weight >= 0.995 else f"{weight:.2f}".removeprefix("0")
+
+
+def _write_numbers(axes: Axes, weights: NDArray[np.floating[Any]], size: float) -> None:
+    for (row, column), weight in np.ndenumerate(weights):
+        axes.text(
+            column + 0.5,
+            row + 0.5,
+            _number(float(weight)),
+            ha="center",
+            va="center_baseline",
+            fontsize=size,
+            color="white" if weight > 0.57 else _INK if weight >= 0.05 else _FAINT_INK,
+            parse_math=False,
+        )
+
+
+def _write_labels(
+    axes: Axes, source: Sequence[str], target: Sequence[str], families: Sequence[str], size: float
+) -> None:
+    axes.tick_params(length=0, pad=4, top=False, labeltop=True, labelbottom=False, left=False)
+    common: dict[str, Any] = {"fontsize": size, "family": families, "color": _INK, "parse_math": False}
+    axes.set_xticks(
+        np.arange(len(source)) + 0.5,
+        source,
+        rotation=45,
+        ha="left",
+        va="center",
+        rotation_mode="anchor",
+        **common,
+    )
+    axes.set_yticks(np.arange(len(target)) + 0.5, target, **common)
+
+
+def _draw_matrix(axes: Axes, weights: NDArray[np.floating[Any]], cell: float) -> None:
+    T, S = weights.shape
+    axes.set(xlim=(0, max(S, 1)), ylim=(max(T, 1), 0))
+    axes.pcolormesh(
+        np.arange(S + 1),
+        np.arange(T + 1),
+        weights,
+        cmap=_COLOURS,
+        vmin=0,
+        vmax=1,
+        edgecolors="white",
+        linewidth=2.6 * cell,
+    )
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _draw_bar(bar: Axes, families: Sequence[str]) -> None:
+    scale = ScalarMappable(Normalize(0, 1), _COLOURS)
+    colour_bar = bar.figure.colorbar(scale, cax=bar, ticks=[0, 0.5, 1])
+    colour_bar.outline.set_visible(False)
+    style: dict[str, Any] = {"fontsize": 8, "family": families, "color": _SOFT_INK}
+    bar.tick_params(length=0, pad=4)
+    bar.set_yticks([0, 0.5, 1], ["0", ".5", "1"], **style)
+    bar.set_ylabel("attention", labelpad=4, **style)
+
+
+def _draw_title(figure: Figure, title: str, families: Sequence[str], width: float) -> tuple[float, float]:
+    """Write the title at the top left, wrapped to `width` inches, and return its own width and height."""
+    per_line = max(int(width / (_TITLE_SIZE / 72 * 0.6)), 32)
+    lines = textwrap.wrap(drawable(title, families), per_line)
+    text = figure.text(
+        0,
+        1,
+        "\n".join(lines),
+        fontsize=_TITLE_SIZE,
+        family=families,
+        color=_INK,
+        va="top",
+        parse_math=False,
+    )
+    box = text.get_window_extent()
+    return box.width / _DPI, box.height / _DPI
+
+
+def _arrange(figure: Figure, axes: Axes, bar: Axes, title: str, families: Sequence[str]) -> None:
+    """Size the figure so that labels, bar and title fit around the matrix, which keeps its size."""
+    width, height = figure.get_size_inches()
+    box = axes.get_tightbbox()
+    assert box is not None
+    left, right = _MARGIN - box.x0 / _DPI, max(box.x1 / _DPI - width, _BAR_SPACE) + _MARGIN
+    top, bottom = _MARGIN + box.y1 / _DPI - height, _MARGIN + max(_BAR_HEIGHT[0] - height, 0)
+    if title:
+        title_width, title_height = _draw_title(figure, title, families, left + width + right - 2 * _MARGIN)
+        right = max(right, title_width + 2 * _MARGIN - left - width)
+        top += title_height + _MARGIN
+    whole = np.array([left + width + right, bottom + height + top])
+    figure.set_size_inches(*whole)
+    axes.set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
+    tall = min(max(height, _BAR_HEIGHT[0]), _BAR_HEIGHT[1])
+    bar.set_position(
+        (
+            (left + width + 0.2) / whole[0],
+            (bottom + height - tall) / whole[1],
+            0.1 / whole[0],
+            tall / whole[1],
+        )
+    )
+    for text in figure.texts:
+        text.set_position((_MARGIN / whole[0], 1 - _MARGIN / whole[1]))
+
+
+def draw_heatmap(
+    weights: NDArray[np.floating[Any]],
+    source: Sequence[str],
+    target: Sequence[str],
+    *,
+    title: str | None = None,
+) -> Figure:
+    """Draw attention as a matrix of colours, with the numbers in it if it is small.
+
+    Labels and title are drawn as they are: nothing in them is markup. Fonts for their scripts are
+    found by `nmt.visualisation.fonts`. Either side may have no tokens at all.
+
+    Args:
+        weights: [T, S], from 0 to 1.
+        source: the S labels across the top.
+        target: the T labels down the side.
+        title: a line above it all.
+    """
+    assert weights.shape == (len(target), len(source)), (weights.shape, len(target), len(source))
+    families = families_for([*source, *target, title or ""])
+    cell = _cell_size(max(weights.shape))
+    size = min(_LABEL_SIZE, 0.6 * 72 * cell)  # points
+    figure = Figure(figsize=(max(weights.shape[1], 1) * cell, max(weights.shape[0], 1) * cell), dpi=_DPI)
+    FigureCanvasAgg(figure)
+    figure.set_facecolor("white")
+    axes, bar = figure.add_axes((0, 0, 1, 1)), figure.add_axes((0, 0, 1, 1))
+    _draw_matrix(axes, weights, cell)
+    _write_labels(axes, _labels(source, families), _labels(target, families), families, size)
+    _draw_bar(bar, families[:1])
+    _arrange(figure, axes, bar, title or "", families)
+    if max(weights.shape) <= _NUMBERED:
+        _write_numbers(axes, weights, 0.75 * size)
+    return figure
+
+
+def save_heatmap(
+    path: Path,
+    weights: NDArray[np.floating[Any]],
+    source: Sequence[str],
+    target: Sequence[str],
+    *,
+    title: str | None = None,
+) -> None:
+    """Draw a heatmap, as `draw_heatmap` does, into a PNG or SVG file: the same input, the same bytes.
+
+    Raises:
+        ConfigError: if the name of the file ends in neither .png nor .svg.
+        OSError: if it cannot be written.
+    """
+    kind = path.suffix.lower()
+    if kind not in (".png", ".svg"):
+        raise ConfigError(f"{path}: a heatmap is a .png or a .svg file; change the ending of its name")
+    figure = draw_heatmap(weights, source, target, title=title)
+    with replacing(path, "wb") as file:
+        if kind == ".png":
+            figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
+        else:
+            with _svg_lock, matplotlib.rc_context({"svg.hashsalt": "attention", "svg.fonttype": "path"}):
+                figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def to_image(figure: Figure) -> NDArray[np.uint8]:
+    """A figure of `draw_heatmap` as pixels: [height, width, 3], red, green and blue from 0 to 255."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

@@ -1,0 +1,134 @@
+"""Fake models for tests of search: tables of log-probabilities.
+
+Their attention weights encode the whole history of a row, so that a state, a memory row or an attention
+row in the wrong place is seen.
+"""
+
+import itertools
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.decoding.greedy import greedy, sample
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.search import search
+
+PAD, BOS, EOS = 0, 1, 2
+SPECIAL = {"bos": BOS, "eos": EOS, "forbidden": (PAD,)}
+
+
+@dataclass(frozen=True)
+class State:
+    sentence: Tensor
+    before: Tensor  # the token before the one that is read next
+    fingerprint: Tensor  # of all tokens read
+    position: int = 0
+
+    def select(self, index: Tensor) -> "State":
+        return State(self.sentence[index], self.before[index], self.fingerprint[index], self.position)
+
+
+@dataclass(frozen=True)
+class Memory:
+    sentence: Tensor
+
+    def select(self, index: Tensor) -> "Memory":
+        return Memory(self.sentence[index])
+
+
+@dataclass
+class TableModel:
+    """Log-probabilities [sentence, position, token before, token, next token]."""
+
+    table: Tensor
+    rows: list[int] = field(default_factory=list)  # rows of each step taken
+
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
+        assert torch.equal(state.sentence, memory.sentence), "state and memory are out of step"
+        self.rows.append(len(tokens))
+        fingerprint = (31 * state.fingerprint + tokens) % 65521
+        where = torch.full_like(tokens, state.position)
+        attention = torch.stack([fingerprint, where, tokens, state.sentence], dim=1).float()
+        predicted = self.table[memory.sentence, where, state.before, tokens]
+        return predicted, State(state.sentence, tokens, fingerprint, state.position + 1), attention
+
+    def start(self, sentences: list[int] | None = None) -> tuple[State, Memory]:
+        chosen = torch.tensor(range(len(self.table)) if sentences is None else sentences)
+        zero = torch.zeros_like(chosen)
+        return State(chosen, zero, zero), Memory(chosen)
+
+    def search(self, lengths: list[int], sentences: list[int] | None = None, **options):
+        options = {"beam_size": 3, "length_penalty": 1.0} | SPECIAL | options
+        return search(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **options)
+
+    def greedy(self, lengths: list[int], **options) -> list[Hypothesis]:
+        return greedy(self, *self.start(), max_lengths=torch.tensor(lengths), **(SPECIAL | options))
+
+    def sample(self, lengths: list[int], sentences: list[int] | None = None, **options) -> list[Hypothesis]:
+        return sample(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **(SPECIAL | options))
+
+
+def random_model(seed: int, sentences: int = 1, longest: int = 4, vocabulary: int = 6) -> TableModel:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(sentences, longest, *[vocabulary] * 3, generator=generator)
+    return TableModel((1.5 * logits).log_softmax(dim=-1))
+
+
+def tied_model(seed: int, longest: int, vocabulary: int = 5, sentences: int = 1) -> TableModel:
+    """Few different values, sums of which are exact: full of ties."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (sentences, longest, *[vocabulary] * 3)
+    return TableModel(-torch.randint(1, 9, shape, generator=generator) / 8)
+
+
+def force(model: TableModel, sentence: int, one: Hypothesis) -> tuple[float, Tensor]:
+    """Log-probability and attention of a hypothesis by feeding its tokens to the model."""
+    state, memory = model.start([sentence])
+    targets = one.tokens + [EOS] * one.finished
+    total, rows = 0.0, []
+    for read, written in zip([BOS, *targets], targets, strict=False):
+        predicted, state, attention = model.step(torch.tensor([read]), state, memory)
+        total += float(predicted[0, written])
+        rows.append(attention)
+    return total, torch.cat(rows)
+
+
+def check_forced(model: TableModel, sentence: int, one: Hypothesis) -> None:
+    total, attention = force(model, sentence, one)
+    assert one.log_probability == pytest.approx(total, abs=1e-5)
+    assert torch.equal(one.attention, attention)
+    assert one.attention.dtype == torch.float32
+    assert not one.attention.is_inference()
+    assert one.attention.untyped_storage().nbytes() == one.attention.nbytes  # keeps nothing else alive
+    assert not {PAD, BOS, EOS} & set(one.tokens)
+
+
+def same(one: Hypothesis, other: Hypothesis) -> bool:
+    exact = (one.tokens, one.finished) == (other.tokens, other.finished)
+    near = (other.log_probability, other.score) == pytest.approx((one.log_probability, one.score))
+    return exact and near and torch.equal(one.attention, other.attention)
+
+
+def enumerate_all(model: TableModel, longest: int, penalty: float) -> list[tuple[list[int], bool, float]]:
+    """Every sequence as (tokens, finished, score): the finished by score, then the unfinished."""
+    table = model.table[0].tolist()
+    words = range(3, model.table.shape[-1])
+    found = []
+    for length in range(longest + 1):
+        for tokens in itertools.product(words, repeat=length):
+            targets = [*tokens, EOS] if length < longest else [*tokens]
+            history = [0, BOS, *targets]
+            total = sum(table[i][history[i]][history[i + 1]][target] for i, target in enumerate(targets))
+            found.append(([*tokens], length < longest, total / len(targets) ** penalty))
+    return sorted(found, key=lambda item: (not item[1], -item[2]))
+
+
+def scripted(longest: int, choices: dict[int, dict[int, float]], otherwise: float = -30.0) -> TableModel:
+    """Log-probabilities by position only."""
+    table = torch.full((1, longest, 5, 5, 5), otherwise)
+    for position, values in choices.items():
+        for token, value in values.items():
+            table[..., position, :, :, token] = value
+    return TableModel(table)

@@ -1,0 +1,175 @@
+"""Beam search against exhaustive enumeration and a plain beam search in Python lists."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from table_model import (
+    BOS,
+    EOS,
+    PAD,
+    SPECIAL,
+    TableModel,
+    check_forced,
+    enumerate_all,
+    random_model,
+    same,
+    scripted,
+    tied_model,
+)
+
+from nmt.decoding.beam import best
+from nmt.decoding.greedy import greedy
+from nmt.errors import ConfigError
+
+
+def plain_beam(model: TableModel, longest: int, beam: int, penalty: float, nbest: int):
+    """Beam search in Python lists that never stops early; (tokens, finished) of the n best."""
+    table, vocabulary = model.table[0].tolist(), model.table.shape[-1]
+    live, finished = [(0.0, [0, BOS])], []
+    for step in range(longest):
+        candidates = []
+        for total, history in live:
+            for token in set(range(vocabulary)) - {PAD, BOS}:
+                logp = table[step][history[-2]][history[-1]][token]
+                candidates.append((total + logp, [*history, token]))
+        candidates.sort(key=lambda candidate: -candidate[0])  # stable: parent's rank, then token
+        norm = np.float32((step + 1) ** penalty)
+        for total, history in candidates[:beam]:
+            if history[-1] == EOS:
+                finished.append((float(np.float32(total) / norm), history[2:-1]))
+        live = [candidate for candidate in candidates if candidate[1][-1] != EOS][:beam]
+    finished.sort(key=lambda item: -item[0])
+    return [(tokens, True) for _, tokens in finished[:nbest]] + [
+        (history[2:], False) for _, history in live[: max(0, nbest - len(finished))]
+    ]
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_wide_beam_is_exhaustive(seed, penalty):
+    model = random_model(seed)
+    expected = enumerate_all(model, 4, penalty)
+    for nbest in (1, 7, 60):  # 40 sequences can finish within 4 tokens: 60 reach into the unfinished
+        (found,) = model.search([4], beam_size=128, length_penalty=penalty, nbest=nbest)
+        assert [(one.tokens, one.finished) for one in found] == [item[:2] for item in expected[:nbest]]
+        assert [one.score for one in found] == pytest.approx([item[2] for item in expected[:nbest]])
+        for one in found:
+            check_forced(model, 0, one)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    longest=st.integers(1, 7),
+    beam=st.integers(2, 5),
+    nbest=st.integers(1, 5),
+    penalty=st.sampled_from([0.0, 0.5, 1.0, 3.0]),
+    tied=st.booleans(),
+)
+def test_stopping_early_changes_nothing(seed, longest, beam, nbest, penalty, tied):
+    model = tied_model(seed, longest) if tied else random_model(seed, longest=longest, vocabulary=5)
+    nbest = min(nbest, beam)
+    (found,) = model.search([longest], beam_size=beam, length_penalty=penalty, nbest=nbest)
+    expected = plain_beam(model, longest, beam, penalty, nbest)
+    assert [(one.tokens, one.finished) for one in found] == expected
+    for one in found:
+        check_forced(model, 0, one)
+        length = len(one.tokens) + one.finished
+        assert one.score == pytest.approx(one.log_probability / length**penalty)
+
+
+def test_a_long_hypothesis_may_overtake_a_finished_one():
+    """After one step EOS leads by score, also over what the live one would score at its length now."""
+    model = scripted(4, {0: {EOS: -1.0, 3: -1.5}, 1: {3: 0.0}, 2: {3: 0.0}, 3: {EOS: 0.0}})
+    (found,) = model.search([4], beam_size=2)
+    assert found[0].tokens == [3, 3, 3]
+    assert found[0].score == pytest.approx(-1.5 / 4)
+    assert model.search([4], beam_size=2, length_penalty=0.0)[0][0].tokens == []
+
+
+def test_search_stops_when_nothing_live_can_win():
+    """Nor when it could only draw level, for the first of equals wins: -2 / 4 = -0.5."""
+    for value, steps in ((-2.5, 1), (-2.0, 1), (-1.5, 2)):
+        model = scripted(4, {0: {EOS: -0.5, 3: value}})
+        model.search([4], beam_size=2)
+        assert len(model.rows) == steps
+
+
+def test_done_sentences_leave_the_batch():
+    model = random_model(3, sentences=3)
+    model.table[0, ..., EOS] = 0.0
+    model.search([4, 2, 3], beam_size=2, length_penalty=0.0, nbest=1)
+    assert model.rows[0] == 6
+    assert model.rows[1] <= 4
+    model.rows.clear()
+    model.table[1:, ..., EOS] = -50.0
+    assert [one.finished for one in model.greedy([4, 2, 3])] == [True, False, False]
+    assert model.rows == [3, 2, 1]
+
+
+@pytest.mark.parametrize("make", [random_model, tied_model])
+def test_a_batch_gives_what_each_sentence_gives_alone(make):
+    model = make(11, sentences=6, longest=8, vocabulary=7)
+    lengths = [8, 2, 5, 1, 8, 3]
+    together = model.search(lengths, beam_size=4, nbest=3)
+    greedily = model.greedy(lengths)
+    assert len({len(found[0].tokens) for found in together}) > 1
+    for sentence, length in enumerate(lengths):
+        (alone,) = model.search([length], [sentence], beam_size=4, nbest=3)
+        assert len(alone) == 3
+        assert all(same(one, other) for one, other in zip(alone, together[sentence], strict=True))
+        for one in alone:
+            check_forced(model, sentence, one)
+        start = model.start([sentence])
+        (one,) = greedy(model, *start, max_lengths=torch.tensor([length]), **SPECIAL)
+        assert same(one, greedily[sentence])
+
+
+def test_asking_for_more_never_changes_the_first():
+    model = random_model(2, sentences=4, longest=6)
+    few, many = (model.search([6] * 4, beam_size=4, nbest=n) for n in (1, 4))
+    assert all(same(one[0], other[0]) for one, other in zip(few, many, strict=True))
+
+
+def test_no_sentences():
+    model = random_model(0)
+    assert model.search([], []) == []
+    assert model.rows == []
+
+
+def test_a_dead_end_is_left_out():
+    """One live hypothesis, then only impossible tokens besides EOS: fewer than n are found."""
+    model = scripted(3, {0: {3: -1.0, EOS: -2.0}, 1: {EOS: -0.5}}, otherwise=-math.inf)
+    (found,) = model.search([3], nbest=3, length_penalty=0.0)
+    assert [one.tokens for one in found] == [[3], []]
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"beam_size": 0}, "beam_size=0"),
+        ({"beam_size": 2, "nbest": 3}, "nbest=3"),
+        ({"nbest": 0}, "nbest=0"),
+        ({"length_penalty": -1.0}, "length_penalty=-1"),
+        ({"length_penalty": math.nan}, "length_penalty=nan"),
+    ],
+)
+def test_impossible_settings(options, name):
+    with pytest.raises(ConfigError, match=name):
+        random_model(0).search([4], **options)
+
+
+@pytest.mark.parametrize("levels", [1, 3, 40])
+def test_best_takes_the_first_of_equals(levels):
+    generator = torch.Generator().manual_seed(levels)
+    scores = -torch.randint(0, levels, (5, 3000), generator=generator).float()
+    scores[4, 7:] = -math.inf
+    values, places = best(scores, 8)
+    expected = scores.sort(dim=1, descending=True, stable=True)
+    assert torch.equal(values, expected.values[:, :8])
+    possible = values > -math.inf
+    assert torch.equal(places[possible], expected.indices[:, :8][possible])

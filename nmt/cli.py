@@ -1,9 +1,17 @@
 """What all commands share: one line for a user's mistake, exit codes, start-up of torch."""
 
+import argparse
 import os
 import sys
 import traceback
 from collections.abc import Callable
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of every command that works with a trained run."""
+    parser.add_argument("--run", default="runs/latest", metavar="RUN", help="folder (default: %(default)s)")
+    parser.add_argument("--beam-size", type=int, metavar="N", help="hypotheses kept in the search; 1: greedy")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
 
 
 def run(main: Callable[[], None]) -> None:

@@ -43,7 +43,7 @@ def option(
 class TokenizerConfig:
     """SentencePiece, trained on the training split alone."""
 
-    kind: str = option("unigram", "how words are cut", choices=("unigram", "bpe", "char", "word"))
+    kind: str = option("bpe", "how words are cut", choices=("unigram", "bpe", "char", "word"))
     vocab_size: int = option(4000, "pieces per vocabulary, at most", at_least=8)
     joint: bool = option(False, "one vocabulary for both sides")
     byte_fallback: bool = option(True, "spell what is not in the vocabulary as bytes: nothing is unknown")
@@ -91,7 +91,7 @@ class AttentionConfig:
     """Query and states → weights over the source tokens."""
 
     score: str = option("additive", "how well query and state match", choices=("additive", "dot", "general"))
-    size: int = option(512, "units of the hidden layer of the additive score", at_least=1)
+    size: int = option(256, "units of the hidden layer of the additive score", at_least=1)
 
 
 @dataclass
@@ -108,7 +108,7 @@ class DecoderConfig:
     size: int = option(512, "units of a state", at_least=1)
     embedding: int = option(256, "units of a target embedding", at_least=1)
     input_feeding: bool = option(True, "luong: the attentional vector is an input of the next step")
-    readout: int = option(512, "bahdanau: units of the readout after maxout", at_least=1)
+    readout: int = option(256, "bahdanau: units of the readout after maxout", at_least=1)
 
 
 @dataclass
@@ -135,9 +135,9 @@ class ModelConfig:
 class TrainingConfig:
     """Teacher forcing with AdamW."""
 
-    epochs: int = option(12, "passes over the training pairs", at_least=1)
+    epochs: int = option(15, "passes over the training pairs", at_least=1)
     max_steps: int | None = option(None, "stop after this many updates", at_least=1)
-    batch_tokens: int = option(1024, "target tokens in a batch, padding included, at most", at_least=1)
+    batch_tokens: int = option(768, "target tokens in a batch, padding included, at most", at_least=1)
     learning_rate: float = option(1e-3, "the highest learning rate", above=0)
     warmup_steps: int = option(200, "updates of linear warm-up", at_least=0)
     decay: str = option(
@@ -174,6 +174,7 @@ class DecodingConfig:
     length_penalty: float = option(1.0, "log-probability is divided by length to this power", at_least=0)
     max_length_factor: float = option(3.0, "a translation has at most this × the source's pieces …", above=0)
     max_length_extra: int = option(20, "… plus this many", at_least=1)
+    max_length: int = option(500, "… and never more than this", at_least=1)
     batch_tokens: int = option(4096, "source pieces decoded at once, padding included", at_least=1)
 
 

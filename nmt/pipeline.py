@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 
 from nmt.config import Config, DecodingConfig, settings
 from nmt.data.batches import TrainingBatches
-from nmt.data.prepare import Example, Prepared, export, prepare
+from nmt.data.prepare import Example, Prepared, export, prepare, save_examples
 from nmt.data.tokenizer import PAD
 from nmt.data.vocabulary import load_tokenizers
+from nmt.decoding.opening import open_translator
 from nmt.decoding.translator import Translation, Translator
+from nmt.device import choose_device
 from nmt.evaluation.evaluate import evaluate, write_evaluation
 from nmt.evaluation.validation import validate
 from nmt.files import write_json
 from nmt.model.initialise import build_model
-from nmt.storage.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from nmt.storage.checkpoint import Checkpoint, save_checkpoint
 from nmt.storage.run import Run, create_run, point_latest
 from nmt.training.journal import Journal, duration, start_log
 from nmt.training.loop import Progress, Trainer, Window
-from nmt.training.precision import choose_device, choose_precision
+from nmt.training.precision import choose_precision
 from nmt.visualisation.heatmap import draw_heatmap, to_image
 
 logger = logging.getLogger("nmt")
@@ -53,6 +55,8 @@ def train(config: Config, name: str) -> float:
     run = create_run(config, name)
     start_log(run.log)
     write_json(run.prepared, prepared.report)
+    for part in ("dev", "test"):
+        save_examples(run.examples(part), prepared.parts[part])
     _tell_start(run, prepared, config)
     model = build_model(config.model, len(source), len(target), PAD).to(device)
     logger.info(
@@ -135,11 +139,9 @@ def _picture(translation: Translation) -> NDArray[np.uint8]:
 def _evaluate_best(
     run: Run, config: Config, test: Sequence[Example], device: torch.device
 ) -> dict[str, float]:
-    best = load_checkpoint(run.best, device)
-    translator = Translator(best.model, best.source, best.target, config.decoding)
+    translator = open_translator(run, config.decoding, device)
     evaluation = evaluate(translator, test)
-    about = {"decoding": vars(config.decoding), "step": best.progress["step"]}
-    write_evaluation(run.test, evaluation, test, about, TEST_HEATMAPS)
+    write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
     return evaluation.values()
 
@@ -156,8 +158,8 @@ def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
 
 def _tell_end(run: Run) -> None:
     logger.info(
-        f"translations, scores and attention: {run.test}\n"
-        f"alignment heatmaps:                 {run.test / 'heatmaps'}\n"
+        f"translations, scores and attention: {run.evaluation('test')}\n"
+        f"alignment heatmaps:                 {run.evaluation('test') / 'heatmaps'}\n"
         f"training curves:                    tensorboard --logdir {run.folder.parent}\n"
         f'translate:                          python -m nmt.translate --run {run.folder} "…"'
     )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from nmt.config import DataConfig
 from nmt.data.alignment import format_pharaoh, parse_pharaoh
-from nmt.data.sources import RawPair, read_pairs, source_files
+from nmt.data.sources import RawPair, read_pairs, side_by_side, source_files
 from nmt.data.split import PARTS, assign_parts, components
 from nmt.data.text import clean
 from nmt.errors import DataError
@@ -77,10 +77,10 @@ def prepare(config: DataConfig) -> Prepared:
         parts, counts = _make(config, files)
         report = {"format": FORMAT, "source": config.source, "files": described, **counts}
         for part, examples in parts.items():
-            write_text(folder / f"{part}.jsonl", "".join(_to_line(example) for example in examples))
+            save_examples(folder / f"{part}.jsonl", examples)
         write_json(report_path, report | {"fingerprint": fingerprint})  # last: it says the rest is there
     report = json.loads(report_path.read_text(encoding="utf-8"))
-    return Prepared({part: _load(folder / f"{part}.jsonl") for part in PARTS}, report, folder)
+    return Prepared({part: load_examples(folder / f"{part}.jsonl") for part in PARTS}, report, folder)
 
 
 def _fingerprint(config: DataConfig, files: list[dict[str, Any]]) -> str:
@@ -89,16 +89,43 @@ def _fingerprint(config: DataConfig, files: list[dict[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _to_line(example: Example) -> str:
-    return json.dumps(example._asdict(), ensure_ascii=False) + "\n"
+def save_examples(path: Path, examples: Sequence[Example]) -> None:
+    """Write examples as JSON Lines."""
+    write_text(path, "".join(json.dumps(e._asdict(), ensure_ascii=False) + "\n" for e in examples))
 
 
-def _load(path: Path) -> list[Example]:
+def load_examples(path: Path) -> list[Example]:
+    """Read what `save_examples` wrote.
+
+    Raises:
+        DataError: when the file is missing or damaged.
+    """
     examples = []
-    with path.open(encoding="utf-8", newline="\n") as file:
-        for line in file:
-            row = json.loads(line)
-            examples.append(Example(row["source"], tuple(row["references"]), tuple(row["alignments"])))
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for line in file:
+                row = json.loads(line)
+                examples.append(Example(row["source"], tuple(row["references"]), tuple(row["alignments"])))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError("missing or damaged", path, len(examples) + 1) from error
+    return examples
+
+
+def read_parallel(source: Path, references: Sequence[Path]) -> list[Example]:
+    """Examples from files of one sentence a line: a source and one or more references of each.
+
+    Raises:
+        DataError: for sides of different length, or a sentence without any reference.
+    """
+    columns = [
+        [(clean(p.source), clean(p.target)) for p in side_by_side(source, file)] for file in references
+    ]
+    examples = []
+    for number, rows in enumerate(zip(*columns, strict=True), 1):
+        found = tuple(reference for _, reference in rows if reference)
+        if not found:
+            raise DataError("no reference for it", source, number)
+        examples.append(Example(rows[0][0], found, ("",) * len(found)))
     return examples
 
 

@@ -5,22 +5,19 @@ U+2028 and U+0085, are text. What is unusable is refused with its file and line;
 passed on, so that cleaning can count it.
 """
 
-import gzip
 import re
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config import DataConfig
-from nmt.data.download import fetch, open_member
+from nmt.data.archive import open_member
+from nmt.data.download import fetch
+from nmt.data.lines import decoded_lines, file_lines
 from nmt.errors import ConfigError, DataError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_GZIP_MAGIC = b"\x1f\x8b"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class RawPair(NamedTuple):
@@ -110,56 +107,12 @@ def source_files(data: DataConfig) -> list[Path]:
     ]
 
 
-# ---------------------------------------------------------------- lines
-
-
-def _lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers from 1, without their ends."""
-    for number, line in enumerate(file, start=1):
-        content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-        if not content:  # a file of nothing but the mark
-            return
-        try:
-            text = content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            byte = content[error.start]
-            raise DataError(
-                f"not UTF-8 (byte 0x{byte:02X} at place {error.start + 1}); convert the file to UTF-8",
-                where,
-                number,
-            ) from error
-        yield number, text.removesuffix("\n").removesuffix("\r")
-
-
-@contextmanager
-def _open_text(path: Path) -> Iterator[Iterable[bytes]]:
-    """Open a plain or gzip file, told apart by its first bytes; damage found while reading counts too."""
-    try:
-        with path.open("rb") as file:
-            compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-            file.seek(0)
-            if not compressed:
-                yield file
-                return
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"damaged or truncated gzip ({error}); get it anew", path) from error
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})", path) from error
-
-
-def _file_lines(path: Path) -> Iterator[tuple[int, str]]:
-    with _open_text(path) as file:
-        yield from _lines(file, str(path))
+# ---------------------------------------------------------------- pairs
 
 
 def _member_lines(path: Path, member: str) -> Iterator[tuple[int, str]]:
     with open_member(path, member) as file:
-        yield from _lines(file, f"{path} ({member})")
-
-
-# ---------------------------------------------------------------- pairs
+        yield from decoded_lines(file, f"{path} ({member})")
 
 
 def _columns(
@@ -180,9 +133,13 @@ def _columns(
             )
 
 
-def _side_by_side(source: Path, target: Path) -> Iterator[RawPair]:
-    """Pairs from two files, line by line."""
-    sides = _file_lines(source), _file_lines(target)
+def side_by_side(source: Path, target: Path) -> Iterator[RawPair]:
+    """Pairs from two files (plain or gzip), line by line.
+
+    Raises:
+        DataError: while iterating, if one has more lines than the other.
+    """
+    sides = file_lines(source), file_lines(target)
     for number, (left, right) in enumerate(zip_longest(*sides), start=1):
         if left is not None and right is not None:
             yield RawPair(left[1], right[1], number)
@@ -207,11 +164,11 @@ def read_pairs(data: DataConfig, files: list[Path]) -> Iterator[RawPair]:
             sides of different length; and with the file for a damaged one.
     """
     if data.source == "moses":
-        return _side_by_side(*files)
+        return side_by_side(*files)
     (file,) = files
     if data.source == "manythings":
         member = _member(data)
         return _columns(_member_lines(file, member), f"{file} ({member})", 1, 2)
     if data.source == "sample":
-        return _columns(_file_lines(file), str(file), 1, 2, 3)
-    return _columns(_file_lines(file), str(file), data.source_column, data.target_column)
+        return _columns(file_lines(file), str(file), 1, 2, 3)
+    return _columns(file_lines(file), str(file), data.source_column, data.target_column)

@@ -138,7 +138,9 @@ class Translator:
 
     def _limits(self, mask: Tensor) -> Tensor:
         """The most pieces of each translation, [B]."""
-        return (mask.sum(dim=1) * self.config.max_length_factor).long() + self.config.max_length_extra
+        config = self.config
+        by_source = (mask.sum(dim=1) * config.max_length_factor).long() + config.max_length_extra
+        return by_source.clamp(max=config.max_length)
 
     def _translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
         attention = hypothesis.attention[:, : len(source.ids) + 1].numpy()

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from nmt.config import DecodingConfig, to_dict
 from nmt.data.alignment import argmax_links, parse_pharaoh
 from nmt.data.prepare import Example
 from nmt.decoding.translator import Translation, Translator
@@ -83,7 +83,11 @@ def _score_alignment(translator: Translator, examples: Sequence[Example]) -> Ali
 
 
 def write_evaluation(
-    folder: Path, evaluation: Evaluation, examples: Sequence[Example], about: dict[str, Any], heatmaps: int
+    folder: Path,
+    evaluation: Evaluation,
+    examples: Sequence[Example],
+    decoding: DecodingConfig,
+    heatmaps: int,
 ) -> None:
     """Write `translations.tsv`, `metrics.json`, `attention.npz` and `heatmaps/`.
 
@@ -91,7 +95,7 @@ def write_evaluation(
         folder: where, such as `runs/<name>/test`.
         evaluation: of `examples`.
         examples: what was translated.
-        about: what else belongs in `metrics.json`, such as the settings of the search.
+        decoding: the settings of the search.
         heatmaps: draw the first so many sentences, one PNG each.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +116,7 @@ def write_evaluation(
         "bleu_by_source_words": [bucket._asdict() for bucket in buckets],
         "sentences": len(examples),
         "seconds": evaluation.seconds,
-        **about,
+        "decoding": to_dict(decoding),
     }
     write_json(folder / "metrics.json", metrics)
 

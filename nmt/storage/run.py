@@ -42,10 +42,13 @@ class Run:
         """Event files."""
         return self.folder / "tensorboard"
 
-    @property
-    def test(self) -> Path:
-        """Translations, scores and attention of the test part."""
-        return self.folder / "test"
+    def examples(self, part: str) -> Path:
+        """The sentences of "dev" or "test", with all references: the run can be evaluated anywhere."""
+        return self.folder / "data" / f"{part}.jsonl"
+
+    def evaluation(self, part: str) -> Path:
+        """Translations, scores and attention of "dev" or "test"."""
+        return self.folder / part
 
     @property
     def log(self) -> Path:

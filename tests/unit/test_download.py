@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.data.download import check_archive, fetch, open_member
+from nmt.data.archive import check_archive, open_member
+from nmt.data.download import fetch
 from nmt.errors import ConfigError, DataError, DownloadError
 
 

@@ -1,0 +1,62 @@
+"""Lines of text files: UTF-8, ending at U+000A and nowhere else, plain or gzip."""
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nmt.errors import DataError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def decoded_lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file with their numbers from 1, without their ends.
+
+    Raises:
+        DataError: while iterating, for text that is not UTF-8, with `where` and the line.
+    """
+    for number, line in enumerate(file, start=1):
+        content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        if not content:  # a file of nothing but the mark
+            return
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            byte = content[error.start]
+            raise DataError(
+                f"not UTF-8 (byte 0x{byte:02X} at place {error.start + 1}); convert the file to UTF-8",
+                where,
+                number,
+            ) from error
+        yield number, text.removesuffix("\n").removesuffix("\r")
+
+
+@contextmanager
+def _open_text(path: Path) -> Iterator[Iterable[bytes]]:
+    """Open a plain or gzip file, told apart by its first bytes; damage found while reading counts too."""
+    try:
+        with path.open("rb") as file:
+            compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+            file.seek(0)
+            if not compressed:
+                yield file
+                return
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield unpacked
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"damaged or truncated gzip ({error}); get it anew", path) from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", path) from error
+
+
+def file_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a plain or gzip file.
+
+    Raises:
+        DataError: while iterating, for text that is not UTF-8 and for a file that cannot be read.
+    """
+    with _open_text(path) as file:
+        yield from decoded_lines(file, str(path))

@@ -1,0 +1,18 @@
+"""From a run folder to a translator."""
+
+import torch
+
+from nmt.config import DecodingConfig
+from nmt.decoding.translator import Translator
+from nmt.storage.checkpoint import load_checkpoint
+from nmt.storage.run import Run
+
+
+def open_translator(run: Run, config: DecodingConfig, device: torch.device) -> Translator:
+    """A translator with the best checkpoint of a run.
+
+    Raises:
+        RunError: when the checkpoint is missing or damaged.
+    """
+    checkpoint = load_checkpoint(run.best, device)
+    return Translator(checkpoint.model, checkpoint.source, checkpoint.target, config)

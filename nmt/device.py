@@ -1,0 +1,26 @@
+"""Where to compute."""
+
+import torch
+
+from nmt.errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for a setting: `auto` is the GPU if there is one.
+
+    Raises:
+        ConfigError: for a name torch does not know, or a GPU that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device={name}: no such device; choose auto, cpu, cuda or cuda:N") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device={name}: choose auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and not (
+        torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    ):
+        raise ConfigError(f"device={name}: there is no such GPU here; choose cpu or auto")
+    return device

@@ -1,0 +1,83 @@
+"""`python -m nmt.evaluate`: scores of a run on its development or test part, or on files of yours."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt import cli
+
+if TYPE_CHECKING:
+    from nmt.data.prepare import Example
+    from nmt.storage.run import Run
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nmt.evaluate",
+        description="Score a run: BLEU, chrF and TER with sacreBLEU's signatures, against all references.",
+    )
+    parser.add_argument(
+        "--run", default="runs/latest", metavar="RUN", help="run folder (default: %(default)s)"
+    )
+    parser.add_argument("--split", choices=("dev", "test"), help="part of the run's own data (default: test)")
+    parser.add_argument("--source", metavar="FILE", help="sentences to translate instead, one a line")
+    parser.add_argument("--reference", metavar="FILE", nargs="+", help="their translations, line by line")
+    parser.add_argument(
+        "--beam-size", type=int, metavar="N", help="hypotheses kept in the search (1: greedy)"
+    )
+    parser.add_argument(
+        "--output",
+        metavar="FOLDER",
+        help="where translations, scores and attention go (default: RUN/<split>)",
+    )
+    parser.add_argument(
+        "--heatmaps", type=int, default=8, metavar="N", help="pictures of the first N sentences"
+    )
+    cli.add_run_arguments(parser)
+    return parser
+
+
+def main() -> None:
+    """The command."""
+    arguments = parser().parse_args()
+    _check(arguments)
+    from nmt.decoding.opening import open_translator
+    from nmt.device import choose_device
+    from nmt.evaluation.evaluate import evaluate, write_evaluation
+    from nmt.storage.run import open_run
+
+    run = open_run(Path(arguments.run))
+    config = run.config().decoding
+    config.beam_size = arguments.beam_size or config.beam_size
+    examples = _examples(arguments, run)
+    evaluation = evaluate(open_translator(run, config, choose_device(arguments.device)), examples)
+    print(evaluation.summary())
+    own = None if arguments.source else run.evaluation(arguments.split or "test")
+    folder = Path(arguments.output) if arguments.output else own
+    if folder is not None:
+        write_evaluation(folder, evaluation, examples, config, arguments.heatmaps)
+        print(f"translations, scores and attention: {folder}")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from nmt.errors import ConfigError
+
+    if bool(arguments.source) != bool(arguments.reference):
+        raise ConfigError("--source and --reference: give both, or neither")
+    if arguments.source and arguments.split:
+        raise ConfigError("--split and --source: give one of them, not both")
+    if arguments.beam_size is not None and arguments.beam_size < 1:
+        raise ConfigError(f"--beam-size {arguments.beam_size}: must be at least 1")
+
+
+def _examples(arguments: argparse.Namespace, run: "Run") -> "list[Example]":
+    from nmt.data.prepare import load_examples, read_parallel
+
+    if not arguments.source:
+        return load_examples(run.examples(arguments.split or "test"))
+    return read_parallel(Path(arguments.source), [Path(path) for path in arguments.reference])
+
+
+if __name__ == "__main__":
+    cli.run(main)

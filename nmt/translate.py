@@ -1,0 +1,145 @@
+"""`python -m nmt.translate`: text in, one line of translation out for every line in."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt import cli
+
+if TYPE_CHECKING:
+    from nmt.decoding.translator import Translation, Translator
+
+_CHUNK = 512  # lines read before they are translated together, when nobody waits for each
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nmt.translate",
+        description="Translate sentences with a trained run. Without TEXT and --input: standard input.",
+    )
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
+    parser.add_argument(
+        "--run", default="runs/latest", metavar="RUN", help="run folder (default: %(default)s)"
+    )
+    parser.add_argument("--input", metavar="FILE", help="translate the lines of FILE; - is standard input")
+    parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument(
+        "--beam-size", type=int, metavar="N", help="hypotheses kept in the search (1: greedy)"
+    )
+    parser.add_argument("--nbest", type=int, default=1, metavar="N", help="the N best, separated by tabs")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, with scores")
+    parser.add_argument(
+        "--attention",
+        metavar="OUT",
+        help="also write the alignment: OUT.png or .svg (a picture), or .npz (the matrices)",
+    )
+    parser.add_argument("--pieces", action="store_true", help="heatmaps of pieces instead of words")
+    cli.add_run_arguments(parser)
+    return parser
+
+
+def main() -> None:
+    """The command."""
+    arguments = parser().parse_args()
+    _check(arguments)
+    from nmt.decoding.opening import open_translator
+    from nmt.device import choose_device
+    from nmt.storage.run import open_run
+
+    run = open_run(Path(arguments.run))
+    config = run.config().decoding
+    config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest)
+    translator = open_translator(run, config, choose_device(arguments.device))
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    kept: list[Translation] = []
+    with _output(arguments.output) as out:
+        for number, best in enumerate(_translate(translator, arguments), 1):
+            out.write(_line(best, arguments.json) + "\n")
+            if not best[0].finished and best[0].source.ids:
+                print(f"warning: line {number}: the translation was cut at the length limit", file=sys.stderr)
+            if arguments.attention:
+                kept.append(best[0])
+            out.flush()
+    if arguments.attention:
+        _write_attention(Path(arguments.attention), kept, arguments.pieces)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from nmt.errors import ConfigError
+
+    if arguments.text and arguments.input:
+        raise ConfigError("TEXT and --input: give one of them, not both")
+    for name in ("beam_size", "nbest"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
+    suffix = Path(arguments.attention).suffix.lower() if arguments.attention else ".png"
+    if suffix not in (".png", ".svg", ".npz"):
+        raise ConfigError(f"--attention {arguments.attention}: must end in .png, .svg or .npz")
+
+
+def _output(path: str | None) -> Any:
+    from nmt.files import replacing
+
+    return nullcontext(sys.stdout) if path is None else replacing(Path(path))
+
+
+def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iterator[list[Translation]]":
+    """The n best of every line, in order; on a terminal each as soon as its line is there."""
+    lines = _lines(arguments)
+    interactive = not arguments.text and arguments.input is None and sys.stdin.isatty()
+    while chunk := list(islice(lines, 1 if interactive else _CHUNK)):
+        yield from translator.translate(chunk, arguments.nbest)
+
+
+def _lines(arguments: argparse.Namespace) -> Iterator[str]:
+    from nmt.data.lines import decoded_lines, file_lines
+
+    if arguments.text:
+        lines = enumerate((text.encode("utf-8", "surrogateescape") for text in arguments.text), 1)
+        yield from (line for number, text in lines for _, line in decoded_lines([text], f"TEXT {number}"))
+    elif arguments.input in (None, "-"):
+        yield from (line for _, line in decoded_lines(sys.stdin.buffer, "standard input"))
+    else:
+        yield from (line for _, line in file_lines(Path(arguments.input)))
+
+
+def _line(best: "list[Translation]", as_json: bool) -> str:
+    if not as_json:
+        return "\t".join(translation.text for translation in best)
+    rows = [
+        {
+            "translation": t.text,
+            "score": t.score,
+            "log_probability": t.log_probability,
+            "finished": t.finished,
+        }
+        for t in best
+    ]
+    return json.dumps({"source": best[0].source.text, **rows[0], "nbest": rows}, ensure_ascii=False)
+
+
+def _write_attention(path: Path, translations: "list[Translation]", pieces: bool) -> None:
+    """One .npz of all, or one picture each: OUT.png, or OUT-1.png, OUT-2.png …"""
+    from nmt.evaluation.attention_file import Attention, save_attention
+
+    if path.suffix.lower() == ".npz":
+        rows = [Attention(t.attention, t.source_pieces(), t.target_pieces()) for t in translations]
+        save_attention(path, rows)
+        return
+    from nmt.visualisation.heatmap import save_heatmap
+
+    for number, t in enumerate(translations, 1):
+        name = path if len(translations) == 1 else path.with_stem(f"{path.stem}-{number}")
+        labelled = (t.attention, t.source_pieces(), t.target_pieces()) if pieces else t.words()
+        save_heatmap(name, *labelled)
+
+
+if __name__ == "__main__":
+    cli.run(main)

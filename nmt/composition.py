@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.config import Config, check, settings
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, NmtError
 
 
 def configs_folder() -> Path:
@@ -49,7 +49,7 @@ def _explain(error: Exception) -> str:
             hint = f"; did you mean {near[0]}?" if near else "; `--help` lists them all"
             return f"{key}: no such setting{hint}"
     missing = re.search(
-        r"Could not find '([^'/]+)/([^']+)'\s+Available options in '[^']+':\s+(.*)", text, re.S
+        r"Could not find '([^'/]+)/([^']+)'\s+Available options in '[^']+':\n((?:\t\S+\n?)+)", text
     )
     if missing:
         return f"{missing[1]}={missing[2]}: no such choice; there are {', '.join(missing[3].split())}"
@@ -67,16 +67,24 @@ def with_config(task: Callable[[Config, str], float | None]) -> None:
 
     Raises:
         ConfigError: for a misspelt key, a wrong type, an impossible value or combination.
+        NmtError: what `task` raised; of a sweep, the first, after all jobs had their turn.
     """
     ConfigStore.instance().store(name="schema", node=Config)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: `nmt.cli` says them in one line
+    failures: list[NmtError] = []  # of a sweep's jobs; Hydra would print more about one than the user needs
 
     @hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")
     def main(composed: DictConfig) -> float | None:
         choices = HydraConfig.get().runtime.choices
-        return task(to_config(composed), f"{choices['data']}-{choices['model']}")
+        try:
+            return task(to_config(composed), f"{choices['data']}-{choices['model']}")
+        except NmtError as error:
+            failures.append(error)
+            return None
 
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error)) from error
+    if failures:
+        raise failures[0]

@@ -68,7 +68,6 @@ class DataConfig:
     max_ratio: float = option(9.0, "drop pairs with one side this many times longer", above=1)
     dev_fraction: float = option(0.02, "share of the components for development", above=0, below=0.5)
     test_fraction: float = option(0.03, "share of the components for the test", above=0, below=0.5)
-    export: str | None = option(None, "also write the splits as plain text into this folder")
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
 

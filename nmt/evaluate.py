@@ -17,15 +17,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m nmt.evaluate",
         description="Score a run: BLEU, chrF and TER with sacreBLEU's signatures, against all references.",
     )
-    parser.add_argument(
-        "--run", default="runs/latest", metavar="RUN", help="run folder (default: %(default)s)"
-    )
     parser.add_argument("--split", choices=("dev", "test"), help="part of the run's own data (default: test)")
     parser.add_argument("--source", metavar="FILE", help="sentences to translate instead, one a line")
     parser.add_argument("--reference", metavar="FILE", nargs="+", help="their translations, line by line")
-    parser.add_argument(
-        "--beam-size", type=int, metavar="N", help="hypotheses kept in the search (1: greedy)"
-    )
     parser.add_argument(
         "--output",
         metavar="FOLDER",

@@ -3,7 +3,6 @@
 import logging
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from nmt.config import Config, DecodingConfig, settings
 from nmt.data.batches import TrainingBatches
-from nmt.data.prepare import Example, Prepared, export, prepare, save_examples
+from nmt.data.prepare import Example, Prepared, prepare, save_examples
 from nmt.data.tokenizer import PAD
 from nmt.data.vocabulary import load_tokenizers
 from nmt.decoding.opening import open_translator
@@ -50,8 +49,6 @@ def train(config: Config, name: str) -> float:
     _set_seeds(config)
     prepared = prepare(config.data)
     source, target = load_tokenizers(prepared, config.data)
-    if config.data.export:
-        export(prepared, Path(config.data.export))
     run = create_run(config, name)
     start_log(run.log)
     write_json(run.prepared, prepared.report)

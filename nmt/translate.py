@@ -24,14 +24,8 @@ def parser() -> argparse.ArgumentParser:
         description="Translate sentences with a trained run. Without TEXT and --input: standard input.",
     )
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
-    parser.add_argument(
-        "--run", default="runs/latest", metavar="RUN", help="run folder (default: %(default)s)"
-    )
     parser.add_argument("--input", metavar="FILE", help="translate the lines of FILE; - is standard input")
     parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
-    parser.add_argument(
-        "--beam-size", type=int, metavar="N", help="hypotheses kept in the search (1: greedy)"
-    )
     parser.add_argument("--nbest", type=int, default=1, metavar="N", help="the N best, separated by tabs")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with scores")
     parser.add_argument(

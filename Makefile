@@ -1,0 +1,62 @@
+# `make help` lists the targets. Everything happens in .venv; nothing is installed elsewhere.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo train test test-slow lint format splits tensorboard clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/installed  ## create .venv with the tested versions
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(DEMO)/test/metrics.json  ## train on the bundled corpus, then translate and draw a sentence
+	@echo
+	@$(BIN)/python -m nmt.evaluate --run $(DEMO)
+	@echo
+	@echo '  Rahul is a good boy.'
+	@$(BIN)/python -m nmt.translate --run $(DEMO) --attention $(DEMO)/rahul.png 'Rahul is a good boy.' | sed 's/^/  /'
+	@echo
+	@echo "its alignment:     $(DEMO)/rahul.png (more of them in $(DEMO)/test/heatmaps)"
+	@echo "the run folder:    $(DEMO)"
+	@echo "training curves:   make tensorboard"
+	@echo "translate more:    $(BIN)/python -m nmt.translate --run $(DEMO) 'Sita likes this house.'"
+
+$(DEMO)/test/metrics.json: | setup
+	@rm -rf $(DEMO)
+	$(BIN)/python -m nmt.train experiment=demo name=demo
+
+train: setup  ## train on the English–Marathi pairs of manythings.org; ARGS='model=luong …'
+	$(BIN)/python -m nmt.train $(ARGS)
+
+splits: setup  ## write the parts as plain text into data/splits; ARGS='data=sample …'
+	$(BIN)/python scripts/export_splits.py data/splits $(ARGS)
+
+test: setup  ## run the tests (minutes)
+	$(BIN)/python -m pytest
+
+test-slow: setup  ## run the tests that take long
+	$(BIN)/python -m pytest -m slow
+
+lint: setup  ## check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup  ## put the code into the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+tensorboard: setup  ## show the training curves of all runs on http://localhost:6006
+	$(BIN)/tensorboard --logdir runs
+
+clean:  ## remove .venv and caches; runs and downloads stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

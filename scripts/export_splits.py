@@ -1,0 +1,34 @@
+"""Write the training, development and test parts as plain text, to train another system on the same split.
+
+python scripts/export_splits.py FOLDER [data=… data.archive=… other settings as of nmt.train]
+
+Leaves `train|dev|test.src` and `.tgt`, one sentence a line; further references are in `.tgt.1`, `.tgt.2` …
+"""
+
+import sys
+from pathlib import Path
+
+from nmt import cli
+from nmt.composition import with_config
+from nmt.config import Config
+from nmt.data.prepare import export, prepare
+from nmt.errors import ConfigError
+
+
+def main() -> None:
+    """The command: the folder, then settings."""
+    if len(sys.argv) < 2 or "=" in sys.argv[1]:
+        raise ConfigError("give the folder to write to first: scripts/export_splits.py FOLDER [data=…]")
+    folder = Path(sys.argv.pop(1))
+
+    def task(config: Config, name: str) -> None:
+        prepared = prepare(config.data)
+        export(prepared, folder)
+        for part, examples in prepared.parts.items():
+            print(f"{folder / part}.src, .tgt: {len(examples):,} lines")
+
+    with_config(task)
+
+
+if __name__ == "__main__":
+    cli.run(main)

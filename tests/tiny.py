@@ -1,0 +1,63 @@
+"""A tiny model, tiny tokenizers and a tiny task."""
+
+import dataclasses
+
+import torch
+
+from nmt.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, TokenizerConfig
+from nmt.data.batches import TrainingBatches
+from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
+from nmt.model.initialise import build_model
+from nmt.model.translation import TranslationModel
+
+TINY = ModelConfig(
+    encoder=EncoderConfig(size=12, embedding=7),
+    attention=AttentionConfig(size=9),
+    decoder=DecoderConfig(size=12, embedding=6, readout=5),
+    dropout=0.0,
+    initial_range=0.6,
+)
+
+ENGLISH = [
+    "The dog sees the cat.",
+    "A cat sees the small dogs.",
+    "Don't go to the house!",
+    "Where is my house?",
+    "He is well-known in the village.",
+]
+MARATHI = [
+    "कुत्रा मांजर पाहतो.",
+    "मांजर लहान कुत्रे पाहते.",
+    "घरी जाऊ नका!",
+    "माझे घर कुठे आहे?",
+    "तो गावात प्रसिद्ध आहे.",
+]
+
+
+def with_decoder(config: ModelConfig, **changes: object) -> ModelConfig:
+    """`config` with another decoder."""
+    return dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, **changes))
+
+
+def tiny_tokenizers() -> tuple[Tokenizer, Tokenizer]:
+    """Source and target tokenizers of at most 310 pieces, 256 of them bytes."""
+    config = TokenizerConfig(vocab_size=310)
+    source, target = (train_tokenizer(text, config, "data.tokenizer") for text in (ENGLISH, MARATHI))
+    return Tokenizer(source), Tokenizer(target)
+
+
+def tiny_model(
+    source: int, target: int, config: ModelConfig = TINY, seed: int = 1, double: bool = False
+) -> TranslationModel:
+    """An untrained model with random weights, in evaluation mode."""
+    torch.manual_seed(seed)
+    model = build_model(config, source, target, PAD).eval()
+    return model.double() if double else model
+
+
+def copy_batches(pairs: int, budget: int, seed: int = 3, symbols: int = 6) -> TrainingBatches:
+    """Sentences of 2 to 5 random symbols, to be copied; the vocabulary is 4 + `symbols`."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(2, 6, (pairs,), generator=generator).tolist()
+    sentences = [torch.randint(4, 4 + symbols, (n,), generator=generator).tolist() for n in lengths]
+    return TrainingBatches(sentences, sentences, budget, seed)

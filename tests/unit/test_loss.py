@@ -1,0 +1,88 @@
+"""The loss against PyTorch's cross-entropy and against the formula in a plain loop."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from nmt.training.loss import token_loss
+
+cases = given(
+    N=st.integers(1, 7),
+    V=st.integers(2, 9),
+    smoothing=st.sampled_from([0.0, 0.1, 0.5, 0.9]),
+    seed=st.integers(0, 10**6),
+)
+
+
+def draw(N, V, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return 3 * torch.randn(N, V, generator=generator), torch.randint(V, (N,), generator=generator)
+
+
+@settings(max_examples=50, deadline=None)
+@cases
+def test_value_and_gradient_are_pytorchs(N, V, smoothing, seed):
+    logits, targets = draw(N, V, seed)
+    ours, theirs = (logits.clone().requires_grad_() for _ in range(2))
+    loss = token_loss(ours, targets, smoothing)
+    expected = F.cross_entropy(theirs, targets, label_smoothing=smoothing, reduction="sum")
+    torch.testing.assert_close(loss.smoothed, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(loss.likelihood, F.cross_entropy(logits, targets, reduction="sum"))
+    assert loss.tokens == N
+    loss.smoothed.backward()
+    expected.backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@cases
+def test_value_is_the_formula(N, V, smoothing, seed):
+    logits, targets = draw(N, V, seed)
+    smoothed = likelihood = 0.0
+    for row, target in zip(logits.tolist(), targets.tolist(), strict=True):
+        total = math.log(sum(math.exp(value) for value in row))
+        losses = [total - value for value in row]  # −log p of each token
+        likelihood += losses[target]
+        smoothed += (1 - smoothing) * losses[target] + smoothing * sum(losses) / V
+    loss = token_loss(logits, targets, smoothing)
+    assert float(loss.smoothed) == pytest.approx(smoothed, rel=1e-5)
+    assert float(loss.likelihood) == pytest.approx(likelihood, rel=1e-5)
+
+
+def test_batches_add_up():
+    logits, targets = draw(9, 5, seed=1)
+    whole = token_loss(logits, targets, 0.1)
+    parts = [token_loss(logits[part], targets[part], 0.1) for part in (slice(0, 2), slice(2, 9))]
+    for sums in zip(whole, *parts, strict=True):
+        assert float(sums[0]) == pytest.approx(float(sums[1] + sums[2]))
+
+
+def test_half_precision_logits_are_summed_in_float32():
+    """In bfloat16 the sum would stick at 256 · 0.69 or so, where its steps become larger than a term."""
+    logits, targets = torch.zeros(10_000, 2, dtype=torch.bfloat16), torch.zeros(10_000, dtype=torch.long)
+    loss = token_loss(logits, targets, 0.1)
+    assert loss.likelihood.dtype == loss.smoothed.dtype == torch.float32
+    assert float(loss.likelihood) == pytest.approx(10_000 * math.log(2), rel=1e-5)
+
+
+def test_likelihood_keeps_no_graph():
+    logits = torch.zeros(2, 3, requires_grad=True)
+    loss = token_loss(logits, torch.tensor([0, 1]), 0.0)
+    assert loss.smoothed.requires_grad
+    assert not loss.likelihood.requires_grad
+
+
+def test_smoothing_is_least_at_the_smoothed_distribution():
+    """Not at certainty: that is its point (Szegedy et al. 2016, §7)."""
+    smoothing, target = 0.1, torch.tensor([0])
+    wanted = torch.full((1, 4), smoothing / 4)
+    wanted[0, 0] += 1 - smoothing
+    least = float(token_loss(wanted.log(), target, smoothing).smoothed)
+    for shift in (-0.1, 0.1, 5.0):
+        moved = wanted.log()
+        moved[0, 0] += shift
+        assert float(token_loss(moved, target, smoothing).smoothed) > least

@@ -1,0 +1,78 @@
+"""The learning rate over the steps: its shape, its ends, and that it depends on nothing else."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.config import TrainingConfig
+from nmt.training.schedule import learning_rate
+
+DECAYS = ("cosine", "linear", "inverse_sqrt", "constant")
+
+
+def rates(total: int = 100, **changes: object) -> list[float]:
+    """The rates of steps 1 to `total`, as shares of the highest."""
+    config = TrainingConfig(**({"learning_rate": 2.0, "warmup_steps": 10, "final_rate": 0.1} | changes))
+    return [learning_rate(step, total, config) / config.learning_rate for step in range(1, total + 1)]
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_warm_up_is_a_straight_line_to_the_highest_rate(decay):
+    assert rates(decay=decay)[:10] == pytest.approx([k / 10 for k in range(1, 11)])
+
+
+@pytest.mark.parametrize(
+    ("decay", "halfway", "end"),
+    [
+        ("cosine", (1 + 0.1) / 2, 0.1),
+        ("linear", (1 + 0.1) / 2, 0.1),
+        ("inverse_sqrt", math.sqrt(10 / 55), math.sqrt(10 / 100)),
+        ("constant", 1.0, 1.0),
+    ],
+)
+def test_where_it_falls_to(decay, halfway, end):
+    found = rates(decay=decay)
+    assert found[54] == pytest.approx(halfway)  # step 55 of 10 … 100
+    assert found[99] == pytest.approx(end)
+
+
+def test_cosine_and_linear_differ_a_quarter_of_the_way():
+    quarter = [rates(total=90, warmup_steps=10, final_rate=0.0, decay=decay)[29] for decay in DECAYS[:2]]
+    assert quarter == pytest.approx([(1 + math.cos(math.pi / 4)) / 2, 0.75])
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_it_never_rises_after_warm_up(decay):
+    found = rates(decay=decay)[9:]
+    assert found == sorted(found, reverse=True)
+    assert all(0 < rate <= 1 for rate in found)
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_without_warm_up_it_starts_near_the_top(decay):
+    found = rates(decay=decay, warmup_steps=0)
+    assert found[0] == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_warm_up_longer_than_training_is_cut_to_it(decay):
+    assert rates(total=4, warmup_steps=200, decay=decay) == pytest.approx([0.25, 0.5, 0.75, 1.0])
+
+
+@given(
+    step=st.integers(1, 10**6),
+    total=st.integers(1, 10**6),
+    warmup=st.integers(0, 10**5),
+    decay=st.sampled_from(DECAYS),
+    final=st.floats(0, 1),
+)
+def test_it_is_always_a_rate(step, total, warmup, decay, final):
+    """Also beyond the last step, and for one step in all."""
+    config = TrainingConfig(learning_rate=0.5, warmup_steps=warmup, decay=decay, final_rate=final)
+    rate = learning_rate(step, total, config)
+    assert 0 <= rate <= 0.5 * (1 + 1e-12)
+    assert rate == learning_rate(step, total, config)
+    if decay in ("cosine", "linear") and step >= total > warmup:
+        assert rate == pytest.approx(0.5 * final)

@@ -1,10 +1,12 @@
 """Settings from the command line: Hydra composes `configs/` over the schema of `nmt.config`."""
 
+import dataclasses
 import difflib
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -28,12 +30,31 @@ def to_config(composed: DictConfig) -> Config:
     """A composed config as our dataclasses, checked.
 
     Raises:
-        ConfigError: for an impossible value or combination.
+        ConfigError: for an unknown key, an impossible value or combination.
     """
-    plain = OmegaConf.to_object(composed)
+    try:
+        plain = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+        raise ConfigError(_explain(error)) from error
     assert isinstance(plain, Config), type(plain)
+    _refuse_additions(plain)
     check(plain)
     return plain
+
+
+def _refuse_additions(config: Any, prefix: str = "") -> None:
+    """Refuse what `+key=value` has put beside the settings; nothing would read it."""
+    known = {item.name for item in dataclasses.fields(config)}
+    for name, value in vars(config).items():
+        if name not in known:
+            raise ConfigError(_no_such_setting(prefix + name))
+        if dataclasses.is_dataclass(value):
+            _refuse_additions(value, f"{prefix}{name}.")
+
+
+def _no_such_setting(key: str) -> str:
+    near = difflib.get_close_matches(key, [name for name, _, _ in settings(Config())], n=1)
+    return f"{key}: no such setting" + (f"; did you mean {near[0]}?" if near else "; `--help` lists them all")
 
 
 def _explain(error: Exception) -> str:
@@ -43,11 +64,7 @@ def _explain(error: Exception) -> str:
     for cause in causes:
         unknown = re.search(r"Could not override '([^']+)'|full_key: (\S+)", cause)
         if unknown and any("is not in" in part or "Key '" in part for part in causes):
-            key = unknown[1] or unknown[2]
-            known = [name for name, _, _ in settings(Config())]
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; `--help` lists them all"
-            return f"{key}: no such setting{hint}"
+            return _no_such_setting(unknown[1] or unknown[2])
     missing = re.search(
         r"Could not find '([^'/]+)/([^']+)'\s+Available options in '[^']+':\n((?:\t\S+\n?)+)", text
     )

@@ -45,6 +45,9 @@ class TokenizerConfig:
 
     kind: str = option("bpe", "how words are cut", choices=("unigram", "bpe", "char", "word"))
     vocab_size: int = option(4000, "pieces per vocabulary, at most", at_least=8)
+    dropout: float = option(
+        0.0, "bpe: share of the merges skipped at random in training (0: none)", at_least=0, below=1
+    )
     joint: bool = option(False, "one vocabulary for both sides")
     byte_fallback: bool = option(True, "spell what is not in the vocabulary as bytes: nothing is unknown")
 
@@ -82,7 +85,7 @@ class EncoderConfig:
     layers: int = option(1, "stacked layers", at_least=1)
     bidirectional: bool = option(True, "read the sentence from both ends")
     size: int = option(512, "units of a state (both directions together)", at_least=2)
-    embedding: int = option(256, "units of a source embedding", at_least=1)
+    embedding: int = option(512, "units of a source embedding", at_least=1)
 
 
 @dataclass
@@ -105,9 +108,10 @@ class DecoderConfig:
     cell: str = option("gru", "recurrent cell", choices=("gru",))
     layers: int = option(1, "stacked layers", at_least=1)
     size: int = option(512, "units of a state", at_least=1)
-    embedding: int = option(256, "units of a target embedding", at_least=1)
+    embedding: int = option(512, "units of a target embedding", at_least=1)
+    tie_embeddings: bool = option(True, "the target embeddings are the output projection as well")
     input_feeding: bool = option(True, "luong: the attentional vector is an input of the next step")
-    readout: int = option(256, "bahdanau: units of the readout after maxout", at_least=1)
+    readout: int = option(512, "bahdanau: units of the readout after maxout", at_least=1)
 
 
 @dataclass
@@ -136,7 +140,7 @@ class TrainingConfig:
 
     epochs: int = option(15, "passes over the training pairs", at_least=1)
     max_steps: int | None = option(None, "stop after this many updates", at_least=1)
-    batch_tokens: int = option(768, "target tokens in a batch, padding included, at most", at_least=1)
+    batch_tokens: int = option(640, "target tokens in a batch, padding included, at most", at_least=1)
     learning_rate: float = option(1e-3, "the highest learning rate", above=0)
     warmup_steps: int = option(200, "updates of linear warm-up", at_least=0)
     decay: str = option(

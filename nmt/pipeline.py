@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from nmt.config import Config, DecodingConfig, settings
-from nmt.data.batches import TrainingBatches
+from nmt.data.batches import Sides, TrainingBatches
 from nmt.data.prepare import Example, Prepared, prepare, save_examples
-from nmt.data.tokenizer import PAD
+from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.data.vocabulary import load_tokenizers
 from nmt.decoding.opening import open_translator
 from nmt.decoding.translator import Translation, Translator
@@ -59,12 +59,7 @@ def train(config: Config, name: str) -> float:
     logger.info(
         f"model: {sum(p.numel() for p in model.parameters()):,} parameters, on {device} in {precision.dtype}"
     )
-    batches = TrainingBatches(
-        [source.encode(example.source) for example in prepared.parts["train"]],
-        [target.encode(example.references[0]) for example in prepared.parts["train"]],
-        config.training.batch_tokens,
-        config.seed,
-    )
+    batches = _training_batches(config, prepared.parts["train"], source, target)
     checkpoint = Checkpoint(model, config.model, source, target, {})
     observer = _Observer(run, config, checkpoint, prepared.parts["dev"])
     trainer = Trainer(model, batches, config.training, precision, observer)
@@ -76,6 +71,29 @@ def train(config: Config, name: str) -> float:
     _tell_end(run)
     assert progress.best is not None
     return abs(progress.best)
+
+
+def _training_batches(
+    config: Config, train: Sequence[Example], source: Tokenizer, target: Tokenizer
+) -> TrainingBatches:
+    sources = [example.source for example in train]
+    targets = [example.references[0] for example in train]
+    dropout = config.data.tokenizer.dropout if config.data.tokenizer.kind == "bpe" else 0.0
+
+    def resample(epoch: int) -> Sides:
+        seeds = np.random.SeedSequence([config.seed, epoch]).generate_state(2)
+        return (
+            source.sample(sources, dropout, int(seeds[0])),
+            target.sample(targets, dropout, int(seeds[1])),
+        )
+
+    return TrainingBatches(
+        [source.encode(text) for text in sources],
+        [target.encode(text) for text in targets],
+        config.training.batch_tokens,
+        config.seed,
+        resample if dropout else None,
+    )
 
 
 def _set_seeds(config: Config) -> None:

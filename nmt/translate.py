@@ -96,7 +96,8 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
     from nmt.data.lines import decoded_lines, file_lines
 
     if arguments.text:
-        lines = enumerate((text.encode("utf-8", "surrogateescape") for text in arguments.text), 1)
+        # A line's end of its own, so that an empty TEXT is a line too.
+        lines = enumerate((text.encode("utf-8", "surrogateescape") + b"\n" for text in arguments.text), 1)
         yield from (line for number, text in lines for _, line in decoded_lines([text], f"TEXT {number}"))
     elif arguments.input in (None, "-"):
         yield from (line for _, line in decoded_lines(sys.stdin.buffer, "standard input"))

@@ -13,7 +13,7 @@ from nmt.model.translation import TranslationModel
 TINY = ModelConfig(
     encoder=EncoderConfig(size=12, embedding=7),
     attention=AttentionConfig(size=9),
-    decoder=DecoderConfig(size=12, embedding=6, readout=5),
+    decoder=DecoderConfig(size=12, embedding=6, readout=5, tie_embeddings=False),
     dropout=0.0,
     initial_range=0.6,
 )

@@ -79,8 +79,11 @@ def prepare(config: DataConfig) -> Prepared:
         for part, examples in parts.items():
             save_examples(folder / f"{part}.jsonl", examples)
         write_json(report_path, report | {"fingerprint": fingerprint})  # last: it says the rest is there
-    report = json.loads(report_path.read_text(encoding="utf-8"))
-    return Prepared({part: load_examples(folder / f"{part}.jsonl") for part in PARTS}, report, folder)
+    try:
+        report = json.loads(report_path.read_text(encoding="utf-8"))
+        return Prepared({part: load_examples(folder / f"{part}.jsonl") for part in PARTS}, report, folder)
+    except (DataError, ValueError) as error:
+        raise DataError(f"damaged ({error}); delete this folder to have it made again", folder) from error
 
 
 def _fingerprint(config: DataConfig, files: list[dict[str, Any]]) -> str:

@@ -9,6 +9,7 @@ import codecs
 import io
 import re
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import sentencepiece
@@ -65,6 +66,25 @@ class Tokenizer:
         ids: list[int] = self._processor.encode(text)
         return ids
 
+    def sample(self, texts: Sequence[str], dropout: float, seed: int) -> list[list[int]]:
+        """Encode with BPE-dropout (Provilkov et al. 2020): each merge is skipped with this probability.
+
+        A word then comes in ever other pieces, which a model with little data learns from.
+
+        Args:
+            texts: cleaned.
+            dropout: the probability.
+            seed: the same seed gives the same pieces.
+        """
+
+        def encode() -> list[list[int]]:
+            sentencepiece.set_random_generator_seed(seed)
+            return [self._processor.encode(text, enable_sampling=True, alpha=dropout) for text in texts]
+
+        # SentencePiece seeds its generator once a thread, so a new thread makes the seed count.
+        with ThreadPoolExecutor(max_workers=1) as fresh_thread:
+            return fresh_thread.submit(encode).result()
+
     def decode(self, ids: Sequence[int]) -> str:
         """Ids → text."""
         return self.join(ids).text
@@ -89,6 +109,7 @@ class Tokenizer:
             text += decoder.decode(bytes([int(piece[3:5], 16)]) if is_byte else piece.encode())
             ends.append(len(text))
         text += decoder.decode(b"", final=True)
+        ends[-1:] = [len(text)] if ends else []  # a character that breaks off belongs to the last piece
         shift = int(text.startswith(_SPACE))  # SentencePiece puts a space before the first word
         starts = [0, *ends][: len(ends)]
         spans = [
@@ -108,19 +129,12 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str)
     Raises:
         ConfigError: when the vocabulary is too small for the corpus's characters.
     """
-    sentences = list(sentences)
     try:
-        return _train(sentences, config, config.vocab_size)
+        return _train(sentences, config)
     except RuntimeError as error:
-        # A small corpus cannot fill the vocabulary: SentencePiece names the most it can have.
-        largest = re.search(r"set it to a value <= (\d+)", str(error))
-        if largest and int(largest[1]) < config.vocab_size:
-            return _train(sentences, config, int(largest[1]))
         least = re.search(r"required_chars\D+(\d+) vs (\d+)", str(error))
         if least:
-            message = (
-                f"{key}.vocab_size={config.vocab_size}: must be at least {int(least[2]) + 1} for this corpus"
-            )
+            message = f"{key}.vocab_size={config.vocab_size}: must be at least {least[2]} for this corpus"
             raise ConfigError(message) from error
         if "(vocab_size) >= (0)" in str(error):
             message = f"{key}.vocab_size={config.vocab_size}: too small; the bytes alone take 260"
@@ -128,14 +142,14 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str)
         raise ConfigError(f"{key}: SentencePiece cannot train on this corpus: {error}") from error
 
 
-def _train(sentences: list[str], config: TokenizerConfig, vocab_size: int) -> bytes:
+def _train(sentences: Iterable[str], config: TokenizerConfig) -> bytes:
     writer = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences),
         model_writer=writer,
         model_type=config.kind,
-        vocab_size=vocab_size,
-        hard_vocab_limit=False,
+        vocab_size=config.vocab_size,
+        hard_vocab_limit=False,  # a small corpus cannot fill the vocabulary: then it is smaller
         byte_fallback=config.byte_fallback,
         character_coverage=1.0,
         normalization_rule_name="identity",

@@ -6,6 +6,7 @@ import json
 from nmt.config import DataConfig, to_dict
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.errors import DataError, RunError
 from nmt.files import replacing
 
 
@@ -18,6 +19,7 @@ def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, 
 
     Raises:
         ConfigError: when the corpus does not allow such a vocabulary.
+        DataError: when a cached tokenizer is damaged.
     """
     train = prepared.parts["train"]
     sides = {
@@ -39,4 +41,7 @@ def _load(prepared: Prepared, config: DataConfig, side: str, sentences: list[str
         model = train_tokenizer(sentences, config.tokenizer, "data.tokenizer")
         with replacing(path, "wb") as file:
             file.write(model)
-    return Tokenizer(path.read_bytes())
+    try:
+        return Tokenizer(path.read_bytes())
+    except RunError as error:
+        raise DataError("damaged; delete it to train the tokenizer again", path) from error

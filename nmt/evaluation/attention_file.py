@@ -9,10 +9,9 @@
 End-of-sentence (`</s>`) is a piece like the others.
 """
 
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,15 +56,32 @@ def load_attention(path: Path) -> list[Attention]:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            weights = arrays["weights"]
-            sides = {side: arrays[f"{side}_tokens"].tolist() for side in ("source", "target")}
-            lengths = {side: arrays[f"{side}_lengths"].tolist() for side in ("source", "target")}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            return _split(arrays)
+    except Exception as error:  # zipfile, zlib and numpy have a dozen kinds for a damaged file
         raise RunError(f"{path}: no attention file of ours: {error}") from error
+
+
+def _split(arrays: Mapping[str, NDArray[Any]]) -> list[Attention]:
+    """The sentences of the flat arrays of a file.
+
+    Raises:
+        KeyError, ValueError: when an array is missing or does not fit the others.
+    """
+    weights, sources, targets = (arrays[name] for name in ("weights", "source_tokens", "target_tokens"))
+    lengths = np.stack((arrays["source_lengths"], arrays["target_lengths"]), axis=1)
+    cells = lengths.prod(axis=1)
+    needed = [(int(cells.sum()),), *((int(total),) for total in lengths.sum(axis=0))]
+    if (
+        lengths.dtype != np.int64
+        or (lengths < 0).any()
+        or [weights.shape, sources.shape, targets.shape] != needed
+    ):
+        raise ValueError("its arrays do not fit each other")
     sentences, cell, column, row = [], 0, 0, 0
-    for S, T in zip(lengths["source"], lengths["target"], strict=True):
+    for S, T in lengths.tolist():
         matrix = weights[cell : cell + S * T].reshape(T, S)
-        source, target = sides["source"][column : column + S], sides["target"][row : row + T]
-        sentences.append(Attention(matrix, source, target))
+        sentences.append(
+            Attention(matrix, sources[column : column + S].tolist(), targets[row : row + T].tolist())
+        )
         cell, column, row = cell + S * T, column + S, row + T
     return sentences

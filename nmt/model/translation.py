@@ -3,12 +3,32 @@
 Shapes: B batch, S source length, T target length, N real target tokens in the batch, V vocabulary.
 """
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
 from nmt.model.bridge import Bridge
 from nmt.model.decoder import DECODERS, Decoder, Memory, State
 from nmt.model.encoder import RecurrentEncoder
+
+
+class TiedProjection(nn.Module):
+    """Features → logits by the embeddings themselves: E P x + b (Press and Wolf 2017).
+
+    P brings features to the size of an embedding; without need it is left out. The embeddings are given
+    with each call, not kept here: there is one copy of them in the model.
+    """
+
+    def __init__(self, feature_size: int, embedding: nn.Embedding) -> None:
+        super().__init__()
+        size = embedding.embedding_dim
+        self.resize = nn.Identity() if size == feature_size else nn.Linear(feature_size, size, bias=False)
+        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
+
+    def forward(self, features: Tensor, embeddings: Tensor) -> Tensor:
+        """[N, F] and [V, E] → logits [N, V]."""
+        return F.linear(self.resize(features), embeddings, self.bias)
 
 
 class TranslationModel(nn.Module):
@@ -33,7 +53,9 @@ class TranslationModel(nn.Module):
         self.decoder: Decoder = DECODERS[decoder.style](
             config.encoder.size, decoder, config.attention, config.dropout
         )
-        self.vocabulary = nn.Linear(self.decoder.feature_size, target_vocabulary)
+        features = self.decoder.feature_size
+        self.tied = TiedProjection(features, self.embedding) if decoder.tie_embeddings else None
+        self.vocabulary = None if decoder.tie_embeddings else nn.Linear(features, target_vocabulary)
 
     def encode(self, source: Tensor, mask: Tensor) -> tuple[State, Memory]:
         """Read the source.
@@ -62,7 +84,7 @@ class TranslationModel(nn.Module):
         """
         embedded = self.dropout(self.embedding(tokens))
         features, state, weights = self.decoder.step(embedded, state, memory)
-        return self.vocabulary(features).float().log_softmax(dim=-1), state, weights
+        return self._logits(features).float().log_softmax(dim=-1), state, weights
 
     def forward(
         self, source: Tensor, source_mask: Tensor, previous: Tensor, target_mask: Tensor
@@ -81,4 +103,13 @@ class TranslationModel(nn.Module):
         state, memory = self.encode(source, source_mask)
         embedded = self.dropout(self.embedding(previous))  # [B, T, E]
         features, weights = self.decoder(embedded, target_mask, state, memory)
-        return self.vocabulary(features), weights
+        return self._logits(features), weights
+
+    def _logits(self, features: Tensor) -> Tensor:
+        """[N, F] → [N, V]."""
+        if self.tied is not None:
+            logits: Tensor = self.tied(features, self.embedding.weight)
+        else:
+            assert self.vocabulary is not None
+            logits = self.vocabulary(features)
+        return logits

@@ -81,8 +81,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, training: dict[str, An
         with replacing(fresh / "training.pt", "wb") as file:
             torch.save(training, file)
     write_json(fresh / "manifest.json", {file.name: sha256(file) for file in sorted(fresh.iterdir())})
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    if folder.exists():  # if not, a crash left `old` as the only checkpoint: it stays a while longer
+        shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     fresh.rename(folder)
     sync_folder(folder.parent)
@@ -125,6 +125,17 @@ def _verify(folder: Path) -> None:
             )
 
 
+def _description(path: Path) -> dict[str, Any]:
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{path}: no JSON: {error}") from error
+    found = description.get("format") if isinstance(description, dict) else None
+    if found != FORMAT:
+        raise RunError(f"{path}: checkpoint format {found}, this version reads {FORMAT}")
+    return dict(description)
+
+
 def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
     """Read and verify a checkpoint.
 
@@ -133,18 +144,15 @@ def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
     """
     folder = find_checkpoint(folder)
     _verify(folder)
-    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    if description.get("format") != FORMAT:
-        raise RunError(
-            f"{folder}: checkpoint format {description.get('format')}, this version reads {FORMAT}"
-        )
+    description = _description(folder / "model.json")
     source, target = (Tokenizer((folder / f"{side}.model").read_bytes()) for side in ("source", "target"))
     try:
         config = from_dict(ModelConfig, description["model"], "model")
         with torch.device("meta"):  # no memory, no random numbers: the weights come from the file
             model = TranslationModel(config, len(source), len(target), PAD)
         weights = load_file(folder / "model.safetensors", device=str(device))
-        model.load_state_dict(weights, assign=True)
+        # Copies, for in the file they stand at odd addresses, where sums are rounded otherwise (and slower).
+        model.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)
     except (ConfigError, SafetensorError, RuntimeError, KeyError) as error:
         first_line = str(error).splitlines()[0]
         raise RunError(f"{folder}: model.json and model.safetensors do not fit: {first_line}") from error

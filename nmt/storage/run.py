@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from nmt.config import Config, from_dict, to_dict
 from nmt.errors import ConfigError, RunError
@@ -65,7 +66,7 @@ class Run:
         try:
             values = OmegaConf.to_container(OmegaConf.load(path))
             return from_dict(Config, values, "config")
-        except (OSError, OmegaConfBaseException, ValueError, ConfigError) as error:
+        except (OSError, YAMLError, OmegaConfBaseException, ValueError, ConfigError) as error:
             raise RunError(f"{path}: missing or damaged: {str(error).splitlines()[0]}") from error
 
 
@@ -81,8 +82,12 @@ def create_run(config: Config, name: str) -> Run:
         RunError: when the folder cannot be made.
     """
     runs = Path(config.runs)
-    if config.name is not None and Path(config.name).name != config.name:
-        raise ConfigError(f"name={config.name}: must be a plain folder name; the folder of runs is `runs`")
+    if config.name is not None and (
+        Path(config.name).name != config.name or config.name in ("", "..", LATEST)
+    ):
+        raise ConfigError(
+            f"name={config.name}: must be a plain folder name, and not {LATEST}; the folder of runs is `runs`"
+        )
     default = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     for attempt in range(1, 1000):
         folder = runs / (config.name or (default if attempt == 1 else f"{default}-{attempt}"))

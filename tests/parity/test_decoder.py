@@ -27,6 +27,7 @@ def _decoder(**changes: object) -> ModelConfig:
 CONFIGS = {
     "bahdanau": SMALL,
     "bahdanau-general": dataclasses.replace(SMALL, attention=AttentionConfig(score="general")),
+    "bahdanau-untied": _decoder(tie_embeddings=False),
     "bahdanau-two-layers": _decoder(layers=2),
     "luong": _decoder(style="luong"),
     "luong-no-feeding": _decoder(style="luong", input_feeding=False),

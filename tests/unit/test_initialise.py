@@ -8,12 +8,13 @@ from tiny import TINY, tiny_model, with_decoder
 
 from nmt.data.tokenizer import PAD
 
+TIED = with_decoder(TINY, tie_embeddings=True)
 ORTHOGONAL = dataclasses.replace(TINY, initialisation="orthogonal")
 
 
 def test_uniform_fills_its_range():
     config = dataclasses.replace(TINY, initial_range=0.25)
-    values = torch.cat([parameter.flatten() for parameter in tiny_model(300, 300, config).parameters()])
+    values = torch.cat([value.flatten() for value in tiny_model(300, 300, config).state_dict().values()])
     assert values.abs().max() <= 0.25
     assert values.max() > 0.249
     assert values.min() < -0.249
@@ -21,7 +22,7 @@ def test_uniform_fills_its_range():
     assert values.std() == pytest.approx(0.5 / 12**0.5, rel=0.02)
 
 
-@pytest.mark.parametrize("config", [TINY, ORTHOGONAL])
+@pytest.mark.parametrize("config", [TINY, TIED, ORTHOGONAL])
 def test_embeddings_of_padding_are_zero_and_no_others(config):
     model = tiny_model(30, 40, config)
     for embedding, size in ((model.encoder.embedding, 30), (model.embedding, 40)):

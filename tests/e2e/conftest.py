@@ -1,0 +1,43 @@
+"""One tiny training for all tests through the command line, and a way to call the commands."""
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from console import TRAINING, Answer, command
+
+from nmt import cli
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of `experiment=debug` on the short sentences of the bundled corpus."""
+    folder = tmp_path_factory.mktemp("training")
+    answer = command("nmt.train", *TRAINING, "name=tiny", folder=folder)
+    assert answer.code == 0, answer.err
+    (folder / "printed").write_text(answer.out, encoding="utf-8")
+    return folder / "runs" / "tiny"
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Call a command's `main` as `python -m` would, but in this process, which has torch at hand."""
+
+    def call(module: ModuleType, *arguments: object, stdin: bytes = b"") -> Answer:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        code = 0
+        try:
+            cli.run(module.main)
+        except SystemExit as left:
+            code = int(left.code or 0)
+        return Answer(code, *capsys.readouterr())
+
+    return call

@@ -1,0 +1,36 @@
+"""Commands as a shell runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+TRAINING = ("experiment=debug", "data.max_words=4", "training.validate_every=10")  # seconds
+
+
+class Answer(NamedTuple):
+    """What a command gave: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(*arguments: object, folder: Path, stdin: bytes = b"") -> Answer:
+    """`python -m` with these arguments, in a process of its own that works in `folder`."""
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def lines_of(out: str) -> list[str]:
+    """The lines of an output, which must end with one; U+000A alone is a line's end."""
+    assert out.endswith("\n")
+    return out.removesuffix("\n").split("\n")

@@ -1,0 +1,209 @@
+"""`nmt.translate` and `nmt.evaluate` with a model that has learnt next to nothing."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from console import command, lines_of
+from matplotlib import image
+from sacrebleu.metrics.bleu import BLEU
+
+from nmt import evaluate, translate
+from nmt.evaluation.attention_file import load_attention
+
+TEXTS = ["The dog sees.", "Where is my house?", "She sings."]
+
+
+# ---------------------------------------------------------------- ways in and out
+
+
+def test_all_ways_in_give_the_same(trained, call, tmp_path):
+    """TEXTs, a file, a packed file's worth of standard input, and an output file."""
+    given = call(translate, "--run", trained, *TEXTS)
+    assert (given.code, [line for line in given.err.splitlines() if not line.startswith("warning: ")]) == (
+        0,
+        [],
+    )
+    assert len(lines_of(given.out)) == 3
+    assert given.out.strip()
+    content = "".join(text + "\n" for text in TEXTS).encode()
+    (tmp_path / "in.txt").write_bytes(content)
+    assert call(translate, "--run", trained, "--input", "in.txt").out == given.out
+    assert call(translate, "--run", trained, "--input", "-", stdin=content).out == given.out
+    assert call(translate, "--run", trained, stdin=content[:-1]).out == given.out  # no last line end
+    answer = call(translate, "--run", trained, "--input", "in.txt", "--output", "out/found.txt")
+    assert (answer.code, answer.out) == (0, "")
+    assert (tmp_path / "out" / "found.txt").read_text(encoding="utf-8") == given.out
+    for text, line in zip(TEXTS, lines_of(given.out), strict=True):
+        assert lines_of(call(translate, "--run", trained, text).out) == [line]
+
+
+def test_one_line_out_for_every_line_in(trained, call, tmp_path):
+    """Blank lines, and characters that Python or people take for line ends but that are none here."""
+    content = "one\n\n  \ntwo\u2028three\x85four\x0bfive\r\n\x00\n\ufeff\nsix\x1cseven\n\n".encode()
+    (tmp_path / "in.txt").write_bytes(content)
+    found = lines_of(call(translate, "--run", trained, "--input", "in.txt").out)
+    assert [bool(line) for line in found] == [True, False, False, True, False, False, True, False]
+    assert not any(line.splitlines()[1:] for line in found)
+    assert call(translate, "--run", trained, stdin=b"").out == ""
+    texts = ["one", "", "two\nlines", "\ufeff"]
+    assert [bool(line) for line in lines_of(call(translate, "--run", trained, *texts).out)] == [1, 0, 1, 0]
+
+
+def test_nbest_and_json(trained, call):
+    best = lines_of(call(translate, "--run", trained, *TEXTS, "").out)
+    for options in (["--nbest", 2], ["--nbest", 2, "--beam-size", 2]):
+        many = lines_of(call(translate, "--run", trained, *options, *TEXTS, "").out)
+        assert [line.split("\t")[0] for line in many] == best
+        assert [line.count("\t") for line in many] == [1, 1, 1, 0]
+    answer = call(translate, "--run", trained, "--json", "--nbest", 3, *TEXTS, "")
+    rows = [json.loads(line) for line in lines_of(answer.out)]
+    assert [row["source"] for row in rows] == [*TEXTS, ""]
+    for row in rows[:3]:
+        assert len(row["nbest"]) == 3
+        assert {name: row[name] for name in row["nbest"][0]} == row["nbest"][0]
+        for one in row["nbest"]:
+            assert one["log_probability"] <= one["score"] < 0
+    assert "warning: line 1: the translation was cut" in answer.err or rows[0]["finished"]
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_beam_size(trained, call, size):
+    answer = call(translate, "--run", trained, "--beam-size", size, *TEXTS)
+    assert (answer.code, len(lines_of(answer.out))) == (0, 3)
+
+
+def test_attention(trained, call, tmp_path):
+    answer = call(translate, "--run", trained, "--attention", "a.npz", "--json", *TEXTS, "")
+    saved = load_attention(tmp_path / "a.npz")
+    assert len(saved) == 4
+    for row, one in zip(lines_of(answer.out), saved, strict=True):
+        source = json.loads(row)["source"]
+        assert "".join(one.source) == "".join(["▁" + word for word in source.split()]) + "</s>"
+        assert one.weights.shape == (len(one.target), len(one.source))
+        assert np.allclose(one.weights.sum(axis=1), 1, atol=1e-5)
+    assert call(translate, "--run", trained, "--attention", "one.png", TEXTS[0]).code == 0
+    assert image.imread(tmp_path / "one.png").std() > 0  # a picture of something
+    assert call(translate, "--run", trained, "--attention", "p.png", "--pieces", TEXTS[0]).code == 0
+    assert (tmp_path / "p.png").read_bytes() != (tmp_path / "one.png").read_bytes()
+    assert call(translate, "--run", trained, "--attention", "m.svg", TEXTS[0], "", TEXTS[1]).code == 0
+    assert {path.name for path in tmp_path.glob("m*")} >= {"m-1.svg", "m-3.svg"}
+
+
+# ---------------------------------------------------------------- evaluate
+
+
+def test_evaluating_a_part_again_gives_the_same_scores(trained, call, tmp_path):
+    shutil.copytree(trained, tmp_path / "copy")
+    before = json.loads((trained / "test" / "metrics.json").read_text(encoding="utf-8"))
+    answer = call(evaluate, "--run", "copy", "--output", "again", "--heatmaps", 1)
+    assert answer.code == 0, answer.err
+    after = json.loads((tmp_path / "again" / "metrics.json").read_text(encoding="utf-8"))
+    assert after["scores"] == before["scores"]
+    assert after["alignment"] == before["alignment"]
+    assert len(list((tmp_path / "again" / "heatmaps").iterdir())) == 1
+    assert before["scores"]["BLEU"]["signature"] in answer.out
+    assert call(evaluate, "--run", "copy", "--split", "dev", "--beam-size", 1, "--heatmaps", 0).code == 0
+    written = json.loads((tmp_path / "copy" / "dev" / "metrics.json").read_text(encoding="utf-8"))
+    assert written["decoding"]["beam_size"] == 1
+    assert written["sentences"] == len((trained / "data" / "dev.jsonl").read_text().splitlines())
+
+
+def test_evaluating_files_with_two_references(trained, call, tmp_path):
+    found = lines_of(call(translate, "--run", trained, *TEXTS).out)
+    first = [found[0], "काही तरी वेगळे आहे", ""]
+    second = ["", found[1], "अगदी वेगळे वाक्य"]
+    for name, lines in (("src", TEXTS), ("one", first), ("two", second)):
+        (tmp_path / name).write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    files = ["--source", "src", "--reference", "one", "two", "--output", "out"]
+    answer = call(evaluate, "--run", trained, *files)
+    assert answer.code == 0, answer.err
+    bleu = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["scores"]["BLEU"]
+    streams = [[line or None for line in lines] for lines in (first, second)]
+    assert bleu["value"] == pytest.approx(BLEU().corpus_score(found, streams).score)
+    assert len((tmp_path / "out" / "translations.tsv").read_text(encoding="utf-8").splitlines()) == 4
+    (tmp_path / "one").write_text("एक\n", encoding="utf-8")
+    answer = call(evaluate, "--run", trained, *files)
+    assert (answer.code, answer.out) == (2, "")
+    assert "one has 1 lines, src has 3" in answer.err
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+MISTAKES = {
+    "no such run": (
+        translate,
+        ["--run", "nothing", "x"],
+        r"nothing: no such run; train a model first: `make demo`",
+    ),
+    "two inputs": (translate, ["--input", "f", "text"], "TEXT and --input: give one of them"),
+    "no beam": (translate, ["--beam-size", "0", "x"], "--beam-size 0: must be at least 1"),
+    "no hypotheses": (translate, ["--nbest", "0", "x"], "--nbest 0: must be at least 1"),
+    "a picture of what": (translate, ["--attention", "a.bmp", "x"], "a.bmp: must end in .png, .svg or .npz"),
+    "no such device": (translate, ["--device", "tpu", "x"], "device=tpu"),
+    "no such file": (translate, ["--input", "gone.txt"], "gone.txt: cannot be read (No such file"),
+    "bad bytes": (translate, ["--input", "bad.txt"], "bad.txt, line 2: not UTF-8 (byte 0xFF at place 3)"),
+    "bad text": (translate, ["good", "b\udcff"], "TEXT 2, line 1: not UTF-8 (byte 0xFF at place 2)"),
+    "bad standard input": (translate, [], "standard input, line 3: not UTF-8"),
+    "evaluate: no such run": (evaluate, ["--run", "nothing"], "nothing: no such run; train a model first"),
+    "evaluate: no beam": (evaluate, ["--beam-size", "0"], "--beam-size 0: must be at least 1"),
+    "half the files": (evaluate, ["--source", "bad.txt"], "--source and --reference: give both, or neither"),
+    "two sources": (
+        evaluate,
+        ["--split", "dev", "--source", "f", "--reference", "f"],
+        "--split and --source",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_said_in_one_line(trained, call, tmp_path, name):
+    module, arguments, words = MISTAKES[name]
+    (tmp_path / "bad.txt").write_bytes(b"good\nba\xffd\n")
+    run = [] if "--run" in arguments else ["--run", trained]
+    answer = call(module, *run, *arguments, stdin=b"one\ntwo\n\xe0\xa4\n")
+    assert answer.code == 2
+    assert answer.err.startswith("error: ")
+    assert words in answer.err
+    assert len(answer.err.splitlines()) == 1
+
+
+def test_output_of_a_failed_translation_stays_as_it_was(trained, call, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"\xff\n")
+    (tmp_path / "out.txt").write_text("before")
+    assert call(translate, "--run", trained, "--input", "bad.txt", "--output", "out.txt").code == 2
+    assert (tmp_path / "out.txt").read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.txt", "out.txt"]
+
+
+# ---------------------------------------------------------------- the process itself
+
+
+def test_as_a_process(trained):
+    """`runs/latest` by default, bytes in and out, the exit codes; the reader may leave early."""
+    folder = trained.parent.parent
+    answer = command("nmt.translate", "The dog sees.", "र\u200dया", folder=folder)
+    assert (answer.code, len(lines_of(answer.out))) == (0, 2)
+    mistake = command("nmt.translate", stdin=b"\xff", folder=folder)
+    assert (mistake.code, mistake.out) == (2, "")
+    assert mistake.err == (
+        "error: standard input, line 1: not UTF-8 (byte 0xFF at place 1); convert the file to UTF-8\n"
+    )
+
+
+def test_help_is_quick():
+    """No torch, which takes seconds to import."""
+    program = "import runpy, sys; sys.argv = ['x', '--help']\n"
+    program += "try: runpy.run_module(sys.stdin.read(), run_name='__main__')\n"
+    program += "except SystemExit as left: assert not left.code\n"
+    program += "assert not {'torch', 'hydra', 'matplotlib'} & set(sys.modules)"
+    for module in ("nmt.train", "nmt.translate", "nmt.evaluate"):
+        done = subprocess.run(
+            [sys.executable, "-c", program], input=module, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith("usage: ")
+        assert module in done.stdout

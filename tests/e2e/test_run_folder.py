@@ -1,0 +1,197 @@
+"""What a training leaves behind: a folder with everything in it, the same every time."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from console import TRAINING, command, lines_of
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from nmt import translate
+from nmt.config import Config, TrainingConfig, to_dict
+from nmt.data.prepare import load_examples
+from nmt.evaluation.attention_file import load_attention
+from nmt.files import sha256
+from nmt.storage.run import Run
+from nmt.training.schedule import learning_rate
+
+SAMPLES, HEATMAPS = 4, 8
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_all_files_are_there_and_no_others(trained):
+    files = {str(path.relative_to(trained)) for path in trained.rglob("*") if path.is_file()}
+    events = {name for name in files if name.startswith("tensorboard/events.out.tfevents.")}
+    model = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model")
+    assert len(events) == 1
+    assert files - events == {
+        *("config.yaml", "prepared.json", "train.log", "data/dev.jsonl", "data/test.jsonl"),
+        *(f"checkpoints/best/{name}" for name in model),
+        *(f"checkpoints/last/{name}" for name in (*model, "training.pt")),
+        *(f"test/{name}" for name in ("translations.tsv", "metrics.json", "attention.npz")),
+        *(f"test/heatmaps/{number:03d}.png" for number in range(1, HEATMAPS + 1)),
+    }
+    latest = trained.parent / "latest"
+    assert latest.is_symlink()
+    assert latest.resolve() == trained.resolve()
+
+
+def test_settings(trained):
+    values = yaml.safe_load((trained / "config.yaml").read_text(encoding="utf-8"))
+    config = Run(trained).config()
+    assert values == to_dict(config)  # all of them, defaults included
+    assert values.keys() == to_dict(Config()).keys()
+    assert (config.name, config.data.max_words, config.training.validate_every) == ("tiny", 4, 10)
+    assert config.data.source == "sample"  # through experiment=debug
+
+
+def test_what_the_data_was(trained):
+    report = read_json(trained / "prepared.json")
+    assert report["source"] == "sample"
+    assert report["pairs_read"] == report["pairs_kept"] + sum(report["dropped"].values())
+    assert report["pairs_kept"] == sum(part["pairs"] for part in report["parts"].values())
+    assert report["dropped"]["too_long"] > 0
+    assert len(report["files"][0]["sha256"]) == 64
+    for part in ("dev", "test"):
+        examples = load_examples(trained / "data" / f"{part}.jsonl")
+        assert len(examples) == report["parts"][part]["sources"]
+        assert all(len(example.source.split()) <= 4 for example in examples)
+
+
+def test_checkpoints(trained):
+    for name in ("best", "last"):
+        folder = trained / "checkpoints" / name
+        for file, digest in read_json(folder / "manifest.json").items():
+            assert sha256(folder / file) == digest
+    last = read_json(trained / "checkpoints" / "last" / "model.json")["progress"]
+    assert (last["step"], last["epoch"]) == (20, 0)
+    assert set(last["scores"]) == {"loss", "perplexity", "bleu", "chrf"}
+
+
+# ---------------------------------------------------------------- the test part
+
+
+def test_translations(trained):
+    examples = load_examples(trained / "data" / "test.jsonl")
+    text = (trained / "test" / "translations.tsv").read_text(encoding="utf-8")
+    header, *rows = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    assert header == ["source", "translation", "chrF2", "log_probability", "references"]
+    assert len(text.splitlines()) == 1 + len(examples) == len(text.split("\n")) - 1
+    for row, example in zip(rows, examples, strict=True):
+        assert (row[0], tuple(row[4:])) == (example.source, example.references)
+        assert 0 <= float(row[2]) <= 100
+        assert float(row[3]) < 0
+
+
+def test_metrics(trained):
+    metrics = read_json(trained / "test" / "metrics.json")
+    assert set(metrics["scores"]) == {"BLEU", "BLEU-intl", "chrF2", "chrF2++", "TER"}
+    for score in metrics["scores"].values():
+        assert "version:" in score["signature"]
+        assert "nrefs:" in score["signature"]
+    assert 0 <= metrics["alignment"]["aer"] <= 1  # the bundled corpus has gold alignments
+    assert metrics["sentences"] == len(load_examples(trained / "data" / "test.jsonl"))
+    assert sum(bucket["sentences"] for bucket in metrics["bleu_by_source_words"]) == metrics["sentences"]
+    assert metrics["decoding"]["beam_size"] == 2
+
+
+def test_attention_of_every_sentence(trained):
+    sentences = load_attention(trained / "test" / "attention.npz")
+    examples = load_examples(trained / "data" / "test.jsonl")
+    for one, example in zip(sentences, examples, strict=True):
+        assert "".join(one.source).replace("▁", " ") == f" {example.source}</s>"
+        assert one.weights.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    pictures = [path.read_bytes() for path in sorted((trained / "test" / "heatmaps").iterdir())]
+    assert len(set(pictures)) == HEATMAPS
+
+
+# ---------------------------------------------------------------- curves and log
+
+
+@pytest.fixture(scope="module")
+def events(trained) -> EventAccumulator:
+    return EventAccumulator(str(trained / "tensorboard"), size_guidance={"images": 0}).Reload()
+
+
+def test_curves(events, trained):
+    curves = {tag: events.Scalars(tag) for tag in events.Tags()["scalars"]}
+    training = ("loss", "perplexity", "learning_rate", "gradient_norm", "tokens_per_second")
+    for name in training:
+        assert [event.step for event in curves[f"train/{name}"]] == [5, 10, 15, 20]
+    for name in ("loss", "perplexity", "bleu", "chrf"):
+        assert [event.step for event in curves[f"dev/{name}"]] == [10, 20]
+    config = TrainingConfig(max_steps=20)
+    rates = [event.value for event in curves["train/learning_rate"]]
+    assert rates == pytest.approx([learning_rate(step, 20, config) for step in (5, 10, 15, 20)])
+    losses = [event.value for event in curves["train/loss"]]
+    assert losses[-1] < losses[0]
+    metrics = read_json(trained / "test" / "metrics.json")
+    final = {name: score["value"] for name, score in metrics["scores"].items()}
+    final["AER"] = metrics["alignment"]["aer"]
+    found = {tag.removeprefix("final/"): values for tag, values in curves.items() if tag.startswith("final/")}
+    assert {name: values[-1].value for name, values in found.items()} == pytest.approx(final, rel=1e-5)
+
+
+def test_pictures_texts_and_settings_in_tensorboard(events, trained):
+    tags = events.Tags()
+    assert set(tags["images"]) == {f"dev/alignment_{number}" for number in range(1, SAMPLES + 1)}
+    assert [event.step for event in events.Images("dev/alignment_1")] == [10, 20]
+    shown = events.Tensors("dev/translations/text_summary")
+    assert [event.step for event in shown] == [10, 20]
+    table = shown[-1].tensor_proto.string_val[0].decode()
+    for example in load_examples(trained / "data" / "dev.jsonl")[:SAMPLES]:
+        assert f"| {example.source} | " in table
+        assert f" | {example.references[0]} |" in table
+    hparams = events.PluginTagToContent("hparams")
+    assert b"training.learning_rate" in b"".join(hparams.values())
+
+
+def test_log(trained):
+    printed = (trained.parent.parent / "printed").read_text(encoding="utf-8")
+    log = (trained / "train.log").read_text(encoding="utf-8")
+    for words in ("run folder: ", "data: sample, ", "step 20/20", "step 20: development loss", "BLEU "):
+        assert words in printed
+        assert words in log
+    assert "nmt.translate --run" in lines_of(printed)[-1]
+
+
+# ---------------------------------------------------------------- self-contained, repeatable
+
+
+def test_a_moved_run_still_translates(trained, call, tmp_path):
+    text = "The dog sees."
+    expected = call(translate, "--run", trained, text).out
+    moved, away = tmp_path / "elsewhere", trained.parent.with_name("away")
+    trained.rename(moved)
+    trained.parent.rename(away)
+    try:
+        assert call(translate, "--run", moved, text).out == expected
+    finally:
+        away.rename(trained.parent)
+        moved.rename(trained)
+
+
+def test_the_same_command_gives_the_same_weights(trained):
+    folder = trained.parent.parent
+    answer = command("nmt.train", *TRAINING, "name=tiny", "runs=others", folder=folder)
+    assert answer.code == 0, answer.err
+    again = folder / "others" / "tiny"
+    for name in ("best", "last"):
+        for file in ("model.safetensors", "source.model", "target.model", "model.json"):
+            place = Path("checkpoints") / name / file
+            assert (again / place).read_bytes() == (trained / place).read_bytes(), place
+    assert (again / "test" / "translations.tsv").read_bytes() == (
+        trained / "test" / "translations.tsv"
+    ).read_bytes()
+
+
+def test_a_taken_name_is_refused(trained):
+    answer = command("nmt.train", *TRAINING, "name=tiny", "model=luong", folder=trained.parent.parent)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error: name=tiny: ")
+    assert len(answer.err.splitlines()) == 1

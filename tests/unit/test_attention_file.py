@@ -1,0 +1,113 @@
+"""Attention files: they come back as they were, need no pickle, and damage is said in one line."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.errors import RunError
+from nmt.evaluation.attention_file import Attention, load_attention, save_attention
+
+pieces = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6), max_size=5)
+
+
+def make(source: list[str], target: list[str], seed: int = 0) -> Attention:
+    weights = np.random.default_rng(seed).random((len(target), len(source)), dtype=np.float32)
+    return Attention(weights, source, target)
+
+
+RAGGED = [
+    make(["▁The", "▁dog", "</s>"], ["▁कुत्रा", "</s>"]),
+    make(["</s>"], [], 1),  # a blank line
+    make(["<0xE0>", "😀", "र\u200d्य", "</s>"], ["a"] * 7, 2),
+]
+
+
+def check_same(found: list[Attention], expected: list[Attention]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert (one.source, one.target) == (other.source, other.target)
+        assert one.weights.dtype == np.float32
+        assert one.weights.shape == (len(one.target), len(one.source))
+        assert np.array_equal(one.weights, other.weights)
+
+
+@pytest.mark.parametrize("sentences", [[], RAGGED[:1], RAGGED])
+def test_round_trip(tmp_path, sentences):
+    path = tmp_path / "attention.npz"
+    save_attention(path, sentences)
+    check_same(load_attention(path), sentences)
+
+
+@settings(max_examples=25, deadline=None)
+@given(sides=st.lists(st.tuples(pieces, pieces), max_size=5))
+def test_round_trip_of_anything(tmp_path_factory, sides):
+    path = tmp_path_factory.mktemp("attention") / "attention.npz"
+    sentences = [make(source, target, seed) for seed, (source, target) in enumerate(sides)]
+    save_attention(path, sentences)
+    check_same(load_attention(path), sentences)
+
+
+def test_numpy_alone_reads_it_without_pickle(tmp_path):
+    """As the module's own words say, for those who have no nmt."""
+    path = tmp_path / "attention.npz"
+    save_attention(path, RAGGED)
+    with np.load(path, allow_pickle=False) as arrays:
+        assert arrays["source_lengths"].tolist() == [3, 1, 4]
+        assert arrays["target_lengths"].tolist() == [2, 0, 7]
+        assert arrays["target_tokens"][:2].tolist() == ["▁कुत्रा", "</s>"]
+        assert np.array_equal(arrays["weights"][:6].reshape(2, 3), RAGGED[0].weights)
+        assert arrays["weights"].shape == (2 * 3 + 0 + 7 * 4,)
+
+
+def test_missing_and_foreign_files(tmp_path):
+    foreign = {"empty": b"", "text": b"hello", "pickle": b"\x80\x04N.", "zip": b"PK\x05\x06" + bytes(18)}
+    for name, content in foreign.items():
+        (tmp_path / name).write_bytes(content)
+    np.save(tmp_path / "array", np.zeros(3))
+    np.savez(tmp_path / "objects", weights=np.array([{}], dtype=object))
+    for name in ("missing", "array.npy", "objects.npz", *foreign):
+        with pytest.raises(RunError, match=f"{name}: no attention file of ours"):
+            load_attention(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source_lengths": [3, 1, 5]},
+        {"source_lengths": [3, 1]},
+        {"source_lengths": [-3, 1, 4]},
+        {"source_lengths": [3.5, 1, 4]},
+        {"target_lengths": [2, 0, 6]},
+        {"target_tokens": ["one"]},
+        {"source_tokens": ["one"] * 20},
+        {"weights": np.zeros(3, np.float32)},
+        {"weights": np.zeros((3, 3), np.float32)},
+    ],
+)
+def test_arrays_that_do_not_fit_each_other(tmp_path, changes):
+    path = tmp_path / "attention.npz"
+    save_attention(path, RAGGED)
+    with np.load(path) as arrays:
+        good = dict(arrays)
+    np.savez(path, **(good | {name: np.array(value) for name, value in changes.items()}))
+    with pytest.raises(RunError, match=r"attention\.npz: no attention file of ours"):
+        load_attention(path)
+
+
+def test_damage_anywhere_is_found(tmp_path):
+    """Cut short at any place, or with wrong bytes anywhere: refused, or read without change."""
+    path = tmp_path / "attention.npz"
+    save_attention(path, RAGGED)
+    content = path.read_bytes()
+    refused = 0
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place])
+        with pytest.raises(RunError, match="no attention file of ours"):
+            load_attention(path)
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x5A]) + content[place + 1 :])
+        try:
+            check_same(load_attention(path), RAGGED)  # a time stamp, say
+        except RunError:
+            refused += 1
+    assert refused > len(content) / 7 / 2

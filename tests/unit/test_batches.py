@@ -1,0 +1,203 @@
+"""Batches: every pair once an epoch, within the budget, repeatable, with little padding."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.config import DataConfig
+from nmt.data.batches import Batch, TrainingBatches, collate, pad, sorted_batches
+from nmt.data.prepare import prepare
+from nmt.data.tokenizer import BOS, EOS, PAD
+from nmt.data.vocabulary import load_tokenizers
+
+lengths = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=60)
+budgets = st.integers(1, 200)
+
+
+def batches_of(lengths: list[tuple[int, int]], budget: int, seed: int = 1) -> TrainingBatches:
+    """Pairs of these lengths; the first token of a sentence tells which pair it is of, if it has one."""
+    sources = [[10 + i] * length for i, (length, _) in enumerate(lengths)]
+    targets = [[10 + i] * length for i, (_, length) in enumerate(lengths)]
+    return TrainingBatches(sources, targets, budget, seed)
+
+
+def chosen(batches: TrainingBatches, epoch: int) -> list[list[int]]:
+    return [batch.tolist() for batch in batches.indices(epoch)]
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return all(
+        torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+        for a, b in zip(vars(one).values(), vars(other).values(), strict=True)
+    )
+
+
+# ---------------------------------------------------------------- one epoch
+
+
+@settings(deadline=None)
+@given(lengths=lengths, budget=budgets, epoch=st.integers(0, 5))
+def test_every_pair_once_and_within_the_budget(
+    lengths: list[tuple[int, int]], budget: int, epoch: int
+) -> None:
+    found = chosen(batches_of(lengths, budget), epoch)
+    assert sorted(i for batch in found for i in batch) == list(range(len(lengths)))
+    for batch in found:
+        longest = 1 + max(max(lengths[i]) for i in batch)
+        assert len(batch) * longest <= budget or len(batch) == 1
+
+
+@settings(deadline=None)
+@given(lengths=lengths, budget=budgets)
+def test_batches_hold_the_pairs_they_name(lengths: list[tuple[int, int]], budget: int) -> None:
+    batches = batches_of(lengths, budget)
+    for indices, batch in zip(chosen(batches, 2), batches.epoch(2), strict=True):
+        assert batch.source_mask.sum(dim=1).tolist() == [lengths[i][0] + 1 for i in indices]
+        assert batch.target_mask.sum(dim=1).tolist() == [lengths[i][1] + 1 for i in indices]
+        assert [row[0] for row in batch.source.tolist()] == [
+            10 + i if lengths[i][0] else EOS for i in indices
+        ]
+        assert [row[0] for row in batch.target.tolist()] == [
+            10 + i if lengths[i][1] else EOS for i in indices
+        ]
+
+
+MANY = [(i % 7 + 3, (i * 5) % 8 + 3) for i in range(300)]
+
+
+def test_the_same_seed_and_epoch_are_the_same_batches() -> None:
+    assert chosen(batches_of(MANY, 60), 3) == chosen(batches_of(MANY, 60), 3)
+    again = batches_of(MANY, 60)
+    chosen(again, 0)
+    chosen(again, 7)
+    assert chosen(again, 3) == chosen(batches_of(MANY, 60), 3)  # what came before does not matter
+
+
+def test_another_epoch_or_seed_mixes_anew() -> None:
+    batches = batches_of(MANY, 60)
+
+    def together(indices: list[list[int]]) -> set[frozenset[int]]:
+        return {frozenset(batch) for batch in indices}
+
+    first = chosen(batches, 0)
+    for other in (chosen(batches, 1), chosen(batches_of(MANY, 60, seed=2), 0)):
+        assert len(together(first) & together(other)) < 0.1 * len(first)  # other pairs come together
+    sizes = [max(MANY[i][1] for i in batch) for batch in first]
+    drops = sum(following < size for size, following in pairwise(sizes))
+    assert 0.25 * len(first) < drops < 0.75 * len(first)  # and lengths come in any order
+
+
+@pytest.mark.parametrize("skip", [0, 1, 5, 10_000])
+def test_skipping_leaves_out_the_first(skip: int) -> None:
+    batches = batches_of(MANY, 60)
+    everything, rest = list(batches.epoch(1)), list(batches.epoch(1, skip))
+    assert len(rest) == max(0, len(everything) - skip)
+    assert all(same(one, other) for one, other in zip(everything[skip:], rest, strict=True))
+
+
+def test_the_count_is_that_of_all_epochs() -> None:
+    batches = batches_of(MANY, 60)
+    assert batches.count(0) == 0
+    assert batches.count(4) == sum(len(list(batches.epoch(epoch))) for epoch in range(4))
+
+
+def test_an_epoch_may_bring_other_tokens_of_the_same_sentences() -> None:
+    def resample(epoch: int) -> tuple[list[list[int]], list[list[int]]]:
+        return [[1000 * epoch + i] * (n + 1) for i, (n, _) in enumerate(MANY)], [[5]] * len(MANY)
+
+    plain = batches_of(MANY, 60)
+    sources = [[10 + i] * n for i, (n, _) in enumerate(MANY)]
+    targets = [[10 + i] * n for i, (_, n) in enumerate(MANY)]
+    batches = TrainingBatches(sources, targets, 60, seed=1, resample=resample)
+    for epoch in (0, 2):
+        assert chosen(batches, epoch) == chosen(plain, epoch)  # what goes together stays
+        for indices, batch in zip(chosen(plain, epoch), batches.epoch(epoch), strict=True):
+            assert batch.source[:, 0].tolist() == [1000 * epoch + i for i in indices]
+            assert batch.source_mask.sum(dim=1).tolist() == [MANY[i][0] + 2 for i in indices]
+            assert batch.target.tolist() == [[5, EOS]] * len(indices)
+
+
+def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:
+    config = DataConfig(source="sample", cache=str(tmp_path))
+    config.tokenizer.vocab_size = 1000
+    prepared = prepare(config)
+    source, target = load_tokenizers(prepared, config)
+    train = prepared.parts["train"]
+    sources = [source.encode(e.source) for e in train]
+    targets = [target.encode(e.references[0]) for e in train]
+    batches = list(TrainingBatches(sources, targets, 768, seed=1).epoch(0))
+    assert sum(batch.tokens for batch in batches) == sum(len(ids) + 1 for ids in targets)
+    masks = [[b.source_mask for b in batches], [b.target_mask for b in batches]]
+    for side in masks:  # in random order 0.4 would be padding
+        assert sum(int((~mask).sum()) for mask in side) < 0.12 * sum(mask.numel() for mask in side)
+    assert sum(mask.numel() for mask in masks[1]) > 0.85 * 768 * len(batches)  # the budget is used
+
+
+# ---------------------------------------------------------------- tensors
+
+
+def test_collate() -> None:
+    batch = collate([[5, 6, 7], [8]], [[9], [10, 11]])
+    assert batch.source.tolist() == [[5, 6, 7, EOS], [8, EOS, PAD, PAD]]
+    assert batch.source_mask.tolist() == [[True] * 4, [True, True, False, False]]
+    assert batch.previous.tolist() == [[BOS, 9, PAD], [BOS, 10, 11]]
+    assert batch.target.tolist() == [[9, EOS, PAD], [10, 11, EOS]]
+    assert batch.target_mask.tolist() == [[True, True, False], [True, True, True]]
+    assert batch.tokens == 5
+    assert batch.source.dtype == batch.previous.dtype == batch.target.dtype == torch.long
+    assert batch.source_mask.dtype == batch.target_mask.dtype == torch.bool
+
+
+sentences = st.lists(st.lists(st.integers(4, 99), max_size=9), min_size=1, max_size=9)
+
+
+@settings(deadline=None)
+@given(sentences)
+def test_previous_is_the_target_shifted_by_one(targets: list[list[int]]) -> None:
+    batch = collate([[7]] * len(targets), targets)
+    for row, target in enumerate(targets):
+        real = batch.target_mask[row]
+        assert batch.target[row][real].tolist() == [*target, EOS]
+        assert batch.previous[row][real].tolist() == [BOS, *target]
+        assert set(batch.target[row][~real].tolist()) <= {PAD}
+        assert set(batch.previous[row][~real].tolist()) <= {PAD}
+
+
+@settings(deadline=None)
+@given(sentences)
+def test_padding_keeps_every_sentence(rows: list[list[int]]) -> None:
+    tokens, mask = pad(rows)
+    assert tokens.shape == mask.shape == (len(rows), max(map(len, rows)))
+    assert [row[real].tolist() for row, real in zip(tokens, mask, strict=True)] == rows
+    assert (tokens[~mask] == PAD).all()
+
+
+def test_to_moves_every_tensor() -> None:
+    batch = collate([[5, 6]], [[7]])
+    moved = batch.to(torch.device("meta"))
+    tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
+    assert len(tensors) == 5
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert moved.tokens == batch.tokens
+    assert same(batch.to(torch.device("cpu")), batch)
+
+
+# ---------------------------------------------------------------- for decoding
+
+
+@settings(deadline=None)
+@given(lengths=st.lists(st.integers(1, 50), max_size=60), budget=budgets)
+def test_sorted_batches(lengths: list[int], budget: int) -> None:
+    batches = sorted_batches(lengths, budget)
+    order = [i for batch in batches for i in batch]
+    assert sorted(order) == list(range(len(lengths)))
+    assert all(batch for batch in batches)
+    assert [lengths[i] for i in order] == sorted(lengths, reverse=True)  # near-equal lengths together
+    for number, batch in enumerate(batches, 1):
+        longest = lengths[batch[0]]
+        assert len(batch) * longest <= budget or len(batch) == 1
+        assert number == len(batches) or (len(batch) + 1) * longest > budget  # no room for one more

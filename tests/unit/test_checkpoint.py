@@ -1,0 +1,249 @@
+"""Checkpoints: they come back as they were, or the damaged file is named; nothing in them is run."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import TINY, copy_batches, tiny_model
+
+from nmt.config import TrainingConfig
+from nmt.data.batches import collate
+from nmt.errors import RunError
+from nmt.files import sha256
+from nmt.storage.checkpoint import (
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    load_training,
+    save_checkpoint,
+)
+from nmt.training.loop import Trainer
+from nmt.training.precision import choose_precision
+
+CPU = torch.device("cpu")
+FILES = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model", "training.pt")
+
+
+@pytest.fixture
+def checkpoint(tokenizers) -> Checkpoint:
+    source, target = tokenizers
+    return Checkpoint(tiny_model(len(source), len(target)), TINY, source, target, {"step": 7, "epoch": 1})
+
+
+@pytest.fixture
+def folder(tmp_path, checkpoint) -> Path:
+    path = tmp_path / "checkpoints" / "last"
+    save_checkpoint(path, checkpoint, {"step": 7, "moments": torch.arange(3.0)})
+    return path
+
+
+def logits(checkpoint: Checkpoint) -> torch.Tensor:
+    batch = collate([[4, 5, 6], [7]], [[8, 9], [10, 11, 12]])
+    with torch.inference_mode():
+        return checkpoint.model(batch.source, batch.source_mask, batch.previous, batch.target_mask)[0]
+
+
+def forge(folder: Path, name: str, content: bytes) -> None:
+    """Another file, with the manifest made to agree."""
+    (folder / name).write_bytes(content)
+    manifest = {file.name: sha256(file) for file in folder.iterdir() if file.name != "manifest.json"}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def test_round_trip(folder, checkpoint):
+    assert sorted(file.name for file in folder.iterdir()) == sorted(FILES)
+    loaded = load_checkpoint(folder, CPU)
+    assert torch.equal(logits(loaded), logits(checkpoint))
+    assert not loaded.model.training
+    assert all(parameter.requires_grad for parameter in loaded.model.parameters())
+    assert (loaded.config, loaded.progress) == (TINY, {"step": 7, "epoch": 1})
+    assert (loaded.source.model, loaded.target.model) == (checkpoint.source.model, checkpoint.target.model)
+
+
+def test_manifest_has_the_digest_of_every_other_file(folder):
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest == {name: sha256(folder / name) for name in FILES[1:]}
+
+
+def test_training_state_comes_back(folder, tmp_path, checkpoint):
+    state = load_training(folder)
+    assert state["step"] == 7
+    assert torch.equal(state["moments"], torch.arange(3.0))
+    save_checkpoint(tmp_path / "best", checkpoint)
+    assert load_checkpoint(tmp_path / "best", CPU).progress == {"step": 7, "epoch": 1}
+    with pytest.raises(RunError, match=r"training\.pt: missing"):
+        load_training(tmp_path / "best")
+
+
+def test_a_trainers_state_is_plain_data(tmp_path, checkpoint):
+    batches, precision = copy_batches(pairs=10, budget=64), choose_precision("fp32", CPU)
+    trainer = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
+    trainer.update(next(batches.epoch(0)))
+    save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
+    path = tmp_path / "last" / "training.pt"
+    state = torch.load(path, weights_only=True)
+    assert load_training(tmp_path / "last")["progress"] == state["progress"] == trainer.state()["progress"]
+    other = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
+    other.optimizer.load_state_dict(state["optimizer"])
+    expected = trainer.optimizer.state_dict()["state"]
+    torch.testing.assert_close(other.optimizer.state_dict()["state"], expected, rtol=0, atol=0)
+
+
+# ---------------------------------------------------------------- damage
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "emptied", "deleted", "a folder"])
+def test_damage_is_found_and_named(folder, name, damage):
+    path = folder / name
+    content = bytearray(path.read_bytes())
+    path.unlink()
+    if damage == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "one bit":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "emptied":
+        path.touch()
+    elif damage == "a folder":
+        path.mkdir()
+    # A manifest that is gone leaves no checkpoint. A bit of it is a digit of another file's digest,
+    # or its name: then that file is said not to fit.
+    gone = name == "manifest.json" and damage in ("deleted", "a folder")
+    blamed = "no checkpoint" if gone else "/last/" if name == "manifest.json" else f"last/{name}: "
+    for load in (lambda: load_checkpoint(folder, CPU), lambda: load_training(folder)):
+        with pytest.raises(RunError, match=blamed):
+            load()
+
+
+class Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_pickle_is_never_run(folder, tmp_path, name, zipped):
+    """Not even when the manifest vouches for it."""
+    mark, bomb = tmp_path / "exploded", tmp_path / "bomb"
+    if zipped:
+        torch.save(Bomb(mark), bomb)
+    else:
+        bomb.write_bytes(pickle.dumps(Bomb(mark), protocol=2))  # as torch expects it
+    if name == "manifest.json":
+        (folder / name).write_bytes(bomb.read_bytes())
+    else:
+        forge(folder, name, bomb.read_bytes())
+    load = load_training if name == "training.pt" else lambda folder: load_checkpoint(folder, CPU)
+    with pytest.raises(RunError):
+        load(folder)
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(Bomb(mark)))
+    assert mark.exists()  # the bomb is a good one
+
+
+@pytest.mark.parametrize("name", ["../last/model.json", "sub/model.json", "extra"])
+def test_a_manifest_names_the_files_of_its_folder_only(folder, name):
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest[name] = manifest["model.json"]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(RunError, match="missing or damaged"):
+        load_checkpoint(folder, CPU)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 2}, "format 2, this version reads 1"),
+        ({"format": None}, "format None"),
+        ({"model": {"bridge": "last", "colour": "red"}}, r"model\.colour: no such setting"),
+        ({"model": {"dropout": "much"}}, r"model\.dropout='much': wrong type"),
+        ({"model": {}}, "do not fit"),  # the sizes are others
+    ],
+)
+def test_a_description_that_does_not_fit(folder, changes, words):
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    forge(folder, "model.json", json.dumps(description | changes).encode())
+    with pytest.raises(RunError, match=words):
+        load_checkpoint(folder, CPU)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"3", b'{"format": 1}', b"\xff", b"{"])
+def test_a_description_that_is_none(folder, content):
+    forge(folder, "model.json", content)
+    with pytest.raises(RunError, match="last"):
+        load_checkpoint(folder, CPU)
+
+
+# ---------------------------------------------------------------- replacing
+
+
+def test_a_newer_checkpoint_takes_its_place(folder, checkpoint):
+    checkpoint.progress = {"step": 8}
+    save_checkpoint(folder, checkpoint)
+    assert load_checkpoint(folder, CPU).progress == {"step": 8}
+    assert not (folder / "training.pt").exists()
+    assert [path.name for path in folder.parent.iterdir()] == ["last"]  # nothing beside it
+
+
+class CrashError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("survived", range(12))
+def test_a_crash_at_any_moment_leaves_a_checkpoint(folder, checkpoint, monkeypatch, survived):
+    """After `survived` renames, of files or folders, the process is gone; then it saves again."""
+    left = [survived]
+
+    def failing(name: str):
+        original = getattr(Path, name)
+
+        def wrapped(self, target):
+            if not left[0]:
+                raise CrashError
+            left[0] -= 1
+            return original(self, target)
+
+        return wrapped
+
+    checkpoint.progress = {"step": 8}
+    with monkeypatch.context() as patch:
+        for name in ("rename", "replace"):
+            patch.setattr(Path, name, failing(name))
+        try:
+            save_checkpoint(folder, checkpoint)
+            crashed = False
+        except CrashError:
+            crashed = True
+    assert load_checkpoint(folder, CPU).progress["step"] == (7 if crashed else 8)
+    assert crashed == (survived < 4)  # two files, two folders
+    checkpoint.progress = {"step": 9}
+    save_checkpoint(folder, checkpoint)
+    assert load_checkpoint(folder, CPU).progress["step"] == 9
+    assert [path.name for path in folder.parent.iterdir()] == ["last"]
+
+
+def test_two_crashes_between_the_renames_leave_a_checkpoint(folder, checkpoint, monkeypatch):
+    """The one that stood aside is then the only one: it must stay until the next is in place."""
+    folder.rename(folder.with_name(".last.old"))
+    checkpoint.progress = {"step": 8}
+
+    def crash(self, target):
+        raise CrashError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", crash)
+        with pytest.raises(CrashError):
+            save_checkpoint(folder, checkpoint)
+    assert load_checkpoint(folder, CPU).progress["step"] == 7
+
+
+def test_no_checkpoint(tmp_path):
+    for function in (find_checkpoint, load_training, lambda path: load_checkpoint(path, CPU)):
+        with pytest.raises(RunError, match="nothing: no checkpoint"):
+            function(tmp_path / "nothing")

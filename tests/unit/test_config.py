@@ -1,0 +1,237 @@
+"""Settings: each has its help, its bounds hold, and what is wrong is named, all at once."""
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from typing import Any
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.config import Config, DataConfig, ModelConfig, check, from_dict, settings, to_dict
+from nmt.errors import ConfigError
+
+LEAVES = settings(Config())
+STEP = 1e-3  # past a bound
+
+
+def with_value(key: str, value: Any) -> Config:
+    """The defaults but for one setting."""
+    config = Config()
+    *groups, name = key.split(".")
+    group: Any = config
+    for part in groups:
+        group = getattr(group, part)
+    assert hasattr(group, name), key
+    setattr(group, name, value)
+    return config
+
+
+def refused(config: Config) -> list[str]:
+    """What `check` says, one entry a fault."""
+    with pytest.raises(ConfigError) as caught:
+        check(config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).split("; ")
+
+
+# ---------------------------------------------------------------- the schema
+
+
+def test_every_setting_has_help_and_a_plain_type() -> None:
+    assert len(LEAVES) > 50
+    assert len({key for key, _, _ in LEAVES}) == len(LEAVES)
+    for key, item, value in LEAVES:
+        assert item.metadata.get("help"), f"{key} has no help"
+        assert value is None or type(value) in (str, int, float, bool), f"{key}: no plain value"
+
+
+def test_the_defaults_are_possible_and_match_their_types() -> None:
+    check(Config())
+    assert from_dict(Config, to_dict(Config()), "config") == Config()
+
+
+def test_leaves_are_dotted_and_in_the_order_of_definition() -> None:
+    keys = [key for key, _, _ in LEAVES]
+    assert keys[:2] == ["name", "runs"]
+    assert keys.index("data.source") < keys.index("data.tokenizer.kind") < keys.index("model.encoder.cell")
+    assert settings(DataConfig(swap=True), "data.")[0][0] == "data.source"
+    values = {key: value for key, _, value in settings(with_value("data.tokenizer.joint", True))}
+    assert values["data.tokenizer.joint"] is True
+
+
+# ---------------------------------------------------------------- bounds and choices
+
+BOUNDS = [(key, word, limit) for key, item, _ in LEAVES for word, limit in item.metadata["bounds"].items()]
+CHOICES = [(key, item.metadata["choices"]) for key, item, _ in LEAVES if item.metadata["choices"]]
+
+
+@pytest.mark.parametrize(("key", "word", "limit"), BOUNDS)
+def test_every_bound_is_kept(key: str, word: str, limit: float) -> None:
+    outside = {"at least": limit - STEP, "above": limit, "at most": limit + STEP, "below": limit}[word]
+    assert refused(with_value(key, outside))[0] == f"{key}={outside}: must be {word} {limit:g}"
+    if word.startswith("at "):
+        check(with_value(key, int(limit) if limit == int(limit) else limit))
+    assert any(f"must be {word}" in fault for fault in refused(with_value(key, math.nan)))
+
+
+@pytest.mark.parametrize(("key", "choices"), CHOICES)
+def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
+    assert refused(with_value(key, "nonsense"))[0] == f"{key}=nonsense: choose one of {', '.join(choices)}"
+    for choice in choices:
+        config = with_value(key, choice)
+        config.data.path = config.data.source_path = config.data.target_path = "file"
+        check(config)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", -1),
+        ("threads", 0),
+        ("data.dev_fraction", 0.0),
+        ("data.test_fraction", 0.5),
+        ("data.source_column", 0),
+        ("model.dropout", 1.0),
+        ("model.dropout", -0.1),
+        ("training.epochs", 0),
+        ("training.learning_rate", 0.0),
+        ("training.label_smoothing", 1.0),
+        ("training.final_rate", 1.1),
+        ("decoding.beam_size", 0),
+    ],
+)
+def test_the_bounds_that_matter_are_there(key: str, value: float) -> None:
+    """By hand, so that a bound cannot be lost from the schema unnoticed."""
+    assert refused(with_value(key, value))[0].startswith(f"{key}={value}: must be ")
+
+
+@pytest.mark.parametrize("key", [key for key, item, _ in LEAVES if "None" in str(item.type)])
+def test_what_is_optional_may_be_nothing(key: str) -> None:
+    check(with_value(key, None))
+
+
+def test_all_faults_are_told_at_once() -> None:
+    config = with_value("training.epochs", 0)
+    config.model.bridge = "rope"
+    config.data.source, config.data.source_path = "moses", "file"
+    config.model.encoder.size = 511
+    assert [fault.split(":")[0] for fault in refused(config)] == [
+        "model.bridge=rope",
+        "training.epochs=0",
+        "data.target_path",
+        "add data.target_path=FILE",
+        "model.encoder.size=511",
+    ]
+
+
+# ---------------------------------------------------------------- what does not go together
+
+
+@pytest.mark.parametrize(
+    ("source", "needed"), [("tsv", ["data.path"]), ("moses", ["data.source_path", "data.target_path"])]
+)
+def test_a_corpus_of_your_own_needs_its_files(source: str, needed: list[str]) -> None:
+    faults = refused(with_value("data.source", source))
+    assert faults == [
+        part for key in needed for part in (f"{key}: data={source} needs it", f"add {key}=FILE")
+    ]
+
+
+def test_source_and_target_column_differ() -> None:
+    data = DataConfig(source="tsv", path="file", source_column=2)
+    assert refused(Config(data=data)) == ["data.target_column=2: the same as data.source_column"]
+    check(Config(data=dataclasses.replace(data, target_column=1)))
+
+
+def test_something_is_left_to_train_on() -> None:
+    check(Config(data=DataConfig(dev_fraction=0.25, test_fraction=0.25)))
+    (fault, _) = refused(Config(data=DataConfig(dev_fraction=0.25, test_fraction=0.26)))
+    assert fault == "data.dev_fraction + data.test_fraction: more than half"
+
+
+def test_an_odd_size_cannot_be_halved() -> None:
+    config = with_value("model.encoder.size", 511)
+    assert refused(config) == ["model.encoder.size=511: must be even when model.encoder.bidirectional=true"]
+    config.model.encoder.bidirectional = False
+    check(config)
+
+
+def test_the_dot_score_needs_equal_sizes() -> None:
+    config = with_value("model.attention.score", "dot")
+    check(config)
+    config.model.decoder.size = 100
+    (fault,) = refused(config)
+    assert fault.startswith("model.attention.score=dot: needs model.encoder.size and model.decoder.size")
+    assert fault.endswith("not 512 and 100")
+
+
+# ---------------------------------------------------------------- to and from plain data
+
+
+def of_type(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value of a setting's type."""
+    if dataclasses.is_dataclass(kind):
+        return configs(typing.cast(type[Any], kind))
+    if isinstance(kind, types.UnionType):
+        return st.one_of([of_type(option) for option in typing.get_args(kind)])
+    simple = {str: st.text(), int: st.integers(), bool: st.booleans(), types.NoneType: st.none()}
+    return simple[kind] if kind in simple else st.floats(allow_nan=False)
+
+
+def configs(kind: type[Any]) -> st.SearchStrategy[Any]:
+    return st.builds(kind, **{name: of_type(hint) for name, hint in typing.get_type_hints(kind).items()})
+
+
+@hypothesis.settings(deadline=None)
+@given(configs(Config))
+def test_any_config_comes_back_through_json(config: Config) -> None:
+    assert from_dict(Config, json.loads(json.dumps(to_dict(config))), "config") == config
+
+
+def test_missing_settings_take_their_defaults() -> None:
+    assert from_dict(Config, {"model": {"dropout": 0}}, "config") == with_value("model.dropout", 0)
+    assert from_dict(Config, {}, "config") == Config()
+
+
+def test_plain_data_is_a_copy() -> None:
+    config = Config()
+    to_dict(config)["model"]["dropout"] = 0.9
+    assert config == Config()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"modle": {}}, "config.modle: no such setting"),
+        ({"model": {"encoder": {"sise": 1}}}, "config.model.encoder.sise: no such setting"),
+        ({"seed": "1"}, "config.seed='1': wrong type str"),
+        ({"seed": True}, "config.seed=True: wrong type bool"),
+        ({"seed": 1.0}, "config.seed=1.0: wrong type float"),
+        ({"seed": None}, "config.seed=None: wrong type NoneType"),
+        ({"threads": False}, "config.threads=False: wrong type bool"),
+        ({"name": 3}, "config.name=3: wrong type int"),
+        ({"model": {"dropout": True}}, "config.model.dropout=True: wrong type bool"),
+        ({"model": {"dropout": "0.1"}}, "config.model.dropout='0.1': wrong type str"),
+        ({"data": {"swap": 1}}, "config.data.swap=1: wrong type int"),
+        ({"data": {"cache": ["a"]}}, "config.data.cache=['a']: wrong type list"),
+        ({"model": 3}, "config.model: expected a mapping, found int"),
+        ({"model": None}, "config.model: expected a mapping, found NoneType"),
+        ([], "config: expected a mapping, found list"),
+        ({1: 2}, "config.1: no such setting"),
+    ],
+)
+def test_foreign_data_is_refused(values: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_dict(Config, values, "config")
+    assert str(caught.value) == message
+
+
+def test_only_the_asked_kind_is_built() -> None:
+    assert from_dict(ModelConfig, {"bridge": "mean"}, "model.json") == ModelConfig(bridge="mean")
+    with pytest.raises(ConfigError, match=r"^model\.json\.seed: no such setting"):
+        from_dict(ModelConfig, {"seed": 1}, "model.json")

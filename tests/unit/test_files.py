@@ -1,0 +1,137 @@
+"""Files that are either whole or absent."""
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from nmt.files import replacing, sha256, sync_folder, write_json, write_text
+
+
+@pytest.mark.parametrize("before", [None, "old\n"])
+def test_an_exception_leaves_everything_as_it_was(tmp_path: Path, before: str | None) -> None:
+    path = tmp_path / "file.txt"
+    if before is not None:
+        path.write_text(before)
+
+    def interrupted() -> None:
+        with replacing(path) as file:
+            file.write("half")
+            file.flush()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == ([] if before is None else [path])
+    assert before is None or path.read_text() == before
+
+
+def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with replacing(path) as file:
+        file.write("new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_temporary_file_is_hidden_and_beside_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    with replacing(path):
+        (temporary,) = tmp_path.iterdir()  # beside it: a rename works within one file system only
+        assert temporary.name.startswith(".file.txt.")
+
+
+def test_a_folder_that_stands_there_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"), replacing(tmp_path / "folder") as file:
+        file.write("x")
+    assert [found.name for found in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "file", "x")
+        assert os.umask(umask) == umask  # and it is still what it was
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+
+
+def test_the_folders_are_made(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "file", "x")
+    assert (tmp_path / "a" / "b" / "file").read_text() == "x"
+
+
+def test_text_is_utf8_and_line_ends_stay(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "मराठी\r\nx\n\r")
+    assert (tmp_path / "file").read_bytes() == "मराठी\r\nx\n\r".encode()
+
+
+def test_bytes(tmp_path: Path) -> None:
+    with replacing(tmp_path / "file", "wb") as file:
+        file.write(b"\x00\xff\r\n")
+    assert (tmp_path / "file").read_bytes() == b"\x00\xff\r\n"
+
+
+def test_json_is_readable_by_programs_and_people(tmp_path: Path) -> None:
+    value = {"text": 'मराठी "x"', "number": 0.1, "none": None, "list": [1, 2]}
+    write_json(tmp_path / "file.json", value)
+    content = (tmp_path / "file.json").read_text(encoding="utf-8")
+    assert json.loads(content) == value
+    assert "मराठी" in content
+    assert content.count("\n") > len(value)
+    assert content.endswith("}\n")
+
+
+def test_what_is_no_json_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_sha256(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "abc").write_bytes(b"abc")
+    large = os.urandom(1 << 20)
+    (tmp_path / "large").write_bytes(large)
+    # the first two are the test vectors of FIPS 180-2
+    assert sha256(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256(tmp_path / "large") == hashlib.sha256(large).hexdigest()
+
+
+def test_everything_is_flushed_before_and_after_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file's bytes reach the disk before its name does, and then the name does."""
+    events: list[str] = []
+    real_sync, real_replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        events.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        real_sync(descriptor)
+
+    def replace(self: Path, target: Path) -> Path:
+        events.append("rename")
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    write_text(tmp_path / "file", "x")
+    assert events == ["file", "rename", "folder"]
+
+
+def test_syncing_a_missing_folder_fails(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        sync_folder(tmp_path / "nowhere")

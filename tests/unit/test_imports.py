@@ -1,0 +1,167 @@
+"""Who may import whom, as the design has it, and that `--help` needs nothing heavy."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+import time
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "nmt"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+BASE = {"errors", "config", "files", "device"}
+ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import beside itself
+    "errors": set(),
+    "config": {"errors"},
+    "files": {"errors"},
+    "device": {"errors", "config"},
+    "cli": {"errors", "config"},
+    "composition": {"errors", "config", "files"},
+    "data": BASE,
+    "model": BASE,
+    "visualisation": {"errors", "files"},
+    "storage": BASE | {"data", "model"},
+    "training": BASE | {"data", "model", "storage"},
+    "decoding": BASE | {"data", "model", "storage"},
+    "evaluation": BASE | {"data", "model", "storage", "decoding", "visualisation"},
+}
+COMMANDS = {file.stem for file in PACKAGE.glob("*.py")} - ROOMS.keys() - {"__init__"}
+HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")
+HELP_SECONDS = 1.0  # measured: 0.05 to 0.2, on a busy machine
+
+
+def module_name(file: Path) -> str:
+    return ".".join(("nmt", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def is_module(name: str) -> bool:
+    place = PACKAGE.joinpath(*name.split(".")[1:])
+    return place.with_suffix(".py").is_file() or place.is_dir()
+
+
+def imports(source: str, module: str) -> set[str]:
+    """The modules of ours that a source imports anywhere, in functions and for types too."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = importlib.util.resolve_name("." * node.level + base, module.rpartition(".")[0])
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                found.add(full if base.startswith("nmt") and is_module(full) else base)
+    return {name for name in found if name.split(".")[0] == "nmt" and name != "nmt"}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def forbidden(module: str, imported: set[str]) -> list[str]:
+    own = room(module)
+    allowed = {own} | (ROOMS[own] if own in ROOMS else ROOMS.keys() | COMMANDS)
+    return sorted(name for name in imported if room(name) not in allowed)
+
+
+# ---------------------------------------------------------------- direction
+
+
+def test_every_room_has_its_place_in_the_table() -> None:
+    folders = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
+    assert folders <= ROOMS.keys(), "a new folder of nmt/: say in ROOMS what it may import"
+    assert COMMANDS.issuperset({"train", "translate", "evaluate"})
+
+
+def test_the_table_has_no_way_back() -> None:
+    order = list(TopologicalSorter(ROOMS).static_order())  # raises CycleError for a cycle
+    assert order.index("data") < order.index("storage") < order.index("training")
+    assert not {"data", "model"} & (ROOMS["data"] | ROOMS["model"])
+    assert not {"decoding", "evaluation"} & ROOMS["training"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_imports_go_one_way(file: Path) -> None:
+    module = module_name(file)
+    found = imports(file.read_text(encoding="utf-8"), module)
+    if module == "nmt":
+        assert not found, "importing the package must cost nothing"
+    else:
+        assert not forbidden(module, found)
+
+
+def test_modules_do_not_import_each_other_in_circles() -> None:
+    graph = {
+        module_name(file): imports(file.read_text(encoding="utf-8"), module_name(file)) for file in FILES
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, naming the circle
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.glob("*/__init__.py")), ids=module_name)
+def test_folders_do_not_import_for_others(file: Path) -> None:
+    assert file.read_text(encoding="utf-8") == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "wrong"),
+    [
+        ("nmt.data.batches", "def f():\n    from nmt.model.encoder import Encoder", ["nmt.model.encoder"]),
+        ("nmt.model.bridge", "import torch, nmt.data.text", ["nmt.data.text"]),
+        ("nmt.model.bridge", "from ..data import text", ["nmt.data.text"]),
+        ("nmt.model.bridge", "from .encoder import Encoder", []),
+        ("nmt.training.loop", "from nmt import decoding", ["nmt.decoding"]),
+        ("nmt.training.loop", "if True:\n    from nmt.evaluation import aer", ["nmt.evaluation.aer"]),
+        ("nmt.visualisation.heatmap", "from nmt.config import Config", ["nmt.config"]),
+        ("nmt.evaluation.metrics", "from nmt import pipeline", ["nmt.pipeline"]),
+        ("nmt.data.download", "from nmt import __version__", []),
+        ("nmt.translate", "from nmt import cli, pipeline\nfrom nmt.decoding.search import search", []),
+    ],
+)  # fmt: skip
+def test_this_test_sees_what_is_wrong(module: str, source: str, wrong: list[str]) -> None:
+    assert forbidden(module, imports(source, module)) == wrong
+
+
+# ---------------------------------------------------------------- in a blink
+
+WATCH = f"""
+import runpy, sys
+import nmt.train, nmt.translate, nmt.evaluate
+name = sys.argv[1]
+sys.argv = ["nmt." + name, "--help"]
+del sys.modules["nmt." + name]
+try:
+    runpy.run_module("nmt." + name, run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+print("heavy:", *[module for module in {HEAVY!r} if module in sys.modules], file=sys.stderr)
+"""
+LIGHT = ["train", "translate", "evaluate"]
+
+
+def ask(*arguments: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    start = time.perf_counter()
+    run = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    return run, time.perf_counter() - start
+
+
+@pytest.mark.parametrize("command", LIGHT)
+def test_help_imports_nothing_heavy(command: str) -> None:
+    run, _ = ask("-c", WATCH, command)
+    assert run.stderr == "heavy:\n"
+    assert run.returncode == 0
+
+
+@pytest.mark.parametrize("command", LIGHT)
+def test_help_answers_in_a_blink(command: str) -> None:
+    runs = [ask("-m", f"nmt.{command}", "--help") for _ in range(3)]
+    for run, _ in runs:
+        assert (run.returncode, run.stderr) == (0, "")
+        assert run.stdout.startswith(f"usage: python -m nmt.{command} ")
+    assert min(seconds for _, seconds in runs) < HELP_SECONDS

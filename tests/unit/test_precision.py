@@ -1,0 +1,109 @@
+"""Which precision is chosen, and that training in it works: weights stay float32, the loss finite."""
+
+import pytest
+import torch
+from tiny import copy_batches, tiny_model
+
+from nmt.config import TrainingConfig
+from nmt.errors import ConfigError
+from nmt.training.loop import Trainer
+from nmt.training.precision import Precision, choose_precision
+
+CPU = torch.device("cpu")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("auto", torch.float32), ("fp32", torch.float32), ("bf16", torch.bfloat16)]
+)
+def test_choices_on_a_cpu(name, dtype):
+    precision = choose_precision(name, CPU)
+    assert (precision.device, precision.dtype, precision.scales) == (CPU, dtype, False)
+    assert not precision.scaler().is_enabled()
+
+
+@pytest.mark.parametrize(("has_bf16", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_auto_on_a_gpu_takes_what_it_has(monkeypatch, has_bf16, dtype):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
+    precision = choose_precision("auto", torch.device("cuda"))
+    assert precision.dtype == dtype
+    assert precision.scales == (dtype == torch.float16)
+
+
+def test_fp16_on_a_cpu_is_refused():
+    with pytest.raises(ConfigError, match=r"training\.precision=fp16.*fp32 or bf16"):
+        choose_precision("fp16", CPU)
+
+
+@pytest.mark.parametrize(("name", "inside"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_autocast_sets_the_type_of_products(name, inside):
+    matrix = torch.eye(2)
+    with choose_precision(name, CPU).autocast():
+        assert (matrix @ matrix).dtype == inside
+
+
+def train(precision: Precision, steps: int = 10) -> tuple[Trainer, list[float]]:
+    """A few updates of a tiny model; the trainer and the loss per token of each."""
+    batches = copy_batches(pairs=80, budget=64)
+    model = tiny_model(10, 10).to(precision.device)
+    trainer = Trainer(model, batches, TrainingConfig(learning_rate=0.01), precision, observer=None)
+    model.train()
+    losses = []
+    for _, batch in zip(range(steps), batches.epoch(0), strict=False):
+        loss, norm = trainer.update(batch)
+        losses.append(float(loss.likelihood) / loss.tokens)
+        assert norm.isfinite()
+    return trainer, losses
+
+
+def test_bf16_trains_on_a_cpu():
+    _, expected = train(choose_precision("fp32", CPU))
+    trainer, found = train(choose_precision("bf16", CPU))
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
+    assert found == pytest.approx(expected, rel=0.02)
+    assert found != expected  # it did compute in another precision
+    assert found[-1] < found[0]
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
+def test_precisions_agree_on_a_gpu(name):
+    _, expected = train(choose_precision("fp32", CPU))
+    trainer, found = train(choose_precision(name, torch.device("cuda")))
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
+    assert found == pytest.approx(expected, rel=0.02)
+
+
+@needs_gpu
+def test_fp16_gradients_are_unscaled_before_they_are_clipped():
+    """Else the scale (65,536 at first) would be in the norm, and clipping would stop all learning."""
+    norms = []
+    for name in ("fp32", "fp16"):
+        precision = choose_precision(name, torch.device("cuda"))
+        batches = copy_batches(pairs=20, budget=64)
+        trainer = Trainer(
+            tiny_model(10, 10).cuda().train(),
+            batches,
+            TrainingConfig(clip_norm=0.01),
+            precision,
+            observer=None,
+        )
+        _, norm = trainer.update(next(batches.epoch(0)))
+        norms.append(float(norm))
+        gradients = [parameter.grad for parameter in trainer.model.parameters()]
+        clipped = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+        assert float(clipped) == pytest.approx(0.01, rel=1e-2)
+    assert norms[1] == pytest.approx(norms[0], rel=0.02)
+
+
+@needs_gpu
+def test_an_fp16_overflow_skips_the_update():
+    precision = choose_precision("fp16", torch.device("cuda"))
+    batches = copy_batches(pairs=20, budget=64)
+    model = tiny_model(10, 10).cuda().train()
+    trainer = Trainer(model, batches, TrainingConfig(), precision, observer=None)
+    trainer.scaler = torch.amp.GradScaler("cuda", init_scale=2.0**40)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trainer.update(next(batches.epoch(0)))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert trainer.scaler.get_scale() < 2.0**40

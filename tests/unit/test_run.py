@@ -1,0 +1,114 @@
+"""Run folders: their names, the pointer to the newest, and what is said of those that cannot be used."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tiny import TINY, tiny_model
+
+from nmt.config import Config, DecodingConfig
+from nmt.errors import ConfigError, RunError
+from nmt.storage.checkpoint import Checkpoint, save_checkpoint
+from nmt.storage.run import Run, create_run, open_run, point_latest
+
+
+@pytest.fixture
+def config(tmp_path) -> Config:
+    return Config(runs=str(tmp_path / "runs"))
+
+
+def finish(run: Run, tokenizers) -> None:
+    source, target = tokenizers
+    save_checkpoint(run.best, Checkpoint(tiny_model(len(source), len(target)), TINY, source, target, {}))
+    point_latest(run)
+
+
+def test_default_names_have_the_time_and_never_meet(config, monkeypatch):
+    monkeypatch.setattr("time.strftime", lambda _: "20260102-030405")
+    names = [create_run(config, "sample-luong").folder.name for _ in range(3)]
+    expected = "sample-luong-20260102-030405"
+    assert names == [expected, f"{expected}-2", f"{expected}-3"]
+
+
+def test_a_name_of_ones_own(config, tmp_path):
+    config.name = "mine"
+    run = create_run(config, "sample-luong")
+    assert run.folder == tmp_path / "runs" / "mine"
+    with pytest.raises(ConfigError, match=r"name=mine: .*mine exists; choose another name"):
+        create_run(config, "sample-luong")
+
+
+@pytest.mark.parametrize("name", ["a/b", "/tmp/x", "../x", "..", ".", "x/", "latest", ""])
+def test_names_that_are_none(config, name, tmp_path):
+    config.name = name
+    with pytest.raises(ConfigError, match=f"name={re.escape(name)}: "):
+        create_run(config, "sample-luong")
+    assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+def test_a_folder_that_cannot_be_made(config, tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(RunError, match="cannot be made: Not a directory"):
+        create_run(config, "sample-luong")
+
+
+def test_settings_come_back(config):
+    config.seed = 77
+    config.data.archive = "मराठी: yes # no.zip"
+    config.training.learning_rate = 3e-4
+    config.decoding = DecodingConfig(beam_size=3, length_penalty=0.6)
+    run = create_run(config, "x")
+    config.name = run.folder.name
+    assert run.config() == config
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        (b"seed: [", "config.yaml"),
+        (b"seed: many", "seed='many': wrong type str"),
+        (b"sead: 1", "sead: no such setting"),
+        (b"\xff\xfe\x00", "config.yaml"),
+        (b"decoding: 3", "config.decoding: expected a mapping"),
+        (b"!!python/object/apply:os.system ['true']", "config.yaml"),
+    ],
+)
+def test_damaged_settings(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(RunError, match=r"config\.yaml: missing or damaged") as caught:
+        Run(tmp_path).config()
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_latest_is_a_relative_link_that_moves(config, tokenizers, tmp_path):
+    runs = tmp_path / "runs"
+    for name in ("one", "two"):
+        config.name = name
+        run = create_run(config, "x")
+        finish(run, tokenizers)
+        assert (runs / "latest").readlink() == Path(name)  # relative: the folder of runs can be moved
+        assert open_run(runs / "latest").folder == run.folder
+    assert sorted(path.name for path in runs.iterdir()) == ["latest", "one", "two"]
+    runs.rename(tmp_path / "elsewhere")
+    assert open_run(tmp_path / "elsewhere" / "latest").folder == tmp_path / "elsewhere" / "two"
+
+
+def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):
+    with pytest.raises(RunError, match=r"latest: no such run; train .*python -m nmt\.train.*--run"):
+        open_run(tmp_path / "runs" / "latest")
+    config.name = "begun"
+    run = create_run(config, "x")
+    with pytest.raises(RunError, match="begun: no finished checkpoint"):
+        open_run(run.folder)
+    finish(run, tokenizers)
+    assert open_run(run.folder).best.is_dir()
+    run.folder.rename(tmp_path / "moved")
+    with pytest.raises(RunError, match=r"latest: points at a run that is gone; .*--run"):
+        open_run(tmp_path / "runs" / "latest")
+    assert open_run(tmp_path / "moved").config().name == "begun"
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="file: "):
+        open_run(tmp_path / "file")

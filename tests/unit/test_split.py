@@ -1,0 +1,125 @@
+"""Components and parts: no sentence stands in two parts, and nothing moves without need."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.config import DataConfig
+from nmt.data.prepare import prepare
+from nmt.data.split import LARGE_COMPONENT, PARTS, assign_parts, components
+from nmt.data.text import fold
+
+Pair = tuple[str, str]
+
+# few words, so that pairs share sentences; several spellings of one sentence, which folding makes equal
+sentence = st.sampled_from(["a", "A.", "a!", "b", "B", "c", "d", "e", "f", "?!", "!?", "क", "क।", "ख", "ग"])
+corpora = st.lists(st.tuples(sentence, sentence), max_size=25)
+
+
+def parts_of(pairs: list[Pair], dev: float = 0.2, test: float = 0.3) -> list[str]:
+    return assign_parts(pairs, components(pairs), dev, test)
+
+
+def closure(pairs: list[Pair]) -> list[set[int]]:
+    """For each pair all that sharing connects it to, by the definition: repeat until nothing grows."""
+    folded = [(fold(first), fold(second)) for first, second in pairs]
+    near = [
+        {j for j, other in enumerate(folded) if one[0] == other[0] or one[1] == other[1]} for one in folded
+    ]
+    while True:
+        wider = [set().union(*(near[j] for j in reached)) for reached in near]
+        if wider == near:
+            return near
+        near = wider
+
+
+@settings(deadline=None)
+@given(corpora)
+def test_components_are_the_transitive_closure_of_sharing(pairs: list[Pair]) -> None:
+    names = components(pairs)
+    together = [{j for j, other in enumerate(names) if other == name} for name in names]
+    assert together == closure(pairs)
+
+
+@settings(deadline=None)
+@given(pairs=corpora, dev=st.floats(0.01, 0.49), test=st.floats(0.01, 0.49))
+def test_no_sentence_of_either_side_stands_in_two_parts(pairs: list[Pair], dev: float, test: float) -> None:
+    parts = parts_of(pairs, dev, test)
+    assert set(parts) <= set(PARTS)
+    for side in (0, 1):
+        where: dict[str, set[str]] = {}
+        for pair, part in zip(pairs, parts, strict=True):
+            where.setdefault(fold(pair[side]), set()).add(part)
+        assert all(len(found) == 1 for found in where.values()), where
+
+
+@settings(deadline=None)
+@given(pairs=corpora, seed=st.randoms(use_true_random=False))
+def test_the_order_of_pairs_does_not_matter(pairs: list[Pair], seed: random.Random) -> None:
+    before = dict(zip(pairs, parts_of(pairs), strict=True))
+    seed.shuffle(pairs)
+    assert dict(zip(pairs, parts_of(pairs), strict=True)) == before
+
+
+@settings(deadline=None)
+@given(pairs=corpora, number=st.integers(1, 30))
+def test_unrelated_pairs_move_nothing(pairs: list[Pair], number: int) -> None:
+    others = [(f"other {i}", f"another {i}") for i in range(number)]
+    assert parts_of(others[: number // 2] + pairs + others[number // 2 :])[number // 2 :][: len(pairs)] == (
+        parts_of(pairs)
+    )
+
+
+@settings(deadline=None)
+@given(pairs=corpora.filter(bool), data=st.data())
+def test_a_further_translation_of_a_known_sentence_moves_nothing(
+    pairs: list[Pair], data: st.DataObject
+) -> None:
+    first = data.draw(st.sampled_from(pairs))[0]
+    spelling = data.draw(st.sampled_from([first, first.swapcase(), f" {first}"]))
+    more = [*pairs, (spelling, "entirely new")]
+    assert parts_of(more)[:-1] == parts_of(pairs)
+
+
+def singletons(number: int) -> list[Pair]:
+    return [(f"sentence {i}", f"वाक्य {i}") for i in range(number)]
+
+
+def test_fractions_are_about_right() -> None:
+    counts = Counter(parts_of(singletons(5000), dev=0.1, test=0.2))
+    # binomial: three standard deviations are 64 and 85
+    assert abs(counts["dev"] - 500) < 64
+    assert abs(counts["test"] - 1000) < 85
+
+
+def test_a_larger_test_part_takes_nothing_out_of_it() -> None:
+    pairs = singletons(500)
+    small, large = parts_of(pairs, 0.1, 0.1), parts_of(pairs, 0.1, 0.3)
+    assert all(after == "test" for before, after in zip(small, large, strict=True) if before == "test")
+    assert small != large
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_only_a_large_component_is_always_training(extra: int) -> None:
+    size = LARGE_COMPONENT + extra
+    found = set()
+    for number in range(12):  # by chance alone, twelve components would hardly go to one part
+        pairs = [(f"source {number} {i}", f"shared {number}") for i in range(size)]
+        parts = set(parts_of(pairs, 0.25, 0.25))
+        assert len(parts) == 1
+        found |= parts
+    assert (found == {"train"}) == (extra > 0)
+
+
+def test_the_bundled_corpus_has_no_leaks(tmp_path: Path) -> None:
+    parts = prepare(DataConfig(source="sample", cache=str(tmp_path))).parts
+    sources = {part: {fold(e.source) for e in parts[part]} for part in PARTS}
+    targets = {part: {fold(r) for e in parts[part] for r in e.references} for part in PARTS}
+    assert all(len(sources[part]) > 100 for part in PARTS)
+    for sentences in (sources, targets):
+        for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
+            assert not sentences[one] & sentences[other]

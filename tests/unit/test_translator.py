@@ -1,0 +1,232 @@
+"""Text in, text out, with an untrained model: what must hold whatever the weights."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from tiny import ENGLISH, MARATHI, TINY, tiny_model, with_decoder
+
+from nmt.config import DecodingConfig, TokenizerConfig
+from nmt.data.text import clean, words
+from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
+from nmt.decoding.translator import Translation, Translator
+from nmt.errors import ConfigError
+
+DECODING = DecodingConfig(beam_size=3, max_length_factor=2.0, max_length_extra=4)
+TEXTS = ["The dog sees.", "", "Where is my house?", "  \t ", "a", "\x00", *ENGLISH]
+STYLES = {"bahdanau": TINY, "luong": with_decoder(TINY, style="luong")}
+
+
+@pytest.fixture(params=STYLES)
+def translator(request, tokenizers) -> Translator:
+    source, target = tokenizers
+    model = tiny_model(len(source), len(target), STYLES[request.param])
+    model.vocabulary.bias.data[EOS] += 1.2  # so that some translations end by themselves
+    return Translator(model, source, target, DECODING)
+
+
+def configured(translator: Translator, **changes: object) -> Translator:
+    config = dataclasses.replace(DECODING, **changes)
+    return Translator(translator.model, translator.source, translator.target, config)
+
+
+def check(one: Translation) -> None:
+    """What holds of every translation."""
+    assert one.text == clean(one.text)
+    assert one.attention.dtype == np.float32
+    assert one.attention.shape == (len(one.target_pieces()), len(one.source_pieces()))
+    assert len(one.source_pieces()) == len(one.source.ids) + 1
+    assert len(one.target_pieces()) == len(one.target.ids) + one.finished
+    assert (one.attention >= 0).all()
+    assert one.attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert not {PAD, BOS, EOS} & set(one.target.ids)
+
+
+def test_one_result_a_text_in_order(translator):
+    found = translator.translate(TEXTS)
+    assert len(found) == len(TEXTS)
+    for text, (one,) in zip(TEXTS, found, strict=True):
+        assert one.source.text == clean(text)
+        check(one)
+        (alone,) = configured(translator, batch_tokens=1).translate([text])
+        assert alone[0].target == one.target  # whatever stood beside it in the batch
+        assert alone[0].score == pytest.approx(one.score, abs=1e-5)
+        assert alone[0].attention == pytest.approx(one.attention, abs=1e-5)
+    assert len({one.text for (one,) in found}) > 4  # the blank one is not all there is
+    assert translator.translate([]) == []
+
+
+def test_a_blank_text_has_a_blank_translation(translator):
+    for ((one,),) in (
+        translator.translate([text], nbest=3) for text in ("", " \t\n", "\x00", "\ufeff\u00ad")
+    ):
+        assert (one.text, one.source.ids, one.target.ids) == ("", [], [])
+        assert (one.log_probability, one.score) == (0.0, 0.0)
+        matrix, source, target = one.words()
+        assert (matrix.shape, source, target) == ((0, 1), ["</s>"], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 2000,
+        "x" * 10_000,
+        "😀👩‍👩‍👧 🇮🇳",
+        "مرحبا بالعالم",
+        "a\x00b",
+        "\u2028a\nb\u0085c",
+        "▁▁",
+        "e\u0301" * 50,
+    ],
+)
+def test_any_text_has_one_result(tokenizers, text):
+    source, target = tokenizers
+    config = dataclasses.replace(DECODING, beam_size=2, max_length=30)
+    (found,) = Translator(tiny_model(len(source), len(target)), source, target, config).translate([text])
+    assert len(found) == 1
+    check(found[0])
+    assert found[0].source.text == clean(text)
+    assert len(found[0].text.splitlines()) <= 1
+    found[0].words()
+
+
+def test_nbest_is_sorted_and_begins_with_the_best(translator):
+    for best, one in zip(translator.translate(ENGLISH, nbest=3), translator.translate(ENGLISH), strict=True):
+        assert len(best) == 3
+        assert (best[0].target, best[0].score) == (one[0].target, pytest.approx(one[0].score))
+        assert len({(*item.target.ids, item.finished) for item in best}) == 3
+        ended = [item.score for item in best if item.finished]
+        assert ended == sorted(ended, reverse=True)
+        for item in best:
+            check(item)
+            assert item.score == pytest.approx(item.log_probability / len(item.target_pieces()))
+    with pytest.raises(ConfigError, match="nbest=4"):
+        translator.translate(["a"], nbest=4)
+
+
+def test_length_limit(translator):
+    translator.model.vocabulary.bias.data[EOS] = -100.0
+    for text in ENGLISH:
+        S = len(translator.source.encode(clean(text))) + 1
+        for changes, most in (
+            ({}, 2 * S + 4),
+            ({"max_length": 7}, 7),
+            ({"max_length_factor": 0.5}, S // 2 + 4),
+        ):
+            ((one,),) = configured(translator, **changes).translate([text])
+            assert (len(one.target.ids), one.finished) == (most, False)
+            check(one)
+
+
+def test_padding_and_begin_of_sentence_are_never_found(translator):
+    translator.model.vocabulary.bias.data[[PAD, BOS]] = 50.0
+    for beam_size in (1, 3):
+        for (one,) in configured(translator, beam_size=beam_size).translate(ENGLISH):
+            check(one)
+
+
+# ---------------------------------------------------------------- forcing
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_search_agrees_with_forcing(tokenizers, style):
+    """Stepwise search and one parallel pass give the same probability and the same attention.
+
+    With whole words as pieces, so that any text found is cut into the pieces it was found in.
+    """
+    source, _ = tokenizers
+    whole = TokenizerConfig(kind="word", vocab_size=40, byte_fallback=False)
+    target = Tokenizer(train_tokenizer(MARATHI, whole, "data.tokenizer"))
+    model = tiny_model(len(source), len(target), STYLES[style])
+    model.vocabulary.bias.data[UNK] = -100.0
+    translator = Translator(model, source, target, DECODING)
+    found = [one for best in translator.translate(ENGLISH, nbest=3) for one in best]
+    found = [one for one in found if one.finished and one.text]
+    assert len(found) >= 8
+    forced = translator.align([one.source.text for one in found], [one.text for one in found])
+    for one, again in zip(found, forced, strict=True):
+        assert again.target == one.target
+        assert again.attention == pytest.approx(one.attention, abs=1e-5)
+        assert again.log_probability == pytest.approx(one.log_probability, abs=1e-4)
+        assert again.score == pytest.approx(one.score, abs=1e-5)
+
+
+@torch.no_grad()
+def test_forced_probability_is_the_sum_over_the_steps(translator):
+    source, target = "The dog sees.", "कुत्रा पाहतो."
+    (forced,) = translator.align([source], [target])
+    check(forced)
+    assert forced.finished
+    assert forced.text == target
+    model = translator.model
+    ids = translator.target.encode(target)
+    tokens = torch.tensor([[*translator.source.encode(source), EOS]])
+    state, memory = model.encode(tokens, torch.ones_like(tokens, dtype=torch.bool))
+    total, rows = 0.0, []
+    for read, written in zip([BOS, *ids], [*ids, EOS], strict=True):
+        predicted, state, row = model.step(torch.tensor([read]), state, memory)
+        total += float(predicted[0, written])
+        rows.append(row[0].numpy())
+    assert forced.log_probability == pytest.approx(total, abs=1e-4)
+    assert forced.score == pytest.approx(total / (len(ids) + 1), abs=1e-4)
+    assert forced.attention == pytest.approx(np.stack(rows), abs=1e-5)
+
+
+def test_forcing_keeps_the_order_in_batches_of_any_size(translator):
+    targets = ["घर", "कुत्रा मांजर पाहतो.", "तो", "माझे घर कुठे आहे?", "मांजर"]
+    together = translator.align(ENGLISH, targets)
+    apart = configured(translator, batch_tokens=1).align(ENGLISH, targets)
+    for one, other, source, target in zip(together, apart, ENGLISH, targets, strict=True):
+        assert (one.source.text, one.target.text) == (source, target)
+        assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)
+        assert one.attention == pytest.approx(other.attention, abs=1e-5)
+    assert translator.align([], []) == []
+
+
+# ---------------------------------------------------------------- words
+
+
+def test_words_of_a_forced_pair(translator):
+    """Labels are the words; a row is the mean of its pieces' rows, a column the sum of its pieces'."""
+    source, target = "The dog is well-known.", "कुत्रा प्रसिद्ध आहे."
+    (forced,) = translator.align([source], [target])
+    matrix, columns, rows = forced.words()
+    assert columns == ["The", "dog", "is", "well-known", ".", "</s>"] == [*words(source), "</s>"]
+    assert rows == [*words(target), "</s>"]
+    assert matrix.shape == (5, 6)
+    assert matrix.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert matrix[-1, -1] == pytest.approx(forced.attention[-1, -1])
+    ends = [span.end for span in forced.source.spans]
+    if 3 in ends:  # "The" ends where a piece does: its column is the sum of the pieces up to there
+        pieces = ends.index(3) + 1
+        assert matrix[-1, 0] == pytest.approx(forced.attention[-1, :pieces].sum(), abs=1e-6)
+
+
+def test_words_of_whatever_is_found(translator):
+    for best in translator.translate(TEXTS, nbest=3):
+        for one in best:
+            matrix, columns, rows = one.words()
+            assert matrix.shape == (len(rows), len(columns))
+            assert columns == [*words(one.source.text), "</s>"]
+            assert rows == words(one.target.text) + ["</s>"] * one.finished
+            sums = matrix.sum(axis=1)
+            assert (np.isclose(sums, 1, atol=1e-5) | (sums == 0)).all()
+
+
+# ---------------------------------------------------------------- the model's mode
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_models_mode_is_left_as_it_was(tokenizers, training):
+    """While at work there is no dropout: two answers are one."""
+    source, target = tokenizers
+    model = tiny_model(len(source), len(target), dataclasses.replace(TINY, dropout=0.5)).train(training)
+    translator = Translator(model, source, target, DECODING)
+    first, second = (translator.translate(ENGLISH)[0][0] for _ in range(2))
+    assert (first.target, first.score) == (second.target, second.score)
+    one, two = (translator.align(["a"], ["घर"])[0].log_probability for _ in range(2))
+    assert one == two
+    assert math.isfinite(one)
+    assert model.training == training

@@ -31,6 +31,8 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    except OSError as error:  # a full disk, a folder that may not be written
+        _fail(f"error: {error.filename or 'file'}: {error.strerror or error}", 2)
     except Exception as error:
         kind = type(error).__name__
         first_line = (str(error).splitlines() or [""])[0]

@@ -6,6 +6,7 @@ keeps its settings. The YAML files only choose among what is defined here. Plain
 """
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -45,9 +46,6 @@ class TokenizerConfig:
 
     kind: str = option("bpe", "how words are cut", choices=("unigram", "bpe", "char", "word"))
     vocab_size: int = option(4000, "pieces per vocabulary, at most", at_least=8)
-    dropout: float = option(
-        0.0, "bpe: share of the merges skipped at random in training (0: none)", at_least=0, below=1
-    )
     joint: bool = option(False, "one vocabulary for both sides")
     byte_fallback: bool = option(True, "spell what is not in the vocabulary as bytes: nothing is unknown")
 
@@ -227,6 +225,8 @@ def _violations(config: Any) -> list[str]:
         choices = item.metadata.get("choices")
         if choices and value not in choices:
             found.append(f"{key}={value}: choose one of {', '.join(choices)}")
+        if isinstance(value, float) and math.isinf(value):
+            found.append(f"{key}={value}: must be a finite number")
         for word, limit in item.metadata.get("bounds", {}).items():
             if not _COMPARE[word](value, limit):  # also true of NaN
                 found.append(f"{key}={value}: must be {word} {limit:g}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nmt import cli
 
 if TYPE_CHECKING:
-    from nmt.data.prepare import Example
+    from nmt.data.examples import Example
     from nmt.storage.run import Run
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     from nmt.storage.run import open_run
 
     run = open_run(Path(arguments.run))
-    config = run.config().decoding
+    config = run.decoding()
     config.beam_size = arguments.beam_size or config.beam_size
     examples = _examples(arguments, run)
     evaluation = evaluate(open_translator(run, config, choose_device(arguments.device)), examples)
@@ -66,7 +66,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _examples(arguments: argparse.Namespace, run: "Run") -> "list[Example]":
-    from nmt.data.prepare import load_examples, read_parallel
+    from nmt.data.examples import load_examples, read_parallel
 
     if not arguments.source:
         return load_examples(run.examples(arguments.split or "test"))

@@ -49,6 +49,12 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, whole or not at all."""
+    with replacing(path, "wb") as file:
+        file.write(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Put `text` at `path`, whole or not at all."""
     with replacing(path) as file:

@@ -9,13 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from nmt.config import Config, DecodingConfig, settings
-from nmt.data.batches import Sides, TrainingBatches
-from nmt.data.prepare import Example, Prepared, prepare, save_examples
-from nmt.data.tokenizer import PAD, Tokenizer
+from nmt.data.batches import TrainingBatches
+from nmt.data.examples import Example, save_examples
+from nmt.data.prepare import Prepared, prepare
+from nmt.data.tokenizer import PAD
 from nmt.data.vocabulary import load_tokenizers
 from nmt.decoding.opening import open_translator
 from nmt.decoding.translator import Translation, Translator
 from nmt.device import choose_device
+from nmt.errors import RunError
 from nmt.evaluation.evaluate import evaluate, write_evaluation
 from nmt.evaluation.validation import validate
 from nmt.files import write_json
@@ -59,41 +61,24 @@ def train(config: Config, name: str) -> float:
     logger.info(
         f"model: {sum(p.numel() for p in model.parameters()):,} parameters, on {device} in {precision.dtype}"
     )
-    batches = _training_batches(config, prepared.parts["train"], source, target)
+    batches = TrainingBatches(
+        [source.encode(example.source) for example in prepared.parts["train"]],
+        [target.encode(example.references[0]) for example in prepared.parts["train"]],
+        config.training.batch_tokens,
+        config.seed,
+    )
     checkpoint = Checkpoint(model, config.model, source, target, {})
     observer = _Observer(run, config, checkpoint, prepared.parts["dev"])
     trainer = Trainer(model, batches, config.training, precision, observer)
     observer.start(trainer)
     progress = trainer.run()
+    if progress.best is None:
+        raise RunError(f"{run.folder}: training gave no usable model; lower training.learning_rate")
     logger.info(f"trained in {duration(observer.journal.elapsed)}; best at step {progress.best_step}")
     final = _evaluate_best(run, config, prepared.parts["test"], device)
     observer.journal.close({key: value for key, _, value in settings(config)}, final)
     _tell_end(run)
-    assert progress.best is not None
-    return abs(progress.best)
-
-
-def _training_batches(
-    config: Config, train: Sequence[Example], source: Tokenizer, target: Tokenizer
-) -> TrainingBatches:
-    sources = [example.source for example in train]
-    targets = [example.references[0] for example in train]
-    dropout = config.data.tokenizer.dropout if config.data.tokenizer.kind == "bpe" else 0.0
-
-    def resample(epoch: int) -> Sides:
-        seeds = np.random.SeedSequence([config.seed, epoch]).generate_state(2)
-        return (
-            source.sample(sources, dropout, int(seeds[0])),
-            target.sample(targets, dropout, int(seeds[1])),
-        )
-
-    return TrainingBatches(
-        [source.encode(text) for text in sources],
-        [target.encode(text) for text in targets],
-        config.training.batch_tokens,
-        config.seed,
-        resample if dropout else None,
-    )
+    return progress.best
 
 
 def _set_seeds(config: Config) -> None:
@@ -166,6 +151,11 @@ def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
     drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
     parts = ", ".join(f"{part} {size['pairs']:,}" for part, size in report["parts"].items())
     logger.info(f"run folder: {run.folder}")
+    if change := report["since_previous"]:
+        logger.info(
+            f"the source has changed since it was last prepared: {change['new_sources']} new source "
+            f"sentences, {change['gone_sources']} gone, {change['moved_sources']} in another part now"
+        )
     logger.info(
         f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"
     )

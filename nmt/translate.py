@@ -26,7 +26,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
     parser.add_argument("--input", metavar="FILE", help="translate the lines of FILE; - is standard input")
     parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
-    parser.add_argument("--nbest", type=int, default=1, metavar="N", help="the N best, separated by tabs")
+    parser.add_argument(
+        "--nbest",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the N best, separated by tabs (the beam is as wide)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with scores")
     parser.add_argument(
         "--attention",
@@ -47,7 +53,7 @@ def main() -> None:
     from nmt.storage.run import open_run
 
     run = open_run(Path(arguments.run))
-    config = run.config().decoding
+    config = run.decoding()
     config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest)
     translator = open_translator(run, config, choose_device(arguments.device))
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]

@@ -11,7 +11,8 @@ from pathlib import Path
 from nmt import cli
 from nmt.composition import with_config
 from nmt.config import Config
-from nmt.data.prepare import export, prepare
+from nmt.data.examples import export_text
+from nmt.data.prepare import prepare
 from nmt.errors import ConfigError
 
 
@@ -23,7 +24,7 @@ def main() -> None:
 
     def task(config: Config, name: str) -> None:
         prepared = prepare(config.data)
-        export(prepared, folder)
+        export_text(prepared.parts, folder)
         for part, examples in prepared.parts.items():
             print(f"{folder / part}.src, .tgt: {len(examples):,} lines")
 

@@ -3,7 +3,7 @@
 Shapes: B batch, S source length, T target length.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,6 @@ from torch import Tensor
 from nmt.data.tokenizer import BOS, EOS, PAD
 
 _LENGTH_NOISE = 1.0  # tokens; lengths within it mix, so that an epoch's batches are not the last one's
-
-
-Sides = tuple[Sequence[list[int]], Sequence[list[int]]]
-"""Token lists of the sources and of the targets, sentence by sentence."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +88,12 @@ class TrainingBatches:
         budget: tokens in a batch on the longer side, padding and end-of-sentence included, at most; a
             single pair beyond it makes a batch of its own.
         seed: of all epochs.
-        resample: gives other token lists of the same sentences for an epoch (sub-word regularisation);
-            the plain ones still decide what goes into which batch.
     """
 
     def __init__(
-        self,
-        sources: Sequence[list[int]],
-        targets: Sequence[list[int]],
-        budget: int,
-        seed: int,
-        resample: Callable[[int], Sides] | None = None,
+        self, sources: Sequence[list[int]], targets: Sequence[list[int]], budget: int, seed: int
     ) -> None:
-        self._plain: Sides = (sources, targets)
-        self._resample = resample
+        self._sources, self._targets = sources, targets
         self._source_lengths = np.array([len(sentence) + 1 for sentence in sources])
         self._target_lengths = np.array([len(sentence) + 1 for sentence in targets])
         self._budget, self._seed = budget, seed
@@ -125,9 +113,8 @@ class TrainingBatches:
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, the first `skip` left out."""
-        sources, targets = self._plain if self._resample is None else self._resample(epoch)
         for chosen in self.indices(epoch)[skip:]:
-            yield collate([sources[i] for i in chosen], [targets[i] for i in chosen])
+            yield collate([self._sources[i] for i in chosen], [self._targets[i] for i in chosen])
 
 
 def sorted_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:

@@ -14,31 +14,19 @@ from typing import Any, NamedTuple
 
 from nmt.config import DataConfig
 from nmt.data.alignment import format_pharaoh, parse_pharaoh
-from nmt.data.sources import RawPair, read_pairs, side_by_side, source_files
+from nmt.data.examples import Example, load_examples, save_examples
+from nmt.data.growth import changes, previous_preparation
+from nmt.data.sources import RawPair, read_pairs, source_files
 from nmt.data.split import PARTS, assign_parts, components
 from nmt.data.text import clean
 from nmt.errors import DataError
-from nmt.files import sha256, write_json, write_text
+from nmt.files import sha256, write_json
 
 FORMAT = 1  # of the prepared files; a change makes old caches unused
 _SETTINGS = (
     "source", "language", "source_column", "target_column", "swap", "max_words", "max_ratio",
     "dev_fraction", "test_fraction",
 )  # fmt: skip
-
-
-class Example(NamedTuple):
-    """A source sentence and its translations: one in training, all of them in development and test.
-
-    Attributes:
-        source: cleaned.
-        references: cleaned, at least one.
-        alignments: gold word alignment (Pharaoh) of each reference, or "" where there is none.
-    """
-
-    source: str
-    references: tuple[str, ...]
-    alignments: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,66 +58,44 @@ def prepare(config: DataConfig) -> Prepared:
     """
     files = source_files(config)
     described = [{"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)} for file in files]
-    fingerprint = _fingerprint(config, described)
+    fingerprint = _fingerprint(config, [str(file["sha256"]) for file in described])
     folder = Path(config.cache) / "prepared" / fingerprint[:16]
     report_path = folder / "prepared.json"
     if not report_path.exists():
         parts, counts = _make(config, files)
-        report = {"format": FORMAT, "source": config.source, "files": described, **counts}
+        identity = _fingerprint(config, [file.name for file in files])
+        previous = previous_preparation(folder, identity)
+        report = {
+            "format": FORMAT,
+            "source": config.source,
+            "files": described,
+            **counts,
+            "since_previous": None if previous is None else changes(previous, parts),
+            "identity": identity,
+            "fingerprint": fingerprint,
+        }
         for part, examples in parts.items():
             save_examples(folder / f"{part}.jsonl", examples)
-        write_json(report_path, report | {"fingerprint": fingerprint})  # last: it says the rest is there
+        write_json(report_path, report)  # last: it says the rest is there
+    return _load(folder)
+
+
+def _load(folder: Path) -> Prepared:
     try:
-        report = json.loads(report_path.read_text(encoding="utf-8"))
-        return Prepared({part: load_examples(folder / f"{part}.jsonl") for part in PARTS}, report, folder)
-    except (DataError, ValueError) as error:
+        report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
+        parts = {part: load_examples(folder / f"{part}.jsonl") for part in PARTS}
+        for part, examples in parts.items():
+            if len(examples) != report["parts"][part]["examples"]:
+                raise DataError("lines are missing", folder / f"{part}.jsonl", len(examples) + 1)
+    except (DataError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"damaged ({error}); delete this folder to have it made again", folder) from error
+    return Prepared(parts, report, folder)
 
 
-def _fingerprint(config: DataConfig, files: list[dict[str, Any]]) -> str:
-    described = [file["sha256"] for file in files]
-    content = [FORMAT, described, {name: getattr(config, name) for name in _SETTINGS}]
+def _fingerprint(config: DataConfig, files: list[str]) -> str:
+    """A digest of the settings that matter and of what `files` says of the source."""
+    content = [FORMAT, files, {name: getattr(config, name) for name in _SETTINGS}]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def save_examples(path: Path, examples: Sequence[Example]) -> None:
-    """Write examples as JSON Lines."""
-    write_text(path, "".join(json.dumps(e._asdict(), ensure_ascii=False) + "\n" for e in examples))
-
-
-def load_examples(path: Path) -> list[Example]:
-    """Read what `save_examples` wrote.
-
-    Raises:
-        DataError: when the file is missing or damaged.
-    """
-    examples = []
-    try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            for line in file:
-                row = json.loads(line)
-                examples.append(Example(row["source"], tuple(row["references"]), tuple(row["alignments"])))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("missing or damaged", path, len(examples) + 1) from error
-    return examples
-
-
-def read_parallel(source: Path, references: Sequence[Path]) -> list[Example]:
-    """Examples from files of one sentence a line: a source and one or more references of each.
-
-    Raises:
-        DataError: for sides of different length, or a sentence without any reference.
-    """
-    columns = [
-        [(clean(p.source), clean(p.target)) for p in side_by_side(source, file)] for file in references
-    ]
-    examples = []
-    for number, rows in enumerate(zip(*columns, strict=True), 1):
-        found = tuple(reference for _, reference in rows if reference)
-        if not found:
-            raise DataError("no reference for it", source, number)
-        examples.append(Example(rows[0][0], found, ("",) * len(found)))
-    return examples
 
 
 # ---------------------------------------------------------------- making it
@@ -163,7 +129,11 @@ def _make(config: DataConfig, files: list[Path]) -> tuple[dict[str, list[Example
         "components": len(sizes),
         "largest_component": max(sizes.values()),
         "parts": {
-            part: {"sources": len({e.source for e in examples}), "pairs": len(grouped[part])}
+            part: {
+                "examples": len(examples),
+                "sources": len({example.source for example in examples}),
+                "pairs": len(grouped[part]),
+            }
             for part, examples in parts.items()
         },
     }
@@ -219,20 +189,3 @@ def _examples(part: str, pairs: Sequence[_Pair]) -> list[Example]:
         Example(source, tuple(pair.target for pair in group), tuple(pair.alignment for pair in group))
         for source, group in by_source.items()
     ]
-
-
-# ---------------------------------------------------------------- plain-text export
-
-
-def export(prepared: Prepared, folder: Path) -> None:
-    """Write the parts as plain text: `<part>.src`, `<part>.tgt`, and further references in
-    `<part>.tgt.1`, `.2` …, where a sentence without that many has an empty line.
-    """
-    for part, examples in prepared.parts.items():
-        most = max(len(example.references) for example in examples)
-        columns = {"src": [example.source for example in examples]}
-        for k in range(most):
-            name = "tgt" if k == 0 else f"tgt.{k}"
-            columns[name] = [e.references[k] if k < len(e.references) else "" for e in examples]
-        for suffix, lines in columns.items():
-            write_text(folder / f"{part}.{suffix}", "".join(line + "\n" for line in lines))

@@ -51,7 +51,8 @@ def assign_parts(
     """The part of each pair: "train", "dev" or "test".
 
     A component is known by the least hash among its first sentences; a hash of that draws its part.
-    Only first sentences count, so a further translation of a known sentence moves nothing.
+    Only first sentences count, so a further translation of a known sentence moves nothing (unless it
+    makes the component a large one).
 
     Args:
         pairs: (first, second) sentences, cleaned, in the corpus's own direction.

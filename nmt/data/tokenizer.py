@@ -9,7 +9,6 @@ import codecs
 import io
 import re
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import sentencepiece
@@ -65,25 +64,6 @@ class Tokenizer:
         """Cleaned text → ids, without end-of-sentence."""
         ids: list[int] = self._processor.encode(text)
         return ids
-
-    def sample(self, texts: Sequence[str], dropout: float, seed: int) -> list[list[int]]:
-        """Encode with BPE-dropout (Provilkov et al. 2020): each merge is skipped with this probability.
-
-        A word then comes in ever other pieces, which a model with little data learns from.
-
-        Args:
-            texts: cleaned.
-            dropout: the probability.
-            seed: the same seed gives the same pieces.
-        """
-
-        def encode() -> list[list[int]]:
-            sentencepiece.set_random_generator_seed(seed)
-            return [self._processor.encode(text, enable_sampling=True, alpha=dropout) for text in texts]
-
-        # SentencePiece seeds its generator once a thread, so a new thread makes the seed count.
-        with ThreadPoolExecutor(max_workers=1) as fresh_thread:
-            return fresh_thread.submit(encode).result()
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids → text."""

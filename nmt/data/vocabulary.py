@@ -7,7 +7,7 @@ from nmt.config import DataConfig, to_dict
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import DataError, RunError
-from nmt.files import replacing
+from nmt.files import write_bytes
 
 
 def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, Tokenizer]:
@@ -39,8 +39,7 @@ def _load(prepared: Prepared, config: DataConfig, side: str, sentences: list[str
     path = prepared.folder / f"tokenizer-{name}.{side}.model"
     if not path.exists():
         model = train_tokenizer(sentences, config.tokenizer, "data.tokenizer")
-        with replacing(path, "wb") as file:
-            file.write(model)
+        write_bytes(path, model)
     try:
         return Tokenizer(path.read_bytes())
     except RunError as error:

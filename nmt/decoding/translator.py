@@ -16,7 +16,7 @@ from nmt.config import DecodingConfig
 from nmt.data.alignment import merge_to_words, piece_groups
 from nmt.data.batches import collate, pad, sorted_batches
 from nmt.data.text import clean, word_spans
-from nmt.data.tokenizer import BOS, EOS, EOS_PIECE, PAD, Tokenizer, Tokens
+from nmt.data.tokenizer import BOS, EOS, EOS_PIECE, PAD, UNK, Tokenizer, Tokens
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.search import search
 from nmt.model.translation import TranslationModel
@@ -133,7 +133,7 @@ class Translator:
             bos=BOS,
             eos=EOS,
             nbest=nbest,
-            forbidden=(PAD,),
+            forbidden=(PAD, UNK),
         )
 
     def _limits(self, mask: Tensor) -> Tensor:

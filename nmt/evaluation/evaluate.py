@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nmt.config import DecodingConfig, to_dict
 from nmt.data.alignment import argmax_links, parse_pharaoh
-from nmt.data.prepare import Example
+from nmt.data.examples import Example
 from nmt.decoding.translator import Translation, Translator
 from nmt.evaluation.aer import AlignmentScores, alignment_scores
 from nmt.evaluation.attention_file import Attention, save_attention

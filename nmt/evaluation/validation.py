@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nmt.data.prepare import Example
+from nmt.data.examples import Example
 from nmt.decoding.translator import Translation, Translator
 from nmt.evaluation.metrics import quick_scores
 

@@ -19,12 +19,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from nmt.config import ModelConfig, from_dict, to_dict
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.errors import ConfigError, RunError
-from nmt.files import replacing, sha256, sync_folder, write_json
+from nmt.files import replacing, sha256, sync_folder, write_bytes, write_json
 from nmt.model.translation import TranslationModel
 
 FORMAT = 1
@@ -66,9 +66,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, training: dict[str, An
     weights = {
         name: value.detach().cpu().contiguous() for name, value in checkpoint.model.state_dict().items()
     }
-    save_file(weights, fresh / "model.safetensors")
-    for name, tokenizer in (("source", checkpoint.source), ("target", checkpoint.target)):
-        (fresh / f"{name}.model").write_bytes(tokenizer.model)
+    write_bytes(fresh / "model.safetensors", save(weights))
+    write_bytes(fresh / "source.model", checkpoint.source.model)
+    write_bytes(fresh / "target.model", checkpoint.target.model)
     description = {
         "format": FORMAT,
         "model": to_dict(checkpoint.config),

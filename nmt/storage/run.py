@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config import Config, from_dict, to_dict
+from nmt.config import Config, DecodingConfig, from_dict, to_dict
 from nmt.errors import ConfigError, RunError
 from nmt.files import write_text
 from nmt.storage.checkpoint import find_checkpoint
@@ -56,8 +56,8 @@ class Run:
         """What was printed."""
         return self.folder / "train.log"
 
-    def config(self) -> Config:
-        """The resolved settings.
+    def decoding(self) -> DecodingConfig:
+        """The settings of the search that the run was made with. No other setting is read again.
 
         Raises:
             RunError: when they are missing or unreadable.
@@ -65,7 +65,8 @@ class Run:
         path = self.folder / "config.yaml"
         try:
             values = OmegaConf.to_container(OmegaConf.load(path))
-            return from_dict(Config, values, "config")
+            decoding = values.get("decoding") if isinstance(values, dict) else None
+            return from_dict(DecodingConfig, decoding, "decoding")
         except (OSError, YAMLError, OmegaConfBaseException, ValueError, ConfigError) as error:
             raise RunError(f"{path}: missing or damaged: {str(error).splitlines()[0]}") from error
 

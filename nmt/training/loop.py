@@ -1,5 +1,6 @@
 """The training loop: teacher forcing, update by update, with validations in between."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -197,8 +198,11 @@ class Trainer:
         progress, metric = self.progress, self.config.metric
         scores = self.observer.validate(progress)
         progress.history.append({"step": progress.step, **scores})
-        value = -scores[metric] if metric in LOWER_IS_BETTER else scores[metric]
-        improved = progress.best is None or value > progress.best
+        value = scores[metric]
+        improved = not math.isnan(value) and (
+            progress.best is None
+            or (value < progress.best if metric in LOWER_IS_BETTER else value > progress.best)
+        )
         if improved:
             progress.best, progress.best_step, progress.stale = value, progress.step, 0
         else:

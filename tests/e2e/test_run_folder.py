@@ -10,8 +10,8 @@ from console import TRAINING, command, lines_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nmt import translate
-from nmt.config import Config, TrainingConfig, to_dict
-from nmt.data.prepare import load_examples
+from nmt.config import Config, TrainingConfig, from_dict, to_dict
+from nmt.data.examples import load_examples
 from nmt.evaluation.attention_file import load_attention
 from nmt.files import sha256
 from nmt.storage.run import Run
@@ -43,7 +43,8 @@ def test_all_files_are_there_and_no_others(trained):
 
 def test_settings(trained):
     values = yaml.safe_load((trained / "config.yaml").read_text(encoding="utf-8"))
-    config = Run(trained).config()
+    config = from_dict(Config, values, "config")
+    assert Run(trained).decoding() == config.decoding
     assert values == to_dict(config)  # all of them, defaults included
     assert values.keys() == to_dict(Config()).keys()
     assert (config.name, config.data.max_words, config.training.validate_every) == ("tiny", 4, 10)

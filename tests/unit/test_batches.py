@@ -105,22 +105,6 @@ def test_the_count_is_that_of_all_epochs() -> None:
     assert batches.count(4) == sum(len(list(batches.epoch(epoch))) for epoch in range(4))
 
 
-def test_an_epoch_may_bring_other_tokens_of_the_same_sentences() -> None:
-    def resample(epoch: int) -> tuple[list[list[int]], list[list[int]]]:
-        return [[1000 * epoch + i] * (n + 1) for i, (n, _) in enumerate(MANY)], [[5]] * len(MANY)
-
-    plain = batches_of(MANY, 60)
-    sources = [[10 + i] * n for i, (n, _) in enumerate(MANY)]
-    targets = [[10 + i] * n for i, (_, n) in enumerate(MANY)]
-    batches = TrainingBatches(sources, targets, 60, seed=1, resample=resample)
-    for epoch in (0, 2):
-        assert chosen(batches, epoch) == chosen(plain, epoch)  # what goes together stays
-        for indices, batch in zip(chosen(plain, epoch), batches.epoch(epoch), strict=True):
-            assert batch.source[:, 0].tolist() == [1000 * epoch + i for i in indices]
-            assert batch.source_mask.sum(dim=1).tolist() == [MANY[i][0] + 2 for i in indices]
-            assert batch.target.tolist() == [[5, EOS]] * len(indices)
-
-
 def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:
     config = DataConfig(source="sample", cache=str(tmp_path))
     config.tokenizer.vocab_size = 1000

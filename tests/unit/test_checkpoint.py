@@ -221,7 +221,7 @@ def test_a_crash_at_any_moment_leaves_a_checkpoint(folder, checkpoint, monkeypat
         except CrashError:
             crashed = True
     assert load_checkpoint(folder, CPU).progress["step"] == (7 if crashed else 8)
-    assert crashed == (survived < 4)  # two files, two folders
+    assert crashed == (survived < 7)  # five files, two folders
     checkpoint.progress = {"step": 9}
     save_checkpoint(folder, checkpoint)
     assert load_checkpoint(folder, CPU).progress["step"] == 9

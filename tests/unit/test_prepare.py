@@ -54,6 +54,7 @@ def test_the_report_says_what_the_data_was(tmp_path: Path) -> None:
     for part in PARTS:
         references = sum(len(example.references) for example in parts[part])
         assert report["parts"][part] == {
+            "examples": len(parts[part]),
             "sources": len({example.source for example in parts[part]}),
             "pairs": references,
         }

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from small_corpus import corpus, settings, write_tsv
 
-from nmt.data.prepare import Example, export, load_examples, prepare, read_parallel, save_examples
+from nmt.data.examples import Example, export_text, load_examples, read_parallel, save_examples
+from nmt.data.prepare import prepare
 from nmt.errors import DataError
 
 
@@ -136,7 +137,7 @@ def test_a_damaged_example_is_named_by_its_line(tmp_path: Path) -> None:
 
 def test_export_writes_files_that_stand_side_by_side(tmp_path: Path) -> None:
     prepared = prepare(settings(tmp_path))
-    export(prepared, tmp_path / "text")
+    export_text(prepared.parts, tmp_path / "text")
     assert {f.name for f in (tmp_path / "text").iterdir()} == {
         "train.src", "train.tgt", "dev.src", "dev.tgt", "dev.tgt.1", "test.src", "test.tgt", "test.tgt.1",
     }  # fmt: skip
@@ -151,7 +152,7 @@ def test_export_writes_files_that_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_what_is_exported_can_be_read_as_parallel_files(tmp_path: Path) -> None:
     prepared = prepare(settings(tmp_path))
-    export(prepared, tmp_path)
+    export_text(prepared.parts, tmp_path)
     found = read_parallel(tmp_path / "test.src", [tmp_path / "test.tgt", tmp_path / "test.tgt.1"])
     assert found == prepared.parts["test"]
 

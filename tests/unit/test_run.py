@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from tiny import TINY, tiny_model
 
-from nmt.config import Config, DecodingConfig
+from nmt.config import Config, DecodingConfig, from_dict
 from nmt.errors import ConfigError, RunError
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
 from nmt.storage.run import Run, create_run, open_run, point_latest
@@ -59,7 +60,8 @@ def test_settings_come_back(config):
     config.decoding = DecodingConfig(beam_size=3, length_penalty=0.6)
     run = create_run(config, "x")
     config.name = run.folder.name
-    assert run.config() == config
+    assert run.decoding() == config.decoding
+    assert from_dict(Config, OmegaConf.to_container(OmegaConf.load(run.folder / "config.yaml")), "") == config
 
 
 @pytest.mark.parametrize(
@@ -67,10 +69,11 @@ def test_settings_come_back(config):
     [
         (None, "No such file"),
         (b"seed: [", "config.yaml"),
-        (b"seed: many", "seed='many': wrong type str"),
-        (b"sead: 1", "sead: no such setting"),
+        (b"decoding: {beam_size: many}", "decoding.beam_size='many': wrong type str"),
+        (b"decoding: {bean_size: 1}", "decoding.bean_size: no such setting"),
+        (b"", "decoding: expected a mapping"),
         (b"\xff\xfe\x00", "config.yaml"),
-        (b"decoding: 3", "config.decoding: expected a mapping"),
+        (b"decoding: 3", "decoding: expected a mapping"),
         (b"!!python/object/apply:os.system ['true']", "config.yaml"),
     ],
 )
@@ -78,7 +81,7 @@ def test_damaged_settings(tmp_path, content, words):
     if content is not None:
         (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(RunError, match=r"config\.yaml: missing or damaged") as caught:
-        Run(tmp_path).config()
+        Run(tmp_path).decoding()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -108,7 +111,7 @@ def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):
     run.folder.rename(tmp_path / "moved")
     with pytest.raises(RunError, match=r"latest: points at a run that is gone; .*--run"):
         open_run(tmp_path / "runs" / "latest")
-    assert open_run(tmp_path / "moved").config().name == "begun"
+    assert open_run(tmp_path / "moved").folder == tmp_path / "moved"
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="file: "):
         open_run(tmp_path / "file")

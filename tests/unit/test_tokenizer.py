@@ -152,26 +152,6 @@ def test_what_breaks_off_or_stands_too_often_is_shown() -> None:
 # ---------------------------------------------------------------- sub-word regularisation
 
 
-def test_sampled_pieces_spell_the_same_text() -> None:
-    tokenizer, texts = trained("bpe"), bundled(1)[:300] + HARD
-    plain = [tokenizer.encode(text) for text in texts]
-    sampled = tokenizer.sample(texts, 0.1, seed=1)
-    assert [tokenizer.decode(ids) for ids in sampled] == texts
-    assert sum(map(len, plain)) < sum(map(len, sampled)) < 1.6 * sum(map(len, plain))
-    assert tokenizer.sample(texts, 0.0, seed=1) == plain
-
-
-def test_the_seed_alone_decides_what_is_sampled() -> None:
-    tokenizer, texts = trained("bpe"), bundled(1)[:300]
-    first = tokenizer.sample(texts, 0.1, seed=1)
-    assert tokenizer.sample(texts, 0.1, seed=2) != first
-    assert tokenizer.sample(texts, 0.1, seed=1) == first
-    assert Tokenizer(tokenizer.model).sample(texts, 0.1, seed=1) == first
-
-
-# ---------------------------------------------------------------- training
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_sentences_give_the_same_bytes(kind: str) -> None:
     config = TokenizerConfig(kind=kind, vocab_size=400)

@@ -1,0 +1,47 @@
+"""What changed since a corpus was last prepared: new sentences, and sentences that changed their part."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt.data.examples import Example, load_examples
+from nmt.errors import DataError
+
+
+def previous_preparation(folder: Path, identity: str) -> Path | None:
+    """The newest other preparation with the same settings of a source of the same name, if there is one.
+
+    Args:
+        folder: of this preparation; its siblings are searched.
+        identity: what both have in common.
+    """
+    found: list[tuple[float, Path]] = []
+    for report_path in folder.parent.glob("*/prepared.json"):
+        try:
+            report = json.loads(report_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # damaged: nothing to compare with
+        if report_path.parent != folder and report.get("identity") == identity:
+            found.append((report_path.stat().st_mtime, report_path.parent))
+    return max(found)[1] if found else None
+
+
+def changes(previous: Path, parts: Mapping[str, Sequence[Example]]) -> dict[str, Any] | None:
+    """Source sentences that are new, gone, or in another part than before (their components joined).
+
+    Args:
+        previous: folder of the earlier preparation; None is returned if it is damaged.
+        parts: the examples of the new one.
+    """
+    try:
+        before = {e.source: part for part in parts for e in load_examples(previous / f"{part}.jsonl")}
+    except DataError:
+        return None
+    now = {example.source: part for part, examples in parts.items() for example in examples}
+    return {
+        "previous": previous.name,
+        "new_sources": len(now.keys() - before.keys()),
+        "gone_sources": len(before.keys() - now.keys()),
+        "moved_sources": sum(before[source] != now[source] for source in now.keys() & before.keys()),
+    }

@@ -21,8 +21,8 @@ demo: $(DEMO)/test/metrics.json  ## train on the bundled corpus, then translate 
 	@echo
 	@$(BIN)/python -m nmt.evaluate --run $(DEMO)
 	@echo
-	@echo '  Rahul is a good boy.'
-	@$(BIN)/python -m nmt.translate --run $(DEMO) --attention $(DEMO)/rahul.png 'Rahul is a good boy.' | sed 's/^/  /'
+	@echo 'Rahul is a good boy.'
+	@$(BIN)/python -m nmt.translate --run $(DEMO) --attention $(DEMO)/rahul.png 'Rahul is a good boy.'
 	@echo
 	@echo "its alignment:     $(DEMO)/rahul.png (more of them in $(DEMO)/test/heatmaps)"
 	@echo "the run folder:    $(DEMO)"

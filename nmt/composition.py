@@ -103,5 +103,7 @@ def with_config(task: Callable[[Config, str], float | None]) -> None:
         main()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error)) from error
+    if len(failures) > 1:
+        raise NmtError(f"{len(failures)} jobs of the sweep failed; the first: {failures[0]}")
     if failures:
         raise failures[0]

@@ -10,7 +10,7 @@ import math
 import types
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from nmt.errors import ConfigError
 
@@ -66,7 +66,7 @@ class DataConfig:
     swap: bool = option(False, "translate in the other direction")
     cache: str = option("data/cache", "folder of downloads and prepared data")
     max_words: int = option(100, "drop pairs with a longer side", at_least=1)
-    max_ratio: float = option(9.0, "drop pairs with one side this many times longer", above=1)
+    max_ratio: float = option(9.0, "drop pairs with one side this many times longer, in characters", above=1)
     dev_fraction: float = option(0.02, "share of the components for development", above=0, below=0.5)
     test_fraction: float = option(0.03, "share of the components for the test", above=0, below=0.5)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
@@ -138,7 +138,7 @@ class TrainingConfig:
 
     epochs: int = option(15, "passes over the training pairs", at_least=1)
     max_steps: int | None = option(None, "stop after this many updates", at_least=1)
-    batch_tokens: int = option(640, "target tokens in a batch, padding included, at most", at_least=1)
+    batch_tokens: int = option(640, "tokens in a batch on its longer side, with padding", at_least=1)
     learning_rate: float = option(1e-3, "the highest learning rate", above=0)
     warmup_steps: int = option(200, "updates of linear warm-up", at_least=0)
     decay: str = option(
@@ -176,7 +176,7 @@ class DecodingConfig:
     max_length_factor: float = option(3.0, "a translation has at most this × the source's pieces …", above=0)
     max_length_extra: int = option(20, "… plus this many", at_least=1)
     max_length: int = option(500, "… and never more than this", at_least=1)
-    batch_tokens: int = option(4096, "source pieces decoded at once, padding included", at_least=1)
+    batch_tokens: int = option(4096, "source pieces × beam decoded at once, padding included", at_least=1)
 
 
 @dataclass
@@ -248,6 +248,7 @@ def _model_conflicts(model: ModelConfig) -> list[str]:
 
 
 _NEEDED_PATHS = {"tsv": ("path",), "moses": ("source_path", "target_path")}
+_OWN_PATHS = {"manythings": ("archive",), "sample": (), **_NEEDED_PATHS}
 
 
 def _data_conflicts(data: DataConfig) -> list[str]:
@@ -255,6 +256,10 @@ def _data_conflicts(data: DataConfig) -> list[str]:
     for name in _NEEDED_PATHS.get(data.source, ()):
         if not getattr(data, name):
             found.append(f"data.{name}: data={data.source} needs it; add data.{name}=FILE")
+    for source, names in _OWN_PATHS.items():
+        for name in names:
+            if source != data.source and getattr(data, name):
+                found.append(f"data.{name}: data={data.source} does not read it; add data={source}")
     if data.source == "tsv" and data.source_column == data.target_column:
         found.append(f"data.target_column={data.target_column}: the same as data.source_column")
     if data.dev_fraction + data.test_fraction > 0.5:
@@ -286,8 +291,6 @@ def _matches(value: Any, kind: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         return any(_matches(value, option) for option in typing.get_args(kind))
-    if typing.get_origin(kind) is Literal:
-        return value in typing.get_args(kind)
     return type(value) is kind or (kind is types.NoneType and value is None)
 
 

@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--split", choices=("dev", "test"), help="part of the run's own data (default: test)")
     parser.add_argument("--source", metavar="FILE", help="sentences to translate instead, one a line")
-    parser.add_argument("--reference", metavar="FILE", nargs="+", help="their translations, line by line")
+    parser.add_argument("--reference", metavar="FILE", nargs="+", action="extend", help="their translations")
     parser.add_argument(
         "--output",
         metavar="FOLDER",
@@ -61,6 +61,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError("--source and --reference: give both, or neither")
     if arguments.source and arguments.split:
         raise ConfigError("--split and --source: give one of them, not both")
+    if arguments.heatmaps < 0:
+        raise ConfigError(f"--heatmaps {arguments.heatmaps}: must be at least 0")
     if arguments.beam_size is not None and arguments.beam_size < 1:
         raise ConfigError(f"--beam-size {arguments.beam_size}: must be at least 1")
 

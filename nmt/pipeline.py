@@ -3,12 +3,13 @@
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nmt.config import Config, DecodingConfig, settings
+from nmt.config import Config, settings
 from nmt.data.batches import TrainingBatches
 from nmt.data.examples import Example, save_examples
 from nmt.data.prepare import Prepared, prepare
@@ -17,13 +18,12 @@ from nmt.data.vocabulary import load_tokenizers
 from nmt.decoding.opening import open_translator
 from nmt.decoding.translator import Translation, Translator
 from nmt.device import choose_device
-from nmt.errors import RunError
 from nmt.evaluation.evaluate import evaluate, write_evaluation
 from nmt.evaluation.validation import validate
 from nmt.files import write_json
 from nmt.model.initialise import build_model
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.run import Run, create_run, point_latest
+from nmt.storage.run import Run, check_name, create_run, point_latest
 from nmt.training.journal import Journal, duration, start_log
 from nmt.training.loop import Progress, Trainer, Window
 from nmt.training.precision import choose_precision
@@ -46,9 +46,10 @@ def train(config: Config, name: str) -> float:
     Raises:
         NmtError: for whatever the user can mend.
     """
+    check_name(config)
     device = choose_device(config.device)
     precision = choose_precision(config.training.precision, device)
-    _set_seeds(config)
+    _set_up_torch(config)
     prepared = prepare(config.data)
     source, target = load_tokenizers(prepared, config.data)
     run = create_run(config, name)
@@ -71,17 +72,20 @@ def train(config: Config, name: str) -> float:
     observer = _Observer(run, config, checkpoint, prepared.parts["dev"])
     trainer = Trainer(model, batches, config.training, precision, observer)
     observer.start(trainer)
-    progress = trainer.run()
-    if progress.best is None:
-        raise RunError(f"{run.folder}: training gave no usable model; lower training.learning_rate")
+    try:
+        progress = trainer.run()
+    except BaseException:
+        observer.journal.stop()
+        raise
     logger.info(f"trained in {duration(observer.journal.elapsed)}; best at step {progress.best_step}")
     final = _evaluate_best(run, config, prepared.parts["test"], device)
     observer.journal.close({key: value for key, _, value in settings(config)}, final)
     _tell_end(run)
+    assert progress.best is not None, "search refuses a model that gives NaN"
     return progress.best
 
 
-def _set_seeds(config: Config) -> None:
+def _set_up_torch(config: Config) -> None:
     random.seed(config.seed)
     np.random.seed(config.seed)
     torch.manual_seed(config.seed)
@@ -99,9 +103,10 @@ class _Observer:
     def __init__(self, run: Run, config: Config, checkpoint: Checkpoint, dev: Sequence[Example]) -> None:
         self._run, self._checkpoint, self._dev = run, checkpoint, dev
         self._samples = config.training.samples
-        greedy = DecodingConfig(beam_size=1, length_penalty=config.decoding.length_penalty)
+        greedy = replace(config.decoding, beam_size=1)
         self._translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
         self._translations: list[Translation] = []
+        self._is_latest = False
 
     def start(self, trainer: Trainer) -> None:
         """Begin to report on `trainer`."""
@@ -125,7 +130,9 @@ class _Observer:
         save_checkpoint(self._run.last, self._checkpoint, self._trainer.state())
         if improved:
             save_checkpoint(self._run.best, self._checkpoint)
-            point_latest(self._run)
+            if not self._is_latest:
+                point_latest(self._run)
+                self._is_latest = True
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
         images = [_picture(translation) for _, translation in shown]
@@ -151,7 +158,8 @@ def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
     drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
     parts = ", ".join(f"{part} {size['pairs']:,}" for part, size in report["parts"].items())
     logger.info(f"run folder: {run.folder}")
-    if change := report["since_previous"]:
+    change = report["since_previous"]
+    if prepared.fresh and change is not None:
         logger.info(
             f"the source has changed since it was last prepared: {change['new_sources']} new source "
             f"sentences, {change['gone_sources']} gone, {change['moved_sources']} in another part now"

@@ -87,7 +87,12 @@ def _check(arguments: argparse.Namespace) -> None:
 def _output(path: str | None) -> Any:
     from nmt.files import replacing
 
-    return nullcontext(sys.stdout) if path is None else replacing(Path(path))
+    if path is None:
+        return nullcontext(sys.stdout)
+    place = Path(path).resolve()  # a link stays a link
+    if place.exists() and not place.is_file():  # a device or a pipe is written to, not replaced
+        return place.open("w", encoding="utf-8", newline="")
+    return replacing(place)
 
 
 def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iterator[list[Translation]]":

@@ -14,17 +14,23 @@ from nmt.config import Config
 from nmt.data.examples import export_text
 from nmt.data.prepare import prepare
 from nmt.errors import ConfigError
+from nmt.files import write_text
 
 
 def main() -> None:
     """The command: the folder, then settings."""
-    if len(sys.argv) < 2 or "=" in sys.argv[1]:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    if len(sys.argv) < 2 or "=" in sys.argv[1] or sys.argv[1].startswith("-"):
         raise ConfigError("give the folder to write to first: scripts/export_splits.py FOLDER [data=…]")
     folder = Path(sys.argv.pop(1))
 
     def task(config: Config, name: str) -> None:
         prepared = prepare(config.data)
         export_text(prepared.parts, folder)
+        if licence := prepared.report["licence"]:
+            write_text(folder / "LICENCE.txt", licence + "\n")
         for part, examples in prepared.parts.items():
             print(f"{folder / part}.src, .tgt: {len(examples):,} lines")
 

@@ -81,7 +81,7 @@ class TrainingBatches:
 
     Pairs are sorted by target length, then source length, each blurred by random noise; the order is
     cut by the token budget and the batches shuffled. So a batch holds near-equal lengths (little
-    padding) but never the same pairs twice.
+    padding) and seldom the same pairs again.
 
     Args:
         sources, targets: token lists, without special tokens.

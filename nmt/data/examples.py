@@ -70,6 +70,8 @@ def export_text(parts: Mapping[str, Sequence[Example]], folder: Path) -> None:
     `<part>.tgt.1`, `.2` …, where a sentence without that many has an empty line.
     """
     for part, examples in parts.items():
+        for stale in folder.glob(f"{part}.tgt.*"):  # of an earlier export with more references
+            stale.unlink()
         most = max(len(example.references) for example in examples)
         columns = {"src": [example.source for example in examples]}
         for k in range(most):

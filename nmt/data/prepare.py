@@ -23,6 +23,10 @@ from nmt.errors import DataError
 from nmt.files import sha256, write_json
 
 FORMAT = 1  # of the prepared files; a change makes old caches unused
+LICENCES = {
+    "manythings": "CC-BY 2.0 (France); attribution: www.manythings.org/anki and tatoeba.org",
+    "sample": "MIT, made for this project",
+}
 _SETTINGS = (
     "source", "language", "source_column", "target_column", "swap", "max_words", "max_ratio",
     "dev_fraction", "test_fraction",
@@ -37,11 +41,13 @@ class Prepared:
         parts: examples of "train", "dev" and "test".
         report: what the data was: source, counts, drops by reason, split sizes, fingerprint.
         folder: where it is cached.
+        fresh: it was made just now, not loaded from the cache.
     """
 
     parts: dict[str, list[Example]]
     report: dict[str, Any]
     folder: Path
+    fresh: bool
 
 
 class _Pair(NamedTuple):
@@ -61,13 +67,15 @@ def prepare(config: DataConfig) -> Prepared:
     fingerprint = _fingerprint(config, [str(file["sha256"]) for file in described])
     folder = Path(config.cache) / "prepared" / fingerprint[:16]
     report_path = folder / "prepared.json"
-    if not report_path.exists():
+    fresh = not report_path.exists()
+    if fresh:
         parts, counts = _make(config, files)
-        identity = _fingerprint(config, [file.name for file in files])
+        identity = _fingerprint(config, [str(file.resolve()) for file in files])
         previous = previous_preparation(folder, identity)
         report = {
             "format": FORMAT,
             "source": config.source,
+            "licence": LICENCES.get(config.source),
             "files": described,
             **counts,
             "since_previous": None if previous is None else changes(previous, parts),
@@ -77,10 +85,10 @@ def prepare(config: DataConfig) -> Prepared:
         for part, examples in parts.items():
             save_examples(folder / f"{part}.jsonl", examples)
         write_json(report_path, report)  # last: it says the rest is there
-    return _load(folder)
+    return _load(folder, fresh)
 
 
-def _load(folder: Path) -> Prepared:
+def _load(folder: Path, fresh: bool) -> Prepared:
     try:
         report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
         parts = {part: load_examples(folder / f"{part}.jsonl") for part in PARTS}
@@ -89,7 +97,7 @@ def _load(folder: Path) -> Prepared:
                 raise DataError("lines are missing", folder / f"{part}.jsonl", len(examples) + 1)
     except (DataError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"damaged ({error}); delete this folder to have it made again", folder) from error
-    return Prepared(parts, report, folder)
+    return Prepared(parts, report, folder, fresh)
 
 
 def _fingerprint(config: DataConfig, files: list[str]) -> str:
@@ -158,10 +166,10 @@ def _clean_pairs(config: DataConfig, files: list[Path], dropped: Counter[str]) -
 def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
     if not source or not target:
         return "empty"
-    lengths = sorted((len(source.split()), len(target.split())))
-    if lengths[1] > config.max_words:
+    if max(len(source.split()), len(target.split())) > config.max_words:
         return "too_long"
-    return "ratio" if lengths[1] > config.max_ratio * lengths[0] else None
+    shorter, longer = sorted((len(source), len(target)))  # characters: not every script has spaces
+    return "ratio" if longer > config.max_ratio * shorter else None
 
 
 def _checked_alignment(raw: RawPair, path: Path) -> str:

@@ -104,6 +104,8 @@ def write_evaluation(
         folder / "attention.npz",
         [Attention(t.attention, t.source_pieces(), t.target_pieces()) for t in evaluation.translations],
     )
+    for stale in (folder / "heatmaps").glob("*.png"):
+        stale.unlink()
     for number, translation in enumerate(evaluation.translations[:heatmaps], 1):
         weights, source, target = translation.words()
         save_heatmap(folder / "heatmaps" / f"{number:03d}.png", weights, source, target)

@@ -31,7 +31,7 @@ def build_model(
 
 
 def _orthogonal(model: TranslationModel) -> None:
-    """Bahdanau et al. 2015, appendix B.1: recurrent matrices orthogonal, the additive score's W and U
+    """Bahdanau et al. 2015, appendix B.1: recurrent matrices orthogonal, the score's matrices
     from N(0, 0.001²), its v and all biases 0, the rest from N(0, 0.01²).
     """
     for name, parameter in model.named_parameters():

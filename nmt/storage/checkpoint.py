@@ -36,7 +36,7 @@ class Checkpoint:
     """A trained model and its tokenizers.
 
     Attributes:
-        model: in evaluation mode, on the device asked for.
+        model: when loaded, in evaluation mode on the device asked for.
         config: the model's settings.
         source, target: the tokenizers.
         progress: where training stood: step, epoch, scores.

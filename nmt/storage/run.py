@@ -71,6 +71,27 @@ class Run:
             raise RunError(f"{path}: missing or damaged: {str(error).splitlines()[0]}") from error
 
 
+def check_name(config: Config) -> None:
+    """Refuse a name that no new run can have.
+
+    Raises:
+        ConfigError: when `config.name` is taken or is no plain folder name.
+        RunError: when something that is no link is in the way of the pointer to the newest run.
+    """
+    latest = Path(config.runs) / LATEST
+    if latest.exists() and not latest.is_symlink():
+        raise RunError(f"{latest}: must be a link to the newest run; move what is there")
+    if config.name is None:
+        return
+    if Path(config.name).name != config.name or config.name in ("", "..", LATEST):
+        raise ConfigError(
+            f"name={config.name}: must be a plain folder name, and not {LATEST}; the folder of runs is `runs`"
+        )
+    folder = Path(config.runs) / config.name
+    if folder.exists():
+        raise ConfigError(f"name={config.name}: {folder} exists; choose another name")
+
+
 def create_run(config: Config, name: str) -> Run:
     """Make a new run folder with the resolved settings in it.
 
@@ -82,13 +103,8 @@ def create_run(config: Config, name: str) -> Run:
         ConfigError: when `config.name` is taken or is no plain folder name.
         RunError: when the folder cannot be made.
     """
+    check_name(config)
     runs = Path(config.runs)
-    if config.name is not None and (
-        Path(config.name).name != config.name or config.name in ("", "..", LATEST)
-    ):
-        raise ConfigError(
-            f"name={config.name}: must be a plain folder name, and not {LATEST}; the folder of runs is `runs`"
-        )
     default = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     for attempt in range(1, 1000):
         folder = runs / (config.name or (default if attempt == 1 else f"{default}-{attempt}"))

@@ -1,5 +1,6 @@
 """What training tells people: a bar or plain lines, the log file, and TensorBoard."""
 
+import contextlib
 import logging
 import math
 import sys
@@ -24,7 +25,9 @@ class _TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message."""
-        tqdm.write(self.format(record), file=sys.stdout)
+        with contextlib.suppress(BrokenPipeError):  # nobody reads on: the log file has it all
+            tqdm.write(self.format(record), file=sys.stdout)
+            sys.stdout.flush()
 
 
 def start_log(path: Path) -> None:
@@ -114,7 +117,7 @@ class Journal:
         logger.info(f"step {progress.step}: development {line}{'  (best so far)' if improved else ''}")
         for name, value in scores.items():
             self._writer.add_scalar(f"dev/{name}", value, progress.step)
-        rows = [f"| {source} | {found} | {reference} |" for source, found, reference in samples]
+        rows = ["| " + " | ".join(text.replace("|", "\\|") for text in sample) + " |" for sample in samples]
         if rows:
             table = "\n".join(["| source | translation | reference |", "|---|---|---|", *rows])
             self._writer.add_text("dev/translations", table, progress.step)

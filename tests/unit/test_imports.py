@@ -31,7 +31,7 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
 }
 COMMANDS = {file.stem for file in PACKAGE.glob("*.py")} - ROOMS.keys() - {"__init__"}
 HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")
-HELP_SECONDS = 1.0  # measured: 0.05 to 0.2, on a busy machine
+HELP_SECONDS = 0.3  # measured: 0.05 to 0.2, on a busy machine
 
 
 def module_name(file: Path) -> str:

@@ -27,4 +27,6 @@ def settings(tmp_path: Path, pairs: Iterable[Pair] | None = None, **options: Any
         write_tsv(file, corpus() if pairs is None else pairs)
     usual = {"source": "tsv", "path": str(file), "dev_fraction": 0.2, "test_fraction": 0.2}
     values: dict[str, Any] = usual | options
+    if values["source"] != "tsv":
+        del values["path"]
     return DataConfig(cache=str(tmp_path / "cache"), **values)

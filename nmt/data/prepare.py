@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +47,7 @@ class Prepared:
     parts: dict[str, list[Example]]
     report: dict[str, Any]
     folder: Path
-    fresh: bool
+    fresh: bool = field(compare=False)
 
 
 class _Pair(NamedTuple):

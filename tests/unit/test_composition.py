@@ -16,7 +16,7 @@ from nmt.config import Config, settings
 from nmt.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {"data.path": "pairs.tsv", "data.source_path": "a.en", "data.target_path": "a.mr"}
+FILES = {"tsv": ["data.path=pairs.tsv"], "moses": ["data.source_path=a.en", "data.target_path=a.mr"]}
 CHOICES = sorted(
     (file.parent.name, file.stem) for file in (ROOT / "configs").glob("*/*.yaml") if file.stem[0] != "_"
 )
@@ -58,8 +58,7 @@ def test_there_are_choices_of_every_group() -> None:
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes(group: str, choice: str) -> None:
-    paths = [f"{key}={file}" for key, file in FILES.items()] if choice in ("tsv", "moses") else []
-    config = composed(f"{group}={choice}", *paths)
+    config = composed(f"{group}={choice}", *FILES.get(choice, []))
     if group == "data":
         assert config.data.source == choice
 

@@ -84,7 +84,8 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
     assert refused(with_value(key, "nonsense"))[0] == f"{key}=nonsense: choose one of {', '.join(choices)}"
     for choice in choices:
         config = with_value(key, choice)
-        config.data.path = config.data.source_path = config.data.target_path = "file"
+        for name in {"tsv": ["path"], "moses": ["source_path", "target_path"]}.get(config.data.source, []):
+            setattr(config.data, name, "file")
         check(config)
 
 
@@ -140,6 +141,17 @@ def test_a_corpus_of_your_own_needs_its_files(source: str, needed: list[str]) ->
     assert faults == [
         part for key in needed for part in (f"{key}: data={source} needs it", f"add {key}=FILE")
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "foreign", "owner"),
+    [("manythings", "path", "tsv"), ("sample", "archive", "manythings"), ("tsv", "source_path", "moses")],
+)
+def test_a_file_that_would_not_be_read_is_refused(source: str, foreign: str, owner: str) -> None:
+    config = with_value("data.source", source)
+    config.data.path = "file" if source == "tsv" else None
+    setattr(config.data, foreign, "file")
+    assert refused(config) == [f"data.{foreign}: data={source} does not read it", f"add data={owner}"]
 
 
 def test_source_and_target_column_differ() -> None:

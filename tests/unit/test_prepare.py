@@ -30,11 +30,11 @@ def test_every_pair_is_kept_or_counted_by_reason(tmp_path: Path) -> None:
     dropped = {
         "empty": [("", "क"), ("a", " \u00a0\u2003"), ("\ufeff", "क"), ("", "")],
         "too_long": [("w " * 13, "श " * 12), ("a b", "श " * 13)],
-        "ratio": [("a", "क ख ग घ"), ("a b c d e f g", "क ख")],
+        "ratio": [("ab", "क ख ग घ"), ("a b c d e f g", "क ख")],
         "duplicate": [kept[0], kept[0], (f" {kept[1][0]} ", kept[1][1].replace(" ", "\u00a0"))],
     }
     bad = [pair for group in dropped.values() for pair in group]
-    edge = [("b", "क ख ग"), ("w " * 12, "श " * 12)]  # just within the limits
+    edge = [("bc", "क ख घग"), ("w " * 12, "श " * 12)]  # just within the limits
     prepared = prepare(settings(tmp_path, kept + bad + edge, max_words=12, max_ratio=3))
     report = prepared.report
     assert report["dropped"] == {reason: len(group) for reason, group in dropped.items()}

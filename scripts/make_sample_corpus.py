@@ -23,6 +23,7 @@ from nmt.files import write_text
 
 SEED = 7
 PAIRS = 11_500
+UNSIGNED = 8
 ROOT = Path(__file__).resolve().parent.parent
 
 PATTERNS: tuple[tuple[Callable[[Chooser], Phrase], int], ...] = (
@@ -61,8 +62,18 @@ def good_boy() -> Phrase:
     return describing.statement(group, PLAIN, rahul.direct, "{x}", "{x}", x=predicate)
 
 
+def unsigned(line: str) -> str:
+    """A line without the full stop or question mark of its sentences, and without the link between them."""
+    english, marathi, alignment = line.split("\t")
+    assert english[-1] == marathi[-1], line
+    return "\t".join((english[:-1], marathi[:-1], alignment.rsplit(" ", 1)[0]))
+
+
 def corpus() -> list[str]:
-    """The lines of the corpus: no two have the same English or the same Marathi sentence."""
+    """The lines of the corpus: no two have the same English or the same Marathi sentence.
+
+    One in `UNSIGNED` has no sign at its end, since people type such sentences too.
+    """
     choose = Chooser(SEED)
     deck = tuple((index, copy) for index, (_, weight) in enumerate(PATTERNS) for copy in range(weight))
     lines = [as_line(good_boy())]
@@ -74,7 +85,7 @@ def corpus() -> list[str]:
         if not folded & seen:
             seen |= folded
             lines.append(line)
-    return lines
+    return [unsigned(line) if n % UNSIGNED == UNSIGNED - 1 else line for n, line in enumerate(lines)]
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +98,25 @@ def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iter
     """The n best of every line, in order; on a terminal each as soon as its line is there."""
     lines = _lines(arguments)
     interactive = not arguments.text and arguments.input is None and sys.stdin.isatty()
-    while chunk := list(islice(lines, 1 if interactive else _CHUNK)):
+    for chunk in _chunks(lines, 1 if interactive else _CHUNK):
         yield from translator.translate(chunk, arguments.nbest)
+
+
+def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
+    """Lists of `size` lines; those before a line that cannot be read are not lost with it."""
+    from nmt.errors import DataError
+
+    chunk: list[str] = []
+    try:
+        for line in lines:
+            chunk.append(line)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    except DataError:
+        yield chunk
+        raise
+    yield chunk
 
 
 def _lines(arguments: argparse.Namespace) -> Iterator[str]:

@@ -167,9 +167,17 @@ def test_a_mistake_is_said_in_one_line(trained, call, tmp_path, name):
     run = [] if "--run" in arguments else ["--run", trained]
     answer = call(module, *run, *arguments, stdin=b"one\ntwo\n\xe0\xa4\n")
     assert answer.code == 2
-    assert answer.err.startswith("error: ")
-    assert words in answer.err
-    assert len(answer.err.splitlines()) == 1
+    (line,) = [line for line in answer.err.splitlines() if not line.startswith("warning: ")]
+    assert line.startswith("error: ")
+    assert words in line
+
+
+def test_lines_before_a_bad_one_are_translated(trained, call):
+    good = call(translate, "--run", trained, stdin=b"one\ntwo\n")
+    answer = call(translate, "--run", trained, stdin=b"one\ntwo\n\xe0\xa4\n")
+    assert (good.code, answer.code) == (0, 2)
+    assert answer.out == good.out
+    assert len(lines_of(answer.out)) == 2
 
 
 def test_output_of_a_failed_translation_stays_as_it_was(trained, call, tmp_path):

@@ -15,7 +15,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nmt.config import Config, check, settings
+from nmt.checking import check
+from nmt.config import Config, settings
 from nmt.errors import ConfigError, NmtError
 
 

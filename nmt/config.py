@@ -6,7 +6,6 @@ keeps its settings. The YAML files only choose among what is defined here. Plain
 """
 
 import dataclasses
-import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -27,7 +26,7 @@ def option(
     at_most: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """A dataclass field with its help and the bounds that `check` enforces."""
+    """A dataclass field with its help and the bounds that `nmt.checking` enforces."""
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     metadata = {
         "help": help,
@@ -79,19 +78,39 @@ class DataConfig:
 class EncoderConfig:
     """Source tokens → states."""
 
-    cell: str = option("gru", "recurrent cell", choices=("gru",))
+    type: str = option(
+        "recurrent", "how tokens are read", choices=("recurrent", "convolutional", "self_attention")
+    )
     layers: int = option(1, "stacked layers", at_least=1)
-    bidirectional: bool = option(True, "read the sentence from both ends")
     size: int = option(512, "units of a state (both directions together)", at_least=2)
     embedding: int = option(512, "units of a source embedding", at_least=1)
+    cell: str = option("gru", "recurrent: the cell", choices=("gru", "lstm"))
+    bidirectional: bool = option(True, "recurrent: read the sentence from both ends")
+    kernel: int = option(3, "convolutional: tokens a convolution sees", at_least=1)
+    positions: int = option(
+        512, "convolutional, self_attention: positions told apart; later tokens share the last", at_least=1
+    )
+    heads: int = option(8, "self_attention: heads", at_least=1)
+    feedforward: int = option(2048, "self_attention: hidden units of the feed-forward part", at_least=1)
 
 
 @dataclass
 class AttentionConfig:
     """Query and states → weights over the source tokens."""
 
-    score: str = option("additive", "how well query and state match", choices=("additive", "dot", "general"))
-    size: int = option(256, "units of the hidden layer of the additive score", at_least=1)
+    score: str = option(
+        "additive",
+        "how well query and state match",
+        choices=("additive", "concat", "dot", "general", "scaled_dot", "cosine", "gaussian", "location"),
+    )
+    span: str = option(
+        "global", "which source tokens may count", choices=("global", "local_m", "local_p", "hard")
+    )
+    heads: int = option(1, "attentions side by side, each on a slice of the units", at_least=1)
+    coverage: bool = option(False, "what a token has received before enters its score")
+    size: int = option(256, "additive, concat: units of the hidden layer", at_least=1)
+    positions: int = option(512, "location: places with a score; later ones are never seen", at_least=1)
+    window: int = option(10, "local_m, local_p: tokens seen on each side of the centre", at_least=1)
 
 
 @dataclass
@@ -100,16 +119,18 @@ class DecoderConfig:
 
     style: str = option(
         "bahdanau",
-        "attention before (bahdanau) or after (luong) the recurrence",
-        choices=("bahdanau", "luong"),
+        "attention before (bahdanau) or after (luong) the recurrence, none (vector), or transformer",
+        choices=("bahdanau", "luong", "vector", "transformer"),
     )
-    cell: str = option("gru", "recurrent cell", choices=("gru",))
+    cell: str = option("gru", "recurrent cell", choices=("gru", "lstm"))
     layers: int = option(1, "stacked layers", at_least=1)
     size: int = option(512, "units of a state", at_least=1)
     embedding: int = option(512, "units of a target embedding", at_least=1)
     tie_embeddings: bool = option(True, "the target embeddings are the output projection as well")
     input_feeding: bool = option(True, "luong: the attentional vector is an input of the next step")
-    readout: int = option(512, "bahdanau: units of the readout after maxout", at_least=1)
+    readout: int = option(512, "bahdanau, vector: units of the readout after maxout", at_least=1)
+    heads: int = option(8, "transformer: heads", at_least=1)
+    feedforward: int = option(2048, "transformer: hidden units of the feed-forward part", at_least=1)
 
 
 @dataclass
@@ -119,12 +140,22 @@ class ModelConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
-    bridge: str = option("last", "the decoder's first state from the encoder's", choices=("last", "mean"))
+    bridge: str = option(
+        "last",
+        "the recurrent decoder's first state from the encoder's states",
+        choices=("last", "mean", "attention_pooling", "luong_pooling"),
+    )
     dropout: float = option(0.3, "share of units dropped in training", at_least=0, below=1)
+    word_dropout: float = option(
+        0.1,
+        "share of tokens, on either side, whose embedding is dropped whole in training",
+        at_least=0,
+        below=1,
+    )
     initialisation: str = option(
         "uniform",
-        "first weights: uniform(-range, range), or orthogonal recurrences with Gaussian rest",
-        choices=("uniform", "orthogonal"),
+        "first weights: uniform(-range, range), orthogonal recurrences with Gaussian rest, or xavier",
+        choices=("uniform", "orthogonal", "xavier"),
     )
     initial_range: float = option(0.1, "range of uniform initialisation", above=0)
 
@@ -152,6 +183,15 @@ class TrainingConfig:
     weight_decay: float = option(0.01, "AdamW's decoupled weight decay", at_least=0)
     beta2: float = option(0.98, "AdamW's second-moment decay", above=0, below=1)
     clip_norm: float = option(1.0, "longest gradient (0: no limit)", at_least=0)
+    teacher_forcing: float = option(
+        1.0,
+        "chance of the true previous token at the end of training; it falls from 1 (scheduled sampling)",
+        at_least=0,
+        at_most=1,
+    )
+    teacher_forcing_decay: str = option(
+        "linear", "how it falls", choices=("linear", "exponential", "inverse_sigmoid")
+    )
     label_smoothing: float = option(
         0.1, "share of the probability spread over the vocabulary", at_least=0, below=1
     )
@@ -163,6 +203,9 @@ class TrainingConfig:
         "bleu", "what early stopping and the best checkpoint go by", choices=("bleu", "chrf", "loss")
     )
     patience: int | None = option(None, "stop after N validations without a better one", at_least=1)
+    ema: float = option(
+        0.999, "decay of the weights' moving average, which is what translates (0: none)", at_least=0, below=1
+    )
     log_every: int = option(50, "updates between two points of the training curves", at_least=1)
     samples: int = option(4, "development sentences shown at each validation", at_least=0)
 
@@ -194,7 +237,7 @@ class Config:
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
 
 
-# ---------------------------------------------------------------- checking
+# ---------------------------------------------------------------- all settings
 
 
 def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[Any], Any]]:
@@ -207,75 +250,6 @@ def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field
         else:
             leaves.append((key, item, value))
     return leaves
-
-
-_COMPARE = {
-    "at least": lambda value, limit: value >= limit,
-    "above": lambda value, limit: value > limit,
-    "at most": lambda value, limit: value <= limit,
-    "below": lambda value, limit: value < limit,
-}
-
-
-def _violations(config: Any) -> list[str]:
-    found = []
-    for key, item, value in settings(config):
-        if value is None:
-            continue
-        choices = item.metadata.get("choices")
-        if choices and value not in choices:
-            found.append(f"{key}={value}: choose one of {', '.join(choices)}")
-        if isinstance(value, float) and math.isinf(value):
-            found.append(f"{key}={value}: must be a finite number")
-        for word, limit in item.metadata.get("bounds", {}).items():
-            if not _COMPARE[word](value, limit):  # also true of NaN
-                found.append(f"{key}={value}: must be {word} {limit:g}")
-    return found
-
-
-def _model_conflicts(model: ModelConfig) -> list[str]:
-    found = []
-    if model.encoder.bidirectional and model.encoder.size % 2:
-        found.append(
-            f"model.encoder.size={model.encoder.size}: must be even when model.encoder.bidirectional=true"
-        )
-    if model.attention.score == "dot" and model.encoder.size != model.decoder.size:
-        found.append(
-            "model.attention.score=dot: needs model.encoder.size and model.decoder.size to be equal, "
-            f"not {model.encoder.size} and {model.decoder.size}"
-        )
-    return found
-
-
-_NEEDED_PATHS = {"tsv": ("path",), "moses": ("source_path", "target_path")}
-_OWN_PATHS = {"manythings": ("archive",), "sample": (), **_NEEDED_PATHS}
-
-
-def _data_conflicts(data: DataConfig) -> list[str]:
-    found = []
-    for name in _NEEDED_PATHS.get(data.source, ()):
-        if not getattr(data, name):
-            found.append(f"data.{name}: data={data.source} needs it; add data.{name}=FILE")
-    for source, names in _OWN_PATHS.items():
-        for name in names:
-            if source != data.source and getattr(data, name):
-                found.append(f"data.{name}: data={data.source} does not read it; add data={source}")
-    if data.source == "tsv" and data.source_column == data.target_column:
-        found.append(f"data.target_column={data.target_column}: the same as data.source_column")
-    if data.dev_fraction + data.test_fraction > 0.5:
-        found.append("data.dev_fraction + data.test_fraction: more than half; nothing to train on")
-    return found
-
-
-def check(config: Config) -> None:
-    """Refuse impossible values and combinations before any work, all of them at once.
-
-    Raises:
-        ConfigError: naming every key at fault and what it may be.
-    """
-    found = _violations(config) + _data_conflicts(config.data) + _model_conflicts(config.model)
-    if found:
-        raise ConfigError("; ".join(found))
 
 
 # ---------------------------------------------------------------- to and from plain data

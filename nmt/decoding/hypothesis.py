@@ -1,7 +1,6 @@
 """What search asks of a model, what it finds, and the history from which hypotheses are read back.
 
-Shapes: B sentences, b of them still searched, K hypotheses a sentence, N = b·K rows, V vocabulary,
-S source length.
+Shapes: B sentences, b of them still searched, K hypotheses a sentence, N = b·K rows, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -39,7 +38,8 @@ class Steppable(Protocol[StateT, MemoryT_contra]):
             memory: of N rows.
 
         Returns:
-            log-probabilities [N, V], none above 0; the new state; attention weights [N, S].
+            log-probabilities [N, V], none above 0; the new state; attention weights [N, …], one row of
+            any shape for each row of the batch.
         """
         ...
 
@@ -55,7 +55,7 @@ class Hypothesis:
     score: float
     """What it was ranked by."""
     attention: Tensor
-    """Float32 [T, S] on the CPU, a row for each token; if finished [T + 1, S], the last row EOS's."""
+    """Float32 [T, …] on the CPU, a row for each token; if finished [T + 1, …], the last row EOS's."""
     finished: bool
     """False: cut at the maximal length, without EOS."""
 
@@ -95,7 +95,7 @@ class History:
             sentences: the b sentences searched at this step.
             tokens: int64 [b, K], the token written to each slot.
             origins: int64 [b, K], the slot it goes on from.
-            attention: [b·K, S], the weights with which each slot was read (not written).
+            attention: [b·K, …], the weights with which each slot was read (not written).
         """
         first = range(self._rows, self._rows + len(sentences) * self._width, self._width)
         self._places.append(dict(zip(sentences, first, strict=True)))

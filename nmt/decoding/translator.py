@@ -1,6 +1,6 @@
 """Text in, text out: cleaning, tokens, search, and the attention that belongs to what was found.
 
-Shapes: S source pieces and T target pieces, each with end-of-sentence as the last row or column.
+Shapes: K heads, S source pieces and T target pieces, each with end-of-sentence as the last row or column.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ class Translation:
         source, target: text, pieces and their places.
         log_probability: natural logarithm, summed over the pieces, end-of-sentence included.
         score: what it was ranked by.
-        attention: [T, S], float32. The last column is the source's end-of-sentence; the last row the
-            translation's, if it ended by itself.
+        heads: attention of each head, [K, T, S], float32; K is 0 if the model has none. The last column
+            is the source's end-of-sentence; the last row the translation's, if it ended by itself.
         finished: False when it was cut at the length limit.
     """
 
@@ -39,8 +39,15 @@ class Translation:
     target: Tokens
     log_probability: float
     score: float
-    attention: NDArray[np.float32]
+    heads: NDArray[np.float32]
     finished: bool
+
+    @property
+    def attention(self) -> NDArray[np.float32]:
+        """The average of the heads, [T, S]; zeros if the model has none."""
+        K = len(self.heads)
+        total: NDArray[np.float32] = self.heads.sum(axis=0)
+        return total / np.float32(K) if K > 1 else total
 
     @property
     def text(self) -> str:
@@ -106,7 +113,7 @@ class Translator:
         self.model.eval()
         sources = [self.source.cut(clean(text)) for text in texts]
         blank = Translation(
-            Tokens("", [], [], []), Tokens("", [], [], []), 0.0, 0.0, np.zeros((0, 1), "f4"), False
+            Tokens("", [], [], []), Tokens("", [], [], []), 0.0, 0.0, np.zeros((1, 0, 1), "f4"), False
         )
         results = [[blank] for _ in texts]
         todo = [i for i, tokens in enumerate(sources) if tokens.ids]
@@ -143,13 +150,13 @@ class Translator:
         return by_source.clamp(max=config.max_length)
 
     def _translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
-        attention = hypothesis.attention[:, : len(source.ids) + 1].numpy()
+        heads = hypothesis.attention[:, :, : len(source.ids) + 1].transpose(0, 1).numpy()  # [K, T, S]
         return Translation(
             source,
             self.target.join(hypothesis.tokens),
             hypothesis.log_probability,
             hypothesis.score,
-            attention,
+            heads,
             hypothesis.finished,
         )
 
@@ -182,8 +189,8 @@ class Translator:
         sums = chosen.squeeze(1).split([len(target.ids) + 1 for _, target in pairs])
         results = []
         for k, (source, target) in enumerate(pairs):
-            attention = weights[k, : len(target.ids) + 1, : len(source.ids) + 1].float().cpu().numpy()
+            heads = weights[k, :, : len(target.ids) + 1, : len(source.ids) + 1].float().cpu().numpy()
             total = float(sums[k].sum())
             score = total / (len(target.ids) + 1) ** self.config.length_penalty
-            results.append(Translation(source, target, total, score, attention, finished=True))
+            results.append(Translation(source, target, total, score, heads, finished=True))
         return results

@@ -1,7 +1,11 @@
-"""Attention: how well a query matches each source state, and the average that follows from it.
+"""Attention: a score (how well do they match), a span (which may count), and the average that follows.
 
-Shapes: B batch, T target length, S source length, Q query size, M state size, A key size.
-Masks are True at real tokens. Nothing is kept on the modules between calls.
+    α_tj = span_j(score(s_t, h_j));   c_t = Σ_j α_tj h_j
+
+Nothing is kept on the modules between calls.
+
+Shapes: B batch, T target length, S source length, Q query size, M state size, K heads, D units of a
+key in one head. Masks are True at real tokens.
 """
 
 from typing import NamedTuple
@@ -10,14 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import AttentionConfig
+from nmt.model.scores import SCORES, LocationScore, Score, merge_heads, split_heads
+from nmt.model.spans import SPANS, Span
 
 
 class Keys(NamedTuple):
     """What attention prepares once per sentence.
 
     Attributes:
-        states: encoder states, [B, S, M].
-        keys: what queries are matched with, [B, S, A].
+        states: what is averaged, [B, S, M]: the encoder's states; with several heads W^V of them.
+        keys: what queries are matched with, [B, K, S, D].
         mask: True at real tokens, [B, S].
     """
 
@@ -30,84 +36,27 @@ class Keys(NamedTuple):
         return Keys(*(part.index_select(0, index) for part in self))
 
 
-def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last axis, where masked-out places get exactly 0.
-
-    Args:
-        scores: [B, T, S].
-        mask: True at real tokens, [B, S]; at least one in each row.
-    """
-    return scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(dim=-1)
-
-
-class AdditiveScore(nn.Module):
-    """score(s, h) = vᵀ tanh(W s + U h)   (Bahdanau et al. 2015, appendix A.1.2)."""
-
-    def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
-        super().__init__()
-        self.query = nn.Linear(query_size, config.size, bias=False)  # W_a
-        self.key = nn.Linear(state_size, config.size, bias=False)  # U_a
-        self.energy = nn.Linear(config.size, 1, bias=False)  # v_a
-
-    def prepare(self, states: Tensor) -> Tensor:
-        """[B, S, M] → U h, [B, S, A]."""
-        keys: Tensor = self.key(states)
-        return keys
-
-    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """[B, T, Q], [B, S, A] → scores [B, T, S]."""
-        summed = self.query(query).unsqueeze(2) + keys.unsqueeze(1)  # [B, T, S, A]
-        scores: Tensor = self.energy(summed.tanh()).squeeze(-1)
-        return scores
-
-
-class DotScore(nn.Module):
-    """score(s, h) = sᵀ h   (Luong et al. 2015, §3.1, dot)."""
-
-    def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
-        super().__init__()
-        assert query_size == state_size, "checked with the configuration"
-
-    def prepare(self, states: Tensor) -> Tensor:
-        """The states are the keys: [B, S, M]."""
-        return states
-
-    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """[B, T, Q], [B, S, Q] → scores [B, T, S]."""
-        return query @ keys.transpose(1, 2)
-
-
-class GeneralScore(nn.Module):
-    """score(s, h) = sᵀ W h   (Luong et al. 2015, §3.1, general)."""
-
-    def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
-        super().__init__()
-        self.key = nn.Linear(state_size, query_size, bias=False)  # W_a
-
-    def prepare(self, states: Tensor) -> Tensor:
-        """[B, S, M] → W h, [B, S, Q]."""
-        keys: Tensor = self.key(states)
-        return keys
-
-    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """[B, T, Q], [B, S, Q] → scores [B, T, S]."""
-        return query @ keys.transpose(1, 2)
-
-
-Score = AdditiveScore | DotScore | GeneralScore
-SCORES: dict[str, type[Score]] = {"additive": AdditiveScore, "dot": DotScore, "general": GeneralScore}
-
-
 class Attention(nn.Module):
-    """Global soft attention: weights over all source tokens (Bahdanau et al. 2015, eq. 5 and 6).
+    """Any score with any span, with one head or several, with coverage or without.
 
-    α_tj = softmax_j score(s_t, h_j);   c_t = Σ_j α_tj h_j.
+    Several heads (Vaswani et al. 2017, §3.2.2) each score on their own slice of the query and the keys
+    and average their own slice of W^V h; the contexts stand side by side. W^O is whatever map the
+    decoder applies to a context.
+
+    Coverage (Tu et al. 2016, §3.1, linguistic, without fertility): the attention that a source token
+    has received so far, C_tj = Σ_{i<t} α_ij, enters the score through its key: key_j + C_tj · w.
     """
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__()
-        self.query_size = query_size
+        self.query_size, self.heads = query_size, config.heads
         self.score: Score = SCORES[config.score](query_size, state_size, config)
+        self.span: Span = SPANS[config.span](query_size, config)
+        self.value = nn.Linear(state_size, state_size, bias=False) if config.heads > 1 else None  # W^V
+        self.coverage: nn.Parameter | None = None  # w
+        if config.coverage:
+            assert not isinstance(self.score, LocationScore), "checked with the configuration"
+            self.coverage = nn.Parameter(torch.zeros(config.heads, 1, self.score.key_size))
 
     def prepare(self, states: Tensor, mask: Tensor) -> Keys:
         """Project the keys, once per sentence.
@@ -117,22 +66,69 @@ class Attention(nn.Module):
             mask: True at real tokens, [B, S].
         """
         assert states.shape[:2] == mask.shape, (states.shape, mask.shape)
-        return Keys(states, self.score.prepare(states), mask)
+        values = states if self.value is None else self.value(states)
+        return Keys(values, self.score.prepare(states), mask)
 
-    def weights(self, query: Tensor, keys: Keys) -> Tensor:
-        """Weights over the source: [B, T, Q] → [B, T, S]; 0 on padding, each row sums to 1."""
-        assert query.shape[::2] == (keys.mask.shape[0], self.query_size), query.shape
-        return masked_softmax(self.score(query, keys.keys), keys.mask)
+    def no_coverage(self, keys: Keys) -> Tensor | None:
+        """Coverage before the first step: zeros [B, K, S], or None where it is not used."""
+        if self.coverage is None:
+            return None
+        return keys.states.new_zeros((keys.mask.shape[0], self.heads, keys.mask.shape[1]))
 
-    def forward(self, query: Tensor, keys: Keys) -> tuple[Tensor, Tensor]:
-        """Attend.
+    def weights(self, query: Tensor, keys: Keys, first: int = 0, coverage: Tensor | None = None) -> Tensor:
+        """Weights over the source: 0 on padding, each row sums to 1.
 
         Args:
             query: decoder states, [B, T, Q].
             keys: what `prepare` gave.
+            first: which step of the decoder the first query belongs to, from 0.
+            coverage: what each token has received before, [B, K, S]; if used, T is 1.
 
         Returns:
-            contexts [B, T, M] and weights [B, T, S].
+            [B, K, T, S].
         """
-        weights = self.weights(query, keys)
-        return torch.bmm(weights, keys.states), weights
+        assert query.shape[::2] == (keys.mask.shape[0], self.query_size), query.shape
+        matched = keys.keys
+        if self.coverage is not None:
+            assert coverage is not None
+            assert query.shape[1] == 1, "what is covered changes with every step"
+            matched = matched + coverage.unsqueeze(-1) * self.coverage
+        weights: Tensor = self.span(self.score(query, matched), query, keys.mask, first)
+        return weights
+
+    def forward(self, query: Tensor, keys: Keys, first: int = 0) -> tuple[Tensor, Tensor]:
+        """Attend; arguments as `weights`.
+
+        Returns:
+            contexts [B, T, M] and weights [B, K, T, S].
+        """
+        weights = self.weights(query, keys, first, self.no_coverage(keys))
+        return average(weights, keys.states), weights
+
+
+def average(weights: Tensor, states: Tensor) -> Tensor:
+    """Contexts: each head averages its slice. [B, K, T, S], [B, S, M] → [B, T, M]."""
+    return merge_heads(weights @ split_heads(states, weights.shape[1]))
+
+
+def mapped_values(states: Tensor, matrix: Tensor, heads: int) -> Tensor:
+    """Values whose average is P c, with P taken out of the time loop.
+
+    P c_t = Σ_k P_k c_tk = Σ_k Σ_j α_tkj P_k h_jk, with P_k the columns of P for head k's slice: an
+    average over K·S places.
+
+    Args:
+        states: [B, S, M].
+        matrix: P, [X, M].
+        heads: K.
+
+    Returns:
+        [B, K·S, X], for `average_mapped`.
+    """
+    slices = matrix.view(len(matrix), heads, -1)  # [X, K, M / K]
+    return torch.einsum("bksm,xkm->bksx", split_heads(states, heads), slices).flatten(1, 2)
+
+
+def average_mapped(weights: Tensor, values: Tensor) -> Tensor:
+    """[B, K, T, S], [B, K·S, X] of `mapped_values` → P c, [B, T, X]."""
+    return torch.bmm(weights.transpose(1, 2).flatten(2), values)

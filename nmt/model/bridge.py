@@ -3,31 +3,96 @@
 Shapes: B batch, S source length, M encoder state size, H decoder state size, L decoder layers.
 """
 
+import torch
 from torch import Tensor, nn
 
 from nmt.model.encoder import Encoded
+from nmt.model.spans import masked_softmax
+
+
+class LastSummary(nn.Module):
+    """x = the state after reading the whole sentence.
+
+    Bahdanau et al. 2015, appendix A.2.2, take the backward state at the first word; here the forward
+    state at the last word stands beside it.
+    """
+
+    def __init__(self, state_size: int) -> None:
+        super().__init__()
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """Encoded source → [B, M]."""
+        return encoded.last
+
+
+class MeanSummary(nn.Module):
+    """x = the average of the states at the real tokens."""
+
+    def __init__(self, state_size: int) -> None:
+        super().__init__()
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """Encoded source → [B, M]."""
+        real = encoded.mask.unsqueeze(-1).to(encoded.states.dtype)  # [B, S, 1]
+        return (encoded.states * real).sum(dim=1) / real.sum(dim=1)
+
+
+class AttentionPooling(nn.Module):
+    """Feed-forward attention (Raffel and Ellis 2015, eq. 3 and 5), with a mask.
+
+    e_j = tanh(wᵀ h_j + b);   α = softmax(e);   x = Σ_j α_j h_j.
+    """
+
+    def __init__(self, state_size: int) -> None:
+        super().__init__()
+        self.energy = nn.Linear(state_size, 1)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """Encoded source → [B, M]."""
+        energies = self.energy(encoded.states).tanh().squeeze(-1)  # [B, S]
+        weights = masked_softmax(energies, encoded.mask)
+        return torch.bmm(weights.unsqueeze(1), encoded.states).squeeze(1)
+
+
+class LuongPooling(nn.Module):
+    """Many-to-one attention: the last state queries all states (Luong et al. 2015, §3.1, general).
+
+    α = softmax_j(h_lastᵀ W h_j);   c = Σ_j α_j h_j;   x = tanh(W_c [c ; h_last]).
+    """
+
+    def __init__(self, state_size: int) -> None:
+        super().__init__()
+        self.key = nn.Linear(state_size, state_size, bias=False)  # W
+        self.combine = nn.Linear(2 * state_size, state_size, bias=False)  # W_c
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """Encoded source → [B, M]."""
+        scores = torch.bmm(self.key(encoded.states), encoded.last.unsqueeze(-1)).squeeze(-1)  # [B, S]
+        weights = masked_softmax(scores, encoded.mask)
+        context = torch.bmm(weights.unsqueeze(1), encoded.states).squeeze(1)
+        summary: Tensor = self.combine(torch.cat((context, encoded.last), dim=-1)).tanh()
+        return summary
+
+
+Summary = LastSummary | MeanSummary | AttentionPooling | LuongPooling
+SUMMARIES: dict[str, type[Summary]] = {
+    "last": LastSummary,
+    "mean": MeanSummary,
+    "attention_pooling": AttentionPooling,
+    "luong_pooling": LuongPooling,
+}
 
 
 class Bridge(nn.Module):
-    """s_0 = tanh(W x + b), with x a summary of the source (Bahdanau et al. 2015, appendix A.2.2).
-
-    The paper takes the backward state at the first word; `last` is that beside the forward state at
-    the last word. `mean` is the average over the real tokens.
-    """
+    """s_0 = tanh(W x + b), with x a summary of the source (Bahdanau et al. 2015, appendix A.2.2)."""
 
     def __init__(self, kind: str, state_size: int, size: int, layers: int) -> None:
         super().__init__()
-        self.kind = kind
         self.layers = layers
+        self.summary: Summary = SUMMARIES[kind](state_size)
         self.project = nn.Linear(state_size, size * layers)
 
     def forward(self, encoded: Encoded) -> tuple[Tensor, ...]:
         """The first state of each decoder layer, L tensors [B, H]."""
-        first: Tensor = self.project(self._summary(encoded)).tanh()
+        first: Tensor = self.project(self.summary(encoded)).tanh()
         return first.chunk(self.layers, dim=-1)
-
-    def _summary(self, encoded: Encoded) -> Tensor:
-        if self.kind == "last":
-            return encoded.last
-        real = encoded.mask.unsqueeze(-1).to(encoded.states.dtype)  # [B, S, 1]
-        return (encoded.states * real).sum(dim=1) / real.sum(dim=1)

@@ -1,14 +1,15 @@
-"""The decoders of the two papers: attention before the recurrence (Bahdanau) or after it (Luong).
+"""The recurrent decoders: attention before the recurrence (Bahdanau), after it (Luong), or none.
 
-Both offer one step (for search) and `forward` over a whole target (teacher forcing). They compute the
+Each offers one step (for search) and `forward` over a whole target (teacher forcing). They compute the
 same; `forward` takes out of the time loop all that does not depend on the recurrence: the embeddings'
-part of the gates, the keys, and the readout, the last over real tokens only.
+part of the gates, the keys, and the readout, the last over real tokens only. Where nothing is recurrent
+through attention there is no loop.
 
-A context enters a recurrence only through a linear map P, and P c_t = Σ_j α_tj (P h_j). So P h_j is
-computed once per sentence (`Memory.values`), and the loop averages those instead of multiplying by P.
+A context enters a recurrence only through a linear map P, and the average of the P h_j is P c. So P h_j
+is computed once per sentence (`Memory.values`), and the loop averages those instead of multiplying by P.
 
 Shapes: B batch, S source length, T target length, E embedding size, M encoder state size, H decoder
-state size, N real target tokens in the batch, F feature size.
+state size, G gates of the cell, K heads, N real target tokens in the batch, F feature size.
 """
 
 from typing import NamedTuple
@@ -16,9 +17,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.config import AttentionConfig, DecoderConfig
-from nmt.model.attention import Attention, Keys
-from nmt.model.recurrent import RecurrentStack
+from nmt.config import ModelConfig
+from nmt.model.attention import Attention, Keys, average, average_mapped, mapped_values
+from nmt.model.bridge import Bridge
+from nmt.model.encoder import Encoded
+from nmt.model.recurrent import GATES, Layers, RecurrentStack, select_layers
 
 
 class Memory(NamedTuple):
@@ -26,7 +29,7 @@ class Memory(NamedTuple):
 
     Attributes:
         keys: states, keys and mask of the attention.
-        values: the states as they enter the recurrence, [B, S, 3H] (Bahdanau) or [B, S, H] (Luong).
+        values: the states as they enter the recurrence, [B, K·S, G·H] (Bahdanau) or [B, K·S, H] (Luong).
     """
 
     keys: Keys
@@ -41,17 +44,23 @@ class State(NamedTuple):
     """A decoder's state: a value, nothing is kept on the modules.
 
     Attributes:
-        hidden: one state per layer, each [B, H].
+        layers: the states of the recurrent layers.
+        time: steps done, the same for all rows.
         feed: the attentional vector of the step before, [B, H] (Luong with input feeding only).
+        coverage: what each source token has received so far, [B, K, S] (with coverage only).
     """
 
-    hidden: tuple[Tensor, ...]
+    layers: Layers
+    time: int = 0
     feed: Tensor | None = None
+    coverage: Tensor | None = None
 
     def select(self, index: Tensor) -> "State":
         """The rows `index` of the batch, in that order; rows may repeat."""
-        feed = None if self.feed is None else self.feed.index_select(0, index)
-        return State(tuple(layer.index_select(0, index) for layer in self.hidden), feed)
+        feed, coverage = (
+            None if part is None else part.index_select(0, index) for part in (self.feed, self.coverage)
+        )
+        return State(select_layers(self.layers, index), self.time, feed, coverage)
 
 
 class BahdanauDecoder(nn.Module):
@@ -63,24 +72,26 @@ class BahdanauDecoder(nn.Module):
     The appendix writes s_{t−1} in t̃_t, eq. 4 of the text s_t; we follow the latter, which knows more.
     """
 
-    def __init__(
-        self, state_size: int, config: DecoderConfig, attention: AttentionConfig, dropout: float
-    ) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.recurrence = RecurrentStack(config.embedding, config.size, config.layers, dropout)
-        self.attention = Attention(config.size, state_size, attention)
-        self.value = nn.Linear(state_size, 3 * config.size, bias=False)
-        self.readout = nn.Linear(config.size + config.embedding + state_size, 2 * config.readout)
-        self.dropout = nn.Dropout(dropout)
-        self.feature_size = config.readout
+        decoder, state_size = config.decoder, config.encoder.size
+        self.bridge = Bridge(config.bridge, state_size, decoder.size, decoder.layers)
+        self.recurrence = RecurrentStack(
+            decoder.cell, decoder.embedding, decoder.size, decoder.layers, config.dropout
+        )
+        self.attention = Attention(decoder.size, state_size, config.attention)
+        self.value = nn.Linear(state_size, GATES[decoder.cell] * decoder.size, bias=False)
+        self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, config)
+        self.feature_size = decoder.readout
 
-    def prepare(self, states: Tensor, mask: Tensor) -> Memory:
-        """Encoder states [B, S, M] and their mask [B, S] → memory."""
-        return Memory(self.attention.prepare(states, mask), self.value(states))
+    def prepare(self, encoded: Encoded) -> Memory:
+        """Encoded source → memory."""
+        keys = self.attention.prepare(encoded.states, encoded.mask)
+        return Memory(keys, mapped_values(keys.states, self.value.weight, self.attention.heads))
 
-    def init_state(self, hidden: tuple[Tensor, ...]) -> State:
-        """The bridge's states, one [B, H] per layer → the state before the first step."""
-        return State(hidden)
+    def init_state(self, encoded: Encoded) -> State:
+        """Encoded source → the state before the first step."""
+        return State(self.recurrence.start(self.bridge(encoded)))
 
     def step(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
         """One step.
@@ -91,11 +102,11 @@ class BahdanauDecoder(nn.Module):
             memory: what `prepare` gave.
 
         Returns:
-            features [B, F], the next state, and weights [B, S].
+            features [B, F], the next state, and weights [B, K, S].
         """
-        hidden, weights = self._advance(self.recurrence.project(embedded), state.hidden, memory)
-        context = torch.bmm(weights, memory.keys.states).squeeze(1)  # [B, M]
-        return self._features(hidden[-1], embedded, context), State(hidden), weights.squeeze(1)
+        state, weights = self._advance(self.recurrence.project(embedded), state, memory)
+        context = average(weights, memory.keys.states).squeeze(1)  # [B, M]
+        return self.readout(state.layers[-1][0], embedded, context), state, weights.squeeze(2)
 
     def forward(self, embedded: Tensor, mask: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor]:
         """All steps, with the true previous tokens.
@@ -107,32 +118,43 @@ class BahdanauDecoder(nn.Module):
             memory: what `prepare` gave.
 
         Returns:
-            features at the real tokens [N, F] (row by row of the batch), and weights [B, T, S].
+            features at the real tokens [N, F] (row by row of the batch), and weights [B, K, T, S].
         """
-        gates = self.recurrence.project(embedded)  # [B, T, 3H]
-        hidden = state.hidden
+        gates = self.recurrence.project(embedded)  # [B, T, G·H]
         tops, rows = [], []
         for step_gates in gates.unbind(dim=1):
-            hidden, weights = self._advance(step_gates, hidden, memory)
-            tops.append(hidden[-1])
+            state, weights = self._advance(step_gates, state, memory)
+            tops.append(state.layers[-1][0])
             rows.append(weights)
-        all_weights = torch.cat(rows, dim=1)  # [B, T, S]
-        contexts = torch.bmm(all_weights, memory.keys.states)  # [B, T, M]
+        all_weights = torch.cat(rows, dim=2)  # [B, K, T, S]
+        contexts = average(all_weights, memory.keys.states)  # [B, T, M]
         states = torch.stack(tops, dim=1)  # [B, T, H]
-        return self._features(states[mask], embedded[mask], contexts[mask]), all_weights
+        return self.readout(states[mask], embedded[mask], contexts[mask]), all_weights
 
-    def _advance(
-        self, gates: Tensor, hidden: tuple[Tensor, ...], memory: Memory
-    ) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Embedding's gates [B, 3H] and states → next states and weights [B, 1, S]."""
-        weights = self.attention.weights(hidden[-1].unsqueeze(1), memory.keys)
-        context_gates = torch.bmm(weights, memory.values).squeeze(1)  # [B, 3H]
-        return self.recurrence(gates + context_gates, hidden), weights
+    def _advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[State, Tensor]:
+        """Embedding's gates [B, G·H] and state → next state and weights [B, K, 1, S]."""
+        coverage = self.attention.no_coverage(memory.keys) if state.time == 0 else state.coverage
+        query = state.layers[-1][0].unsqueeze(1)
+        weights = self.attention.weights(query, memory.keys, state.time, coverage)
+        context_gates = average_mapped(weights, memory.values).squeeze(1)  # [B, G·H]
+        layers = self.recurrence(gates + context_gates, state.layers)
+        covered = None if coverage is None else coverage + weights.squeeze(2)
+        return State(layers, state.time + 1, coverage=covered), weights
 
-    def _features(self, hidden: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
-        """Maxout readout of states [N, H], embeddings [N, E] and contexts [N, M] → [N, F]."""
-        summed = self.readout(torch.cat((hidden, embedded, context), dim=-1))  # [N, 2F]
-        features: Tensor = self.dropout(summed.unflatten(-1, (self.feature_size, 2)).amax(dim=-1))
+
+class MaxoutReadout(nn.Module):
+    """t̃ = U s + V E y + C c;   t = max of each pair of units (Bahdanau et al. 2015, appendix A.2.2)."""
+
+    def __init__(self, input_size: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.units = config.decoder.readout
+        self.linear = nn.Linear(input_size, 2 * self.units)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, hidden: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
+        """States [N, H], embeddings [N, E] and contexts [N, M] → features [N, F]."""
+        summed = self.linear(torch.cat((hidden, embedded, context), dim=-1))  # [N, 2F]
+        features: Tensor = self.dropout(summed.unflatten(-1, (self.units, 2)).amax(dim=-1))
         return features
 
 
@@ -140,72 +162,135 @@ class LuongDecoder(nn.Module):
     """Recur, then attend with the new state (Luong et al. 2015, §3, eq. 5; input feeding: §3.3).
 
     h_t = GRU(h_{t−1}, [E y_{t−1} ; h̃_{t−1}]);   c_t = Σ_j α_tj h̄_j with α_t from h_t;
-    features h̃_t = tanh(W_c [c_t ; h_t]). Without input feeding h̃_{t−1} is left out, and attention
-    needs no loop.
+    features h̃_t = tanh(W_c [c_t ; h_t]). Without input feeding h̃_{t−1} is left out, and there is no
+    loop, unless coverage needs one.
     """
 
-    def __init__(
-        self, state_size: int, config: DecoderConfig, attention: AttentionConfig, dropout: float
-    ) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.recurrence = RecurrentStack(config.embedding, config.size, config.layers, dropout)
-        self.attention = Attention(config.size, state_size, attention)
-        self.value = nn.Linear(state_size, config.size, bias=False)  # W_c's part for c_t
-        self.combine = nn.Linear(config.size, config.size)  # W_c's part for h_t
-        self.feed = nn.Linear(config.size, 3 * config.size, bias=False) if config.input_feeding else None
-        self.dropout = nn.Dropout(dropout)
-        self.feature_size = config.size
+        decoder, state_size, size = config.decoder, config.encoder.size, config.decoder.size
+        self.bridge = Bridge(config.bridge, state_size, size, decoder.layers)
+        self.recurrence = RecurrentStack(
+            decoder.cell, decoder.embedding, size, decoder.layers, config.dropout
+        )
+        self.attention = Attention(size, state_size, config.attention)
+        self.value = nn.Linear(state_size, size, bias=False)  # W_c's part for c_t
+        self.combine = nn.Linear(size, size)  # W_c's part for h_t
+        self.feed: nn.Linear | None = None
+        if decoder.input_feeding:
+            self.feed = nn.Linear(size, GATES[decoder.cell] * size, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.feature_size = size
 
-    def prepare(self, states: Tensor, mask: Tensor) -> Memory:
-        """Encoder states [B, S, M] and their mask [B, S] → memory."""
-        return Memory(self.attention.prepare(states, mask), self.value(states))
+    def prepare(self, encoded: Encoded) -> Memory:
+        """Encoded source → memory."""
+        keys = self.attention.prepare(encoded.states, encoded.mask)
+        return Memory(keys, mapped_values(keys.states, self.value.weight, self.attention.heads))
 
-    def init_state(self, hidden: tuple[Tensor, ...]) -> State:
-        """The bridge's states, one [B, H] per layer → the state before the first step."""
-        return State(hidden, None if self.feed is None else torch.zeros_like(hidden[-1]))
+    def init_state(self, encoded: Encoded) -> State:
+        """Encoded source → the state before the first step."""
+        hidden = self.bridge(encoded)
+        feed = None if self.feed is None else torch.zeros_like(hidden[-1])
+        return State(self.recurrence.start(hidden), feed=feed)
 
     def step(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
         """One step; arguments and results as `BahdanauDecoder.step`."""
-        hidden = self._recur(self.recurrence.project(embedded), state)
-        attentional, weights = self._attend(hidden[-1].unsqueeze(1), memory)
-        features = attentional.squeeze(1)
-        next_state = State(hidden, None if self.feed is None else features)
-        return self.dropout(features), next_state, weights.squeeze(1)
+        features, state, weights = self._advance(self.recurrence.project(embedded), state, memory)
+        return features, state, weights.squeeze(2)
 
     def forward(self, embedded: Tensor, mask: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor]:
         """All steps, with the true previous tokens; arguments and results as `BahdanauDecoder.forward`."""
-        gates = self.recurrence.project(embedded)  # [B, T, 3H]
-        if self.feed is None:
-            tops = []
-            for step_gates in gates.unbind(dim=1):
-                state = State(self._recur(step_gates, state))
-                tops.append(state.hidden[-1])
-            attentional, weights = self._attend(torch.stack(tops, dim=1), memory)
-        else:
-            vectors, rows = [], []
-            for step_gates in gates.unbind(dim=1):
-                hidden = self._recur(step_gates, state)
-                vector, row = self._attend(hidden[-1].unsqueeze(1), memory)
-                state = State(hidden, vector.squeeze(1))
-                vectors.append(vector)
-                rows.append(row)
-            attentional, weights = torch.cat(vectors, dim=1), torch.cat(rows, dim=1)
-        return self.dropout(attentional[mask]), weights
+        if self.feed is None and self.attention.coverage is None:
+            tops = self.recurrence.sequence(embedded, state.layers)
+            weights = self.attention.weights(tops, memory.keys, state.time)
+            return self.dropout(self._attentional(tops, weights, memory)[mask]), weights
+        gates = self.recurrence.project(embedded)  # [B, T, G·H]
+        vectors, rows = [], []
+        for step_gates in gates.unbind(dim=1):
+            features, state, row = self._advance(step_gates, state, memory)
+            vectors.append(features)
+            rows.append(row)
+        return torch.stack(vectors, dim=1)[mask], torch.cat(rows, dim=2)
 
-    def _recur(self, gates: Tensor, state: State) -> tuple[Tensor, ...]:
-        """Embedding's gates [B, 3H] and state → next states, one [B, H] per layer."""
+    def _advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
+        """Embedding's gates [B, G·H] and state → features [B, H], next state, weights [B, K, 1, S]."""
         if self.feed is not None:
             assert state.feed is not None
-            gates = gates + self.feed(self.dropout(state.feed))
-        hidden: tuple[Tensor, ...] = self.recurrence(gates, state.hidden)
-        return hidden
+            gates = gates + self.feed(state.feed)
+        layers = self.recurrence(gates, state.layers)
+        coverage = self.attention.no_coverage(memory.keys) if state.time == 0 else state.coverage
+        query = layers[-1][0].unsqueeze(1)  # [B, 1, H]
+        weights = self.attention.weights(query, memory.keys, state.time, coverage)
+        features = self.dropout(self._attentional(query, weights, memory)).squeeze(1)
+        covered = None if coverage is None else coverage + weights.squeeze(2)
+        feed = None if self.feed is None else features
+        return features, State(layers, state.time + 1, feed, covered), weights
 
-    def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """States [B, T, H] → attentional vectors h̃ [B, T, H] and weights [B, T, S]."""
-        weights = self.attention.weights(hidden, memory.keys)
-        context_part = torch.bmm(weights, memory.values)  # W_c's part for c_t: [B, T, H]
-        return (context_part + self.combine(hidden)).tanh(), weights
+    def _attentional(self, hidden: Tensor, weights: Tensor, memory: Memory) -> Tensor:
+        """h̃ = tanh(W_c [c ; h]): states [B, T, H] and weights [B, K, T, S] → [B, T, H]."""
+        combined: Tensor = average_mapped(weights, memory.values) + self.combine(hidden)
+        return combined.tanh()
 
 
-Decoder = BahdanauDecoder | LuongDecoder
-DECODERS: dict[str, type[Decoder]] = {"bahdanau": BahdanauDecoder, "luong": LuongDecoder}
+class VectorMemory(NamedTuple):
+    """A source sentence as one vector.
+
+    Attributes:
+        vector: c, [B, M].
+        mask: True at real tokens, [B, S].
+    """
+
+    vector: Tensor
+    mask: Tensor
+
+    def select(self, index: Tensor) -> "VectorMemory":
+        """The rows `index` of the batch, in that order; rows may repeat."""
+        return VectorMemory(*(part.index_select(0, index) for part in self))
+
+
+class VectorDecoder(nn.Module):
+    """No attention: the sentence as one vector c (Cho et al. 2014, §2.2; Sutskever et al. 2014).
+
+    c is the encoder's last state; s_t = GRU(s_{t−1}, [E y_{t−1} ; c]); the readout is Bahdanau's, so that
+    only the attention is missing. Its weights have no heads: [B, 0, T, S].
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        decoder, state_size = config.decoder, config.encoder.size
+        self.bridge = Bridge(config.bridge, state_size, decoder.size, decoder.layers)
+        self.recurrence = RecurrentStack(
+            decoder.cell, decoder.embedding + state_size, decoder.size, decoder.layers, config.dropout
+        )
+        self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, config)
+        self.feature_size = decoder.readout
+
+    def prepare(self, encoded: Encoded) -> VectorMemory:
+        """Encoded source → memory."""
+        return VectorMemory(encoded.last, encoded.mask)
+
+    def init_state(self, encoded: Encoded) -> State:
+        """Encoded source → the state before the first step."""
+        return State(self.recurrence.start(self.bridge(encoded)))
+
+    def step(self, embedded: Tensor, state: State, memory: VectorMemory) -> tuple[Tensor, State, Tensor]:
+        """One step; arguments and results as `BahdanauDecoder.step`, with 0 heads."""
+        gates = self.recurrence.project(torch.cat((embedded, memory.vector), dim=-1))
+        layers = self.recurrence(gates, state.layers)
+        features = self.readout(layers[-1][0], embedded, memory.vector)
+        return features, State(layers, state.time + 1), _no_weights(memory, 1).squeeze(2)
+
+    def forward(
+        self, embedded: Tensor, mask: Tensor, state: State, memory: VectorMemory
+    ) -> tuple[Tensor, Tensor]:
+        """All steps, with the true previous tokens; as `BahdanauDecoder.forward`, with 0 heads."""
+        vectors = memory.vector.unsqueeze(1).expand(-1, embedded.shape[1], -1)  # [B, T, M]
+        tops = self.recurrence.sequence(torch.cat((embedded, vectors), dim=-1), state.layers)
+        features = self.readout(tops[mask], embedded[mask], vectors[mask])
+        return features, _no_weights(memory, embedded.shape[1])
+
+
+def _no_weights(memory: VectorMemory, steps: int) -> Tensor:
+    """[B, 0, T, S]"""
+    B, S = memory.mask.shape
+    return memory.vector.new_empty((B, 0, steps, S))

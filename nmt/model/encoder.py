@@ -1,15 +1,19 @@
-"""The encoder: source tokens → one state per token.
+"""The encoders: source tokens → one state per token. Recurrent and convolutional ones are here, the
+self-attention encoder stands with the rest of the Transformer.
 
 Shapes: B batch, S source length, E embedding size, M state size.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.config import EncoderConfig
+from nmt.model.recurrent import CELLS
 
 
 class Encoded(NamedTuple):
@@ -18,8 +22,9 @@ class Encoded(NamedTuple):
     Attributes:
         states: one state per source token, [B, S, M]; zero on padding.
         mask: True at real tokens, [B, S].
-        last: the state after reading the whole sentence, [B, M]; with two directions the forward
-            state at the last token beside the backward state at the first.
+        last: a summary of the sentence, [B, M]: the recurrent state after reading it (with two
+            directions the forward state at the last token beside the backward state at the first);
+            of encoders without recurrence the state at the last token, end-of-sentence.
     """
 
     states: Tensor
@@ -27,19 +32,23 @@ class Encoded(NamedTuple):
     last: Tensor
 
 
+def state_at_end(states: Tensor, mask: Tensor) -> Tensor:
+    """The state at the last real token: [B, S, M] and [B, S] → [B, M]."""
+    end = mask.sum(dim=1) - 1
+    return states[torch.arange(len(end), device=end.device), end]
+
+
 class RecurrentEncoder(nn.Module):
-    """Stacked, optionally bidirectional GRU (Bahdanau et al. 2015, §3.2 and appendix A.2.1).
+    """Stacked, optionally bidirectional GRU or LSTM (Bahdanau et al. 2015, §3.2 and appendix A.2.1).
 
     h_j = [→h_j ; ←h_j]. Sentences are packed, so the backward direction starts at the last real token
     and padding changes nothing.
     """
 
-    def __init__(self, vocabulary: int, padding: int, config: EncoderConfig, dropout: float) -> None:
+    def __init__(self, config: EncoderConfig, dropout: float) -> None:
         super().__init__()
         directions = 2 if config.bidirectional else 1
-        self.embedding = nn.Embedding(vocabulary, config.embedding, padding_idx=padding)
-        self.dropout = nn.Dropout(dropout)
-        self.rnn = nn.GRU(
+        self.rnn = CELLS[config.cell](
             config.embedding,
             config.size // directions,
             num_layers=config.layers,
@@ -47,20 +56,52 @@ class RecurrentEncoder(nn.Module):
             dropout=dropout if config.layers > 1 else 0.0,
             batch_first=True,
         )
+        self.dropout = nn.Dropout(dropout)
         self.directions = directions
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Encoded:
+    def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode.
 
         Args:
-            tokens: source tokens, [B, S].
+            embedded: embeddings of the source tokens, [B, S, E].
             mask: True at real tokens, [B, S]; each row has at least one, and padding comes last.
         """
-        assert tokens.shape == mask.shape, (tokens.shape, mask.shape)
-        embedded = self.dropout(self.embedding(tokens))  # [B, S, E]
+        assert embedded.shape[:2] == mask.shape, (embedded.shape, mask.shape)
         lengths = mask.sum(dim=1).cpu()  # pack_padded_sequence wants them there
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        outputs, final = self.rnn(packed)  # final: [layers × directions, B, M / directions]
-        states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=tokens.shape[1])
-        last = torch.cat(tuple(final[-self.directions :]), dim=-1)  # [B, M]
+        outputs, final = self.rnn(packed)
+        hidden = final[0] if isinstance(final, tuple) else final  # [layers × directions, B, M / directions]
+        states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
+        last = torch.cat(tuple(hidden[-self.directions :]), dim=-1)  # [B, M]
         return Encoded(self.dropout(states), mask, self.dropout(last))
+
+
+class ConvolutionalEncoder(nn.Module):
+    """Stacked convolutions with gated linear units over token and position embeddings (Gehring et al.
+    2017, §3.1 to §3.3).
+
+    x_j = e_j + p_j;   each layer: x ← (x + GLU(convolution of width k around j)) · √½, where
+    GLU([a ; b]) = a ∘ σ(b). Padding is zero before every convolution, as the places beyond the sentence.
+    Tokens after `encoder.positions` share the last position embedding.
+    """
+
+    def __init__(self, config: EncoderConfig, dropout: float) -> None:
+        super().__init__()
+        self.position = nn.Embedding(config.positions, config.embedding)
+        self.enter = nn.Linear(config.embedding, config.size)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(config.size, 2 * config.size, config.kernel, padding=config.kernel // 2)
+            for _ in range(config.layers)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
+        """Encode; arguments as `RecurrentEncoder.forward`."""
+        places = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.position.num_embeddings - 1)
+        real = mask.unsqueeze(-1)
+        states = self.enter(embedded + self.position(places)) * real  # [B, S, M]
+        for layer in self.layers:
+            mixed = layer(self.dropout(states).transpose(1, 2)).transpose(1, 2)  # [B, S, 2M]
+            states = (states + F.glu(mixed, dim=-1)) * math.sqrt(0.5) * real
+        states = self.dropout(states)
+        return Encoded(states, mask, state_at_end(states, mask))

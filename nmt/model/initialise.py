@@ -1,10 +1,15 @@
-"""First weights. They decide much of the quality of a small recurrent model: measured, not assumed."""
+"""First weights. They decide much of the quality of a small model: measured, not assumed."""
 
 import torch
 from torch import nn
 
 from nmt.config import ModelConfig
+from nmt.model.recurrent import GATES
+from nmt.model.scores import CosineScore, GaussianScore
 from nmt.model.translation import TranslationModel
+
+_OWN_START = (nn.LayerNorm, CosineScore, GaussianScore)
+"""Modules whose own parameters (not those of parts of theirs) begin at a value that means something."""
 
 
 def build_model(
@@ -19,26 +24,46 @@ def build_model(
         padding: index of the padding token, whose embeddings are zero.
     """
     model = TranslationModel(config, source_vocabulary, target_vocabulary, padding)
+    parameters = {
+        f"{name}.{own}": parameter
+        for name, module in model.named_modules()
+        if not isinstance(module, _OWN_START)
+        for own, parameter in module.named_parameters(recurse=False)
+    }
     if config.initialisation == "uniform":
-        for parameter in model.parameters():
+        for parameter in parameters.values():
             nn.init.uniform_(parameter, -config.initial_range, config.initial_range)
+    elif config.initialisation == "orthogonal":
+        _orthogonal(parameters, config)
     else:
-        _orthogonal(model)
-    for embedding in (model.encoder.embedding, model.embedding):
+        _xavier(parameters)
+    for embedding in (model.source, model.target):
         with torch.no_grad():
-            embedding.weight[padding].zero_()
+            embedding.table.weight[padding].zero_()
     return model
 
 
-def _orthogonal(model: TranslationModel) -> None:
+def _orthogonal(parameters: dict[str, nn.Parameter], config: ModelConfig) -> None:
     """Bahdanau et al. 2015, appendix B.1: recurrent matrices orthogonal, the score's matrices
     from N(0, 0.001²), its v and all biases 0, the rest from N(0, 0.01²).
     """
-    for name, parameter in model.named_parameters():
-        if "bias" in name or name.endswith("score.energy.weight"):
+    for name, parameter in parameters.items():
+        if "bias" in name or name.endswith("score.energy"):
             nn.init.zeros_(parameter)
-        elif "weight_hh" in name or (".recurrence." in name and ".hidden." in name):
-            for gate in parameter.data.chunk(3):
+        elif "weight_hh" in name:
+            cell = config.encoder.cell if name.startswith("encoder.") else config.decoder.cell
+            for gate in parameter.data.chunk(GATES[cell]):
                 nn.init.orthogonal_(gate)
         else:
             nn.init.normal_(parameter, std=0.001 if ".score." in name else 0.01)
+
+
+def _xavier(parameters: dict[str, nn.Parameter]) -> None:
+    """Glorot and Bengio 2010, eq. 16; embeddings from N(0, 1 / size), biases 0: usual for Transformers."""
+    for name, parameter in parameters.items():
+        if ".table." in name or ".position." in name:
+            nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+        elif parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
+        else:
+            nn.init.zeros_(parameter)

@@ -1,16 +1,37 @@
-"""The whole model: encoder, bridge, attention decoder, and the projection onto the target vocabulary.
+"""The whole model: embeddings, encoder, decoder, and the projection onto the target vocabulary.
 
-Shapes: B batch, S source length, T target length, N real target tokens in the batch, V vocabulary.
+Shapes: B batch, S source length, T target length, K heads, N real target tokens in the batch, V
+vocabulary.
 """
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.model.bridge import Bridge
-from nmt.model.decoder import DECODERS, Decoder, Memory, State
-from nmt.model.encoder import RecurrentEncoder
+from nmt.model.decoder import BahdanauDecoder, LuongDecoder, VectorDecoder
+from nmt.model.embedding import TokenEmbedding
+from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder
+from nmt.model.transformer import SelfAttentionEncoder, TransformerDecoder
+
+Encoder = RecurrentEncoder | ConvolutionalEncoder | SelfAttentionEncoder
+Decoder = BahdanauDecoder | LuongDecoder | VectorDecoder | TransformerDecoder
+Opaque = Any
+"""A decoder's own state, or memory of the source: here they are only handed on."""
+
+ENCODERS: dict[str, type[Encoder]] = {
+    "recurrent": RecurrentEncoder,
+    "convolutional": ConvolutionalEncoder,
+    "self_attention": SelfAttentionEncoder,
+}
+DECODERS: dict[str, type[Decoder]] = {
+    "bahdanau": BahdanauDecoder,
+    "luong": LuongDecoder,
+    "vector": VectorDecoder,
+    "transformer": TransformerDecoder,
+}
 
 
 class TiedProjection(nn.Module):
@@ -45,19 +66,16 @@ class TranslationModel(nn.Module):
         self, config: ModelConfig, source_vocabulary: int, target_vocabulary: int, padding: int
     ) -> None:
         super().__init__()
-        decoder = config.decoder
-        self.encoder = RecurrentEncoder(source_vocabulary, padding, config.encoder, config.dropout)
-        self.bridge = Bridge(config.bridge, config.encoder.size, decoder.size, decoder.layers)
-        self.embedding = nn.Embedding(target_vocabulary, decoder.embedding, padding_idx=padding)
-        self.dropout = nn.Dropout(config.dropout)
-        self.decoder: Decoder = DECODERS[decoder.style](
-            config.encoder.size, decoder, config.attention, config.dropout
-        )
+        encoder, decoder, drop = config.encoder, config.decoder, (config.dropout, config.word_dropout)
+        self.source = TokenEmbedding(source_vocabulary, encoder.embedding, padding, *drop)
+        self.encoder: Encoder = ENCODERS[encoder.type](encoder, config.dropout)
+        self.target = TokenEmbedding(target_vocabulary, decoder.embedding, padding, *drop)
+        self.decoder: Decoder = DECODERS[decoder.style](config)
         features = self.decoder.feature_size
-        self.tied = TiedProjection(features, self.embedding) if decoder.tie_embeddings else None
+        self.tied = TiedProjection(features, self.target.table) if decoder.tie_embeddings else None
         self.vocabulary = None if decoder.tie_embeddings else nn.Linear(features, target_vocabulary)
 
-    def encode(self, source: Tensor, mask: Tensor) -> tuple[State, Memory]:
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[Opaque, Opaque]:
         """Read the source.
 
         Args:
@@ -67,11 +85,10 @@ class TranslationModel(nn.Module):
         Returns:
             the decoder's first state and its memory of the source.
         """
-        encoded = self.encoder(source, mask)
-        memory = self.decoder.prepare(encoded.states, encoded.mask)
-        return self.decoder.init_state(self.bridge(encoded)), memory
+        encoded = self.encoder(self.source(source), mask)
+        return self.decoder.init_state(encoded), self.decoder.prepare(encoded)
 
-    def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
+    def step(self, tokens: Tensor, state: Opaque, memory: Opaque) -> tuple[Tensor, Opaque, Tensor]:
         """One step of decoding.
 
         Args:
@@ -80,11 +97,10 @@ class TranslationModel(nn.Module):
             memory: of the source.
 
         Returns:
-            log-probabilities of the next token [B, V] in float32, the next state, weights [B, S].
+            log-probabilities of the next token [B, V] in float32, the next state, weights [B, K, S].
         """
-        embedded = self.dropout(self.embedding(tokens))
-        features, state, weights = self.decoder.step(embedded, state, memory)
-        return self._logits(features).float().log_softmax(dim=-1), state, weights
+        logits, state, weights = self._step(tokens, state, memory)
+        return logits.float().log_softmax(dim=-1), state, weights
 
     def forward(
         self, source: Tensor, source_mask: Tensor, previous: Tensor, target_mask: Tensor
@@ -98,17 +114,41 @@ class TranslationModel(nn.Module):
             target_mask: True at real tokens, [B, T].
 
         Returns:
-            logits at the real target tokens [N, V] (row by row of the batch), and weights [B, T, S].
+            logits at the real target tokens [N, V] (row by row of the batch), and weights [B, K, T, S].
         """
         state, memory = self.encode(source, source_mask)
-        embedded = self.dropout(self.embedding(previous))  # [B, T, E]
-        features, weights = self.decoder(embedded, target_mask, state, memory)
+        features, weights = self.decoder(self.target(previous), target_mask, state, memory)
         return self._logits(features), weights
+
+    def scheduled_sampling(
+        self, source: Tensor, source_mask: Tensor, previous: Tensor, target_mask: Tensor, truth: float
+    ) -> tuple[Tensor, Tensor]:
+        """Teacher forcing by chance (Bengio et al. 2015, §2.4): at each step and in each row the true
+        previous token with probability `truth`, else the one the model holds most probable.
+
+        Gradients do not pass through the choice of a token. Arguments and result as `forward`.
+        """
+        state, memory = self.encode(source, source_mask)
+        tokens = previous[:, 0]
+        all_logits: list[Tensor] = []
+        rows: list[Tensor] = []
+        for t in range(previous.shape[1]):
+            if t:
+                believed = torch.rand(tokens.shape, device=tokens.device) < truth
+                tokens = torch.where(believed, previous[:, t], all_logits[-1].detach().argmax(dim=-1))
+            logits, state, weights = self._step(tokens, state, memory)
+            all_logits.append(logits)
+            rows.append(weights)
+        return torch.stack(all_logits, dim=1)[target_mask], torch.stack(rows, dim=2)
+
+    def _step(self, tokens: Tensor, state: Opaque, memory: Opaque) -> tuple[Tensor, Opaque, Tensor]:
+        features, state, weights = self.decoder.step(self.target(tokens), state, memory)
+        return self._logits(features), state, weights
 
     def _logits(self, features: Tensor) -> Tensor:
         """[N, F] → [N, V]."""
         if self.tied is not None:
-            logits: Tensor = self.tied(features, self.embedding.weight)
+            logits: Tensor = self.tied(features, self.target.table.weight)
         else:
             assert self.vocabulary is not None
             logits = self.vocabulary(features)

@@ -12,9 +12,10 @@ from torch import Tensor
 from nmt.config import TrainingConfig
 from nmt.data.batches import Batch, TrainingBatches
 from nmt.model.translation import TranslationModel
+from nmt.training.average import WeightAverage
 from nmt.training.loss import LossSum, token_loss
 from nmt.training.precision import Precision
-from nmt.training.schedule import learning_rate
+from nmt.training.schedule import learning_rate, teacher_forcing
 
 LOWER_IS_BETTER = frozenset({"loss"})
 
@@ -121,6 +122,7 @@ class Trainer:
             fused=True,
         )
         self.scaler = precision.scaler()
+        self.average = WeightAverage(model, config.ema)
         self.progress = Progress()
         planned = batches.count(config.epochs)
         self.total = planned if config.max_steps is None else min(planned, config.max_steps)
@@ -133,13 +135,15 @@ class Trainer:
             window.rate = self._set_rate()
             window.add(*self.update(batch))
             self.progress.step += 1
+            self.average.update(self.progress.step)
             self.observer.updated(self.progress)
             if self.progress.step % self.config.log_every == 0 or self.progress.step == self.total:
                 self.observer.reported(self.progress, window)
                 window = Window()
             if self._is_time_to_validate(ends_epoch):
                 paused = time.perf_counter()
-                self._validate()
+                with self.average.applied():
+                    self._validate()
                 window.since += time.perf_counter() - paused
                 if self._out_of_patience():
                     break
@@ -153,7 +157,7 @@ class Trainer:
         """
         batch = batch.to(self.precision.device)
         with self.precision.autocast():
-            logits, _ = self.model(batch.source, batch.source_mask, batch.previous, batch.target_mask)
+            logits = self._logits(batch)
         loss = token_loss(logits, batch.target[batch.target_mask], self.config.label_smoothing)
         self.optimizer.zero_grad()
         scaled: Tensor = self.scaler.scale(loss.smoothed / loss.tokens)
@@ -165,12 +169,26 @@ class Trainer:
         self.scaler.update()
         return loss, norm
 
+    def _logits(self, batch: Batch) -> Tensor:
+        """Of every next token, [N, V], with the true previous tokens or, by chance, the model's own."""
+        pairs = batch.source, batch.source_mask, batch.previous, batch.target_mask
+        if self.config.teacher_forcing == 1:
+            found = self.model(*pairs)
+        else:
+            truth = teacher_forcing(self.progress.step + 1, self.total, self.config)
+            found = self.model.scheduled_sampling(*pairs, truth)
+        logits: Tensor = found[0]
+        return logits
+
     def state(self) -> dict[str, Any]:
-        """What going on needs besides the weights: plain values and tensors."""
+        """What going on needs besides the model's weights, plain values and tensors. With a moving
+        average the model has that when it is saved, and its own weights are here.
+        """
         return {
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "progress": asdict(self.progress),
+            "weights": self.average.own_weights(),
         }
 
     def _stream(self) -> Iterator[tuple[Batch, bool]]:

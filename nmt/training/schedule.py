@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of the step: there is no scheduler state to lose."""
+"""Learning rate and teacher forcing as pure functions of the step: there is no state to lose."""
 
 import math
 
@@ -29,3 +29,28 @@ def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
         "constant": 1.0,
     }
     return config.learning_rate * shapes[config.decay]
+
+
+def teacher_forcing(step: int, total: int, config: TrainingConfig) -> float:
+    """The chance of the true previous token at update `step` (Bengio et al. 2015, §2.4).
+
+    It falls from 1 at the first update to f = `config.teacher_forcing` at the last; with p the share of
+    the updates done: linear 1 − (1 − f) p; exponential f^p; inverse_sigmoid f + (1 − f) (σ(5 − 10p) − σ(−5))
+    / (σ(5) − σ(−5)). The paper's constants k and c are chosen so that the ends are met.
+
+    Args:
+        step: from 1.
+        total: the number of updates planned.
+        config: where f and the shape come from.
+    """
+    progress, floor = (step - 1) / max(1, total - 1), config.teacher_forcing
+    if config.teacher_forcing_decay == "exponential":
+        return float(floor**progress)
+    if config.teacher_forcing_decay == "inverse_sigmoid":
+        low, high = _sigmoid(-5), _sigmoid(5)
+        return floor + (1 - floor) * (_sigmoid(5 - 10 * progress) - low) / (high - low)
+    return 1 - (1 - floor) * progress
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))

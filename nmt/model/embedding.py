@@ -1,0 +1,50 @@
+"""Embeddings of tokens and of positions.
+
+Shapes: B batch, L length, E embedding size.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class TokenEmbedding(nn.Module):
+    """Tokens → vectors, of which training drops units, and whole tokens (Gal and Ghahramani 2016, §4.2).
+
+    Args:
+        vocabulary: number of tokens.
+        size: E.
+        padding: the token whose vector is zero.
+        dropout: share of units dropped.
+        word_dropout: share of tokens whose whole vector is dropped.
+    """
+
+    def __init__(self, vocabulary: int, size: int, padding: int, dropout: float, word_dropout: float) -> None:
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, size, padding_idx=padding)
+        self.dropout = nn.Dropout(dropout)
+        self.word_dropout = nn.Dropout(word_dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """[B, L] or [B] → [B, L, E] or [B, E]."""
+        vectors: Tensor = self.table(tokens)
+        kept = self.word_dropout(vectors.new_ones(tokens.shape)).unsqueeze(-1)
+        dropped: Tensor = self.dropout(vectors * kept)
+        return dropped
+
+
+def sinusoids(positions: Tensor, size: int, like: Tensor) -> Tensor:
+    """Position vectors (Vaswani et al. 2017, §3.5): positions [L], from 0 → [L, size].
+
+    PE(p, 2i) = sin(p / 10000^(2i/size));  PE(p, 2i + 1) = cos(p / 10000^(2i/size)).
+
+    Args:
+        positions: int64 [L].
+        size: units, an even number.
+        like: gives device and type.
+    """
+    units = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32)
+    rates = torch.exp(units * (-math.log(10000.0) / size))
+    angles = positions.unsqueeze(1) * rates  # [L, size / 2]
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1).to(like.dtype)

@@ -1,0 +1,235 @@
+"""The Transformer (Vaswani et al. 2017): an encoder that any decoder can use, and a decoder.
+
+Layers are normalised before each part instead of after it (Xiong et al. 2020, "pre-LN"), which trains
+without a long warm-up.
+
+Shapes: B batch, S source length, T target length, M size of a state, K heads, D = M / K, N real target
+tokens in the batch.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nmt.config import EncoderConfig, ModelConfig
+from nmt.model.embedding import sinusoids
+from nmt.model.encoder import Encoded, state_at_end
+from nmt.model.scores import merge_heads, split_heads
+from nmt.model.spans import masked_softmax
+
+
+class FeedForward(nn.Module):
+    """W_2 max(0, W_1 x + b_1) + b_2 at each place (Vaswani et al. 2017, §3.3)."""
+
+    def __init__(self, size: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.widen, self.narrow = nn.Linear(size, hidden), nn.Linear(hidden, size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """[B, L, M] → [B, L, M]."""
+        narrow: Tensor = self.narrow(self.dropout(self.widen(states).relu()))
+        return narrow
+
+
+class MultiHead(nn.Module):
+    """The maps of multi-head attention, W^Q, W^K, W^V and W^O (Vaswani et al. 2017, §3.2.2)."""
+
+    def __init__(self, size: int, source_size: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query, self.out = nn.Linear(size, size), nn.Linear(size, size)
+        self.key, self.value = nn.Linear(source_size, size), nn.Linear(source_size, size)
+
+    def prepare(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """What is attended to, [B, L, M'] → keys and values, [B, K, L, D] each."""
+        return split_heads(self.key(states), self.heads), split_heads(self.value(states), self.heads)
+
+    def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """softmax(Q Kᵀ / √D) V by PyTorch's own kernel.
+
+        Args:
+            query: [B, T, M].
+            keys, values: [B, K, L, D].
+            mask: True where a query may look, of a shape that expands to [B, K, T, L]; None: everywhere.
+        """
+        queries = split_heads(self.query(query), self.heads)
+        found = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        mixed: Tensor = self.out(merge_heads(found))
+        return mixed
+
+    def weights(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """softmax(Q Kᵀ / √D) itself, which that kernel does not tell; arguments as `forward`."""
+        queries = split_heads(self.query(query), self.heads) / math.sqrt(keys.shape[-1])
+        return masked_softmax(queries @ keys.transpose(-1, -2), mask)
+
+
+class EncoderLayer(nn.Module):
+    """x ← x + SelfAttention(LN(x));  x ← x + FeedForward(LN(x))."""
+
+    def __init__(self, size: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.attention, self.attention_norm = MultiHead(size, size, heads), nn.LayerNorm(size)
+        self.feedforward, self.feedforward_norm = FeedForward(size, feedforward, dropout), nn.LayerNorm(size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """[B, S, M] and [B, 1, 1, S] → [B, S, M]."""
+        normal = self.attention_norm(states)
+        states = states + self.dropout(self.attention(normal, *self.attention.prepare(normal), mask))
+        states = states + self.dropout(self.feedforward(self.feedforward_norm(states)))
+        return states
+
+
+class SelfAttentionEncoder(nn.Module):
+    """Self-attention over embeddings with sinusoidal positions (Vaswani et al. 2017, §3.1 and §3.5).
+
+    Tokens after `encoder.positions` share the last position.
+    """
+
+    def __init__(self, config: EncoderConfig, dropout: float) -> None:
+        super().__init__()
+        self.positions = config.positions
+        self.enter = nn.Linear(config.embedding, config.size)
+        self.layers = nn.ModuleList(
+            EncoderLayer(config.size, config.heads, config.feedforward, dropout) for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(config.size)
+
+    def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
+        """Encode; arguments as `RecurrentEncoder.forward`."""
+        states = self.enter(embedded)
+        places = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.positions - 1)
+        states = states + sinusoids(places, states.shape[-1], like=states)
+        for layer in self.layers:
+            states = layer(states, mask[:, None, None, :])
+        states = self.norm(states) * mask.unsqueeze(-1)
+        return Encoded(states, mask, state_at_end(states, mask))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention to the target so far, attention to the source, feed-forward; each x ← x + f(LN(x))."""
+
+    def __init__(self, size: int, state_size: int, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.itself, self.itself_norm = MultiHead(size, size, heads), nn.LayerNorm(size)
+        self.source, self.source_norm = MultiHead(size, state_size, heads), nn.LayerNorm(size)
+        self.feedforward, self.feedforward_norm = FeedForward(size, feedforward, dropout), nn.LayerNorm(size)
+        self.dropout = nn.Dropout(dropout)
+
+
+class TransformerMemory(NamedTuple):
+    """A source sentence as the decoder sees it, prepared once.
+
+    Attributes:
+        keys, values: of each layer's attention to the source, [B, K, S, D].
+        mask: True at real tokens, [B, S].
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    mask: Tensor
+
+    def select(self, index: Tensor) -> "TransformerMemory":
+        """The rows `index` of the batch, in that order; rows may repeat."""
+        keys, values = (tuple(part.index_select(0, index) for part in parts) for parts in self[:2])
+        return TransformerMemory(keys, values, self.mask.index_select(0, index))
+
+
+class TransformerState(NamedTuple):
+    """The target so far: a value, nothing is kept on the modules.
+
+    Attributes:
+        keys, values: of each layer's self-attention, [B, K, t, D].
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    def select(self, index: Tensor) -> "TransformerState":
+        """The rows `index` of the batch, in that order; rows may repeat."""
+        keys, values = (tuple(part.index_select(0, index) for part in parts) for parts in self)
+        return TransformerState(keys, values)
+
+
+class TransformerDecoder(nn.Module):
+    """Self-attention over the target so far and attention to the source, layer on layer (Vaswani et al.
+    2017, §3.1).
+
+    Its alignment is the attention to the source of the last layer but one (of one layer: its own), which
+    aligns best (Garg et al. 2019, §3.1).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        decoder = config.decoder
+        self.size, self.heads = decoder.size, decoder.heads
+        self.enter = nn.Linear(decoder.embedding, decoder.size)
+        self.layers = nn.ModuleList(
+            DecoderLayer(
+                decoder.size, config.encoder.size, decoder.heads, decoder.feedforward, config.dropout
+            )
+            for _ in range(decoder.layers)
+        )
+        self.norm = nn.LayerNorm(decoder.size)
+        self.aligned = max(decoder.layers - 2, 0)
+        self.feature_size = decoder.size
+
+    def prepare(self, encoded: Encoded) -> TransformerMemory:
+        """Encoded source → memory."""
+        prepared = [layer.source.prepare(encoded.states) for layer in self._layers()]
+        return TransformerMemory(
+            tuple(keys for keys, _ in prepared), tuple(values for _, values in prepared), encoded.mask
+        )
+
+    def init_state(self, encoded: Encoded) -> TransformerState:
+        """Encoded source → the state before the first step: no target yet."""
+        nothing = encoded.states.new_zeros((encoded.mask.shape[0], self.heads, 0, self.size // self.heads))
+        none = (nothing,) * len(self.layers)
+        return TransformerState(none, none)
+
+    def step(
+        self, embedded: Tensor, state: TransformerState, memory: TransformerMemory
+    ) -> tuple[Tensor, TransformerState, Tensor]:
+        """One step; arguments and results as `BahdanauDecoder.step`."""
+        outputs, state, weights = self._run(embedded.unsqueeze(1), state, memory)
+        return outputs.squeeze(1), state, weights.squeeze(2)
+
+    def forward(
+        self, embedded: Tensor, mask: Tensor, state: TransformerState, memory: TransformerMemory
+    ) -> tuple[Tensor, Tensor]:
+        """All steps at once, with the true previous tokens; as `BahdanauDecoder.forward`."""
+        outputs, _, weights = self._run(embedded, state, memory)
+        return outputs[mask], weights
+
+    def _run(
+        self, embedded: Tensor, state: TransformerState, memory: TransformerMemory
+    ) -> tuple[Tensor, TransformerState, Tensor]:
+        """T more tokens, [B, T, E] → outputs [B, T, M], the state after them, weights [B, K, T, S]."""
+        before, T = state.keys[0].shape[2], embedded.shape[1]
+        states = self.enter(embedded)
+        steps = torch.arange(before + T, device=states.device)
+        states = states + sinusoids(steps[before:], self.size, like=states)
+        past = steps <= steps[before:, None]  # [T, before + T]
+        real = memory.mask[:, None, None, :]
+        new_keys, new_values = [], []
+        for number, layer in enumerate(self._layers()):
+            normal = layer.itself_norm(states)
+            keys, values = layer.itself.prepare(normal)
+            new_keys.append(torch.cat((state.keys[number].to(keys.dtype), keys), dim=2))
+            new_values.append(torch.cat((state.values[number].to(values.dtype), values), dim=2))
+            states = states + layer.dropout(layer.itself(normal, new_keys[-1], new_values[-1], past))
+            normal = layer.source_norm(states)
+            if number == self.aligned:
+                weights = layer.source.weights(normal, memory.keys[number], real)
+            states = states + layer.dropout(
+                layer.source(normal, memory.keys[number], memory.values[number], real)
+            )
+            states = states + layer.dropout(layer.feedforward(layer.feedforward_norm(states)))
+        return self.norm(states), TransformerState(tuple(new_keys), tuple(new_values)), weights
+
+    def _layers(self) -> list[DecoderLayer]:
+        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]

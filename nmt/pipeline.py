@@ -135,7 +135,7 @@ class _Observer:
                 self._is_latest = True
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
-        images = [_picture(translation) for _, translation in shown]
+        images = [_picture(translation) for _, translation in shown if len(translation.heads)]
         self.journal.validated(progress, scores, improved, samples, images)
 
 

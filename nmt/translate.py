@@ -49,12 +49,15 @@ def main() -> None:
     _check(arguments)
     from nmt.decoding.opening import open_translator
     from nmt.device import choose_device
+    from nmt.errors import ConfigError
     from nmt.storage.run import open_run
 
     run = open_run(Path(arguments.run))
     config = run.decoding()
     config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest)
     translator = open_translator(run, config, choose_device(arguments.device))
+    if arguments.attention and not translator.heads:
+        raise ConfigError(f"--attention: the model of {run.folder} has none (model.decoder.style=vector)")
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     kept: list[Translation] = []
     with _output(arguments.output) as out:
@@ -152,7 +155,7 @@ def _write_attention(path: Path, translations: "list[Translation]", pieces: bool
     from nmt.evaluation.attention_file import Attention, save_attention
 
     if path.suffix.lower() == ".npz":
-        rows = [Attention(t.attention, t.source_pieces(), t.target_pieces()) for t in translations]
+        rows = [Attention(t.heads, t.source_pieces(), t.target_pieces()) for t in translations]
         save_attention(path, rows)
         return
     from nmt.visualisation.heatmap import save_heatmap

@@ -3,18 +3,31 @@
 import dataclasses
 
 import torch
+import yaml
+from torch import Tensor
 
-from nmt.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig, TokenizerConfig
+from nmt.checking import check
+from nmt.config import (
+    AttentionConfig,
+    Config,
+    DecoderConfig,
+    EncoderConfig,
+    ModelConfig,
+    TokenizerConfig,
+    from_dict,
+    to_dict,
+)
 from nmt.data.batches import TrainingBatches
 from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
 from nmt.model.initialise import build_model
 from nmt.model.translation import TranslationModel
 
 TINY = ModelConfig(
-    encoder=EncoderConfig(size=12, embedding=7),
+    encoder=EncoderConfig(size=12, embedding=7, heads=3, feedforward=10),
     attention=AttentionConfig(size=9),
-    decoder=DecoderConfig(size=12, embedding=6, readout=5, tie_embeddings=False),
+    decoder=DecoderConfig(size=12, embedding=6, readout=5, heads=2, feedforward=11, tie_embeddings=False),
     dropout=0.0,
+    word_dropout=0.0,
     initial_range=0.6,
 )
 
@@ -33,10 +46,39 @@ MARATHI = [
     "तो गावात प्रसिद्ध आहे.",
 ]
 
+SOURCES = [[5, 6, 7, 8, 9], [10, 11], [12, 13, 14]]  # tokens of a vocabulary of 23
+TARGETS = [[4, 5], [6, 7, 8, 9, 10, 11], [12]]
+
 
 def with_decoder(config: ModelConfig, **changes: object) -> ModelConfig:
     """`config` with another decoder."""
     return dataclasses.replace(config, decoder=dataclasses.replace(config.decoder, **changes))
+
+
+def tiny_config(overrides: str = "") -> ModelConfig:
+    """`TINY` with settings changed: "decoder.style=luong attention.heads=2"; refused as a command would."""
+    values = to_dict(TINY)
+    for override in overrides.split():
+        key, value = override.split("=")
+        *path, name = key.split(".")
+        place = values
+        for part in path:
+            place = place[part]
+        assert name in place, key
+        place[name] = yaml.safe_load(value)
+    config = from_dict(ModelConfig, values, "model")
+    check(Config(model=config))
+    return config
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    """Normal numbers in float64."""
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def padded_mask(lengths: list[int]) -> Tensor:
+    """True at the first `lengths[b]` places of row b."""
+    return torch.tensor([[j < length for j in range(max(lengths))] for length in lengths])
 
 
 def tiny_tokenizers() -> tuple[Tokenizer, Tokenizer]:

@@ -96,6 +96,8 @@ class Translator:
     ) -> None:
         self.model, self.source, self.target, self.config = model, source, target, config
         self.device = next(model.parameters()).device
+        self.heads = model.decoder.heads
+        """Attentions that a translation comes with; 0: the model has none."""
 
     @torch.inference_mode()
     def translate(self, texts: Sequence[str], nbest: int = 1) -> list[list[Translation]]:

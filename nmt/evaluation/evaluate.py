@@ -65,14 +65,16 @@ def evaluate(translator: Translator, examples: Sequence[Example]) -> Evaluation:
 
 
 def _score_alignment(translator: Translator, examples: Sequence[Example]) -> AlignmentScores | None:
-    """Attention while the model is forced through the references, against their gold alignments."""
+    """Attention while the model is forced through the references, against their gold alignments; None if
+    there are none, or no attention.
+    """
     gold = [
         (example.source, reference, parse_pharaoh(links))
         for example in examples
         for reference, links in zip(example.references, example.alignments, strict=True)
         if links
     ]
-    if not gold:
+    if not gold or not translator.heads:
         return None
     forced = translator.align([source for source, _, _ in gold], [reference for _, reference, _ in gold])
     predicted = []
@@ -89,7 +91,7 @@ def write_evaluation(
     decoding: DecodingConfig,
     heatmaps: int,
 ) -> None:
-    """Write `translations.tsv`, `metrics.json`, `attention.npz` and `heatmaps/`.
+    """Write `translations.tsv` and `metrics.json`; of a model with attention `attention.npz`, `heatmaps/`.
 
     Args:
         folder: where, such as `runs/<name>/test`.
@@ -100,15 +102,8 @@ def write_evaluation(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_translations(folder / "translations.tsv", evaluation, examples)
-    save_attention(
-        folder / "attention.npz",
-        [Attention(t.attention, t.source_pieces(), t.target_pieces()) for t in evaluation.translations],
-    )
-    for stale in (folder / "heatmaps").glob("*.png"):
-        stale.unlink()
-    for number, translation in enumerate(evaluation.translations[:heatmaps], 1):
-        weights, source, target = translation.words()
-        save_heatmap(folder / "heatmaps" / f"{number:03d}.png", weights, source, target)
+    if all(len(translation.heads) for translation in evaluation.translations):
+        _write_attention(folder, evaluation.translations, heatmaps)
     lengths = [len(example.source.split()) for example in examples]
     texts = [translation.text for translation in evaluation.translations]
     buckets = bleu_by_length(lengths, texts, [example.references for example in examples])
@@ -121,6 +116,18 @@ def write_evaluation(
         "decoding": to_dict(decoding),
     }
     write_json(folder / "metrics.json", metrics)
+
+
+def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps: int) -> None:
+    save_attention(
+        folder / "attention.npz",
+        [Attention(t.heads, t.source_pieces(), t.target_pieces()) for t in translations],
+    )
+    for stale in (folder / "heatmaps").glob("*.png"):
+        stale.unlink()
+    for number, translation in enumerate(translations[:heatmaps], 1):
+        weights, source, target = translation.words()
+        save_heatmap(folder / "heatmaps" / f"{number:03d}.png", weights, source, target)
 
 
 def _write_translations(path: Path, evaluation: Evaluation, examples: Sequence[Example]) -> None:

@@ -24,7 +24,7 @@ class Keys(NamedTuple):
     Attributes:
         states: what is averaged, [B, S, M]: the encoder's states; with several heads W^V of them.
         keys: what queries are matched with, [B, K, S, D].
-        mask: True at real tokens, [B, S].
+        mask: True at real tokens, [B, S]; with the location score, at those that have one.
     """
 
     states: Tensor
@@ -66,6 +66,8 @@ class Attention(nn.Module):
             mask: True at real tokens, [B, S].
         """
         assert states.shape[:2] == mask.shape, (states.shape, mask.shape)
+        if isinstance(self.score, LocationScore):  # else a window could hold no place that has a score
+            mask = mask & (torch.arange(mask.shape[1], device=mask.device) < self.score.positions)
         values = states if self.value is None else self.value(states)
         return Keys(values, self.score.prepare(states), mask)
 

@@ -82,12 +82,12 @@ class BahdanauDecoder(nn.Module):
         self.attention = Attention(decoder.size, state_size, config.attention)
         self.value = nn.Linear(state_size, GATES[decoder.cell] * decoder.size, bias=False)
         self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, config)
-        self.feature_size = decoder.readout
+        self.feature_size, self.heads = decoder.readout, config.attention.heads
 
     def prepare(self, encoded: Encoded) -> Memory:
         """Encoded source → memory."""
         keys = self.attention.prepare(encoded.states, encoded.mask)
-        return Memory(keys, mapped_values(keys.states, self.value.weight, self.attention.heads))
+        return Memory(keys, mapped_values(keys.states, self.value.weight, self.heads))
 
     def init_state(self, encoded: Encoded) -> State:
         """Encoded source → the state before the first step."""
@@ -180,12 +180,12 @@ class LuongDecoder(nn.Module):
         if decoder.input_feeding:
             self.feed = nn.Linear(size, GATES[decoder.cell] * size, bias=False)
         self.dropout = nn.Dropout(config.dropout)
-        self.feature_size = size
+        self.feature_size, self.heads = size, config.attention.heads
 
     def prepare(self, encoded: Encoded) -> Memory:
         """Encoded source → memory."""
         keys = self.attention.prepare(encoded.states, encoded.mask)
-        return Memory(keys, mapped_values(keys.states, self.value.weight, self.attention.heads))
+        return Memory(keys, mapped_values(keys.states, self.value.weight, self.heads))
 
     def init_state(self, encoded: Encoded) -> State:
         """Encoded source → the state before the first step."""
@@ -263,7 +263,7 @@ class VectorDecoder(nn.Module):
             decoder.cell, decoder.embedding + state_size, decoder.size, decoder.layers, config.dropout
         )
         self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, config)
-        self.feature_size = decoder.readout
+        self.feature_size, self.heads = decoder.readout, 0
 
     def prepare(self, encoded: Encoded) -> VectorMemory:
         """Encoded source → memory."""

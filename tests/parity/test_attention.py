@@ -1,112 +1,98 @@
-"""Attention against the papers' equations in plain Python loops, and against finite differences."""
-
-import math
+"""Attention, all scores with all spans: against naive references, finite differences and itself."""
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import SCORES, SPANS, Case, NaiveAttention, Shape, Vector, case, make, padded_mask, random, shapes
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from nmt.config import AttentionConfig
-from nmt.model.attention import Attention, Keys, masked_softmax
+from nmt.model.attention import Attention, Keys, average, average_mapped, mapped_values
+from nmt.model.scores import SCORES as MODULES
 
-KINDS = ("additive", "dot", "general")
-Vector = list[float]
-
-
-def make(kind: str, query_size: int, state_size: int, size: int = 4, seed: int = 0) -> Attention:
-    torch.manual_seed(seed)
-    attention = Attention(query_size, state_size, AttentionConfig(score=kind, size=size)).double()
-    for parameter in attention.parameters():
-        nn.init.uniform_(parameter, -1, 1)
-    return attention
+HEADS = (1, 2, 3)
+WITH_KEYS = tuple(score for score in SCORES if score != "location")
 
 
-def random(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+def same(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
+    torch.testing.assert_close(found, expected, atol=tolerance, rtol=0)
 
 
-def padded_mask(lengths: list[int]) -> Tensor:
-    return torch.tensor([[j < length for j in range(max(lengths))] for length in lengths])
+def test_every_score_is_tested():
+    assert set(SCORES) == set(MODULES)
 
 
 # ---------------------------------------------------------------- the equations, one number at a time
 
 
-def times(matrix: list[Vector], vector: Vector) -> Vector:
-    return [sum(w * x for w, x in zip(row, vector, strict=True)) for row in matrix]
-
-
-def dot(one: Vector, other: Vector) -> float:
-    return sum(x * y for x, y in zip(one, other, strict=True))
-
-
-def naive_score(attention: Attention, kind: str, s: Vector, h: Vector) -> float:
-    weights = {name: value.tolist() for name, value in attention.score.state_dict().items()}
-    if kind == "dot":
-        return dot(s, h)
-    if kind == "general":
-        return dot(s, times(weights["key.weight"], h))
-    projected = zip(times(weights["query.weight"], s), times(weights["key.weight"], h), strict=True)
-    return dot(weights["energy.weight"][0], [math.tanh(a + b) for a, b in projected])
-
-
-def naive_attention(
-    attention: Attention, kind: str, s: Vector, states: list[Vector]
-) -> tuple[Vector, Vector]:
-    """The context and the weights of one query over the real states of one sentence."""
-    scores = [naive_score(attention, kind, s, h) for h in states]
-    exponentials = [math.exp(score - max(scores)) for score in scores]
-    alphas = [value / sum(exponentials) for value in exponentials]
-    context = [sum(a * h[k] for a, h in zip(alphas, states, strict=True)) for k in range(len(states[0]))]
-    return context, alphas
-
-
-shapes = st.fixed_dictionaries(
-    {
-        "lengths": st.lists(st.integers(1, 5), min_size=1, max_size=3),
-        "T": st.integers(1, 3),
-        "query_size": st.integers(1, 4),
-        "state_size": st.integers(1, 4),
-        "size": st.integers(1, 4),
-        "seed": st.integers(0, 10**6),
-    }
-)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=25, deadline=None)
-@given(shape=shapes)
-def test_attention_is_the_papers(kind, shape):
-    lengths, T, Q, seed = shape["lengths"], shape["T"], shape["query_size"], shape["seed"]
-    M = Q if kind == "dot" else shape["state_size"]
-    attention = make(kind, Q, M, shape["size"], seed)
-    mask = padded_mask(lengths)
-    query, states = random(len(lengths), T, Q, seed=seed), random(*mask.shape, M, seed=seed + 1)
-    contexts, weights = attention(query, attention.prepare(states, mask))
-    assert contexts.shape == (len(lengths), T, M)
-    assert weights.shape == (len(lengths), T, max(lengths))
+def naive_weights(given: Case, lengths: list[int], first: int) -> tuple[Tensor, Tensor]:
+    """Contexts [B, T, M] and weights [B, K, T, S]; coverage grows from step to step."""
+    naive, heads = NaiveAttention(given.attention, given.config), given.config.heads
+    contexts, weights = torch.zeros(*given.query.shape[:2], given.states.shape[2]).double(), []
     for b, length in enumerate(lengths):
-        for t in range(T):
-            context, alphas = naive_attention(
-                attention, kind, query[b, t].tolist(), states[b, :length].tolist()
-            )
-            assert contexts[b, t].tolist() == pytest.approx(context, abs=1e-9)
-            assert weights[b, t].tolist() == pytest.approx(alphas + [0.0] * (max(lengths) - length), abs=1e-9)
+        states: list[Vector] = given.states[b, :length].tolist()
+        received = [[0.0] * length for _ in range(heads)]
+        rows = []
+        for t, s in enumerate(given.query[b].tolist()):
+            rows.append(naive.attend(s, states, first + t, received))
+            contexts[b, t] = torch.tensor(naive.context(rows[-1], states))
+            received = [
+                [before + now for before, now in zip(*pair, strict=True)]
+                for pair in zip(received, rows[-1], strict=True)
+            ]
+        padded = torch.tensor(rows, dtype=torch.float64).transpose(0, 1)  # [K, T, length]
+        weights.append(F.pad(padded, (0, max(lengths) - length)))
+    return contexts, torch.stack(weights)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_each_score_is_the_papers(kind):
-    attention = make(kind, 3, 3)
-    query, states = random(2, 4, 3, seed=1), random(2, 5, 3, seed=2)
-    scores = attention.score(query, attention.score.prepare(states))
-    expected = [
-        [[naive_score(attention, kind, s, h) for h in states[b].tolist()] for s in query[b].tolist()]
-        for b in range(2)
-    ]
-    torch.testing.assert_close(scores, torch.tensor(expected, dtype=torch.float64), atol=1e-9, rtol=0)
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("span", SPANS)
+@pytest.mark.parametrize("score", SCORES)
+@settings(max_examples=8, deadline=None)
+@given(shape=shapes)
+def test_attention_is_the_papers(score, span, heads, shape):
+    given = case(score, span, heads, shape)
+    attention = given.attention.eval()
+    contexts, weights = attention(given.query, attention.prepare(given.states, given.mask), shape.first)
+    expected = naive_weights(given, shape.lengths, shape.first)
+    same(contexts, expected[0], 1e-9)
+    same(weights, expected[1], 1e-9)
+
+
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("span", SPANS)
+@pytest.mark.parametrize("score", WITH_KEYS)
+@settings(max_examples=5, deadline=None)
+@given(shape=shapes)
+def test_coverage_adds_what_was_received_before_to_the_key(score, span, heads, shape):
+    given = case(score, span, heads, shape._replace(T=4), coverage=True)
+    attention = given.attention.eval()
+    keys = attention.prepare(given.states, given.mask)
+    coverage, rows = attention.no_coverage(keys), []
+    assert torch.equal(coverage, torch.zeros(len(given.mask), heads, given.mask.shape[1]).double())
+    for t in range(4):
+        rows.append(attention.weights(given.query[:, t : t + 1], keys, shape.first + t, coverage))
+        coverage = coverage + rows[-1].squeeze(2)
+    _, expected = naive_weights(given, shape.lengths, shape.first)
+    same(torch.cat(rows, dim=2), expected, 1e-9)
+
+
+def test_coverage_matters_and_without_it_there_is_none():
+    shape = Shape([3, 5], 1, 0, 2, 2, 2, 2, 9, seed=1)
+    given = case("additive", "global", 2, shape, coverage=True)
+    keys, attention = given.attention.prepare(given.states, given.mask), given.attention
+    received = random(2, 2, 5, seed=3).abs()
+    plain = attention(given.query, keys)[1]
+    assert not torch.allclose(attention.weights(given.query, keys, 0, received), plain, atol=1e-3)
+    nn.init.zeros_(attention.coverage)
+    assert torch.equal(attention.weights(given.query, keys, 0, received), plain)
+    assert case("additive", "global", 2, shape).attention.no_coverage(keys) is None
+
+
+# ---------------------------------------------------------------- gradients
 
 
 class Whole(nn.Module):
@@ -116,72 +102,174 @@ class Whole(nn.Module):
         super().__init__()
         self.attention = attention
 
-    def forward(self, query: Tensor, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        return self.attention(query, self.attention.prepare(states, mask))
+    def forward(
+        self, query: Tensor, states: Tensor, mask: Tensor, coverage: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        keys = self.attention.prepare(states, mask)
+        weights = self.attention.weights(query, keys, 1, coverage)
+        return average(weights, keys.states), weights
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_gradients_are_finite_differences(kind):
-    whole = Whole(make(kind, 3, 3))
+def check_gradients(given: Case, coverage: Tensor | None = None) -> None:
+    """Query, states, parameters and coverage against finite differences; none to padding."""
+    whole = Whole(given.attention)
     names = [name for name, _ in whole.named_parameters()]
     parameters = [parameter.detach().requires_grad_() for parameter in whole.parameters()]
-    query, states = random(2, 2, 3, seed=1).requires_grad_(), random(2, 4, 3, seed=2).requires_grad_()
-    mask = padded_mask([4, 2])
+    inputs = [given.query.requires_grad_(), given.states.requires_grad_()]
+    inputs += [] if coverage is None else [coverage.requires_grad_()]
 
-    def run(query: Tensor, states: Tensor, *values: Tensor) -> tuple[Tensor, Tensor]:
-        return functional_call(whole, dict(zip(names, values, strict=True)), (query, states, mask))
+    def run(*values: Tensor) -> tuple[Tensor, Tensor]:
+        query, states, *rest = values[: len(inputs)]
+        arguments = (query, states, given.mask, rest[0] if rest else None)
+        return functional_call(whole, dict(zip(names, values[len(inputs) :], strict=True)), arguments)
 
-    assert torch.autograd.gradcheck(run, (query, states, *parameters))
-    contexts, weights = run(query, states, *parameters)
+    assert torch.autograd.gradcheck(run, (*inputs, *parameters))
+    contexts, weights = run(*inputs, *parameters)
     (contexts.sum() + weights.square().sum()).backward()
-    assert (states.grad[1, 2:] == 0).all()  # no gradient to padding
-    assert all((parameter.grad != 0).any() for parameter in parameters)
+    assert (given.states.grad[~given.mask] == 0).all()
+    assert all((value.grad != 0).any() for value in (*inputs, *parameters))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_stands_on_padding_does_not_matter(kind):
-    attention, mask = make(kind, 3, 3), padded_mask([5, 2])
-    query, states = random(2, 2, 3, seed=1), random(2, 5, 3, seed=2)
-    other = states.clone()
-    other[1, 2:] = 1e6
-    expected, found = (attention(query, attention.prepare(given, mask)) for given in (states, other))
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("span", ["global", "local_m", "local_p"])
+@pytest.mark.parametrize("score", SCORES)
+def test_gradients_are_finite_differences(score, span, heads):
+    check_gradients(case(score, span, heads, Shape([3, 2], 2, 1, 2, 2, 2, 1, 2, seed=4)))
+
+
+@pytest.mark.parametrize("score", WITH_KEYS)
+def test_gradients_of_coverage_are_finite_differences(score):
+    given = case(score, "global", 2, Shape([3, 2], 1, 1, 2, 2, 2, 1, 2, seed=4), coverage=True)
+    check_gradients(given, random(2, 2, 3, seed=5).abs())
+
+
+# ---------------------------------------------------------------- padding
+
+
+every = pytest.mark.parametrize(("score", "span"), [(score, span) for score in SCORES for span in SPANS])
+
+
+@every
+@settings(max_examples=15, deadline=None)
+@given(heads=st.integers(1, 4), shape=shapes, training=st.booleans(), padding=st.integers(1, 4))
+def test_padding_changes_nothing(score, span, heads, shape, training, padding):
+    given = case(score, span, heads, shape)
+    attention, S = given.attention.train(training), given.mask.shape[1]
+    contexts, weights = attention(given.query, attention.prepare(given.states, given.mask), shape.first)
+    real = given.mask[:, None, None, :]
+    assert weights.shape == (len(given.mask), heads, shape.T, S)
+    assert (weights >= 0).all()
+    assert (weights.masked_select(~real) == 0).all()  # exactly
+    same(weights.masked_fill(~real, 0.0).sum(-1), torch.ones_like(weights[..., 0]))
+    wider = given.padded(padding)
+    padded = attention(given.query, attention.prepare(wider.states, wider.mask), shape.first)
+    same(padded[0], contexts)
+    same(padded[1], F.pad(weights, (0, padding)))
+    for b, length in enumerate(shape.lengths):  # each sentence alone
+        row = slice(b, b + 1)
+        keys = attention.prepare(given.states[row, :length], given.mask[row, :length])
+        alone = attention(given.query[row], keys, shape.first)
+        same(alone[0], contexts[row])
+        same(alone[1], weights[row, ..., :length])
+
+
+@every
+@settings(max_examples=15, deadline=None)
+@given(heads=st.integers(1, 4), shape=shapes, stands=st.sampled_from([0.0, -1.0, 1e6]))
+def test_what_stands_on_padding_does_not_matter(score, span, heads, shape, stands):
+    given = case(score, span, heads, shape).padded(2)
+    other = given.states.masked_fill(~given.mask.unsqueeze(-1), stands)
+    expected, found = (
+        given.attention(given.query, given.attention.prepare(states, given.mask), shape.first)
+        for states in (given.states, other)
+    )
     for one, two in zip(expected, found, strict=True):
         assert torch.equal(one, two)
 
 
-def test_selected_keys_are_the_rows_named():
-    attention = make("general", 2, 3)
-    states, mask, index = random(3, 4, 3, seed=1), padded_mask([4, 1, 3]), torch.tensor([2, 0, 2])
-    selected = attention.prepare(states, mask).select(index)
+@every
+@pytest.mark.parametrize("heads", [1, 2])
+def test_selected_keys_are_the_rows_named(score, span, heads):
+    given = case(score, span, heads, Shape([4, 1, 3], 2, 1, 2, 2, 2, 1, 3, seed=6))
+    index = torch.tensor([2, 0, 2, 1, 1])
+    attention, keys = given.attention, given.attention.prepare(given.states, given.mask)
+    selected = keys.select(index)
     assert isinstance(selected, Keys)
-    for found, expected in zip(selected, attention.prepare(states[index], mask[index]), strict=True):
+    for found, expected in zip(
+        selected, attention.prepare(given.states[index], given.mask[index]), strict=True
+    ):
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+    for found, expected in zip(
+        attention(given.query[index], selected), attention(given.query, keys), strict=True
+    ):
+        same(found, expected[index])
 
 
-# ---------------------------------------------------------------- the masked softmax
+# ---------------------------------------------------------------- heads and averages
 
 
-@settings(max_examples=100, deadline=None)
+def one_head(given: Case, k: int) -> tuple[Attention, Tensor, Tensor]:
+    """Head k as an attention of its own, with its query and states."""
+    heads, score = given.config.heads, given.config.score
+    parameters = {name: value.chunk(heads)[k] for name, value in given.attention.score.state_dict().items()}
+    query, states = given.query, given.states
+    if score == "scaled_dot":  # its V s comes ready-made
+        query = given.attention.score.query(query)
+        parameters["query.weight"] = torch.eye(query.shape[2] // heads).double()
+    if score not in ("additive", "concat", "location"):
+        query = query.chunk(heads, dim=-1)[k]
+    if score == "dot":
+        states = states.chunk(heads, dim=-1)[k]
+    config = AttentionConfig(score=score, size=given.config.size // heads, positions=given.config.positions)
+    attention = make(config, query.shape[2], states.shape[2])
+    attention.score.load_state_dict(parameters)
+    return attention, query, states
+
+
+@pytest.mark.parametrize("heads", [2, 3, 4])
+@pytest.mark.parametrize("score", SCORES)
+@settings(max_examples=8, deadline=None)
+@given(shape=shapes)
+def test_heads_are_attentions_computed_apart(score, heads, shape):
+    given = case(score, "global", heads, shape)
+    contexts, weights = given.attention(given.query, given.attention.prepare(given.states, given.mask))
+    values = given.attention.value(given.states).chunk(heads, dim=-1)
+    apart = []
+    for k in range(heads):
+        attention, query, states = one_head(given, k)
+        alone = attention.weights(query, attention.prepare(states, given.mask))
+        same(weights[:, k : k + 1], alone)
+        apart.append(alone.squeeze(1) @ values[k])
+    same(contexts, torch.cat(apart, dim=-1))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_scaled_dot_with_heads_is_torchs_multi_head_attention(heads):
+    attention = make(AttentionConfig(score="scaled_dot", heads=heads), 8, 8)
+    reference = nn.MultiheadAttention(8, heads, bias=False, batch_first=True).double()
+    identity = torch.eye(8).double()
+    value = identity if attention.value is None else attention.value.weight
+    parts = (attention.score.query.weight, attention.score.key.weight, value)
+    reference.load_state_dict({"in_proj_weight": torch.cat(parts), "out_proj.weight": identity})
+    query, states, mask = random(2, 3, 8, seed=1), random(2, 5, 8, seed=2), padded_mask([5, 3])
+    expected = reference(query, states, states, key_padding_mask=~mask, average_attn_weights=False)
+    for found, wanted in zip(attention(query, attention.prepare(states, mask)), expected, strict=True):
+        same(found, wanted)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
-    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
-    T=st.integers(1, 4),
-    scale=st.sampled_from([0.0, 1.0, 1e4]),
-    padding=st.sampled_from([0.0, 1e300, math.inf, math.nan]),
+    heads=st.integers(1, 4),
+    sizes=st.tuples(*(st.integers(1, 4) for _ in range(5))),
     seed=st.integers(0, 10**6),
 )
-def test_masked_softmax(lengths, T, scale, padding, seed):
-    mask = padded_mask(lengths)
-    scores = scale * random(len(lengths), T, max(lengths), seed=seed)
-    scores = scores.masked_fill(~mask.unsqueeze(1), padding)
-    weights = masked_softmax(scores, mask)
-    assert (weights.masked_select(~mask.unsqueeze(1)) == 0).all()  # exactly
-    assert (weights >= 0).all()
-    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]), atol=1e-12, rtol=0)
-    for b, length in enumerate(lengths):
-        alone = scores[b, :, :length].softmax(dim=-1)
-        torch.testing.assert_close(weights[b, :, :length], alone, atol=1e-12, rtol=0)
-
-
-def test_one_real_token_gets_everything():
-    weights = masked_softmax(torch.tensor([[[-700.0, 900.0]]]), torch.tensor([[True, False]]))
-    assert weights.tolist() == [[[1.0, 0.0]]]
+def test_a_map_of_the_average_is_the_average_of_what_is_mapped(heads, sizes, seed):
+    B, T, S, X, units = sizes
+    weights = random(B, heads, T, S, seed=seed)  # any numbers: both sides are linear
+    states, matrix = random(B, S, heads * units, seed=seed + 1), random(X, heads * units, seed=seed + 2)
+    contexts = average(weights, states)
+    by_heads = [weights[:, k] @ states[..., k * units : (k + 1) * units] for k in range(heads)]
+    same(contexts, torch.cat(by_heads, dim=-1))
+    values = mapped_values(states, matrix, heads)
+    assert values.shape == (B, heads * S, X)
+    same(average_mapped(weights, values), F.linear(contexts, matrix))

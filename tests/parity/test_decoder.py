@@ -4,89 +4,147 @@ import dataclasses
 
 import pytest
 import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from tiny import SOURCES, TARGETS, TINY, tiny_config, tiny_model
 from torch import Tensor
 
+import nmt.config
+from nmt.checking import check
 from nmt.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
 from nmt.data.batches import Batch, collate
-from nmt.model.initialise import build_model
+from nmt.errors import ConfigError
 from nmt.model.translation import TranslationModel
 
-SMALL = ModelConfig(
-    encoder=EncoderConfig(size=12, embedding=7),
-    attention=AttentionConfig(size=9),
-    decoder=DecoderConfig(size=12, embedding=6, readout=5),
-    initial_range=0.6,
-)
 VOCABULARY = 23
+PARALLEL = "decoder.style=luong decoder.input_feeding=false"
+ATTENTIVE = ["decoder.style=bahdanau", "decoder.style=luong", PARALLEL]
+RECURRENT = [*ATTENTIVE, "decoder.style=vector"]
+ALL = [*RECURRENT, "decoder.style=transformer"]
 
 
-def _decoder(**changes: object) -> ModelConfig:
-    return dataclasses.replace(SMALL, decoder=dataclasses.replace(SMALL.decoder, **changes))
+def _each(bases: list[str], *changes: str) -> list[str]:
+    return [f"{base} {change}".strip() for base in bases for change in changes]
 
 
-CONFIGS = {
-    "bahdanau": SMALL,
-    "bahdanau-general": dataclasses.replace(SMALL, attention=AttentionConfig(score="general")),
-    "bahdanau-untied": _decoder(tie_embeddings=False),
-    "bahdanau-two-layers": _decoder(layers=2),
-    "luong": _decoder(style="luong"),
-    "luong-no-feeding": _decoder(style="luong", input_feeding=False),
-    "luong-dot": dataclasses.replace(_decoder(style="luong"), attention=AttentionConfig(score="dot")),
-    "luong-two-layers-mean": dataclasses.replace(_decoder(style="luong", layers=2), bridge="mean"),
-    "one-direction": dataclasses.replace(
-        SMALL, encoder=EncoderConfig(size=12, embedding=7, bidirectional=False, layers=2)
+CONFIGS = [
+    *ALL,
+    *_each(
+        [ATTENTIVE[0], PARALLEL],
+        *(f"attention.score={score}" for score in ("dot", "general", "concat", "scaled_dot")),
+        *(f"attention.score={score}" for score in ("cosine", "gaussian", "location")),
     ),
-}
+    *_each(
+        ATTENTIVE,
+        "attention.span=local_m attention.window=1",
+        "attention.span=local_p attention.window=1",
+        "attention.span=hard",
+        "attention.heads=2 attention.score=general attention.span=local_p attention.window=2",
+        "attention.heads=3",
+        "attention.heads=2 attention.score=location decoder.layers=2",
+        "attention.coverage=true attention.score=dot",
+        "attention.coverage=true attention.heads=3 attention.span=local_m decoder.cell=lstm",
+    ),
+    *_each(RECURRENT, "decoder.cell=lstm", "decoder.layers=2", "decoder.cell=lstm decoder.layers=2"),
+    *_each(
+        ALL,
+        "encoder.type=convolutional encoder.layers=2 encoder.positions=3",
+        "encoder.type=self_attention encoder.layers=2 encoder.positions=3",
+        "encoder.cell=lstm encoder.layers=2 encoder.bidirectional=false",
+        "decoder.tie_embeddings=true",
+        "decoder.tie_embeddings=true decoder.readout=12 decoder.embedding=12",
+    ),
+    *_each(["decoder.style=bahdanau", "decoder.style=luong decoder.cell=lstm"], "bridge=attention_pooling"),
+    *_each([PARALLEL, "decoder.style=vector"], "bridge=luong_pooling"),
+    *_each(ALL[:2], "bridge=mean decoder.layers=2"),
+    *_each(ALL[-1:], "decoder.layers=2", "decoder.layers=3", "decoder.layers=3 encoder.size=10"),
+]
 
 
-@pytest.fixture(params=CONFIGS)
-def model(request: pytest.FixtureRequest) -> TranslationModel:
-    torch.manual_seed(5)
-    return build_model(CONFIGS[request.param], VOCABULARY, VOCABULARY, padding=0).double().eval()
+def heads(config: ModelConfig) -> int:
+    """How many rows of weights a step has."""
+    own = {"vector": 0, "transformer": config.decoder.heads}
+    return own.get(config.decoder.style, config.attention.heads)
 
 
-SOURCES = [[5, 6, 7, 8, 9], [10, 11], [12, 13, 14]]
-TARGETS = [[4, 5], [6, 7, 8, 9, 10, 11], [12]]
+@pytest.fixture(scope="module", params=CONFIGS)
+def config(request: pytest.FixtureRequest) -> ModelConfig:
+    return tiny_config(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(config: ModelConfig) -> TranslationModel:
+    return tiny_model(VOCABULARY, VOCABULARY, config, seed=5, double=True)
 
 
 def _forward(model: TranslationModel, batch: Batch) -> tuple[Tensor, Tensor]:
     return model(batch.source, batch.source_mask, batch.previous, batch.target_mask)
 
 
-def test_forward_equals_steps(model: TranslationModel) -> None:
-    batch = collate(SOURCES, TARGETS)
-    logits, weights = _forward(model, batch)
+def _steps(model: TranslationModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Log-probabilities at the real tokens [N, V] and weights [B, K, T, S]."""
     state, memory = model.encode(batch.source, batch.source_mask)
-    stepped, rows = [], []
-    for t in range(batch.previous.shape[1]):
-        log_probabilities, state, row = model.step(batch.previous[:, t], state, memory)
-        stepped.append(log_probabilities)
+    predicted, rows = [], []
+    for tokens in batch.previous.unbind(dim=1):
+        log_probabilities, state, row = model.step(tokens, state, memory)
+        predicted.append(log_probabilities)
         rows.append(row)
-    expected = torch.stack(stepped, dim=1)[batch.target_mask]
-    torch.testing.assert_close(logits.log_softmax(-1).float(), expected.float(), atol=1e-6, rtol=0)
-    torch.testing.assert_close(weights, torch.stack(rows, dim=1), atol=1e-12, rtol=0)
+    return torch.stack(predicted, dim=1)[batch.target_mask], torch.stack(rows, dim=2)
 
 
-def test_padding_changes_nothing(model: TranslationModel) -> None:
-    together, weights = _forward(model, collate(SOURCES, TARGETS))
+def check_two_drivers(model: TranslationModel, batch: Batch) -> None:
+    logits, weights = _forward(model, batch)
+    stepped, rows = _steps(model, batch)
+    assert logits.shape == (batch.tokens, VOCABULARY)
+    torch.testing.assert_close(logits.log_softmax(-1).float(), stepped, atol=1e-6, rtol=0)
+    torch.testing.assert_close(weights, rows, atol=1e-12, rtol=0)
+
+
+def check_padding(model: TranslationModel, sources: list[list[int]], targets: list[list[int]]) -> None:
+    together, weights = _forward(model, collate(sources, targets))
     alone = [
-        _forward(model, collate([source], [target])) for source, target in zip(SOURCES, TARGETS, strict=True)
+        _forward(model, collate([source], [target])) for source, target in zip(sources, targets, strict=True)
     ]
     torch.testing.assert_close(together, torch.cat([logits for logits, _ in alone]), atol=1e-12, rtol=0)
     for k, (_, single) in enumerate(alone):
-        T, S = single.shape[1:]
-        torch.testing.assert_close(weights[k, :T, :S], single[0], atol=1e-12, rtol=0)
-        assert (weights[k, :, S:] == 0).all()
+        T, S = single.shape[2:]
+        torch.testing.assert_close(weights[k, :, :T, :S], single[0], atol=1e-12, rtol=0)
+        assert (weights[k, ..., S:] == 0).all()
 
 
-def test_weights_are_a_distribution(model: TranslationModel) -> None:
-    batch = collate(SOURCES, TARGETS)
-    _, weights = _forward(model, batch)
+def check_distribution(weights: Tensor, heads: int, batch: Batch) -> None:
+    (B, S), T = batch.source.shape, batch.previous.shape[1]
+    assert weights.shape == (B, heads, T, S)
     assert (weights >= 0).all()
+    padding = ~batch.source_mask[:, None, None, :].expand_as(weights)
+    assert (weights[padding] == 0).all()
     torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]), atol=1e-12, rtol=0)
 
 
-def test_no_state_stays_behind(model: TranslationModel) -> None:
+def test_every_choice_is_among_the_configs():
+    chosen: dict[str, set[str]] = {}
+    for overrides in CONFIGS:
+        for key, _, value in nmt.config.settings(tiny_config(overrides)):
+            chosen.setdefault(key, set()).add(value)
+    for key, item, _ in nmt.config.settings(TINY):
+        if key != "initialisation" and item.metadata["choices"]:
+            assert chosen[key] == set(item.metadata["choices"]), key
+
+
+def test_forward_equals_steps(model):
+    check_two_drivers(model, collate(SOURCES, TARGETS))
+
+
+def test_padding_changes_nothing(model):
+    check_padding(model, SOURCES, TARGETS)
+
+
+def test_weights_are_a_distribution_over_real_tokens(config, model):
+    batch = collate(SOURCES, TARGETS)
+    check_distribution(_forward(model, batch)[1], heads(config), batch)
+
+
+def test_no_state_stays_behind(model):
     first, other = collate(SOURCES, TARGETS), collate(TARGETS, SOURCES)
     before, _ = _forward(model, first)
     _forward(model, other)
@@ -94,7 +152,7 @@ def test_no_state_stays_behind(model: TranslationModel) -> None:
     assert torch.equal(before, after)
 
 
-def test_selecting_rows_equals_computing_them_apart(model: TranslationModel) -> None:
+def test_selecting_rows_equals_computing_them_apart(model):
     """Rows chosen in mid-course, one of them twice, go on as if each had been searched by itself."""
     batch, index = collate(SOURCES, TARGETS), torch.tensor([2, 0, 0])
     first, second = torch.tensor([4, 5, 6]), torch.tensor([7, 8, 9])
@@ -108,12 +166,91 @@ def test_selecting_rows_equals_computing_them_apart(model: TranslationModel) -> 
     torch.testing.assert_close(found[1:], expected[1:], atol=1e-12, rtol=0)
 
 
-def test_future_tokens_do_not_matter(model: TranslationModel) -> None:
+def test_future_tokens_do_not_matter(model):
     batch = collate(SOURCES, [[4, 5, 6]] * 3)
     changed = dataclasses.replace(batch, previous=batch.previous.clone())
     changed.previous[:, 2:] = 20
-    one, _ = _forward(model, batch)
-    two, _ = _forward(model, changed)
-    per_token = one.view(3, 4, -1), two.view(3, 4, -1)
-    assert torch.equal(per_token[0][:, :2], per_token[1][:, :2])
-    assert not torch.equal(per_token[0][:, 2], per_token[1][:, 2])
+    one, two = (_forward(model, given)[0].view(3, 4, -1) for given in (batch, changed))
+    assert torch.equal(one[:, :2], two[:, :2])
+    assert not torch.equal(one[:, 2], two[:, 2])
+
+
+# ---------------------------------------------------------------- any combination
+
+
+def choice(section: type, name: str) -> st.SearchStrategy[str]:
+    (item,) = (item for item in dataclasses.fields(section) if item.name == name)
+    return st.sampled_from(item.metadata["choices"])
+
+
+size, small = st.sampled_from([6, 12, 12, 12, 5]), st.integers(1, 3)
+encoders = st.builds(
+    EncoderConfig,
+    type=choice(EncoderConfig, "type"),
+    layers=small,
+    size=size,
+    embedding=size,
+    cell=choice(EncoderConfig, "cell"),
+    bidirectional=st.booleans(),
+    kernel=st.sampled_from([1, 3, 5, 4]),
+    positions=small,
+    heads=small,
+    feedforward=small,
+)
+attentions = st.builds(
+    AttentionConfig,
+    score=choice(AttentionConfig, "score"),
+    span=choice(AttentionConfig, "span"),
+    heads=small,
+    coverage=st.booleans(),
+    size=size,
+    positions=st.integers(1, 9),
+    window=small,
+)
+decoders = st.builds(
+    DecoderConfig,
+    style=choice(DecoderConfig, "style"),
+    cell=choice(DecoderConfig, "cell"),
+    layers=small,
+    size=size,
+    embedding=size,
+    tie_embeddings=st.booleans(),
+    input_feeding=st.booleans(),
+    readout=size,
+    heads=small,
+    feedforward=small,
+)
+
+
+@st.composite
+def models(draw: st.DrawFn) -> ModelConfig:
+    """Most of them possible; `check` is to refuse the others."""
+    decoder = draw(decoders)
+    usual = decoder.style in ("vector", "transformer")  # any other attention is refused
+    return ModelConfig(
+        encoder=draw(encoders),
+        attention=AttentionConfig() if usual else draw(attentions),
+        decoder=decoder,
+        bridge=draw(choice(ModelConfig, "bridge")),
+        initial_range=0.6,
+    )
+
+
+tokens = st.integers(4, VOCABULARY - 1)
+sources = st.lists(tokens, max_size=5, unique=True)  # hard attention to one of two equals is a toss-up
+pairs = st.tuples(sources, st.lists(tokens, max_size=5))
+
+
+@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(config=models(), corpus=st.lists(pairs, min_size=1, max_size=3), seed=small)
+def test_what_is_not_refused_works(config, corpus, seed):
+    try:
+        check(nmt.config.Config(model=config))
+    except ConfigError:
+        assume(False)
+    model = tiny_model(VOCABULARY, VOCABULARY, config, seed, double=True)
+    sources, targets = (list(side) for side in zip(*corpus, strict=True))
+    batch = collate(sources, targets)
+    check_two_drivers(model, batch)
+    check_distribution(_forward(model, batch)[1], heads(config), batch)
+    check_padding(model, sources, targets)

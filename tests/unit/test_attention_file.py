@@ -11,8 +11,8 @@ from nmt.evaluation.attention_file import Attention, load_attention, save_attent
 pieces = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6), max_size=5)
 
 
-def make(source: list[str], target: list[str], seed: int = 0) -> Attention:
-    weights = np.random.default_rng(seed).random((len(target), len(source)), dtype=np.float32)
+def make(source: list[str], target: list[str], seed: int = 0, heads: int = 1) -> Attention:
+    weights = np.random.default_rng(seed).random((heads, len(target), len(source)), dtype=np.float32)
     return Attention(weights, source, target)
 
 
@@ -29,7 +29,7 @@ def check_same(found: list[Attention], expected: list[Attention]) -> None:
         assert (one.source, one.target) == (other.source, other.target)
         assert one.weights.dtype == np.float32
         assert one.weights.shape == (len(one.target), len(one.source))
-        assert np.array_equal(one.weights, other.weights)
+        assert np.array_equal(one.heads, other.heads)
 
 
 @pytest.mark.parametrize("sentences", [[], RAGGED[:1], RAGGED])
@@ -40,10 +40,10 @@ def test_round_trip(tmp_path, sentences):
 
 
 @settings(max_examples=25, deadline=None)
-@given(sides=st.lists(st.tuples(pieces, pieces), max_size=5))
-def test_round_trip_of_anything(tmp_path_factory, sides):
+@given(sides=st.lists(st.tuples(pieces, pieces), max_size=5), heads=st.integers(1, 3))
+def test_round_trip_of_anything(tmp_path_factory, sides, heads):
     path = tmp_path_factory.mktemp("attention") / "attention.npz"
-    sentences = [make(source, target, seed) for seed, (source, target) in enumerate(sides)]
+    sentences = [make(source, target, seed, heads) for seed, (source, target) in enumerate(sides)]
     save_attention(path, sentences)
     check_same(load_attention(path), sentences)
 
@@ -58,6 +58,17 @@ def test_numpy_alone_reads_it_without_pickle(tmp_path):
         assert arrays["target_tokens"][:2].tolist() == ["▁कुत्रा", "</s>"]
         assert np.array_equal(arrays["weights"][:6].reshape(2, 3), RAGGED[0].weights)
         assert arrays["weights"].shape == (2 * 3 + 0 + 7 * 4,)
+
+
+def test_numpy_alone_reads_every_head(tmp_path):
+    path = tmp_path / "attention.npz"
+    sentence = make(["▁The", "</s>"], ["a", "b", "</s>"], heads=4)
+    save_attention(path, [sentence])
+    with np.load(path, allow_pickle=False) as arrays:
+        assert arrays["heads"] == 4
+        heads = arrays["head_weights"].reshape(4, 3, 2)
+        assert np.array_equal(heads, sentence.heads)
+        assert arrays["weights"].reshape(3, 2) == pytest.approx(heads.mean(axis=0))
 
 
 def test_missing_and_foreign_files(tmp_path):

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.config import Config, DataConfig, ModelConfig, check, from_dict, settings, to_dict
+from nmt.checking import check
+from nmt.config import Config, DataConfig, ModelConfig, from_dict, settings, to_dict
 from nmt.errors import ConfigError
 
 LEAVES = settings(Config())
@@ -180,6 +181,63 @@ def test_the_dot_score_needs_equal_sizes() -> None:
     (fault,) = refused(config)
     assert fault.startswith("model.attention.score=dot: needs model.encoder.size and model.decoder.size")
     assert fault.endswith("not 512 and 100")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        (
+            {"encoder.type": "self_attention", "encoder.heads": 7},
+            ["model.encoder.heads", "model.encoder.size"],
+        ),
+        ({"encoder.type": "self_attention", "encoder.heads": 1, "encoder.size": 33}, ["model.encoder.size"]),
+        ({"encoder.type": "convolutional", "encoder.kernel": 4}, ["model.encoder.kernel"]),
+        ({"decoder.style": "transformer", "decoder.heads": 7}, ["model.decoder.heads", "model.decoder.size"]),
+        ({"decoder.style": "transformer", "decoder.heads": 1, "decoder.size": 33}, ["model.decoder.size"]),
+        ({"decoder.style": "transformer", "attention.span": "hard"}, ["model.attention.span"]),
+        ({"decoder.style": "vector", "attention.score": "dot"}, ["model.attention.score"]),
+        ({"decoder.style": "vector", "attention.coverage": True}, ["model.attention.coverage"]),
+        ({"attention.heads": 3}, ["model.attention.heads", "model.encoder.size", "model.attention.size"]),
+        (
+            {"attention.heads": 4, "attention.score": "general", "decoder.size": 514},
+            ["model.attention.heads", "model.decoder.size"],
+        ),
+        ({"attention.score": "location", "attention.coverage": True}, ["model.attention.coverage"]),
+        (
+            {"attention.score": "location", "attention.positions": 100, "encoder.type": "self_attention"},
+            ["model.attention.positions", "model.encoder.positions"],
+        ),
+        (
+            {"attention.score": "location", "attention.positions": 100, "encoder.type": "convolutional"},
+            ["model.attention.positions", "model.encoder.positions"],
+        ),
+    ],
+)
+def test_models_that_make_no_sense(changes: dict[str, Any], named: list[str]) -> None:
+    """Each is refused by the keys at fault; without the last change it is accepted."""
+    config = Config()
+    for key, value in changes.items():
+        check(config)
+        part, name = key.split(".")
+        setattr(getattr(config.model, part), name, value)
+    complaint = " ".join(refused(config))
+    assert all(key in complaint for key in named)
+
+
+def test_heads_divide_only_what_is_read() -> None:
+    """The location score reads neither the hidden layer's size nor the decoder's."""
+    config = Config()
+    config.model.attention.score, config.model.attention.heads = "location", 4
+    config.model.attention.size = config.model.decoder.size = 501
+    check(config)
+
+
+def test_exponential_decay_never_reaches_zero() -> None:
+    config = Config()
+    config.training.teacher_forcing = 0.0
+    check(config)
+    config.training.teacher_forcing_decay = "exponential"
+    assert "training.teacher_forcing" in refused(config)[0]
 
 
 # ---------------------------------------------------------------- to and from plain data

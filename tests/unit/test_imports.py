@@ -17,10 +17,11 @@ BASE = {"errors", "config", "files", "device"}
 ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import beside itself
     "errors": set(),
     "config": {"errors"},
+    "checking": {"errors", "config"},
     "files": {"errors"},
     "device": {"errors", "config"},
     "cli": {"errors", "config"},
-    "composition": {"errors", "config", "files"},
+    "composition": {"errors", "config", "checking", "files"},
     "data": BASE,
     "model": BASE,
     "visualisation": {"errors", "files"},

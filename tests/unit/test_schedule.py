@@ -1,13 +1,14 @@
 """The learning rate over the steps: its shape, its ends, and that it depends on nothing else."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config import TrainingConfig
-from nmt.training.schedule import learning_rate
+from nmt.training.schedule import learning_rate, teacher_forcing
 
 DECAYS = ("cosine", "linear", "inverse_sqrt", "constant")
 
@@ -76,3 +77,33 @@ def test_it_is_always_a_rate(step, total, warmup, decay, final):
     assert rate == learning_rate(step, total, config)
     if decay in ("cosine", "linear") and step >= total > warmup:
         assert rate == pytest.approx(0.5 * final)
+
+
+# ---------------------------------------------------------------- teacher forcing
+
+
+def chances(decay: str, end: float, total: int = 101) -> list[float]:
+    config = TrainingConfig(teacher_forcing=end, teacher_forcing_decay=decay)
+    return [teacher_forcing(step, total, config) for step in range(1, total + 1)]
+
+
+@pytest.mark.parametrize(
+    ("decay", "halfway"),
+    [("linear", 0.6), ("exponential", math.sqrt(0.2)), ("inverse_sigmoid", 0.6)],
+)
+def test_teacher_forcing_falls_from_one_to_its_end(decay, halfway):
+    found = chances(decay, 0.2)
+    assert found[0] == pytest.approx(1)
+    assert found[50] == pytest.approx(halfway)
+    assert found[100] == pytest.approx(0.2)
+    assert all(one > other for one, other in pairwise(found))
+
+
+def test_inverse_sigmoid_is_flat_at_both_ends():
+    found = chances("inverse_sigmoid", 0.0)
+    assert found[0] - found[10] < 0.02 < found[45] - found[55]
+    assert found[90] - found[100] < 0.02
+
+
+def test_a_single_step_is_the_teachers():
+    assert teacher_forcing(1, 1, TrainingConfig(teacher_forcing=0.5)) == 1

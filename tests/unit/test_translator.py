@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny import ENGLISH, MARATHI, TINY, tiny_model, with_decoder
 
-from nmt.config import DecodingConfig, TokenizerConfig
+from nmt.config import AttentionConfig, DecodingConfig, TokenizerConfig
 from nmt.data.text import clean, words
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
 from nmt.decoding.translator import Translation, Translator
@@ -16,13 +16,18 @@ from nmt.errors import ConfigError
 
 DECODING = DecodingConfig(beam_size=3, max_length_factor=2.0, max_length_extra=4)
 TEXTS = ["The dog sees.", "", "Where is my house?", "  \t ", "a", "\x00", *ENGLISH]
-STYLES = {"bahdanau": TINY, "luong": with_decoder(TINY, style="luong")}
+STYLES = {
+    "bahdanau": TINY,
+    "luong": with_decoder(TINY, style="luong"),
+    "two-heads": dataclasses.replace(TINY, attention=AttentionConfig(score="general", heads=2)),
+    "transformer": with_decoder(TINY, style="transformer", layers=2, heads=3, feedforward=8),
+}
 
 
 @pytest.fixture(params=STYLES)
 def translator(request, tokenizers) -> Translator:
     source, target = tokenizers
-    model = tiny_model(len(source), len(target), STYLES[request.param])
+    model = tiny_model(len(source), len(target), STYLES[request.param], seed=3)
     model.vocabulary.bias.data[EOS] += 1.2  # so that some translations end by themselves
     return Translator(model, source, target, DECODING)
 
@@ -41,6 +46,7 @@ def check(one: Translation) -> None:
     assert len(one.target_pieces()) == len(one.target.ids) + one.finished
     assert (one.attention >= 0).all()
     assert one.attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert one.attention == pytest.approx(one.heads.mean(axis=0), abs=1e-6)
     assert not {PAD, BOS, EOS} & set(one.target.ids)
 
 
@@ -141,6 +147,7 @@ def test_search_agrees_with_forcing(tokenizers, style):
     target = Tokenizer(train_tokenizer(MARATHI, whole, "data.tokenizer"))
     model = tiny_model(len(source), len(target), STYLES[style])
     model.vocabulary.bias.data[UNK] = -100.0
+    model.vocabulary.bias.data[EOS] += 1.0
     translator = Translator(model, source, target, DECODING)
     found = [one for best in translator.translate(ENGLISH, nbest=3) for one in best]
     found = [one for one in found if one.finished and one.text]
@@ -168,10 +175,10 @@ def test_forced_probability_is_the_sum_over_the_steps(translator):
     for read, written in zip([BOS, *ids], [*ids, EOS], strict=True):
         predicted, state, row = model.step(torch.tensor([read]), state, memory)
         total += float(predicted[0, written])
-        rows.append(row[0].numpy())
+        rows.append(row[0].numpy())  # [K, S]
     assert forced.log_probability == pytest.approx(total, abs=1e-4)
     assert forced.score == pytest.approx(total / (len(ids) + 1), abs=1e-4)
-    assert forced.attention == pytest.approx(np.stack(rows), abs=1e-5)
+    assert forced.heads == pytest.approx(np.stack(rows, axis=1), abs=1e-5)
 
 
 def test_forcing_keeps_the_order_in_batches_of_any_size(translator):
@@ -230,3 +237,15 @@ def test_the_models_mode_is_left_as_it_was(tokenizers, training):
     assert one == two
     assert math.isfinite(one)
     assert model.training == training
+
+
+def test_a_model_without_attention_translates_without(tokenizers):
+    source, target = tokenizers
+    model = tiny_model(len(source), len(target), with_decoder(TINY, style="vector"))
+    translator = Translator(model, source, target, DECODING)
+    assert translator.heads == 0
+    ((one,), (forced,)) = translator.translate(ENGLISH[:1]), translator.align(ENGLISH[:1], MARATHI[:1])
+    for found in (one[0], forced):
+        assert found.heads.shape == (0, len(found.target_pieces()), len(found.source_pieces()))
+        assert found.attention.shape == found.heads.shape[1:]
+        assert (found.attention == 0).all()

@@ -1,0 +1,371 @@
+"""Train several models on one data set with one budget, and compare them in a table and a figure."""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import cycle
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from nmt import cli
+from nmt.config import Config, from_dict, to_dict
+from nmt.errors import ConfigError, RunError
+from nmt.files import replacing, write_json, write_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FEWEST = 10  # sentences in a bucket of the figure; BLEU of fewer is noise
+OURS = ("model", "name", "runs")  # settings that this program gives
+
+# Okabe and Ito's colours, which the colour-blind tell apart, without the yellow, which paper swallows.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1c2733")
+_MARKERS = "os^DvPX*"  # one more than colours, so that a pair comes again only after 56 models
+_INK, _SOFT_INK, _FAINT_INK = "#1c2733", "#5b6875", "#9aa7b4"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """BLEU of the test sentences whose source length, in words, lies in the range `label`."""
+
+    label: str
+    sentences: int
+    bleu: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run shows."""
+
+    model: str
+    run: str
+    scores: dict[str, dict[str, Any]]  # by name, each with its `value` and sacreBLEU's `signature`
+    aer: float | None  # None without gold alignments or without attention
+    parameters: int
+    tokens_per_second: float  # real target tokens in training; the median of the points of its curve
+    minutes: float  # of training, validations included
+    sentences: int  # of the test
+    buckets: list[Bucket]  # from short to long
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python scripts/compare.py",
+        description=f"{__doc__} A model that has a finished run with the same settings below FOLDER "
+        "is not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg there.",
+        epilog="Exit status: 0; 1 when a training failed; 2 for a mistake in the command.",
+    )
+    parser.add_argument(
+        "--models", nargs="*", default=[], metavar="MODEL", help="files of configs/model: bahdanau luong …"
+    )
+    parser.add_argument("--output", metavar="FOLDER", help="where the runs and the comparison go")
+    parser.add_argument("--title", default="", metavar="TEXT", help="above the table and the figure")
+    parser.add_argument("--again", action="store_true", help="train them all, also those already trained")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="settings of every training: experiment=demo …"
+    )
+    return parser
+
+
+def main() -> None:
+    """The command."""
+    arguments = parser().parse_intermixed_args()
+    models = list(dict.fromkeys(word for word in arguments.models if "=" not in word))
+    overrides = [word for word in arguments.models if "=" in word] + arguments.overrides
+    folder = _check(models, arguments.output, overrides)
+    settings = {model: _compose(model, overrides) for model in models}
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = train_missing(settings, folder, overrides, arguments.again)
+    _refuse_other_data(list(runs.values()))
+    results = [read_result(model, run) for model, run in runs.items()]
+    failed = [model for model in models if model not in runs]
+    title = " ".join(arguments.title.split())
+    report = table(models, results, title, overrides)
+    write_text(folder / "comparison.md", report)
+    said = {"title": title, "overrides": overrides}
+    write_json(
+        folder / "comparison.json", said | {"failed": failed, "models": [asdict(one) for one in results]}
+    )
+    save_figure(folder / "bleu_by_length", draw(results, title))
+    print(f"\n{report}\nwritten: {folder}/comparison.md, comparison.json, bleu_by_length.png, .svg")
+    if failed:
+        print(f"error: {len(failed)} of {len(models)} trainings failed: {', '.join(failed)}", file=sys.stderr)
+        sys.exit(1)
+
+
+# ---------------------------------------------------------------- settings and trainings
+
+
+def _check(models: Sequence[str], output: str | None, overrides: Sequence[str]) -> Path:
+    """The folder to write to, once the words of the command make sense."""
+    if not models:
+        raise ConfigError("--models: name at least one, such as bahdanau luong seq2seq")
+    if not output:
+        raise ConfigError("--output: name the folder that the comparison goes to")
+    for override in overrides:
+        key, equals, _ = override.lstrip("+~").partition("=")
+        if not equals:
+            raise ConfigError(f"{override}: settings are KEY=VALUE; models come right after --models")
+        if key in OURS:
+            raise ConfigError(f"{override}: {key} follows from --models and --output; leave it out")
+    for place in (Path(output), *Path(output).parents):
+        if place.exists() and not place.is_dir():
+            raise ConfigError(f"--output {output}: {place} is a file; name a folder")
+    return Path(output)
+
+
+def _compose(model: str, overrides: Sequence[str]) -> Config:
+    """The settings that the training of `model` will have, as `finished_runs` gives them.
+
+    Raises:
+        ConfigError: as the training itself would.
+    """
+    from nmt.composition import with_config
+
+    found: list[Config] = []
+
+    def task(config: Config, name: str) -> None:
+        found.append(config)
+
+    sys.argv[1:] = [f"model={model}", *overrides]
+    with_config(task)
+    return _bare(found[0])
+
+
+def train_missing(
+    settings: Mapping[str, Config], folder: Path, overrides: Sequence[str], again: bool = False
+) -> dict[str, Path]:
+    """Train, in one sweep, every model that has no finished run in `folder`.
+
+    Args:
+        settings: of each model.
+        folder: of the runs.
+        overrides: what `settings` were composed from, beside the model.
+        again: train all of them.
+
+    Returns:
+        the newest finished run of each model; a model whose training failed has none.
+    """
+    before = {} if again else finished_runs(folder)
+    runs = {model: run for model, config in settings.items() if (run := _newest(before, config))}
+    for model, run in runs.items():
+        print(f"{model}: trained already, {run}", flush=True)
+    missing = [model for model in settings if model not in runs]
+    if missing:
+        old = finished_runs(folder).keys()
+        place = str(folder).replace("'", "\\'")
+        sweep = ["-m", f"model={','.join(missing)}", f"runs='{place}'", *overrides]
+        subprocess.run([sys.executable, "-m", "nmt.train", *sweep], check=False)
+        new = {run: config for run, config in finished_runs(folder).items() if run not in old}
+        runs |= {model: run for model in missing if (run := _newest(new, settings[model]))}
+    return {model: runs[model] for model in settings if model in runs}
+
+
+def finished_runs(folder: Path) -> dict[Path, Config]:
+    """The runs in `folder` that have been evaluated, oldest first, each with its bare settings."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    found = {}
+    for metrics in sorted(folder.glob("*/test/metrics.json"), key=lambda path: path.stat().st_mtime):
+        run = metrics.parent.parent
+        try:
+            values = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
+            config = from_dict(Config, values, "config")
+        except (OSError, ValueError, YAMLError, OmegaConfBaseException, ConfigError):
+            continue  # of another version, or damaged: not the same settings
+        if not run.is_symlink():  # as `latest` is
+            found[run] = _bare(config)
+    return found
+
+
+def _newest(runs: Mapping[Path, Config], config: Config) -> Path | None:
+    same = [run for run, other in runs.items() if other == config]
+    return same[-1] if same else None
+
+
+def _bare(config: Config) -> Config:
+    """The settings without the run's name and place, which make no difference."""
+    return replace(config, name=None, runs="")
+
+
+# ---------------------------------------------------------------- reading the runs
+
+
+def _refuse_other_data(runs: Sequence[Path]) -> None:
+    """Refuse to compare runs between which the source of the data has changed."""
+    prints = {run: _read_json(run / "prepared.json")["fingerprint"] for run in runs}
+    newest = max(runs, key=lambda run: (run / "test" / "metrics.json").stat().st_mtime, default=None)
+    for run, fingerprint in prints.items():
+        if newest is not None and fingerprint != prints[newest]:
+            raise RunError(f"{run}: its data are not those of {newest}; move it away and start again")
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: missing or damaged; move the run away and start again") from error
+
+
+def read_result(model: str, folder: Path) -> Result:
+    """Gather what the finished run in `folder` shows.
+
+    Raises:
+        RunError: when a file of it is missing or damaged, or when it has been scored with another search
+            than its settings name, which would make the comparison unfair.
+    """
+    from safetensors import safe_open
+
+    from nmt.storage.checkpoint import find_checkpoint
+    from nmt.storage.run import Run
+
+    run = Run(folder)
+    metrics = _read_json(run.evaluation("test") / "metrics.json")
+    if metrics["decoding"] != to_dict(run.decoding()):
+        way = f"score it again: python -m nmt.evaluate --run {folder}"
+        raise RunError(f"{folder}: its test was scored with another search than config.yaml says; {way}")
+    with safe_open(find_checkpoint(run.best) / "model.safetensors", framework="numpy") as weights:
+        shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+    speed, seconds = _training_speed(run.tensorboard)
+    alignment = metrics["alignment"]
+    return Result(
+        model=model,
+        run=str(folder),
+        scores=metrics["scores"],
+        aer=None if alignment is None else alignment["aer"],
+        parameters=sum(map(math.prod, shapes)),
+        tokens_per_second=speed,
+        minutes=seconds / 60,
+        sentences=metrics["sentences"],
+        buckets=[Bucket(**bucket) for bucket in metrics["bleu_by_source_words"]],
+    )
+
+
+def _training_speed(folder: Path) -> tuple[float, float]:
+    """Median of the target tokens per second, and the seconds of training, from the event files."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1})
+    try:
+        events.Reload()
+        speeds = [event.value for event in events.Scalars("train/tokens_per_second")]
+        return median(speeds), events.Scalars("dev/loss")[-1].wall_time - events.FirstEventTimestamp()
+    except KeyError as error:
+        raise RunError(f"{folder}: has no training curves; move the run away and start again") from error
+
+
+# ---------------------------------------------------------------- the table
+
+
+def table(models: Sequence[str], results: Sequence[Result], title: str, overrides: Sequence[str]) -> str:
+    """The comparison as Markdown.
+
+    Args:
+        models: one row each, in this order; those without a result have failed.
+        results: of the finished runs.
+        title: the heading; may be empty.
+        overrides: settings of every training.
+    """
+    columns: dict[str, Callable[[Result], str]] = {
+        "BLEU": lambda result: f"{result.scores['BLEU']['value']:.2f}",
+        "chrF2": lambda result: f"{result.scores['chrF2']['value']:.2f}",
+        "AER": lambda result: "–" if result.aer is None else f"{result.aer:.3f}",
+        "parameters": lambda result: f"{result.parameters:,}",
+        "target tokens/s": lambda result: f"{result.tokens_per_second:,.0f}",
+        "minutes": lambda result: f"{result.minutes:.1f}",
+    }
+    if all(result.aer is None for result in results):
+        del columns["AER"]
+    by_model = {result.model: result for result in results}
+    lines = [f"# {title or 'Comparison of models'}", ""]
+    lines += [f"| model | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
+    for model in models:
+        cells = ["failed"] + ["–"] * (len(columns) - 1)
+        if model in by_model:
+            cells = [column(by_model[model]) for column in columns.values()]
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    lines += ["", f"One training each, with `{' '.join(overrides) or 'the default settings'}`."]
+    if results:
+        bleu = results[0].scores["BLEU"]["signature"]
+        lines += [
+            f"BLEU and chrF2 are of {results[0].sentences:,} test sentences (BLEU's signature: `{bleu}`).",
+            "Tokens per second are the median over the training; minutes are of training and validating.",
+        ]
+    return "\n".join([*lines, "", "![BLEU by source length](bleu_by_length.png)", ""])
+
+
+# ---------------------------------------------------------------- the figure
+
+
+def draw(results: Sequence[Result], title: str) -> "Figure":
+    """BLEU against source length, one line a model (Bahdanau et al. 2015, fig. 2).
+
+    Buckets of fewer than `FEWEST` sentences have their number below the axis, but no points.
+    """
+    from matplotlib.figure import Figure
+
+    from nmt.visualisation.fonts import drawable, families_for
+
+    figure = Figure(figsize=(7.4, 4.2), dpi=160, layout="constrained")
+    axes = figure.add_subplot()
+    for result, colour, marker in zip(results, cycle(_COLOURS), cycle(_MARKERS), strict=False):
+        values = [b.bleu if b.sentences >= FEWEST else math.nan for b in result.buckets]
+        style: dict[str, Any] = {
+            "linewidth": 1.8,
+            "markersize": 9 if marker == "*" else 7,
+            "markeredgecolor": "white",
+        }
+        axes.plot(values, color=colour, marker=marker, label=result.model, clip_on=False, **style)
+    _draw_axes(axes, results[0].buckets if results else [])
+    if results:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=_INK)
+    if title:
+        families = families_for([title])
+        text = "\n".join(textwrap.wrap(drawable(title, families), 60))
+        axes.set_title(text, family=families, loc="left", color=_INK, pad=12, parse_math=False)
+    return figure
+
+
+def _draw_axes(axes: "Axes", buckets: Sequence[Bucket]) -> None:
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(_FAINT_INK)
+    axes.grid(axis="y", color="#e3e8ee", linewidth=0.8)
+    axes.tick_params(length=0, labelcolor=_INK, pad=6)
+    axes.set_xticks(range(len(buckets)), [bucket.label.replace("-", "–") for bucket in buckets])
+    axes.set_xlim(-0.35, max(len(buckets), 1) - 0.65)
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1))
+    axes.set_xlabel("words in the source sentence", color=_INK, labelpad=36)
+    axes.set_ylabel("BLEU", color=_INK, labelpad=8)
+    below: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8.5, "va": "top"}
+    axes.annotate("sentences", (0, 0), (-8, -23), "axes fraction", ha="right", color=_SOFT_INK, **below)
+    for x, bucket in enumerate(buckets):
+        few = bucket.sentences < FEWEST
+        text, ink = f"{bucket.sentences:,}" + "\n(too few)" * few, _FAINT_INK if few else _SOFT_INK
+        axes.annotate(text, (x, 0), (0, -23), axes.get_xaxis_transform(), ha="center", color=ink, **below)
+
+
+def save_figure(path: Path, figure: "Figure") -> None:
+    """Write a figure as `path`.png and `path`.svg: the same figure, the same bytes."""
+    import matplotlib
+
+    with replacing(path.with_suffix(".png"), "wb") as file:
+        figure.savefig(file, format="png", metadata={"Software": None})
+    with (
+        replacing(path.with_suffix(".svg"), "wb") as file,
+        matplotlib.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "path"}),
+    ):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+
+
+if __name__ == "__main__":
+    cli.run(main)

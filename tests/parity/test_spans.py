@@ -1,0 +1,187 @@
+"""Spans: the masked softmax, the windows, the one place of hard attention and its gradient."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive import SCORES, SPANS, case, padded_mask, random, shapes
+from torch import nn
+
+from nmt.config import AttentionConfig
+from nmt.model.attention import Attention
+from nmt.model.spans import SPANS as MODULES
+from nmt.model.spans import HardSpan, LocalMonotonicSpan, LocalPredictiveSpan, masked_softmax
+
+# ---------------------------------------------------------------- the masked softmax
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    heads=st.integers(1, 3),
+    T=st.integers(1, 4),
+    scale=st.sampled_from([0.0, 1.0, 1e4]),
+    padding=st.sampled_from([0.0, 1e300, math.inf, math.nan]),
+    seed=st.integers(0, 10**6),
+)
+def test_masked_softmax(lengths, heads, T, scale, padding, seed):
+    mask = padded_mask(lengths)[:, None, None, :]
+    scores = scale * random(len(lengths), heads, T, max(lengths), seed=seed)
+    scores = scores.masked_fill(~mask, padding)
+    weights = masked_softmax(scores, mask)
+    assert (weights.masked_select(~mask) == 0).all()  # exactly
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]), atol=1e-12, rtol=0)
+    for b, length in enumerate(lengths):
+        alone = scores[b, ..., :length].softmax(dim=-1)
+        torch.testing.assert_close(weights[b, ..., :length], alone, atol=1e-12, rtol=0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(kept=st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=2, max_size=2))
+def test_a_mask_may_have_any_shape_that_expands(kept):
+    mask = torch.tensor(kept)
+    mask[:, 3] = True  # one place in each row
+    scores = random(2, 5, seed=1)
+    expected = masked_softmax(scores, mask)
+    rows = [scores[b][mask[b]].softmax(dim=-1) for b in range(2)]
+    torch.testing.assert_close(expected[mask], torch.cat(rows), atol=1e-12, rtol=0)
+    assert torch.equal(masked_softmax(scores.unsqueeze(1), mask.unsqueeze(1)).squeeze(1), expected)
+    every = masked_softmax(scores, mask[0])  # one mask for both rows
+    assert torch.equal(every, masked_softmax(scores, mask[0].expand(2, 5)))
+
+
+def test_one_real_token_gets_everything():
+    weights = masked_softmax(torch.tensor([[[-700.0, 900.0]]]), torch.tensor([[[True, False]]]))
+    assert weights.tolist() == [[[1.0, 0.0]]]
+
+
+# ---------------------------------------------------------------- windows
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    window=st.integers(1, 3),
+    first=st.integers(0, 12),
+    T=st.integers(1, 3),
+)
+def test_local_m_sees_exactly_the_places_around_the_step(lengths, window, first, T):
+    span = LocalMonotonicSpan(2, AttentionConfig(window=window))
+    mask = padded_mask(lengths)
+    scores = random(len(lengths), 2, T, max(lengths), seed=first)
+    weights = span(scores, random(len(lengths), T, 2, seed=1), mask, first)
+    for b, length in enumerate(lengths):
+        for t in range(T):
+            centre = min(first + t, length - 1)  # beyond the end: around the last token
+            seen = [j < length and abs(j - centre) <= window for j in range(max(lengths))]
+            assert (weights[b, :, t] > 0).tolist() == [seen, seen]
+            alone = scores[b, :, t, seen].softmax(dim=-1)
+            torch.testing.assert_close(weights[b, :, t, seen], alone, atol=1e-12, rtol=0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=3),
+    window=st.integers(1, 3),
+    seed=st.integers(0, 10**6),
+)
+def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, window, seed):
+    torch.manual_seed(seed)
+    span = LocalPredictiveSpan(3, AttentionConfig(window=window)).double()
+    nn.init.uniform_(span.centre.weight, -4, 4)
+    mask, query = padded_mask(lengths), random(len(lengths), 4, 3, seed=seed)
+    weights = span(random(len(lengths), 2, 4, max(lengths), seed=seed + 1), query, mask, 0)
+    shares = torch.sigmoid(torch.tanh(query @ span.hidden.weight.T) @ span.centre.weight[0])  # [B, T]
+    for b, length in enumerate(lengths):
+        for t, share in enumerate(shares[b].tolist()):
+            centre = (length - 1) * share
+            seen = [j < length and abs(j - centre) <= window for j in range(max(lengths))]
+            assert (weights[b, :, t] > 0).tolist() == [seen, seen]
+
+
+def test_local_p_favours_the_centre_by_a_gaussian_of_half_the_window():
+    span = LocalPredictiveSpan(2, AttentionConfig(window=4)).double()
+    nn.init.zeros_(span.centre.weight)  # σ(0) = ½: the middle, place 5 of 11
+    weights = span(torch.zeros(1, 1, 1, 11).double(), torch.ones(1, 1, 2).double(), padded_mask([11]), 0)
+    found = weights[0, 0, 0] / weights[0, 0, 0, 5]
+    kernel = [math.exp(-((j - 5) ** 2) / 8) if 1 <= j <= 9 else 0.0 for j in range(11)]  # σ = 2
+    assert found.tolist() == pytest.approx(kernel, abs=1e-12)
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_the_location_score_has_a_place_in_every_window(span):
+    """A window that lies beyond the last place with a score would have nothing to weigh."""
+    config = AttentionConfig(score="location", span=span, positions=2, window=1)
+    attention = Attention(2, 2, config).double()
+    if isinstance(attention.span, LocalPredictiveSpan):
+        nn.init.constant_(attention.span.hidden.weight, 9)
+        nn.init.constant_(attention.span.centre.weight, 9)  # the end of the sentence
+    keys = attention.prepare(random(1, 9, 2, seed=1), padded_mask([9]))
+    weights = attention.weights(torch.ones(1, 8, 2).double(), keys)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1, 1, 8).double(), atol=1e-12, rtol=0)
+    assert (weights[..., 2:] == 0).all()
+
+
+# ---------------------------------------------------------------- hard attention
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3])
+@pytest.mark.parametrize("score", SCORES)
+@settings(max_examples=10, deadline=None)
+@given(shape=shapes)
+def test_hard_attention_is_one_at_the_best_real_place(score, heads, shape):
+    given = case(score, "hard", heads, shape)
+    attention, keys = given.attention, given.attention.prepare(given.states, given.mask)
+    weights = attention.eval().weights(given.query, keys)
+    scores = attention.score(given.query, keys.keys).tolist()
+    for b, length in enumerate(shape.lengths):
+        for k in range(heads):
+            for t in range(shape.T):
+                row = scores[b][k][t]
+                best = max(range(length), key=lambda j, row=row: row[j])
+                assert weights[b, k, t].tolist() == [float(j == best) for j in range(max(shape.lengths))]
+    trained = attention.train().weights(given.query, keys)
+    torch.testing.assert_close(trained, weights, atol=1e-12, rtol=0)
+    contexts, _ = attention.eval()(given.query, keys)
+    for k, (found, units) in enumerate(
+        zip(contexts.chunk(heads, -1), keys.states.chunk(heads, -1), strict=True)
+    ):
+        best = weights[:, k].argmax(dim=-1, keepdim=True).expand_as(found)
+        assert torch.equal(found, units.gather(1, best))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3])
+@pytest.mark.parametrize("score", SCORES)
+@settings(max_examples=10, deadline=None)
+@given(shape=shapes)
+def test_hard_attention_trains_by_the_gradient_of_the_soft_weights(score, heads, shape):
+    gradients = []
+    for span in ("hard", "global"):
+        given = case(score, span, heads, shape)
+        inputs = (given.query.requires_grad_(), given.states.requires_grad_())
+        inputs = (*inputs, *given.attention.score.parameters())
+        weights = given.attention.train().weights(given.query, given.attention.prepare(*given[3:]))
+        upstream = random(*weights.shape, seed=shape.seed + 2)
+        gradients.append(torch.autograd.grad((weights * upstream).sum(), inputs, allow_unused=True))
+    for found, expected in zip(*gradients, strict=True):
+        assert (found is None) == (expected is None)  # the location score has none for the states
+        if found is not None:
+            torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+    assert gradients[0][0] is not None
+
+
+def test_hard_attention_has_a_gradient_in_training_alone():
+    scores, mask = random(2, 1, 3, 4, seed=1).requires_grad_(), padded_mask([4, 2])
+    span = HardSpan(2, AttentionConfig())
+    assert not span.eval()(scores, random(2, 3, 2, seed=2), mask, 0).requires_grad
+    upstream = random(2, 1, 3, 4, seed=3)
+    (span.train()(scores, random(2, 3, 2, seed=2), mask, 0) * upstream).sum().backward()
+    assert (scores.grad[1, ..., 2:] == 0).all()
+    assert (scores.grad[0] != 0).all()
+
+
+def test_every_span_is_tested():
+    assert set(SPANS) == set(MODULES)

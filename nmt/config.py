@@ -196,7 +196,9 @@ class TrainingConfig:
         0.1, "share of the probability spread over the vocabulary", at_least=0, below=1
     )
     precision: str = option(
-        "auto", "auto: fp16/bf16 on a GPU that has it, else fp32", choices=("auto", "fp32", "bf16", "fp16")
+        "auto",
+        "auto: bf16 where the hardware has it, else fp16 on a GPU and fp32 on a CPU",
+        choices=("auto", "fp32", "bf16", "fp16"),
     )
     validate_every: int | None = option(None, "validate every N updates (default: each epoch)", at_least=1)
     metric: str = option(

@@ -38,16 +38,23 @@ class Precision:
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision for a setting: `auto` is bf16 or else fp16 on a GPU, fp32 on a CPU.
+    """The precision for a setting: `auto` is bf16 where the hardware multiplies in it, or else fp16 on a
+    GPU and fp32 on a CPU.
 
     Raises:
         ConfigError: for fp16 on a CPU, where it gains nothing.
     """
     if name == "auto":
-        if device.type != "cuda":
-            name = "fp32"
-        else:
+        if device.type == "cuda":
             name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        else:
+            name = "bf16" if device.type == "cpu" and _multiplies_bf16() else "fp32"
     if name == "fp16" and device.type == "cpu":
         raise ConfigError("training.precision=fp16: for GPUs only; on a CPU choose fp32 or bf16")
     return Precision(device, _TYPES[name])
+
+
+def _multiplies_bf16() -> bool:
+    """Whether the processor has instructions for it; without them bf16 is slower than fp32."""
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))

@@ -13,9 +13,7 @@ CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
-@pytest.mark.parametrize(
-    ("name", "dtype"), [("auto", torch.float32), ("fp32", torch.float32), ("bf16", torch.bfloat16)]
-)
+@pytest.mark.parametrize(("name", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
 def test_choices_on_a_cpu(name, dtype):
     precision = choose_precision(name, CPU)
     assert (precision.device, precision.dtype, precision.scales) == (CPU, dtype, False)
@@ -28,6 +26,20 @@ def test_auto_on_a_gpu_takes_what_it_has(monkeypatch, has_bf16, dtype):
     precision = choose_precision("auto", torch.device("cuda"))
     assert precision.dtype == dtype
     assert precision.scales == (dtype == torch.float16)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "dtype"),
+    [("avx512_bf16", torch.bfloat16), ("amx_bf16", torch.bfloat16), ("avx512_f", torch.float32)],
+)
+def test_auto_on_a_cpu_takes_what_it_has(monkeypatch, instruction, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {instruction: True})
+    assert choose_precision("auto", CPU).dtype == dtype
+
+
+def test_auto_on_a_cpu_that_tells_nothing_is_fp32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # torch before 2.13
+    assert choose_precision("auto", CPU).dtype == torch.float32
 
 
 def test_fp16_on_a_cpu_is_refused():

@@ -1,0 +1,292 @@
+"""`scripts/compare.py`: which trainings it starts, and its table and figure of numbers made by hand."""
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from matplotlib import image
+from matplotlib.colors import to_rgb
+from omegaconf import OmegaConf
+
+from nmt.config import Config, to_dict
+from nmt.errors import ConfigError, RunError
+from nmt.files import write_json, write_text
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "compare.py"
+
+
+@pytest.fixture
+def compare(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    import compare
+
+    return compare
+
+
+@pytest.fixture
+def results(compare):
+    """Two models on a test of 1,245 sentences, of which 5 are longer than ten words."""
+
+    def result(model, bleu, aer, *by_length):
+        counts = zip(("≤5", "6-10", ">10"), (1234, 11, 5), by_length, strict=True)
+        return compare.Result(
+            model=model,
+            run=f"out/{model}",
+            scores={
+                "BLEU": {"value": bleu, "signature": "tok:13a"},
+                "chrF2": {"value": 2 * bleu, "signature": "nw:0"},
+            },
+            aer=aer,
+            parameters=1234567,
+            tokens_per_second=23456.7,
+            minutes=2.345,
+            sentences=1250,
+            buckets=[compare.Bucket(label, number, score) for label, number, score in counts],
+        )
+
+    return [result("bahdanau", 30.125, 0.25, 40.0, 30.0, 20.0), result("seq2seq", 9.999, None, 35.0, 12.0, 0)]
+
+
+# ---------------------------------------------------------------- the table
+
+
+def rows(report):
+    lines = [line.strip("|").split("|") for line in report.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line] for line in lines]
+
+
+def test_table(compare, results):
+    report = compare.table(["seq2seq", "luong", "bahdanau"], results, "Short", ["experiment=demo", "seed=3"])
+    head, line, *body = rows(report)
+    assert head == ["model", "BLEU", "chrF2", "AER", "parameters", "target tokens/s", "minutes"]
+    assert line == ["---"] + ["---:"] * 6
+    assert body == [
+        ["seq2seq", "10.00", "20.00", "–", "1,234,567", "23,457", "2.3"],
+        ["luong", "failed", "–", "–", "–", "–", "–"],
+        ["bahdanau", "30.12", "60.25", "0.250", "1,234,567", "23,457", "2.3"],
+    ]
+    assert report.startswith("# Short\n")
+    assert report.endswith("(bleu_by_length.png)\n")
+    for words in ("`experiment=demo seed=3`", "1,250 test sentences", "`tok:13a`"):
+        assert words in report
+
+
+def test_no_alignments_no_column(compare, results):
+    head, *_ = rows(compare.table(["seq2seq"], results[1:], "", []))
+    assert "AER" not in head
+    assert "default settings" in compare.table(["seq2seq"], results[1:], "", [])
+
+
+def test_nothing_but_failures(compare):
+    head, _, *body = rows(compare.table(["a", "b"], [], "", []))
+    assert [(row[:2], len(row)) for row in body] == [
+        (["a", "failed"], len(head)),
+        (["b", "failed"], len(head)),
+    ]
+
+
+# ---------------------------------------------------------------- the figure
+
+
+def test_lines_markers_and_counts(compare, results):
+    figure = compare.draw(results, "BLEU $x^2$ राहुल")
+    (axes,) = figure.axes
+    drawn = {line.get_label(): line for line in axes.lines}
+    assert list(drawn) == ["bahdanau", "seq2seq"]
+    for name, expected in {"bahdanau": [40, 30], "seq2seq": [35, 12]}.items():
+        values = [float(value) for value in drawn[name].get_ydata()]
+        assert values[:2] == expected
+        assert math.isnan(values[2])  # five sentences
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["≤5", "6–10", ">10"]
+    counts = [text.get_text() for text in axes.texts]
+    assert counts == ["sentences", "1,234", "11", "5\n(too few)"]
+    assert axes.get_xlabel()
+    assert axes.get_ylabel() == "BLEU"
+    assert axes.get_ylim()[0] == 0
+    assert axes.get_title(loc="left") == "BLEU $x^2$ राहुल"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list(drawn)
+
+
+def test_many_models_look_different(compare, results):
+    figure = compare.draw([replace(results[0], model=f"m{number}") for number in range(56)], "")
+    looks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}
+    assert len(looks) == 56
+    first = figure.axes[0].lines[:7]
+    assert len({line.get_color() for line in first}) == len({line.get_marker() for line in first}) == 7
+
+
+def test_the_colour_blind_tell_the_colours_apart(compare):
+    """As people without green cones see them (Machado et al. 2009); matplotlib's own fail this."""
+    deuteranopia = np.array([(0.367, 0.861, -0.228), (0.280, 0.673, 0.047), (-0.012, 0.043, 0.969)])
+
+    def nearest(colours):
+        seen = [(deuteranopia @ np.power(to_rgb(colour), 2.2)).clip(0) ** (1 / 2.2) for colour in colours]
+        return min(math.dist(one, other) for one, other in combinations(seen, 2))
+
+    assert nearest(f"C{number}" for number in range(7)) < 0.15 < nearest(compare._COLOURS)
+
+
+def test_files_of_the_figure(compare, results, tmp_path):
+    compare.save_figure(tmp_path / "one", compare.draw(results, "Title"))
+    compare.save_figure(tmp_path / "two", compare.draw(results, "Title"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.png", "one.svg", "two.png", "two.svg"]
+    pixels = image.imread(tmp_path / "one.png")
+    assert pixels.shape[1] > pixels.shape[0] > 500
+    assert pixels[..., :3].std() > 0.05
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert ElementTree.parse(tmp_path / "one.svg").getroot().tag.endswith("svg")
+
+
+def test_a_figure_of_nothing(compare, tmp_path):
+    compare.save_figure(tmp_path / "none", compare.draw([], ""))
+    assert image.imread(tmp_path / "none.png").any()
+
+
+# ---------------------------------------------------------------- which trainings
+
+SEQUENCE = iter(range(1, 1000))
+
+
+def finish(folder, name, config, fingerprint="f"):
+    """A run folder as far as looking for it goes; each newer than the one before."""
+    run = folder / name
+    values = to_dict(replace(config, name=name, runs=str(folder)))
+    write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(values)))
+    write_json(run / "prepared.json", {"fingerprint": fingerprint})
+    write_json(run / "test" / "metrics.json", {})
+    moment = next(SEQUENCE)
+    os.utime(run / "test" / "metrics.json", (moment, moment))
+    return run
+
+
+@pytest.fixture
+def sweeps(compare, monkeypatch):
+    """The commands of the sweeps; training is left out: models in `works` get a finished run."""
+
+    class Sweeps(list):
+        works: tuple[str, ...] = ()
+        settings: dict[str, Config]
+        folder: Path
+
+    seen = Sweeps()
+
+    def run(command, check):
+        seen.append(command[1:])
+        models = command[4].removeprefix("model=").split(",")
+        for model in models:
+            if model in seen.works:
+                finish(seen.folder, f"{model}-{len(seen)}", seen.settings[model])
+        return subprocess.CompletedProcess(command, int(not set(models) <= set(seen.works)))
+
+    monkeypatch.setattr(compare.subprocess, "run", run)
+    return seen
+
+
+SETTINGS = {"one": Config(runs="", seed=1), "two": Config(runs="", seed=2)}
+
+
+def test_only_what_is_missing_is_trained(compare, sweeps, tmp_path):
+    sweeps.settings, sweeps.folder, sweeps.works = SETTINGS, tmp_path, ("one",)
+    found = compare.train_missing(SETTINGS, tmp_path, ["device=cpu"])
+    assert sweeps == [["-m", "nmt.train", "-m", "model=one,two", f"runs='{tmp_path}'", "device=cpu"]]
+    assert found == {"one": tmp_path / "one-1"}  # two has failed, and does not take one with it
+    sweeps.works = ("one", "two")
+    found = compare.train_missing(SETTINGS, tmp_path, [])
+    assert sweeps[1][3] == "model=two"
+    assert found == {"one": tmp_path / "one-1", "two": tmp_path / "two-2"}
+    assert compare.train_missing(SETTINGS, tmp_path, []) == found
+    assert len(sweeps) == 2
+    changed = SETTINGS | {"two": replace(SETTINGS["two"], threads=1)}
+    sweeps.settings = changed
+    assert compare.train_missing(changed, tmp_path, []) == found | {"two": tmp_path / "two-3"}
+    assert sweeps[2][3] == "model=two"
+    assert compare.train_missing(SETTINGS, tmp_path, []) == found  # and back: the old run still serves
+    assert len(sweeps) == 3
+
+
+def test_again(compare, sweeps, tmp_path):
+    sweeps.settings, sweeps.folder, sweeps.works = SETTINGS, tmp_path, ("two",)
+    for model, config in SETTINGS.items():
+        finish(tmp_path, f"{model}-old", config)
+    found = compare.train_missing(SETTINGS, tmp_path, [], again=True)
+    assert sweeps[0][3] == "model=one,two"
+    assert found == {"two": tmp_path / "two-1"}  # one has failed: its old run is not passed off as new
+    assert compare.train_missing(SETTINGS, tmp_path, [])["one"] == tmp_path / "one-old"
+
+
+def test_what_counts_as_finished(compare, tmp_path):
+    config = SETTINGS["one"]
+    run = finish(tmp_path, "whole", config)
+    (tmp_path / "latest").symlink_to("whole")
+    (finish(tmp_path, "begun", config) / "test" / "metrics.json").unlink()
+    (finish(tmp_path, "damaged", config) / "config.yaml").write_bytes(b"seed: [")
+    (finish(tmp_path, "stranger", config) / "config.yaml").write_text("seed: 1\nflavour: sweet\n")
+    (finish(tmp_path, "bare", config) / "config.yaml").unlink()
+    assert compare.finished_runs(tmp_path) == {run: config}
+    assert compare.finished_runs(tmp_path / "nowhere") == {}
+
+
+def test_a_folder_with_signs_of_the_shell_in_its_name(compare, sweeps, tmp_path):
+    folder = tmp_path / "it's a, b=c"
+    compare.train_missing({"one": Config()}, folder, [])
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (override,) = OverridesParser.create().parse_overrides([sweeps[0][4]])
+    assert override.value() == str(folder)
+    assert not override.is_sweep_override()
+
+
+def test_other_data_are_refused(compare, tmp_path):
+    one = finish(tmp_path, "one", SETTINGS["one"])
+    two = finish(tmp_path, "two", SETTINGS["two"])
+    compare._refuse_other_data([one, two])
+    compare._refuse_other_data([])
+    three = finish(tmp_path, "three", SETTINGS["two"], fingerprint="g")
+    with pytest.raises(RunError, match=f"^{one}: its data are not those of {three}; "):
+        compare._refuse_other_data([one, three])
+
+
+# ---------------------------------------------------------------- mistakes
+
+MISTAKES = {
+    "no models": ([], "o", [], "--models: name at least one"),
+    "comma": (["a,b"], "o", [], "--models 'a,b': names of configs/model/, with spaces between"),
+    "no output": (["a"], None, [], "--output: name the folder"),
+    "a file": (["a"], "file", [], "--output file: file is a file"),
+    "below a file": (["a"], "file/x/y", [], "--output file/x/y: file is a file"),
+    "no setting": (["a"], "o", ["luong"], "luong: settings are KEY=VALUE"),
+    "name": (["a"], "o", ["name=x"], "name=x: name follows from"),
+    "runs": (["a"], "o", ["++runs=x"], r"\+\+runs=x: runs follows from"),
+    "model": (["a"], "o", ["model=x"], "model=x: model follows from"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes(compare, monkeypatch, tmp_path, name):
+    models, output, overrides, words = MISTAKES[name]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="^" + words):
+        compare._check(models, output, overrides)
+
+
+def test_settings_of_the_model_may_be_given(compare, tmp_path):
+    assert compare._check(["a"], str(tmp_path / "new"), ["model.dropout=0.1"]) == tmp_path / "new"
+
+
+def test_help_imports_nothing_heavy():
+    program = "import runpy, sys; sys.argv = ['compare.py', '--help']\n"
+    program += "try: runpy.run_path(sys.stdin.read(), run_name='__main__')\n"
+    program += "except SystemExit as left: assert not left.code\n"
+    program += "assert not {'torch', 'hydra', 'omegaconf', 'numpy', 'matplotlib'} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=str(SCRIPT), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("usage: python scripts/compare.py --models")

@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
+MODELS := bahdanau luong seq2seq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train test test-slow lint format splits tensorboard clean
+.PHONY: help setup demo train compare test test-slow lint format splits tensorboard clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ $(DEMO)/test/metrics.json: | setup
 
 train: setup  ## train on the English–Marathi pairs of manythings.org; ARGS='model=luong …'
 	$(BIN)/python -m nmt.train $(ARGS)
+
+compare: setup  ## train MODELS='bahdanau luong …' and compare them in runs/comparison; ARGS='experiment=demo …'
+	$(BIN)/python scripts/compare.py --models $(MODELS) --output runs/comparison $(ARGS)
 
 splits: setup  ## write the parts as plain text into data/splits; ARGS='data=sample …'
 	$(BIN)/python scripts/export_splits.py data/splits $(ARGS)

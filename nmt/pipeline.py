@@ -78,6 +78,7 @@ def train(config: Config, name: str) -> float:
         observer.journal.stop()
         raise
     logger.info(f"trained in {duration(observer.journal.elapsed)}; best at step {progress.best_step}")
+    _write_training(run, progress, observer.journal)
     final = _evaluate_best(run, config, prepared.parts["test"], device)
     observer.journal.close({key: value for key, _, value in settings(config)}, final)
     _tell_end(run)
@@ -153,6 +154,17 @@ def _evaluate_best(
     return evaluation.values()
 
 
+def _write_training(run: Run, progress: Progress, journal: Journal) -> None:
+    values = {
+        "steps": progress.step,
+        "best_step": progress.best_step,
+        "seconds": journal.elapsed,
+        "tokens_per_second": journal.speed,
+        "validations": progress.history,
+    }
+    write_json(run.training, values)
+
+
 def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
     report = prepared.report
     drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
@@ -170,9 +182,11 @@ def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
 
 
 def _tell_end(run: Run) -> None:
+    folder = run.evaluation("test")
+    logger.info(f"translations, scores and attention: {folder}")
+    if (folder / "heatmaps").is_dir():
+        logger.info(f"alignment heatmaps:                 {folder / 'heatmaps'}")
     logger.info(
-        f"translations, scores and attention: {run.evaluation('test')}\n"
-        f"alignment heatmaps:                 {run.evaluation('test') / 'heatmaps'}\n"
         f"training curves:                    tensorboard --logdir {run.folder.parent}\n"
         f'translate:                          python -m nmt.translate --run {run.folder} "…"'
     )

@@ -5,30 +5,17 @@ import json
 import math
 import subprocess
 import sys
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import cycle
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nmt import cli
 from nmt.config import Config, from_dict, to_dict
 from nmt.errors import ConfigError, RunError
-from nmt.files import replacing, write_json, write_text
+from nmt.files import write_json, write_text
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-FEWEST = 10  # sentences in a bucket of the figure; BLEU of fewer is noise
 OURS = ("model", "name", "runs")  # settings that this program gives
-
-# Okabe and Ito's colours, which the colour-blind tell apart, without the yellow, which paper swallows.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1c2733")
-_MARKERS = "os^DvPX*"  # one more than colours, so that a pair comes again only after 56 models
-_INK, _SOFT_INK, _FAINT_INK = "#1c2733", "#5b6875", "#9aa7b4"
 
 
 @dataclass(frozen=True)
@@ -59,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python scripts/compare.py",
+        usage="%(prog)s --models MODEL ... --output FOLDER [--title TEXT] [--again] [KEY=VALUE ...]",
         description=f"{__doc__} A model that has a finished run with the same settings below FOLDER "
         "is not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg there.",
         epilog="Exit status: 0; 1 when a training failed; 2 for a mistake in the command.",
@@ -79,7 +67,9 @@ def main() -> None:
     """The command."""
     arguments = parser().parse_intermixed_args()
     models = list(dict.fromkeys(word for word in arguments.models if "=" not in word))
-    overrides = [word for word in arguments.models if "=" in word] + arguments.overrides
+    given = {word for word in arguments.models if "=" in word} | set(arguments.overrides)
+    place = {word: number for number, word in enumerate(sys.argv)}
+    overrides = sorted(given, key=lambda word: place.get(word, 0))  # as typed: of two the last counts
     folder = _check(models, arguments.output, overrides)
     settings = {model: _compose(model, overrides) for model in models}
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +84,7 @@ def main() -> None:
     write_json(
         folder / "comparison.json", said | {"failed": failed, "models": [asdict(one) for one in results]}
     )
-    save_figure(folder / "bleu_by_length", draw(results, title))
+    _draw(folder / "bleu_by_length", results, title)
     print(f"\n{report}\nwritten: {folder}/comparison.md, comparison.json, bleu_by_length.png, .svg")
     if failed:
         print(f"error: {len(failed)} of {len(models)} trainings failed: {', '.join(failed)}", file=sys.stderr)
@@ -108,6 +98,9 @@ def _check(models: Sequence[str], output: str | None, overrides: Sequence[str]) 
     """The folder to write to, once the words of the command make sense."""
     if not models:
         raise ConfigError("--models: name at least one, such as bahdanau luong seq2seq")
+    for model in models:
+        if not model.replace("-", "_").isidentifier():
+            raise ConfigError(f"--models {model!r}: names of configs/model/, with spaces between them")
     if not output:
         raise ConfigError("--output: name the folder that the comparison goes to")
     for override in overrides:
@@ -236,7 +229,7 @@ def read_result(model: str, folder: Path) -> Result:
         raise RunError(f"{folder}: its test was scored with another search than config.yaml says; {way}")
     with safe_open(find_checkpoint(run.best) / "model.safetensors", framework="numpy") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
-    speed, seconds = _training_speed(run.tensorboard)
+    training = _read_json(run.training)
     alignment = metrics["alignment"]
     return Result(
         model=model,
@@ -244,24 +237,11 @@ def read_result(model: str, folder: Path) -> Result:
         scores=metrics["scores"],
         aer=None if alignment is None else alignment["aer"],
         parameters=sum(map(math.prod, shapes)),
-        tokens_per_second=speed,
-        minutes=seconds / 60,
+        tokens_per_second=training["tokens_per_second"],
+        minutes=training["seconds"] / 60,
         sentences=metrics["sentences"],
         buckets=[Bucket(**bucket) for bucket in metrics["bleu_by_source_words"]],
     )
-
-
-def _training_speed(folder: Path) -> tuple[float, float]:
-    """Median of the target tokens per second, and the seconds of training, from the event files."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1})
-    try:
-        events.Reload()
-        speeds = [event.value for event in events.Scalars("train/tokens_per_second")]
-        return median(speeds), events.Scalars("dev/loss")[-1].wall_time - events.FirstEventTimestamp()
-    except KeyError as error:
-        raise RunError(f"{folder}: has no training curves; move the run away and start again") from error
 
 
 # ---------------------------------------------------------------- the table
@@ -304,67 +284,17 @@ def table(models: Sequence[str], results: Sequence[Result], title: str, override
     return "\n".join([*lines, "", "![BLEU by source length](bleu_by_length.png)", ""])
 
 
-# ---------------------------------------------------------------- the figure
+def _draw(path: Path, results: Sequence[Result], title: str) -> None:
+    from nmt.visualisation.curves import draw_by_length, save_figure
 
-
-def draw(results: Sequence[Result], title: str) -> "Figure":
-    """BLEU against source length, one line a model (Bahdanau et al. 2015, fig. 2).
-
-    Buckets of fewer than `FEWEST` sentences have their number below the axis, but no points.
-    """
-    from matplotlib.figure import Figure
-
-    from nmt.visualisation.fonts import drawable, families_for
-
-    figure = Figure(figsize=(7.4, 4.2), dpi=160, layout="constrained")
-    axes = figure.add_subplot()
-    for result, colour, marker in zip(results, cycle(_COLOURS), cycle(_MARKERS), strict=False):
-        values = [b.bleu if b.sentences >= FEWEST else math.nan for b in result.buckets]
-        style: dict[str, Any] = {
-            "linewidth": 1.8,
-            "markersize": 9 if marker == "*" else 7,
-            "markeredgecolor": "white",
-        }
-        axes.plot(values, color=colour, marker=marker, label=result.model, clip_on=False, **style)
-    _draw_axes(axes, results[0].buckets if results else [])
-    if results:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=_INK)
-    if title:
-        families = families_for([title])
-        text = "\n".join(textwrap.wrap(drawable(title, families), 60))
-        axes.set_title(text, family=families, loc="left", color=_INK, pad=12, parse_math=False)
-    return figure
-
-
-def _draw_axes(axes: "Axes", buckets: Sequence[Bucket]) -> None:
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINT_INK)
-    axes.grid(axis="y", color="#e3e8ee", linewidth=0.8)
-    axes.tick_params(length=0, labelcolor=_INK, pad=6)
-    axes.set_xticks(range(len(buckets)), [bucket.label.replace("-", "–") for bucket in buckets])
-    axes.set_xlim(-0.35, max(len(buckets), 1) - 0.65)
-    axes.set_ylim(0, max(axes.get_ylim()[1], 1))
-    axes.set_xlabel("words in the source sentence", color=_INK, labelpad=36)
-    axes.set_ylabel("BLEU", color=_INK, labelpad=8)
-    below: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8.5, "va": "top"}
-    axes.annotate("sentences", (0, 0), (-8, -23), "axes fraction", ha="right", color=_SOFT_INK, **below)
-    for x, bucket in enumerate(buckets):
-        few = bucket.sentences < FEWEST
-        text, ink = f"{bucket.sentences:,}" + "\n(too few)" * few, _FAINT_INK if few else _SOFT_INK
-        axes.annotate(text, (x, 0), (0, -23), axes.get_xaxis_transform(), ha="center", color=ink, **below)
-
-
-def save_figure(path: Path, figure: "Figure") -> None:
-    """Write a figure as `path`.png and `path`.svg: the same figure, the same bytes."""
-    import matplotlib
-
-    with replacing(path.with_suffix(".png"), "wb") as file:
-        figure.savefig(file, format="png", metadata={"Software": None})
-    with (
-        replacing(path.with_suffix(".svg"), "wb") as file,
-        matplotlib.rc_context({"svg.hashsalt": path.name, "svg.fonttype": "path"}),
-    ):
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    buckets = results[0].buckets if results else []
+    figure = draw_by_length(
+        [bucket.label for bucket in buckets],
+        [bucket.sentences for bucket in buckets],
+        {result.model: [bucket.bleu for bucket in result.buckets] for result in results},
+        title,
+    )
+    save_figure(path, figure)
 
 
 if __name__ == "__main__":

@@ -205,9 +205,9 @@ class Case(NamedTuple):
 def case(score: str, span: str, heads: int, shape: Shape, coverage: bool = False) -> Case:
     """The random case of a shape. Sizes that heads need not divide are not multiples of them."""
     sliced = score not in ("additive", "concat", "location")
-    query_units = max(shape.query_units, 2) if score == "cosine" else shape.query_units  # 1: all tie
-    query_size = query_units * (heads if sliced else 1)
-    state_size = query_size if score == "dot" else shape.state_units * heads
+    least = 2 if score == "cosine" else 1  # keys on one line all tie
+    query_size = max(shape.query_units, least) * (heads if sliced else 1)
+    state_size = query_size if score == "dot" else max(shape.state_units, least) * heads
     config = AttentionConfig(
         score=score,
         span=span,

@@ -112,7 +112,7 @@ def bleu_by_length(
     source_lengths: Sequence[int],
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
-    edges: Sequence[int] = (5, 10, 15, 20, 30),
+    edges: Sequence[int] = (3, 5, 7, 9, 12, 15, 20, 30),
 ) -> list[LengthBucket]:
     """BLEU (13a) of the sentences in each range of source length; ranges without a sentence are left out.
 

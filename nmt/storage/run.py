@@ -39,6 +39,11 @@ class Run:
         return self.folder / "prepared.json"
 
     @property
+    def training(self) -> Path:
+        """How training went, once it is done."""
+        return self.folder / "training.json"
+
+    @property
     def tensorboard(self) -> Path:
         """Event files."""
         return self.folder / "tensorboard"

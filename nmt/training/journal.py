@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -65,12 +66,18 @@ class Journal:
         self._writer = SummaryWriter(str(folder))
         self._total = total
         self._start = time.perf_counter()
+        self._speeds: list[float] = []
         self._bar = tqdm(total=total, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty())
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.perf_counter() - self._start
+
+    @property
+    def speed(self) -> float:
+        """Real target tokens a second while training: the median of the curve's points."""
+        return median(self._speeds)
 
     def updated(self) -> None:
         """One more update is done."""
@@ -79,6 +86,7 @@ class Journal:
     def reported(self, progress: Progress, window: Window) -> None:
         """Show the training loss, speed and time left."""
         speed = window.tokens / window.seconds
+        self._speeds.append(speed)
         scalars = {
             "train/loss": window.loss,
             "train/perplexity": math.exp(min(window.loss, 50.0)),

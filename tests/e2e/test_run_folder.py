@@ -30,7 +30,7 @@ def test_all_files_are_there_and_no_others(trained):
     model = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model")
     assert len(events) == 1
     assert files - events == {
-        *("config.yaml", "prepared.json", "train.log", "data/dev.jsonl", "data/test.jsonl"),
+        *("config.yaml", "prepared.json", "train.log", "training.json", "data/dev.jsonl", "data/test.jsonl"),
         *(f"checkpoints/best/{name}" for name in model),
         *(f"checkpoints/last/{name}" for name in (*model, "training.pt")),
         *(f"test/{name}" for name in ("translations.tsv", "metrics.json", "attention.npz")),

@@ -4,107 +4,163 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import padded_mask, random
 from torch import Tensor, nn
 
 from nmt.config import EncoderConfig
-from nmt.model.bridge import Bridge
-from nmt.model.encoder import Encoded, RecurrentEncoder
-from nmt.model.recurrent import GRUCell, RecurrentStack
+from nmt.model.encoder import RecurrentEncoder
+from nmt.model.recurrent import CELLS, GATES, Layers, RecurrentStack, gru_cell, lstm_cell, select_layers
+
+CELL = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
+STEP = {"gru": gru_cell, "lstm": lstm_cell}
+PARTS = {"gru": 1, "lstm": 2}
 
 
-def torch_cell(cell: GRUCell) -> nn.GRUCell:
-    """PyTorch's cell with the same weights."""
-    other = nn.GRUCell(cell.input.in_features, cell.hidden.in_features).double()
-    with torch.no_grad():
-        other.weight_ih.copy_(cell.input.weight)
-        other.weight_hh.copy_(cell.hidden.weight)
-        other.bias_ih.copy_(cell.input.bias)
-        other.bias_hh.copy_(cell.hidden.bias)
-    return other
+def random_layers(cell: str, B: int, H: int, layers: int, seed: int = 0) -> Layers:
+    return tuple(
+        tuple(random(B, H, seed=seed + 10 * k + p) for p in range(PARTS[cell])) for k in range(layers)
+    )
 
 
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+def torch_cells(stack: RecurrentStack) -> list[nn.GRUCell | nn.LSTMCell]:
+    """PyTorch's cells with the same weights, from the lowest layer up."""
+    cells = []
+    for k in range(stack.rnn.num_layers):
+        suffix = f"_l{k}"
+        weights = {
+            name.removesuffix(suffix): value
+            for name, value in stack.rnn.state_dict().items()
+            if name.endswith(suffix)
+        }
+        cells.append(CELL[stack.cell](weights["weight_ih"].shape[1], stack.rnn.hidden_size).double())
+        cells[-1].load_state_dict(weights)
+    return cells
 
 
+def advance(cells: list[nn.GRUCell | nn.LSTMCell], x: Tensor, layers: Layers) -> Layers:
+    """One step of cells one on the other."""
+    states = []
+    for cell, state in zip(cells, layers, strict=True):
+        after = cell(x, state if len(state) > 1 else state[0])
+        states.append(after if isinstance(after, tuple) else (after,))
+        x = states[-1][0]
+    return tuple(states)
+
+
+@pytest.mark.parametrize("cell", CELL)
 @settings(max_examples=25, deadline=None)
 @given(B=st.integers(1, 4), X=st.integers(1, 5), H=st.integers(1, 5), seed=st.integers(0, 10**6))
-def test_cell_is_torchs(B, X, H, seed):
+def test_cell_is_torchs(cell, B, X, H, seed):
     torch.manual_seed(seed)
-    cell = GRUCell(X, H).double()
-    inputs, hidden = random(B, X, seed=seed), random(B, H, seed=seed + 1)
-    expected = torch_cell(cell)(inputs, hidden)
-    torch.testing.assert_close(cell(cell.project(inputs), hidden), expected, atol=1e-12, rtol=0)
+    other = CELL[cell](X, H).double()
+    x, (state,) = random(B, X, seed=seed), random_layers(cell, B, H, 1, seed + 1)
+    inputs = x @ other.weight_ih.T + other.bias_ih
+    recurrent = state[0] @ other.weight_hh.T + other.bias_hh
+    found = STEP[cell](inputs, recurrent, state)
+    assert inputs.shape == (B, GATES[cell] * H)
+    torch.testing.assert_close((found,), advance([other], x, (state,)), atol=1e-12, rtol=0)
 
 
-def test_projecting_all_steps_at_once_is_projecting_each():
-    cell = GRUCell(3, 4).double()
-    inputs = random(2, 5, 3)
-    each = torch.stack([cell.project(inputs[:, t]) for t in range(5)], dim=1)
-    torch.testing.assert_close(cell.project(inputs), each, atol=1e-12, rtol=0)
+@pytest.mark.parametrize("cell", CELL)
+def test_projecting_all_steps_at_once_is_projecting_each(cell):
+    stack, inputs = RecurrentStack(cell, 3, 4, 2, 0.0).double(), random(2, 5, 3)
+    each = torch.stack([stack.project(inputs[:, t]) for t in range(5)], dim=1)
+    torch.testing.assert_close(stack.project(inputs), each, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("cell", CELL)
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_stack_is_torchs_cells_one_on_the_other(layers):
+def test_stack_is_torchs_cells_one_on_the_other(cell, layers):
+    """Step by step, and over the whole sentence at once."""
     torch.manual_seed(layers)
-    stack = RecurrentStack(3, 4, layers, dropout=0.5).double().eval()
-    cells = [torch_cell(cell) for cell in (stack.lowest, *stack.upper)]
-    hidden = tuple(random(2, 4, seed=k) for k in range(layers))
-    expected = list(hidden)
-    for t in range(3):
-        inputs = random(2, 3, seed=10 + t)
-        hidden = stack(stack.project(inputs), hidden)
-        for k, cell in enumerate(cells):
-            inputs = expected[k] = cell(inputs, expected[k])
-        for found, wanted in zip(hidden, expected, strict=True):
-            torch.testing.assert_close(found, wanted, atol=1e-12, rtol=0)
+    stack = RecurrentStack(cell, 3, 4, layers, dropout=0.5).double().eval()
+    cells, inputs = torch_cells(stack), random(2, 6, 3, seed=99)
+    first = found = expected = random_layers(cell, 2, 4, layers)
+    tops = []
+    for x in inputs.unbind(dim=1):
+        found, expected = stack(stack.project(x), found), advance(cells, x, expected)
+        torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+        tops.append(expected[-1][0])
+    torch.testing.assert_close(stack.sequence(inputs, first), torch.stack(tops, 1), atol=1e-12, rtol=0)
 
 
-def test_dropout_between_layers_is_for_training_only():
-    stack = RecurrentStack(3, 50, 2, dropout=0.5).double()
-    gates, hidden = random(2, 150), (random(2, 50, seed=1), random(2, 50, seed=2))
-    first, second = stack(gates, hidden), stack(gates, hidden)
-    assert torch.equal(first[0], second[0])  # none below the lowest layer
-    assert not torch.equal(first[1], second[1])
+@pytest.mark.parametrize("cell", CELL)
+def test_what_else_feeds_the_lowest_layer_is_added_to_its_gates(cell):
+    """W [x ; c] = W_x x + W_c c, of which the decoders keep W_c elsewhere."""
+    stack, wide = RecurrentStack(cell, 3, 4, 2, 0.0).double(), RecurrentStack(cell, 5, 4, 2, 0.0).double()
+    extra = random(4 * GATES[cell], 2, seed=1)
+    weights = stack.state_dict()
+    weights["rnn.weight_ih_l0"] = torch.cat((weights["rnn.weight_ih_l0"], extra), dim=1)
+    wide.load_state_dict(weights)
+    x, c, layers = random(2, 3, seed=2), random(2, 2, seed=3), random_layers(cell, 2, 4, 2)
+    found = stack(stack.project(x) + c @ extra.T, layers)
+    expected = advance(torch_cells(wide), torch.cat((x, c), dim=1), layers)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("cell", CELL)
+def test_only_the_cell_state_of_an_lstm_begins_at_zero(cell):
+    hidden = (random(2, 4), random(2, 4, seed=1))
+    first = RecurrentStack(cell, 3, 4, 2, 0.0).start(hidden)
+    rest = [torch.zeros(2, 4, dtype=torch.float64)] * (PARTS[cell] - 1)
+    torch.testing.assert_close(first, tuple((h, *rest) for h in hidden), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("cell", CELL)
+def test_selected_states_are_the_rows_named(cell):
+    layers = random_layers(cell, 3, 2, layers=2)
+    selected = select_layers(layers, torch.tensor([2, 0, 2, 2]))
+    expected = tuple(tuple(torch.stack([part[b] for b in (2, 0, 2, 2)]) for part in one) for one in layers)
+    torch.testing.assert_close(selected, expected, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("cell", CELL)
+def test_dropout_between_layers_is_for_training_only(cell):
+    stack = RecurrentStack(cell, 3, 50, 2, dropout=0.5).double()
+    gates, layers = random(2, 50 * GATES[cell]), random_layers(cell, 2, 50, 2)
+    first, second = stack(gates, layers), stack(gates, layers)
+    torch.testing.assert_close(first[0], second[0], atol=0, rtol=0)  # none below the lowest layer
+    assert all(not torch.equal(one, two) for one, two in zip(first[1], second[1], strict=True))
+    assert (first[1][0] != 0).all()  # nor above the highest
     stack.eval()
-    assert torch.equal(stack(gates, hidden)[1], stack(gates, hidden)[1])
+    torch.testing.assert_close(stack(gates, layers), stack(gates, layers), atol=0, rtol=0)
 
 
-# ---------------------------------------------------------------- encoder and bridge
+@pytest.mark.parametrize("cell", CELL)
+def test_both_drivers_drop_as_much_between_layers(cell):
+    """Seen in how far the top layer of many rows strays from what it is without dropout."""
+    torch.manual_seed(0)
+    stack, inputs = RecurrentStack(cell, 1, 40, 2, dropout=0.3).double(), random(300, 1, 1)
+    layers = random_layers(cell, 300, 40, 2)
+    clean = stack.eval().sequence(inputs, layers)[:, 0]
+    stack.train()
+    stepped, at_once = stack(stack.project(inputs[:, 0]), layers)[-1][0], stack.sequence(inputs, layers)[:, 0]
+    assert (stepped - clean).std() > 0.01
+    assert (stepped - clean).std().item() == pytest.approx((at_once - clean).std().item(), rel=0.05)
 
 
+# ---------------------------------------------------------------- the encoder
+
+
+@pytest.mark.parametrize("cell", CELL)
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("layers", [1, 2])
 @settings(max_examples=10, deadline=None)
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4), seed=st.integers(0, 1000))
-def test_encoder_is_a_gru_run_sentence_by_sentence(bidirectional, layers, lengths, seed):
+def test_encoder_is_an_rnn_run_sentence_by_sentence(cell, bidirectional, layers, lengths, seed):
     torch.manual_seed(seed)
-    config = EncoderConfig(layers=layers, bidirectional=bidirectional, size=6, embedding=5)
-    encoder = RecurrentEncoder(11, 0, config, dropout=0.4).double().eval()
-    reference = nn.GRU(5, 3 if bidirectional else 6, layers, bidirectional=bidirectional).double()
+    config = EncoderConfig(cell=cell, layers=layers, bidirectional=bidirectional, size=6, embedding=5)
+    encoder = RecurrentEncoder(config, dropout=0.4).double().eval()
+    reference = CELLS[cell](5, 3 if bidirectional else 6, layers, bidirectional=bidirectional).double()
     reference.load_state_dict(encoder.rnn.state_dict())
-    mask = torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)
-    tokens = torch.randint(1, 11, mask.shape).masked_fill(~mask, 0)
-    encoded = encoder(tokens, mask)
+    mask = padded_mask(lengths)
+    embedded = random(*mask.shape, 5, seed=seed)  # not zero on padding: it must not count
+    encoded = encoder(embedded, mask)
+    assert torch.equal(encoded.mask, mask)
     assert encoded.states.shape == (*mask.shape, 6)
     for b, length in enumerate(lengths):
-        embedded = encoder.embedding.weight[tokens[b, :length]]  # [length, E]
-        states, _ = reference(embedded)
+        states, _ = reference(embedded[b, :length])
         torch.testing.assert_close(encoded.states[b, :length], states, atol=1e-12, rtol=0)
         assert (encoded.states[b, length:] == 0).all()
         ends = torch.cat((states[-1, :3], states[0, 3:])) if bidirectional else states[-1]
         torch.testing.assert_close(encoded.last[b], ends, atol=1e-12, rtol=0)
-
-
-@pytest.mark.parametrize("kind", ["last", "mean"])
-def test_bridge_is_its_equation(kind):
-    bridge = Bridge(kind, state_size=4, size=3, layers=2).double()
-    mask = torch.tensor([[True, True, True], [True, False, False]])
-    states = random(2, 3, 4)  # not zero on padding: it must not count
-    last = random(2, 4, seed=1)
-    first = bridge(Encoded(states, mask, last))
-    mean = torch.stack((states[0].mean(dim=0), states[1, 0]))
-    summary = last if kind == "last" else mean
-    expected = torch.tanh(summary @ bridge.project.weight.T + bridge.project.bias)  # [B, 2·3]
-    assert len(first) == 2
-    torch.testing.assert_close(torch.cat(first, dim=1), expected, atol=1e-12, rtol=0)

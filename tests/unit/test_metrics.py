@@ -236,7 +236,7 @@ def test_bleu_by_length_scores_each_range_by_itself():
 
 
 def test_bleu_by_length_leaves_out_empty_ranges_and_names_the_corpus_sentence():
-    assert [bucket.label for bucket in bleu_by_length([40, 1], ["a", "b"], [["a"], ["b"]])] == ["≤5", ">30"]
+    assert [bucket.label for bucket in bleu_by_length([40, 1], ["a", "b"], [["a"], ["b"]])] == ["≤3", ">30"]
     with pytest.raises(DataError, match="2 translations but 1 source lengths"):
         bleu_by_length([1], ["a", "b"], [["a"], ["b"]])
     with pytest.raises(DataError, match="sentence 2 has no reference"):

@@ -1,0 +1,154 @@
+"""`scripts/compare.py` with two tiny models: what it writes, what it trains, and when it trains again."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import pytest
+from console import TRAINING, Answer
+from matplotlib import image
+
+from nmt.data.examples import load_examples
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "compare.py"
+OVERRIDES = (*TRAINING, "training.max_steps=8", "training.log_every=2", "data.dev_fraction=0.01")
+
+
+def compare(folder: Path, *arguments: object) -> Answer:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def numbers(folder: Path) -> dict:
+    return json.loads((folder / "out" / "comparison.json").read_text(encoding="utf-8"))
+
+
+def runs(folder: Path) -> set[str]:
+    return {path.parent.name for path in (folder / "out").glob("*/config.yaml")} - {"latest"}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `out`, the comparison of an attention model with one that has none."""
+    folder = tmp_path_factory.mktemp("comparing")
+    answer = compare(
+        folder, "--models", "bahdanau", "seq2seq", "--output", "out", "--title", "Two", *OVERRIDES
+    )
+    assert answer.code == 0, answer.err
+    assert "| bahdanau |" in answer.out
+    return folder
+
+
+def test_what_it_writes(compared):
+    out = compared / "out"
+    found = numbers(compared)
+    assert (found["title"], found["overrides"], found["failed"]) == ("Two", list(OVERRIDES), [])
+    assert [one["model"] for one in found["models"]] == ["bahdanau", "seq2seq"]
+    for one in found["models"]:
+        run = compared / one["run"]
+        assert one["model"] in run.name
+        metrics = json.loads((run / "test" / "metrics.json").read_text(encoding="utf-8"))
+        assert one["scores"] == metrics["scores"]
+        assert one["buckets"] == metrics["bleu_by_source_words"]
+        assert sum(bucket["sentences"] for bucket in one["buckets"]) == one["sentences"]
+        assert one["sentences"] == len(load_examples(run / "data" / "test.jsonl"))
+        log = (run / "train.log").read_text(encoding="utf-8")
+        assert f"model: {one['parameters']:,} parameters" in log
+        speeds = [int(speed.replace(",", "")) for speed in re.findall(r"([\d,]+) tokens/s", log)]
+        assert len(speeds) == 4
+        assert one["tokens_per_second"] == pytest.approx(median(speeds), abs=1)
+        (seconds,) = re.findall(r"trained in (\d+)s", log)
+        assert one["minutes"] * 60 == pytest.approx(int(seconds), abs=1.5)
+    attention, none = found["models"]
+    assert 0 < attention["aer"] < 1
+    assert none["aer"] is None
+    lines = (out / "comparison.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# Two"
+    (row,) = [line for line in lines if line.startswith("| bahdanau |")]
+    assert f"| {attention['scores']['BLEU']['value']:.2f} |" in row
+    assert f"| {attention['aer']:.3f} | {attention['parameters']:,} |" in row
+    assert image.imread(out / "bleu_by_length.png").std() > 0
+    assert (out / "bleu_by_length.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
+def test_trained_only_when_needed(compared):
+    """The same again; the models the other way round, one of them with the budget changed; and back."""
+    before, trained = numbers(compared), runs(compared)
+    assert len(trained) == 2
+    answer = compare(
+        compared, "--models", "bahdanau", "seq2seq", "--output", "out", "--title", "Two", *OVERRIDES
+    )
+    assert answer.code == 0, answer.err
+    assert answer.out.count("trained already") == 2
+    assert (runs(compared), numbers(compared)) == (trained, before)
+    answer = compare(compared, "--output", "out", *OVERRIDES, "--models", "seq2seq", "training.max_steps=4")
+    assert answer.code == 0, answer.err
+    (new,) = runs(compared) - trained
+    (one,) = numbers(compared)["models"]
+    assert one["run"] == f"out/{new}"
+    assert "max_steps: 4" in (compared / "out" / new / "config.yaml").read_text(encoding="utf-8")
+    answer = compare(compared, "--models", "seq2seq", "--output", compared / "out", *OVERRIDES)
+    assert answer.code == 0, answer.err
+    assert Path(numbers(compared)["models"][0]["run"]).name == Path(before["models"][1]["run"]).name
+    assert len(runs(compared)) == 3
+
+
+def test_a_failing_training_leaves_the_others(compared):
+    """The prepared data are damaged between two calls."""
+    (prepared,) = (compared / "data" / "cache" / "prepared").glob("*/prepared.json")
+    whole = prepared.read_bytes()
+    prepared.write_text("{")
+    answer = compare(compared, "--models", "luong", "bahdanau", "--output", "out", *OVERRIDES)
+    prepared.write_bytes(whole)
+    assert answer.code == 1
+    assert answer.err.splitlines()[-1] == "error: 1 of 2 trainings failed: luong"
+    found = numbers(compared)
+    assert found["failed"] == ["luong"]
+    assert [one["model"] for one in found["models"]] == ["bahdanau"]
+    report = (compared / "out" / "comparison.md").read_text(encoding="utf-8")
+    assert "| luong | failed |" in report
+    assert "| bahdanau | " in report
+
+
+def test_a_test_scored_with_another_search_is_refused(compared):
+    run = compared / numbers(compared)["models"][0]["run"]
+    metrics = run / "test" / "metrics.json"
+    whole = metrics.read_text(encoding="utf-8")
+    metrics.write_text(whole.replace('"beam_size": 2', '"beam_size": 1'), encoding="utf-8")
+    answer = compare(compared, "--models", "bahdanau", "--output", "out", *OVERRIDES)
+    metrics.write_text(whole, encoding="utf-8")
+    assert answer.code == 2
+    (line,) = answer.err.splitlines()
+    assert "scored with another search" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["--models", "bahdanau", "nope", "--output", "new"],
+            "model=nope: no such choice; there are bahdanau",
+        ),
+        (["--models", "bahdanau", "--output", "new", "training.epoch=2"], "did you mean training.epochs?"),
+        (["--models", "bahdanau", "--output", "file"], "--output file: file is a file"),
+        (["--output", "new"], "--models: name at least one"),
+    ],
+)
+def test_mistakes_before_any_training(tmp_path, arguments, words):
+    (tmp_path / "file").touch()
+    answer = compare(tmp_path, *arguments)
+    assert (answer.code, answer.out) == (2, "")
+    (line,) = answer.err.splitlines()
+    assert line.startswith("error: ")
+    assert words in line
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -50,8 +50,13 @@ def _decoder_conflicts(model: ModelConfig) -> list[str]:
     decoder = model.decoder
     if decoder.style != "transformer":
         return []
-    return _not_divided("model.decoder.heads", decoder.heads, {"model.decoder.size": decoder.size}) + _odd(
-        "model.decoder.size", decoder.size
+    found = []
+    if model.bridge != ModelConfig().bridge:
+        found.append(f"model.bridge={model.bridge}: model.decoder.style=transformer has none; take it away")
+    return (
+        found
+        + _not_divided("model.decoder.heads", decoder.heads, {"model.decoder.size": decoder.size})
+        + _odd("model.decoder.size", decoder.size)
     )
 
 

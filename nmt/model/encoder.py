@@ -78,7 +78,7 @@ class RecurrentEncoder(nn.Module):
 
 class ConvolutionalEncoder(nn.Module):
     """Stacked convolutions with gated linear units over token and position embeddings (Gehring et al.
-    2017, §3.1 to §3.3).
+    2017, §3.1, §3.2 and §3.4).
 
     x_j = e_j + p_j;   each layer: x ← (x + GLU(convolution of width k around j)) · √½, where
     GLU([a ; b]) = a ∘ σ(b). Padding is zero before every convolution, as the places beyond the sentence.

@@ -59,7 +59,9 @@ def _orthogonal(parameters: dict[str, nn.Parameter], config: ModelConfig) -> Non
 
 
 def _xavier(parameters: dict[str, nn.Parameter]) -> None:
-    """Glorot and Bengio 2010, eq. 16; embeddings from N(0, 1 / size), biases 0: usual for Transformers."""
+    """Glorot and Bengio 2010, eq. 16, for each matrix as it is kept (of a recurrence all gates in one);
+    embeddings from N(0, 1 / size), biases 0: usual for Transformers.
+    """
     for name, parameter in parameters.items():
         if ".table." in name or ".position." in name:
             nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)

@@ -195,6 +195,7 @@ def test_the_dot_score_needs_equal_sizes() -> None:
         ({"decoder.style": "transformer", "decoder.heads": 7}, ["model.decoder.heads", "model.decoder.size"]),
         ({"decoder.style": "transformer", "decoder.heads": 1, "decoder.size": 33}, ["model.decoder.size"]),
         ({"decoder.style": "transformer", "attention.span": "hard"}, ["model.attention.span"]),
+        ({"decoder.style": "transformer", "bridge": "mean"}, ["model.bridge"]),
         ({"decoder.style": "vector", "attention.score": "dot"}, ["model.attention.score"]),
         ({"decoder.style": "vector", "attention.coverage": True}, ["model.attention.coverage"]),
         ({"attention.heads": 3}, ["model.attention.heads", "model.encoder.size", "model.attention.size"]),
@@ -218,8 +219,8 @@ def test_models_that_make_no_sense(changes: dict[str, Any], named: list[str]) ->
     config = Config()
     for key, value in changes.items():
         check(config)
-        part, name = key.split(".")
-        setattr(getattr(config.model, part), name, value)
+        part, _, name = key.rpartition(".")
+        setattr(getattr(config.model, part) if part else config.model, name, value)
     complaint = " ".join(refused(config))
     assert all(key in complaint for key in named)
 

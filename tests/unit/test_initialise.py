@@ -42,8 +42,10 @@ def test_uniform_fills_its_range(overrides):
     model = build(f"initial_range=0.25 {overrides}", vocabulary=300)
     values = torch.cat([value.flatten() for value in model.state_dict().values()])
     check_uniform(values, 0.25, slack=0.02)
-    for name, value in model.named_parameters():
-        assert (value != 0).any(), name
+    for value in model.parameters():
+        if value.numel() >= 100:
+            check_uniform(value, 0.25, slack=0.25)
+        assert (value != 0).sum() >= value.numel() - value.shape[-1]  # all but an embedding of padding
 
 
 @pytest.mark.parametrize("kind", KINDS)

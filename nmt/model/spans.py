@@ -91,7 +91,7 @@ class LocalPredictiveSpan(nn.Module):
 class HardSpan(nn.Module):
     """One source token (Xu et al. 2015, §4.1): the best, α = one-hot(argmax score).
 
-    In training its gradient is that of the soft weights (straight-through: Bengio et al. 2013, §4),
+    In training its gradient is that of the soft weights (straight-through: Bengio, Léonard and Courville 2013),
     where the paper samples and uses REINFORCE.
     """
 

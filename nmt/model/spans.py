@@ -91,8 +91,8 @@ class LocalPredictiveSpan(nn.Module):
 class HardSpan(nn.Module):
     """One source token (Xu et al. 2015, §4.1): the best, α = one-hot(argmax score).
 
-    In training its gradient is that of the soft weights (straight-through: Bengio, Léonard and Courville 2013),
-    where the paper samples and uses REINFORCE.
+    In training its gradient is that of the soft weights (straight-through: Bengio, Léonard and Courville
+    2013), where the paper samples and uses REINFORCE.
     """
 
     def __init__(self, query_size: int, config: AttentionConfig) -> None:

@@ -145,7 +145,15 @@ class ModelConfig:
         "the recurrent decoder's first state from the encoder's states",
         choices=("last", "mean", "attention_pooling", "luong_pooling"),
     )
-    dropout: float = option(0.3, "share of units dropped in training", at_least=0, below=1)
+    dropout: float = option(
+        0.3, "share of units dropped in training: of features, and between layers", at_least=0, below=1
+    )
+    input_dropout: float = option(
+        0.3,
+        "share of units dropped in training: of embeddings and of the encoder's states",
+        at_least=0,
+        below=1,
+    )
     word_dropout: float = option(
         0.1,
         "share of tokens, on either side, whose embedding is dropped whole in training",

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nmt.config import EncoderConfig
+from nmt.config import ModelConfig
 from nmt.model.recurrent import CELLS
 
 
@@ -45,18 +45,19 @@ class RecurrentEncoder(nn.Module):
     and padding changes nothing.
     """
 
-    def __init__(self, config: EncoderConfig, dropout: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        directions = 2 if config.bidirectional else 1
-        self.rnn = CELLS[config.cell](
-            config.embedding,
-            config.size // directions,
-            num_layers=config.layers,
-            bidirectional=config.bidirectional,
-            dropout=dropout if config.layers > 1 else 0.0,
+        encoder = config.encoder
+        directions = 2 if encoder.bidirectional else 1
+        self.rnn = CELLS[encoder.cell](
+            encoder.embedding,
+            encoder.size // directions,
+            num_layers=encoder.layers,
+            bidirectional=encoder.bidirectional,
+            dropout=config.dropout if encoder.layers > 1 else 0.0,
             batch_first=True,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(config.input_dropout)
         self.directions = directions
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
@@ -85,15 +86,16 @@ class ConvolutionalEncoder(nn.Module):
     Tokens after `encoder.positions` share the last position embedding.
     """
 
-    def __init__(self, config: EncoderConfig, dropout: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.position = nn.Embedding(config.positions, config.embedding)
-        self.enter = nn.Linear(config.embedding, config.size)
+        encoder = config.encoder
+        self.position = nn.Embedding(encoder.positions, encoder.embedding)
+        self.enter = nn.Linear(encoder.embedding, encoder.size)
         self.layers = nn.ModuleList(
-            nn.Conv1d(config.size, 2 * config.size, config.kernel, padding=config.kernel // 2)
-            for _ in range(config.layers)
+            nn.Conv1d(encoder.size, 2 * encoder.size, encoder.kernel, padding=encoder.kernel // 2)
+            for _ in range(encoder.layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout, self.last_dropout = nn.Dropout(config.dropout), nn.Dropout(config.input_dropout)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode; arguments as `RecurrentEncoder.forward`."""
@@ -103,5 +105,5 @@ class ConvolutionalEncoder(nn.Module):
         for layer in self.layers:
             mixed = layer(self.dropout(states).transpose(1, 2)).transpose(1, 2)  # [B, S, 2M]
             states = (states + F.glu(mixed, dim=-1)) * math.sqrt(0.5) * real
-        states = self.dropout(states)
+        states = self.last_dropout(states)
         return Encoded(states, mask, state_at_end(states, mask))

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.config import EncoderConfig, ModelConfig
+from nmt.config import ModelConfig
 from nmt.model.embedding import sinusoids
 from nmt.model.encoder import Encoded, state_at_end
 from nmt.model.scores import merge_heads, split_heads
@@ -90,14 +90,16 @@ class SelfAttentionEncoder(nn.Module):
     Tokens after `encoder.positions` share the last position.
     """
 
-    def __init__(self, config: EncoderConfig, dropout: float) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.positions = config.positions
-        self.enter = nn.Linear(config.embedding, config.size)
+        encoder = config.encoder
+        self.positions = encoder.positions
+        self.enter = nn.Linear(encoder.embedding, encoder.size)
         self.layers = nn.ModuleList(
-            EncoderLayer(config.size, config.heads, config.feedforward, dropout) for _ in range(config.layers)
+            EncoderLayer(encoder.size, encoder.heads, encoder.feedforward, config.dropout)
+            for _ in range(encoder.layers)
         )
-        self.norm = nn.LayerNorm(config.size)
+        self.norm = nn.LayerNorm(encoder.size)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode; arguments as `RecurrentEncoder.forward`."""

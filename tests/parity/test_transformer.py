@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tiny import padded_mask, random, tiny_config
 from torch import Tensor, nn
 
+from nmt.config import ModelConfig
 from nmt.model.embedding import sinusoids
 from nmt.model.encoder import Encoded
 from nmt.model.transformer import (
@@ -81,7 +82,9 @@ def test_self_attention_encoder_is_torchs(lengths, layers, heads, positions, see
     config = tiny_config(
         f"encoder.layers={layers} encoder.heads={heads} encoder.positions={positions}"
     ).encoder
-    encoder = randomised(SelfAttentionEncoder(config, dropout=0.4), seed)
+    encoder = randomised(
+        SelfAttentionEncoder(ModelConfig(encoder=config, dropout=0.4, input_dropout=0.4)), seed
+    )
     mask = padded_mask(lengths)
     embedded = random(*mask.shape, config.embedding, seed=seed)  # not zero on padding: it must not count
     encoded = encoder(embedded, mask)

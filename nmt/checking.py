@@ -105,7 +105,12 @@ def _odd(key: str, size: int) -> list[str]:
 
 
 _NEEDED_PATHS = {"tsv": ("path",), "moses": ("source_path", "target_path")}
-_OWN_PATHS = {"manythings": ("archive",), "sample": (), **_NEEDED_PATHS}
+_OWN_KEYS = {
+    "manythings": ("archive",),
+    "sample": (),
+    "tsv": ("path", "alignment_column"),
+    "moses": ("source_path", "target_path", "alignment_path"),
+}
 
 
 def _data_conflicts(data: DataConfig) -> list[str]:
@@ -113,12 +118,14 @@ def _data_conflicts(data: DataConfig) -> list[str]:
     for name in _NEEDED_PATHS.get(data.source, ()):
         if not getattr(data, name):
             found.append(f"data.{name}: data={data.source} needs it; add data.{name}=FILE")
-    for source, names in _OWN_PATHS.items():
+    for source, names in _OWN_KEYS.items():
         for name in names:
             if source != data.source and getattr(data, name):
                 found.append(f"data.{name}: data={data.source} does not read it; add data={source}")
     if data.source == "tsv" and data.source_column == data.target_column:
         found.append(f"data.target_column={data.target_column}: the same as data.source_column")
+    if data.source == "tsv" and data.alignment_column in (data.source_column, data.target_column):
+        found.append(f"data.alignment_column={data.alignment_column}: a column of sentences")
     if data.dev_fraction + data.test_fraction > 0.5:
         found.append("data.dev_fraction + data.test_fraction: more than half; nothing to train on")
     return found
@@ -128,6 +135,20 @@ def _training_conflicts(training: TrainingConfig) -> list[str]:
     if training.teacher_forcing_decay == "exponential" and training.teacher_forcing == 0:
         return ["training.teacher_forcing=0: must be above 0 when training.teacher_forcing_decay=exponential"]
     return []
+
+
+def _guiding_conflicts(config: Config) -> list[str]:
+    if not config.training.guided_alignment:
+        return []
+    key, found = f"training.guided_alignment={config.training.guided_alignment:g}", []
+    if config.model.decoder.style == "vector":
+        found.append(f"{key}: model.decoder.style=vector has no attention to guide")
+    needed = {"tsv": "alignment_column", "moses": "alignment_path"}.get(config.data.source)
+    if config.data.source == "manythings":
+        found.append(f"{key}: data=manythings has no word alignments; use data=tsv or data=moses with some")
+    elif needed and getattr(config.data, needed) is None:
+        found.append(f"{key}: needs word alignments; add data.{needed}=…")
+    return found
 
 
 def check(config: Config) -> None:
@@ -141,6 +162,7 @@ def check(config: Config) -> None:
         + _data_conflicts(config.data)
         + _model_conflicts(config.model)
         + _training_conflicts(config.training)
+        + _guiding_conflicts(config)
     )
     if found:
         raise ConfigError("; ".join(found))

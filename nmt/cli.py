@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of every command that works with a trained run."""
+def add_run_arguments(parser: argparse.ArgumentParser, beam: bool = True) -> None:
+    """The arguments of every command that works with a trained run; `beam` if it searches."""
     parser.add_argument("--run", default="runs/latest", metavar="RUN", help="folder (default: %(default)s)")
-    parser.add_argument("--beam-size", type=int, metavar="N", help="hypotheses kept in the search; 1: greedy")
+    if beam:
+        parser.add_argument("--beam-size", type=int, metavar="N", help="hypotheses kept; 1: greedy")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
 
 

@@ -60,8 +60,12 @@ class DataConfig:
     path: str | None = option(None, "tsv: the file (plain or .gz)")
     source_column: int = option(1, "tsv: column of the source sentence, from 1", at_least=1)
     target_column: int = option(2, "tsv: column of the target sentence, from 1", at_least=1)
+    alignment_column: int | None = option(
+        None, "tsv: column of the word alignment (0-0 1-2 …), if there is one", at_least=1
+    )
     source_path: str | None = option(None, "moses: the source sentences, one a line (plain or .gz)")
     target_path: str | None = option(None, "moses: the target sentences, line by line the same")
+    alignment_path: str | None = option(None, "moses: the word alignments, line by line the same")
     swap: bool = option(False, "translate in the other direction")
     cache: str = option("data/cache", "folder of downloads and prepared data")
     max_words: int = option(100, "drop pairs with a longer side", at_least=1)
@@ -199,6 +203,9 @@ class TrainingConfig:
     )
     teacher_forcing_decay: str = option(
         "linear", "how it falls", choices=("linear", "exponential", "inverse_sigmoid")
+    )
+    guided_alignment: float = option(
+        0.0, "weight of the attention's cross-entropy to the word alignments of the corpus", at_least=0
     )
     label_smoothing: float = option(
         0.1, "share of the probability spread over the vocabulary", at_least=0, below=1

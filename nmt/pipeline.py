@@ -13,12 +13,13 @@ from nmt.config import Config, settings
 from nmt.data.batches import TrainingBatches
 from nmt.data.examples import Example, save_examples
 from nmt.data.prepare import Prepared, prepare
-from nmt.data.tokenizer import PAD
-from nmt.data.vocabulary import load_tokenizers
+from nmt.data.tokenizer import PAD, Tokenizer
+from nmt.data.vocabulary import load_tokenizers, piece_links
 from nmt.decoding.opening import open_translator
 from nmt.decoding.translator import Translation, Translator
 from nmt.device import choose_device
 from nmt.evaluation.evaluate import evaluate, write_evaluation
+from nmt.evaluation.report import save_report
 from nmt.evaluation.validation import validate
 from nmt.files import write_json
 from nmt.model.initialise import build_model
@@ -62,12 +63,7 @@ def train(config: Config, name: str) -> float:
     logger.info(
         f"model: {sum(p.numel() for p in model.parameters()):,} parameters, on {device} in {precision.dtype}"
     )
-    batches = TrainingBatches(
-        [source.encode(example.source) for example in prepared.parts["train"]],
-        [target.encode(example.references[0]) for example in prepared.parts["train"]],
-        config.training.batch_tokens,
-        config.seed,
-    )
+    batches = _batches(config, prepared.parts["train"], source, target)
     checkpoint = Checkpoint(model, config.model, source, target, {})
     observer = _Observer(run, config, checkpoint, prepared.parts["dev"])
     trainer = Trainer(model, batches, config.training, precision, observer)
@@ -79,11 +75,26 @@ def train(config: Config, name: str) -> float:
         raise
     logger.info(f"trained in {duration(observer.journal.elapsed)}; best at step {progress.best_step}")
     _write_training(run, progress, observer.journal)
-    final = _evaluate_best(run, config, prepared.parts["test"], device)
+    final = _evaluate_best(run, config, prepared, progress, device)
     observer.journal.close({key: value for key, _, value in settings(config)}, final)
     _tell_end(run)
     assert progress.best is not None, "search refuses a model that gives NaN"
     return progress.best
+
+
+def _batches(
+    config: Config, train: Sequence[Example], source: Tokenizer, target: Tokenizer
+) -> TrainingBatches:
+    links = None
+    if config.training.guided_alignment:
+        links = [piece_links(example, source, target) for example in train]
+    return TrainingBatches(
+        [source.encode(example.source) for example in train],
+        [target.encode(example.references[0]) for example in train],
+        config.training.batch_tokens,
+        config.seed,
+        links,
+    )
 
 
 def _set_up_torch(config: Config) -> None:
@@ -145,12 +156,14 @@ def _picture(translation: Translation) -> NDArray[np.uint8]:
 
 
 def _evaluate_best(
-    run: Run, config: Config, test: Sequence[Example], device: torch.device
+    run: Run, config: Config, prepared: Prepared, progress: Progress, device: torch.device
 ) -> dict[str, float]:
+    test = prepared.parts["test"]
     translator = open_translator(run, config.decoding, device)
     evaluation = evaluate(translator, test)
     write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
+    save_report(run.report, config, evaluation, test, progress.history, prepared.report)
     return evaluation.values()
 
 
@@ -187,6 +200,7 @@ def _tell_end(run: Run) -> None:
     if (folder / "heatmaps").is_dir():
         logger.info(f"alignment heatmaps:                 {folder / 'heatmaps'}")
     logger.info(
+        f"report:                             {run.report}\n"
         f"training curves:                    tensorboard --logdir {run.folder.parent}\n"
         f'translate:                          python -m nmt.translate --run {run.folder} "…"'
     )

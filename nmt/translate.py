@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -36,8 +37,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--attention",
         metavar="OUT",
-        help="also write the alignment: OUT.png or .svg (a picture), or .npz (the matrices)",
+        help="also write the alignment: OUT.png or .svg (a picture), .html (a page), .npz or .jsonl (the "
+        "matrices), or .pharaoh (links)",
     )
+    parser.add_argument("--show", action="store_true", help="print a small heatmap after each translation")
+    parser.add_argument("--sheet", action="store_true", help="one picture of all sentences")
     parser.add_argument("--pieces", action="store_true", help="heatmaps of pieces instead of words")
     cli.add_run_arguments(parser)
     return parser
@@ -56,24 +60,32 @@ def main() -> None:
     config = run.decoding()
     config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest)
     translator = open_translator(run, config, choose_device(arguments.device))
-    if arguments.attention and not translator.heads:
-        raise ConfigError(f"--attention: the model of {run.folder} has none (model.decoder.style=vector)")
+    if (arguments.attention or arguments.show) and not translator.heads:
+        wanted = "--attention" if arguments.attention else "--show"
+        raise ConfigError(
+            f"{wanted}: the model of {run.folder} has no attention (model.decoder.style=vector)"
+        )
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     kept: list[Translation] = []
     with _output(arguments.output) as out:
         for number, best in enumerate(_translate(translator, arguments), 1):
             out.write(_line(best, arguments.json) + "\n")
+            if arguments.show:
+                print(*_heatmap(best[0]), sep="\n", file=sys.stderr)
             if not best[0].finished and best[0].source.ids:
                 print(f"warning: line {number}: the translation was cut at the length limit", file=sys.stderr)
             if arguments.attention:
                 kept.append(best[0])
             out.flush()
     if arguments.attention:
-        _write_attention(Path(arguments.attention), kept, arguments.pieces)
+        from nmt.evaluation.export import write_attention
+
+        write_attention(Path(arguments.attention), kept, pieces=arguments.pieces, sheet=arguments.sheet)
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from nmt.errors import ConfigError
+    from nmt.evaluation.formats import check_attention_name
 
     if arguments.text and arguments.input:
         raise ConfigError("TEXT and --input: give one of them, not both")
@@ -81,9 +93,16 @@ def _check(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
-    suffix = Path(arguments.attention).suffix.lower() if arguments.attention else ".png"
-    if suffix not in (".png", ".svg", ".npz"):
-        raise ConfigError(f"--attention {arguments.attention}: must end in .png, .svg or .npz")
+    if arguments.attention:
+        check_attention_name(arguments.attention)
+
+
+def _heatmap(translation: "Translation") -> list[str]:
+    """On standard error, so that standard output stays one line for each line."""
+    from nmt.visualisation.terminal import heatmap_lines
+
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    return heatmap_lines(*translation.words(), colour)
 
 
 def _output(path: str | None) -> Any:
@@ -148,22 +167,6 @@ def _line(best: "list[Translation]", as_json: bool) -> str:
         for t in best
     ]
     return json.dumps({"source": best[0].source.text, **rows[0], "nbest": rows}, ensure_ascii=False)
-
-
-def _write_attention(path: Path, translations: "list[Translation]", pieces: bool) -> None:
-    """One .npz of all, or one picture each: OUT.png, or OUT-1.png, OUT-2.png …"""
-    from nmt.evaluation.attention_file import Attention, save_attention
-
-    if path.suffix.lower() == ".npz":
-        rows = [Attention(t.heads, t.source_pieces(), t.target_pieces()) for t in translations]
-        save_attention(path, rows)
-        return
-    from nmt.visualisation.heatmap import save_heatmap
-
-    for number, t in enumerate(translations, 1):
-        name = path if len(translations) == 1 else path.with_stem(f"{path.stem}-{number}")
-        labelled = (t.attention, t.source_pieces(), t.target_pieces()) if pieces else t.words()
-        save_heatmap(name, *labelled)
 
 
 if __name__ == "__main__":

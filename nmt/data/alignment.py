@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.lines import file_lines
 from nmt.errors import DataError
 
 Link = tuple[int, int]
@@ -83,6 +84,21 @@ def merge_to_words(
     return merged
 
 
+def expand_links(
+    links: Iterable[Link], source_groups: Sequence[Sequence[int]], target_groups: Sequence[Sequence[int]]
+) -> list[Link]:
+    """Links between words → links between their pieces, every piece with every piece, ascending.
+
+    Args:
+        links: between words.
+        source_groups: the pieces of each source word.
+        target_groups: the pieces of each target word.
+    """
+    return sorted(
+        {(s, t) for source, target in links for s in source_groups[source] for t in target_groups[target]}
+    )
+
+
 def argmax_links(weights: NDArray[np.floating[Any]]) -> frozenset[Link]:
     """Link every target word to the source word that it attends to most, the first of equals.
 
@@ -94,6 +110,31 @@ def argmax_links(weights: NDArray[np.floating[Any]]) -> frozenset[Link]:
         return frozenset()
     best = weights.argmax(axis=1)
     return frozenset((int(s), t) for t, s in enumerate(best) if weights[t, s] > 0)
+
+
+def threshold_links(weights: NDArray[np.floating[Any]], threshold: float) -> frozenset[Link]:
+    """Link every target word to all source words that receive at least `threshold` of its attention.
+
+    Args:
+        weights: [Tw, Sw], without the end of the sentence.
+        threshold: above 0, at most 1.
+    """
+    rows, columns = (weights >= threshold).nonzero()
+    return frozenset(zip(columns.tolist(), rows.tolist(), strict=True))
+
+
+def shift_rows(weights: NDArray[Any], shift: int) -> NDArray[Any]:
+    """Give each row what the row `shift` places further down has; at the edge the last or first stays.
+
+    Bahdanau's attention at step t is computed from the state before word t, so it may be that what
+    belongs to a word is better seen a step later (shift 1) or earlier (shift -1).
+
+    Args:
+        weights: [..., T, S].
+    """
+    T = weights.shape[-2]
+    rows = np.clip(np.arange(T) + shift, 0, max(T - 1, 0))
+    return weights[..., rows, :]
 
 
 def parse_pharaoh(text: str, path: Path | str | None = None, line: int | None = None) -> frozenset[Link]:
@@ -111,6 +152,24 @@ def parse_pharaoh(text: str, path: Path | str | None = None, line: int | None = 
             )
         links.add((int(match[1]), int(match[2])))
     return frozenset(links)
+
+
+def read_gold(path: Path) -> tuple[list[frozenset[Link]], list[frozenset[Link]]]:
+    """Gold alignments, a line for each sentence pair: `1-2` is a sure link, `1?2` a merely possible one.
+
+    Returns:
+        the sure links, and the possible ones beside them.
+
+    Raises:
+        DataError: for a link that is neither, with file and line.
+    """
+    sure, possible = [], []
+    for number, line in file_lines(path):
+        unsure = [item for item in line.split() if "?" in item]
+        certain = [item for item in line.split() if "?" not in item]
+        sure.append(parse_pharaoh(" ".join(certain), path, number))
+        possible.append(parse_pharaoh(" ".join(unsure).replace("?", "-"), path, number))
+    return sure, possible
 
 
 def format_pharaoh(links: Iterable[Link]) -> str:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.data.alignment import Link
 from nmt.data.tokenizer import BOS, EOS, PAD
 
 _LENGTH_NOISE = 1.0  # tokens; lengths within it mix, so that an epoch's batches are not the last one's
@@ -25,6 +26,8 @@ class Batch:
         previous: the target shifted right, begin-of-sentence first, [B, T].
         target, target_mask: [B, T]; each sentence ends with end-of-sentence.
         tokens: real target tokens.
+        alignment: where the attention should be, [B, T, S], if alignments are given: each row spread
+            evenly over the source pieces linked to the target piece, or zero without a link.
     """
 
     source: Tensor
@@ -33,6 +36,7 @@ class Batch:
     target: Tensor
     target_mask: Tensor
     tokens: int
+    alignment: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
@@ -43,6 +47,7 @@ class Batch:
             self.target.to(device, non_blocking=True),
             self.target_mask.to(device, non_blocking=True),
             self.tokens,
+            None if self.alignment is None else self.alignment.to(device, non_blocking=True),
         )
 
 
@@ -55,12 +60,26 @@ def pad(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     return tokens, torch.arange(tokens.shape[1]) < lengths.unsqueeze(1)
 
 
-def collate(sources: Sequence[list[int]], targets: Sequence[list[int]]) -> Batch:
-    """Token lists, without special tokens → a batch."""
+def collate(
+    sources: Sequence[list[int]], targets: Sequence[list[int]], links: Sequence[list[Link]] | None = None
+) -> Batch:
+    """Token lists, without special tokens → a batch.
+
+    Args:
+        sources, targets: B sentences each.
+        links: of each pair (source piece, target piece); the ends of sentences are linked here.
+    """
     source, source_mask = pad([[*sentence, EOS] for sentence in sources])
     previous, _ = pad([[BOS, *sentence] for sentence in targets])
     target, target_mask = pad([[*sentence, EOS] for sentence in targets])
-    return Batch(source, source_mask, previous, target, target_mask, int(target_mask.sum()))
+    alignment = None
+    if links is not None:
+        alignment = torch.zeros(*target.shape, source.shape[1])
+        for matrix, pairs, sentence, translation in zip(alignment, links, sources, targets, strict=True):
+            for s, t in [*pairs, (len(sentence), len(translation))]:
+                matrix[t, s] = 1
+        alignment /= alignment.sum(dim=-1, keepdim=True).clamp(min=1)
+    return Batch(source, source_mask, previous, target, target_mask, int(target_mask.sum()), alignment)
 
 
 def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.intp]]:
@@ -88,12 +107,18 @@ class TrainingBatches:
         budget: tokens in a batch on the longer side, padding and end-of-sentence included, at most; a
             single pair beyond it makes a batch of its own.
         seed: of all epochs.
+        links: between the pieces of each pair (source, target), if there are any to be guided by.
     """
 
     def __init__(
-        self, sources: Sequence[list[int]], targets: Sequence[list[int]], budget: int, seed: int
+        self,
+        sources: Sequence[list[int]],
+        targets: Sequence[list[int]],
+        budget: int,
+        seed: int,
+        links: Sequence[list[Link]] | None = None,
     ) -> None:
-        self._sources, self._targets = sources, targets
+        self._sources, self._targets, self._links = sources, targets, links
         self._source_lengths = np.array([len(sentence) + 1 for sentence in sources])
         self._target_lengths = np.array([len(sentence) + 1 for sentence in targets])
         self._budget, self._seed = budget, seed
@@ -114,7 +139,8 @@ class TrainingBatches:
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, the first `skip` left out."""
         for chosen in self.indices(epoch)[skip:]:
-            yield collate([self._sources[i] for i in chosen], [self._targets[i] for i in chosen])
+            links = None if self._links is None else [self._links[i] for i in chosen]
+            yield collate([self._sources[i] for i in chosen], [self._targets[i] for i in chosen], links)
 
 
 def sorted_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:

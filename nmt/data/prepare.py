@@ -18,7 +18,7 @@ from nmt.data.examples import Example, load_examples, save_examples
 from nmt.data.growth import changes, previous_preparation
 from nmt.data.sources import RawPair, read_pairs, source_files
 from nmt.data.split import PARTS, assign_parts, components
-from nmt.data.text import clean
+from nmt.data.text import clean, word_spans
 from nmt.errors import DataError
 from nmt.files import sha256, write_json
 
@@ -28,8 +28,8 @@ LICENCES = {
     "sample": "MIT, made for this project",
 }
 _SETTINGS = (
-    "source", "language", "source_column", "target_column", "swap", "max_words", "max_ratio",
-    "dev_fraction", "test_fraction",
+    "source", "language", "source_column", "target_column", "alignment_column", "swap", "max_words",
+    "max_ratio", "dev_fraction", "test_fraction",
 )  # fmt: skip
 
 
@@ -160,7 +160,8 @@ def _clean_pairs(config: DataConfig, files: list[Path], dropped: Counter[str]) -
             dropped[reason] += 1
             continue
         seen.add((source, target))
-        yield _Pair(source, target, _checked_alignment(raw, files[0]))
+        where = files[2] if len(files) == 3 else files[0]
+        yield _Pair(source, target, _checked_alignment(raw, source, target, where))
 
 
 def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
@@ -172,13 +173,19 @@ def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
     return "ratio" if longer > config.max_ratio * shorter else None
 
 
-def _checked_alignment(raw: RawPair, path: Path) -> str:
-    if raw.alignment is None:
-        return ""
-    try:
-        return format_pharaoh(parse_pharaoh(raw.alignment))
-    except DataError as error:
-        raise DataError(str(error), path, raw.line) from error
+def _checked_alignment(raw: RawPair, source: str, target: str, path: Path) -> str:
+    """The alignment of a cleaned pair, all of whose links are between words that are there."""
+    links = parse_pharaoh(raw.alignment or "", path, raw.line)
+    if links:
+        counts = len(word_spans(source)), len(word_spans(target))
+        for s, t in links:
+            if s >= counts[0] or t >= counts[1]:
+                raise DataError(
+                    f"link {s}-{t}, but the sentences have {counts[0]} and {counts[1]} words, counted from 0",
+                    path,
+                    raw.line,
+                )
+    return format_pharaoh(links)
 
 
 def _swapped(pair: _Pair) -> _Pair:

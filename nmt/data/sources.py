@@ -101,10 +101,8 @@ def source_files(data: DataConfig) -> list[Path]:
     if data.source == "tsv":
         return [_given_file("tsv", "path", data.path)]
     assert data.source == "moses", data.source
-    return [
-        _given_file("moses", "source_path", data.source_path),
-        _given_file("moses", "target_path", data.target_path),
-    ]
+    names = ["source_path", "target_path", *(["alignment_path"] if data.alignment_path else [])]
+    return [_given_file("moses", name, getattr(data, name)) for name in names]
 
 
 # ---------------------------------------------------------------- pairs
@@ -133,18 +131,21 @@ def _columns(
             )
 
 
-def side_by_side(source: Path, target: Path) -> Iterator[RawPair]:
-    """Pairs from two files (plain or gzip), line by line.
+def side_by_side(source: Path, target: Path, alignment: Path | None = None) -> Iterator[RawPair]:
+    """Pairs from two files (plain or gzip), line by line, and their alignments from a third.
 
     Raises:
-        DataError: while iterating, if one has more lines than the other.
+        DataError: while iterating, if one has more lines than another.
     """
-    sides = file_lines(source), file_lines(target)
-    for number, (left, right) in enumerate(zip_longest(*sides), start=1):
-        if left is not None and right is not None:
-            yield RawPair(left[1], right[1], number)
+    files = [source, target, *([alignment] if alignment else [])]
+    sides = [file_lines(file) for file in files]
+    for number, lines in enumerate(zip_longest(*sides), start=1):
+        if None not in lines:
+            texts = [text for _, text in lines]
+            yield RawPair(texts[0], texts[1], number, texts[2] if alignment else None)
             continue
-        short, long, rest = (source, target, sides[1]) if left is None else (target, source, sides[0])
+        short = next(file for file, line in zip(files, lines, strict=True) if line is None)
+        long, rest = next((files[k], sides[k]) for k, line in enumerate(lines) if line is not None)
         total = number + sum(1 for _ in rest)
         raise DataError(
             f"has no partner: {short} has {number - 1} lines, {long} has {total}; they must be aligned",
@@ -171,4 +172,5 @@ def read_pairs(data: DataConfig, files: list[Path]) -> Iterator[RawPair]:
         return _columns(_member_lines(file, member), f"{file} ({member})", 1, 2)
     if data.source == "sample":
         return _columns(file_lines(file), str(file), 1, 2, 3)
-    return _columns(file_lines(file), str(file), data.source_column, data.target_column)
+    columns = data.source_column, data.target_column, data.alignment_column
+    return _columns(file_lines(file), str(file), *columns)

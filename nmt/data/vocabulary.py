@@ -1,10 +1,13 @@
-"""The tokenizers of a prepared corpus, trained once and cached beside it."""
+"""The tokenizers of a prepared corpus, trained once and cached beside it, and its links in their pieces."""
 
 import hashlib
 import json
 
 from nmt.config import DataConfig, to_dict
+from nmt.data.alignment import Link, expand_links, parse_pharaoh, piece_groups
+from nmt.data.examples import Example
 from nmt.data.prepare import Prepared
+from nmt.data.text import word_spans
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes
@@ -32,6 +35,15 @@ def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, 
     return _load(prepared, config, "source", sides["source"]), _load(
         prepared, config, "target", sides["target"]
     )
+
+
+def piece_links(example: Example, source: Tokenizer, target: Tokenizer) -> list[Link]:
+    """The word alignment of a training example as links between its pieces."""
+    groups = []
+    for tokenizer, text in ((source, example.source), (target, example.references[0])):
+        tokens = tokenizer.cut(text)
+        groups.append(piece_groups(tokens.spans, word_spans(tokens.text)))
+    return expand_links(parse_pharaoh(example.alignments[0]), *groups)
 
 
 def _load(prepared: Prepared, config: DataConfig, side: str, sentences: list[str]) -> Tokenizer:

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config import DecodingConfig
-from nmt.data.alignment import merge_to_words, piece_groups
+from nmt.data.alignment import (
+    Link,
+    argmax_links,
+    merge_to_words,
+    piece_groups,
+    shift_rows,
+    threshold_links,
+)
 from nmt.data.batches import collate, pad, sorted_batches
 from nmt.data.text import clean, word_spans
 from nmt.data.tokenizer import BOS, EOS, EOS_PIECE, PAD, UNK, Tokenizer, Tokens
@@ -62,14 +69,28 @@ class Translation:
         """What the rows of `attention` are."""
         return [*self.target.pieces, *([EOS_PIECE] if self.finished else [])]
 
-    def words(self) -> tuple[NDArray[np.floating[Any]], list[str], list[str]]:
+    def links(self, shift: int = 0, threshold: float | None = None) -> frozenset[Link]:
+        """Links between words, ends of sentences left out: of each target word the source word that it
+        attends to most, or all that receive at least `threshold` of its attention.
+
+        Args:
+            shift: read the attention of a piece so many steps later (see `shift_rows`).
+            threshold: None: the best source word of each target word.
+        """
+        weights = self.words(shift)[0][: len(word_spans(self.target.text)), :-1]
+        return argmax_links(weights) if threshold is None else threshold_links(weights, threshold)
+
+    def words(self, shift: int = 0) -> tuple[NDArray[np.floating[Any]], list[str], list[str]]:
         """Attention between words, and the words of both sides; end-of-sentence is a word at the end.
 
         Rows are averaged over a word's pieces, columns summed (see `merge_to_words`).
+
+        Args:
+            shift: read the attention of a piece so many steps later (see `shift_rows`).
         """
         columns, source_words = _word_groups(self.source, ends=True)
         rows, target_words = _word_groups(self.target, ends=self.finished)
-        return merge_to_words(self.attention, columns, rows), source_words, target_words
+        return merge_to_words(shift_rows(self.attention, shift), columns, rows), source_words, target_words
 
 
 def _word_groups(tokens: Tokens, ends: bool) -> tuple[list[list[int]], list[str]]:

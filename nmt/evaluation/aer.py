@@ -46,6 +46,13 @@ class AlignmentScores:
     sure: int
     possible: int
 
+    def summary(self) -> str:
+        """One line for people."""
+        return (
+            f"alignment error rate {self.aer:.3f}  precision {self.precision:.3f}  recall {self.recall:.3f}  "
+            f"({self.predicted} links, {self.sure} sure gold links)"
+        )
+
 
 def alignment_scores(
     predicted: Sequence[Links], sure: Sequence[Links], possible: Sequence[Links] | None = None

@@ -1,16 +1,28 @@
-"""Attention matrices of a set of sentences in one compressed `.npz` that needs no pickle to read.
+"""Attention of a set of sentences as a file, in one of two formats that need nothing of ours to read.
 
-    weights          float32, all matrices one after the other, row by row; of several heads the average
-    heads            how many heads there are
-    head_weights     float32, for each sentence the matrix of each head; empty where there is only one
-    source_tokens    all source pieces one after the other (the columns)
-    target_tokens    all target pieces one after the other (the rows)
-    source_lengths   pieces of each source sentence, so the columns of its matrix
-    target_lengths   pieces of each translation, so the rows of its matrix
+`.npz` (numpy, compressed, without pickle). Sentences differ in length, so everything is flat, one
+sentence after the other:
 
-End-of-sentence (`</s>`) is a piece like the others.
+    weights            float32: the matrix of each sentence, [T, S] row by row; of several heads the average
+    heads              how many heads there are, K
+    head_weights       float32: for each sentence the matrix of each head; empty where there is only one
+    source_tokens      all source pieces (the columns)          source_lengths       S of each sentence
+    target_tokens      all target pieces (the rows)             target_lengths       T of each sentence
+    word_weights       float32: between words, [Tw, Sw] row by row
+    source_words       all source words                         source_word_counts   Sw of each sentence
+    target_words       all target words                         target_word_counts   Tw of each sentence
+    log_probabilities  float64: of each translation, natural logarithm
+
+`.jsonl` (JSON Lines), an object for each sentence:
+
+    {"source_tokens": […], "target_tokens": […], "weights": [[…], …], "heads": [[[…], …], …],
+     "source_words": […], "target_words": […], "word_weights": [[…], …], "log_probability": -1.5}
+
+`heads` is there only if there are several. In both, end-of-sentence (`</s>`) is a piece and a word like the
+others, and numbers come back exactly as they were.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,59 +33,96 @@ from numpy.typing import NDArray
 from nmt.errors import RunError
 from nmt.files import replacing
 
+Matrix = NDArray[np.float32]
+
 
 class Attention(NamedTuple):
     """One sentence's attention.
 
     Attributes:
-        heads: the matrix of each head, [K, T, S].
+        heads: between pieces, the matrix of each head, [K, T, S].
         source: the S pieces of the columns.
         target: the T pieces of the rows.
+        word_weights: between words, [Tw, Sw].
+        source_words: the Sw words of its columns.
+        target_words: the Tw words of its rows.
+        log_probability: of the translation, natural logarithm.
     """
 
-    heads: NDArray[np.float32]
+    heads: Matrix
     source: list[str]
     target: list[str]
+    word_weights: Matrix
+    source_words: list[str]
+    target_words: list[str]
+    log_probability: float
 
     @property
-    def weights(self) -> NDArray[np.float32]:
+    def weights(self) -> Matrix:
         """The average of the heads, [T, S]."""
-        average: NDArray[np.float32] = self.heads.mean(axis=0)
+        average: Matrix = self.heads.mean(axis=0)
         return average
 
 
 def save_attention(path: Path, sentences: Sequence[Attention]) -> None:
-    """Write the matrices of `sentences`, in order; all have as many heads, one at least."""
-    heads = len(sentences[0].heads) if sentences else 1
-    with replacing(path, "wb") as file:
-        np.savez_compressed(
-            file,
-            weights=_flat([sentence.weights for sentence in sentences]),
-            heads=np.int64(heads),
-            source_tokens=np.array([piece for sentence in sentences for piece in sentence.source], np.str_),
-            target_tokens=np.array([piece for sentence in sentences for piece in sentence.target], np.str_),
-            source_lengths=np.array([len(sentence.source) for sentence in sentences], np.int64),
-            target_lengths=np.array([len(sentence.target) for sentence in sentences], np.int64),
-            head_weights=_flat([sentence.heads for sentence in sentences if heads > 1]),
-        )
-
-
-def _flat(arrays: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """All numbers one after the other."""
-    return np.concatenate([np.zeros(0, np.float32), *(array.ravel() for array in arrays)])
+    """Write `sentences`, in order, in the format that the name's ending says; all have as many heads."""
+    assert path.suffix.lower() in (".npz", ".jsonl"), path
+    if path.suffix.lower() == ".jsonl":
+        _save_lines(path, sentences)
+    else:
+        _save_npz(path, sentences)
 
 
 def load_attention(path: Path) -> list[Attention]:
-    """Read what `save_attention` wrote.
+    """Read what `save_attention` wrote, in either format.
 
     Raises:
         RunError: when the file is missing, damaged, or something else.
     """
     try:
+        if path.suffix.lower() == ".jsonl":
+            return _load_lines(path)
         with np.load(path, allow_pickle=False) as arrays:
             return _split(arrays)
     except Exception as error:  # zipfile, zlib and numpy have a dozen kinds for a damaged file
         raise RunError(f"{path}: no attention file of ours: {error}") from error
+
+
+# ---------------------------------------------------------------- npz
+
+
+def _save_npz(path: Path, sentences: Sequence[Attention]) -> None:
+    heads = len(sentences[0].heads) if sentences else 1
+    with replacing(path, "wb") as file:
+        np.savez_compressed(
+            file,
+            weights=_flat([one.weights for one in sentences]),
+            heads=np.int64(heads),
+            head_weights=_flat([one.heads for one in sentences if heads > 1]),
+            source_tokens=_texts([one.source for one in sentences]),
+            target_tokens=_texts([one.target for one in sentences]),
+            source_lengths=_counts([one.source for one in sentences]),
+            target_lengths=_counts([one.target for one in sentences]),
+            word_weights=_flat([one.word_weights for one in sentences]),
+            source_words=_texts([one.source_words for one in sentences]),
+            target_words=_texts([one.target_words for one in sentences]),
+            source_word_counts=_counts([one.source_words for one in sentences]),
+            target_word_counts=_counts([one.target_words for one in sentences]),
+            log_probabilities=np.array([one.log_probability for one in sentences], np.float64),
+        )
+
+
+def _flat(arrays: Sequence[Matrix]) -> Matrix:
+    """All numbers one after the other."""
+    return np.concatenate([np.zeros(0, np.float32), *(array.astype(np.float32).ravel() for array in arrays)])
+
+
+def _texts(sentences: Sequence[Sequence[str]]) -> NDArray[np.str_]:
+    return np.array([text for sentence in sentences for text in sentence], np.str_)
+
+
+def _counts(sentences: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+    return np.array([len(sentence) for sentence in sentences], np.int64)
 
 
 def _split(arrays: Mapping[str, NDArray[Any]]) -> list[Attention]:
@@ -82,24 +131,86 @@ def _split(arrays: Mapping[str, NDArray[Any]]) -> list[Attention]:
     Raises:
         KeyError, ValueError: when an array is missing or does not fit the others.
     """
-    heads = int(arrays["heads"])
-    name = "head_weights" if heads > 1 else "weights"
-    weights, sources, targets = (arrays[key] for key in (name, "source_tokens", "target_tokens"))
-    lengths = np.stack((arrays["source_lengths"], arrays["target_lengths"]), axis=1)
-    cells = heads * lengths.prod(axis=1)
-    needed = [(int(cells.sum()),), *((int(total),) for total in lengths.sum(axis=0))]
+    K = int(arrays["heads"])
+    if K < 1:
+        raise ValueError("its arrays do not fit each other")
+    pieces = _matrices(arrays, "head_weights" if K > 1 else "weights", ("lengths", "tokens"), K)
+    words = _matrices(arrays, "word_weights", ("word_counts", "words"), 1)
+    logs = arrays["log_probabilities"].tolist()
+    return [
+        Attention(heads, source, target, between[0], source_words, target_words, log)
+        for (heads, source, target), (between, source_words, target_words), log in zip(
+            pieces, words, logs, strict=True
+        )
+    ]
+
+
+def _matrices(
+    arrays: Mapping[str, NDArray[Any]], weights_name: str, names: tuple[str, str], count: int
+) -> list[tuple[Matrix, list[str], list[str]]]:
+    """`count` matrices of each sentence with the texts of their columns and rows."""
+    counts, texts = names
+    weights = arrays[weights_name]
+    sources, targets = arrays[f"source_{texts}"], arrays[f"target_{texts}"]
+    lengths = np.stack((arrays[f"source_{counts}"], arrays[f"target_{counts}"]), axis=1)
+    needed = [(count * int(lengths.prod(axis=1).sum()),), *((int(n),) for n in lengths.sum(axis=0))]
     if (
         lengths.dtype != np.int64
-        or heads < 1
         or (lengths < 0).any()
         or [weights.shape, sources.shape, targets.shape] != needed
     ):
         raise ValueError("its arrays do not fit each other")
-    sentences, cell, column, row = [], 0, 0, 0
+    found, cell, column, row = [], 0, 0, 0
     for S, T in lengths.tolist():
-        matrices = weights[cell : cell + heads * T * S].reshape(heads, T, S)
-        sentences.append(
-            Attention(matrices, sources[column : column + S].tolist(), targets[row : row + T].tolist())
-        )
-        cell, column, row = cell + heads * T * S, column + S, row + T
-    return sentences
+        block = weights[cell : cell + count * T * S].reshape(count, T, S)
+        found.append((block, sources[column : column + S].tolist(), targets[row : row + T].tolist()))
+        cell, column, row = cell + count * T * S, column + S, row + T
+    return found
+
+
+# ---------------------------------------------------------------- JSON Lines
+
+
+def _save_lines(path: Path, sentences: Sequence[Attention]) -> None:
+    with replacing(path) as file:
+        for one in sentences:
+            row = {
+                "source_tokens": one.source,
+                "target_tokens": one.target,
+                "weights": _numbers(one.weights),
+                **({"heads": _numbers(one.heads)} if len(one.heads) > 1 else {}),
+                "source_words": one.source_words,
+                "target_words": one.target_words,
+                "word_weights": _numbers(one.word_weights),
+                "log_probability": one.log_probability,
+            }
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _numbers(matrix: Matrix) -> Any:
+    """Nested lists of the shortest decimals that are these float32 again."""
+    if matrix.ndim > 1:
+        return [_numbers(part) for part in matrix]
+    return [float(str(number)) for number in matrix.astype(np.float32)]
+
+
+def _load_lines(path: Path) -> list[Attention]:
+    with path.open(encoding="utf-8", newline="\n") as file:
+        return [_from_row(json.loads(line)) for line in file]
+
+
+def _from_row(row: Mapping[str, Any]) -> Attention:
+    def matrix(value: Any, *axes: int) -> Matrix:
+        return np.array(value, np.float32).reshape(axes)
+
+    S, T = len(row["source_tokens"]), len(row["target_tokens"])
+    heads = row.get("heads", [row["weights"]])
+    return Attention(
+        matrix(heads, len(heads), T, S),
+        row["source_tokens"],
+        row["target_tokens"],
+        matrix(row["word_weights"], len(row["target_words"]), len(row["source_words"])),
+        row["source_words"],
+        row["target_words"],
+        row["log_probability"],
+    )

@@ -5,13 +5,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nmt.config import DecodingConfig, to_dict
-from nmt.data.alignment import argmax_links, parse_pharaoh
+from nmt.data.alignment import parse_pharaoh
 from nmt.data.examples import Example
+from nmt.data.text import words
 from nmt.decoding.translator import Translation, Translator
 from nmt.evaluation.aer import AlignmentScores, alignment_scores
-from nmt.evaluation.attention_file import Attention, save_attention
+from nmt.evaluation.coverage import Coverage, coverage, coverage_scores
+from nmt.evaluation.export import write_attention
 from nmt.evaluation.metrics import Score, bleu_by_length, corpus_scores, format_scores, sentence_chrf
 from nmt.files import replacing, write_json
 from nmt.visualisation.heatmap import save_heatmap
@@ -23,33 +29,42 @@ class Evaluation:
 
     Attributes:
         scores: BLEU, BLEU-intl, chrF2, chrF2++ and TER with signatures.
-        alignment: of attention against gold alignments, where the corpus has them.
+        alignment: of attention against gold alignments, where the corpus has them; and the same with
+            attention read a piece earlier (-1) and later (1).
+        coverage: of each translation's attention; None of a model without attention.
         translations: in order.
         seconds: that translating took.
     """
 
     scores: list[Score]
-    alignment: AlignmentScores | None
+    alignment: dict[int, AlignmentScores] | None
+    coverage: list[Coverage] | None
     translations: list[Translation]
     seconds: float
 
     def summary(self) -> str:
         """The lines a person reads."""
-        lines = [format_scores(self.scores)]
+        return "\n".join([format_scores(self.scores), *self.notes()])
+
+    def notes(self) -> list[str]:
+        """The lines below the scores: alignments, coverage, speed."""
+        lines = []
         if self.alignment is not None:
-            a = self.alignment
+            lines.append(self.alignment[0].summary())
+        if self.coverage is not None:
+            found = coverage_scores(self.coverage)
             lines.append(
-                f"alignment error rate {a.aer:.3f}  precision {a.precision:.3f}  recall {a.recall:.3f}  "
-                f"(attention's best source word of each target word, {a.sure} gold links)"
+                f"attention: entropy {found.entropy:.2f} nats; {found.passed_over:.1%} of the source words "
+                f"passed over, {found.repeated:.1%} attended twice"
             )
         speed = len(self.translations) / self.seconds
         lines.append(f"{len(self.translations)} sentences in {self.seconds:.1f} s, {speed:.0f} a second")
-        return "\n".join(lines)
+        return lines
 
     def values(self) -> dict[str, float]:
         """The scores by name."""
         values = {score.name: score.value for score in self.scores}
-        return values if self.alignment is None else values | {"AER": self.alignment.aer}
+        return values if self.alignment is None else values | {"AER": self.alignment[0].aer}
 
 
 def evaluate(translator: Translator, examples: Sequence[Example]) -> Evaluation:
@@ -61,10 +76,19 @@ def evaluate(translator: Translator, examples: Sequence[Example]) -> Evaluation:
     scores = corpus_scores(
         [translation.text for translation in translations], [example.references for example in examples]
     )
-    return Evaluation(scores, _score_alignment(translator, examples), translations, seconds)
+    covered = [coverage(_between_words(one)) for one in translations] if translator.heads else None
+    return Evaluation(scores, _score_alignment(translator, examples), covered, translations, seconds)
 
 
-def _score_alignment(translator: Translator, examples: Sequence[Example]) -> AlignmentScores | None:
+def _between_words(translation: Translation) -> NDArray[np.floating[Any]]:
+    """Attention of the target's words to the source's, ends of sentences left out as source."""
+    weights, source, _ = translation.words()
+    return weights[:, : len(source) - 1]
+
+
+def _score_alignment(
+    translator: Translator, examples: Sequence[Example]
+) -> dict[int, AlignmentScores] | None:
     """Attention while the model is forced through the references, against their gold alignments; None if
     there are none, or no attention.
     """
@@ -77,11 +101,8 @@ def _score_alignment(translator: Translator, examples: Sequence[Example]) -> Ali
     if not gold or not translator.heads:
         return None
     forced = translator.align([source for source, _, _ in gold], [reference for _, reference, _ in gold])
-    predicted = []
-    for translation in forced:
-        weights, _, _ = translation.words()
-        predicted.append(argmax_links(weights[:-1, :-1]))  # end-of-sentence is no word
-    return alignment_scores(predicted, [links for _, _, links in gold])
+    right = [links for _, _, links in gold]
+    return {shift: alignment_scores([one.links(shift) for one in forced], right) for shift in (0, -1, 1)}
 
 
 def write_evaluation(
@@ -109,7 +130,8 @@ def write_evaluation(
     buckets = bleu_by_length(lengths, texts, [example.references for example in examples])
     metrics = {
         "scores": {s.name: {"value": s.value, "signature": s.signature} for s in evaluation.scores},
-        "alignment": None if evaluation.alignment is None else asdict(evaluation.alignment),
+        "alignment": _alignment_values(evaluation),
+        "coverage": None if evaluation.coverage is None else asdict(coverage_scores(evaluation.coverage)),
         "bleu_by_source_words": [bucket._asdict() for bucket in buckets],
         "sentences": len(examples),
         "seconds": evaluation.seconds,
@@ -118,11 +140,15 @@ def write_evaluation(
     write_json(folder / "metrics.json", metrics)
 
 
+def _alignment_values(evaluation: Evaluation) -> dict[str, Any] | None:
+    if evaluation.alignment is None:
+        return None
+    shifted = {str(shift): asdict(scores) for shift, scores in evaluation.alignment.items() if shift}
+    return asdict(evaluation.alignment[0]) | {"shifted": shifted}
+
+
 def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps: int) -> None:
-    save_attention(
-        folder / "attention.npz",
-        [Attention(t.heads, t.source_pieces(), t.target_pieces()) for t in translations],
-    )
+    write_attention(folder / "attention.npz", translations)
     for stale in (folder / "heatmaps").glob("*.png"):
         stale.unlink()
     for number, translation in enumerate(translations[:heatmaps], 1):
@@ -133,8 +159,23 @@ def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps
 def _write_translations(path: Path, evaluation: Evaluation, examples: Sequence[Example]) -> None:
     with replacing(path) as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
-        writer.writerow(["source", "translation", "chrF2", "log_probability", "references"])
-        for example, translation in zip(examples, evaluation.translations, strict=True):
+        writer.writerow(
+            ["source", "translation", "chrF2", "log_probability", "entropy", "passed_over", "references"]
+        )
+        coverages = evaluation.coverage or [None] * len(examples)
+        for example, translation, covered in zip(examples, evaluation.translations, coverages, strict=True):
             chrf = sentence_chrf(translation.text, example.references)
-            numbers = [f"{chrf:.2f}", f"{translation.log_probability:.4f}"]
+            numbers = [
+                f"{chrf:.2f}",
+                f"{translation.log_probability:.4f}",
+                *_covered(covered, example),
+            ]
             writer.writerow([example.source, translation.text, *numbers, *example.references])
+
+
+def _covered(covered: Coverage | None, example: Example) -> list[str]:
+    """Entropy, and the source words that were passed over; nothing of a model without attention."""
+    if covered is None:
+        return ["", ""]
+    names = words(example.source)
+    return [f"{covered.entropy:.3f}", " ".join(names[word] for word in covered.passed_over)]

@@ -44,6 +44,11 @@ class Run:
         return self.folder / "training.json"
 
     @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.folder / "report.html"
+
+    @property
     def tensorboard(self) -> Path:
         """Event files."""
         return self.folder / "tensorboard"

@@ -13,7 +13,7 @@ from nmt.config import TrainingConfig
 from nmt.data.batches import Batch, TrainingBatches
 from nmt.model.translation import TranslationModel
 from nmt.training.average import WeightAverage
-from nmt.training.loss import LossSum, token_loss
+from nmt.training.loss import LossSum, alignment_loss, token_loss
 from nmt.training.precision import Precision
 from nmt.training.schedule import learning_rate, teacher_forcing
 
@@ -157,10 +157,13 @@ class Trainer:
         """
         batch = batch.to(self.precision.device)
         with self.precision.autocast():
-            logits = self._logits(batch)
+            logits, weights = self._forward(batch)
         loss = token_loss(logits, batch.target[batch.target_mask], self.config.label_smoothing)
+        total = loss.smoothed
+        if batch.alignment is not None:
+            total = total + self.config.guided_alignment * alignment_loss(weights, batch.alignment)
         self.optimizer.zero_grad()
-        scaled: Tensor = self.scaler.scale(loss.smoothed / loss.tokens)
+        scaled: Tensor = self.scaler.scale(total / loss.tokens)
         scaled.backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
         limit = self.config.clip_norm or float("inf")
@@ -169,16 +172,16 @@ class Trainer:
         self.scaler.update()
         return loss, norm
 
-    def _logits(self, batch: Batch) -> Tensor:
-        """Of every next token, [N, V], with the true previous tokens or, by chance, the model's own."""
+    def _forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits and attention, with the true previous tokens or, by chance, the model's own."""
         pairs = batch.source, batch.source_mask, batch.previous, batch.target_mask
         if self.config.teacher_forcing == 1:
             found = self.model(*pairs)
         else:
             truth = teacher_forcing(self.progress.step + 1, self.total, self.config)
             found = self.model.scheduled_sampling(*pairs, truth)
-        logits: Tensor = found[0]
-        return logits
+        logits, weights = found
+        return logits, weights
 
     def state(self) -> dict[str, Any]:
         """What going on needs besides the model's weights, plain values and tensors. With a moving

@@ -1,4 +1,4 @@
-"""The loss as a sum and a count, so that batches of any size add up to the corpus's own mean.
+"""The losses, each as a sum and a count, so that batches of any size add up to the corpus's own mean.
 
 Shapes: N real target tokens, V vocabulary.
 """
@@ -39,3 +39,16 @@ def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> LossSum:
         uniform = -log_probabilities.sum() / logits.shape[1]
         smoothed = (1 - smoothing) * likelihood + smoothing * uniform
     return LossSum(smoothed, likelihood.detach(), targets.shape[0])
+
+
+def alignment_loss(weights: Tensor, alignment: Tensor) -> Tensor:
+    """Cross-entropy of attention to given alignments (Chen et al. 2016, §3, eq. 4), summed over the tokens.
+
+    −Σ_t Σ_j A_tj log α_tj, with α the average of the heads. A token without a link adds nothing.
+
+    Args:
+        weights: α of each head, [B, K, T, S].
+        alignment: A, each row with sum 1 or 0, [B, T, S].
+    """
+    average = weights.float().mean(dim=1).clamp(min=1e-8)  # log 0 has no gradient
+    return -(alignment * average.log()).sum()

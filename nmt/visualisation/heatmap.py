@@ -6,9 +6,9 @@ words or pieces. Nothing here touches matplotlib's global figures, so threads ca
 
 import textwrap
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -182,18 +182,62 @@ def draw_heatmap(
     assert weights.shape == (len(target), len(source)), (weights.shape, len(target), len(source))
     families = families_for([*source, *target, title or ""])
     cell = _cell_size(max(weights.shape))
-    size = min(_LABEL_SIZE, 0.6 * 72 * cell)  # points
     figure = Figure(figsize=(max(weights.shape[1], 1) * cell, max(weights.shape[0], 1) * cell), dpi=_DPI)
     FigureCanvasAgg(figure)
     figure.set_facecolor("white")
     axes, bar = figure.add_axes((0, 0, 1, 1)), figure.add_axes((0, 0, 1, 1))
-    _draw_matrix(axes, weights, cell)
-    _write_labels(axes, _labels(source, families), _labels(target, families), families, size)
+    _paint(axes, weights, source, target, families)
     _draw_bar(bar, families[:1])
     _arrange(figure, axes, bar, title or "", families)
+    return figure
+
+
+def _paint(
+    axes: Axes,
+    weights: NDArray[np.floating[Any]],
+    source: Sequence[str],
+    target: Sequence[str],
+    families: Sequence[str],
+) -> None:
+    cell = _cell_size(max(weights.shape))
+    size = min(_LABEL_SIZE, 0.6 * 72 * cell)  # points
+    _draw_matrix(axes, weights, cell)
+    _write_labels(axes, _labels(source, families), _labels(target, families), families, size)
     if max(weights.shape) <= _NUMBERED:
         _write_numbers(axes, weights, 0.75 * size)
-    return figure
+
+
+class Panel(NamedTuple):
+    """One sentence of a sheet: weights [T, S] and their labels."""
+
+    weights: NDArray[np.floating[Any]]
+    source: Sequence[str]
+    target: Sequence[str]
+
+
+def draw_sheet(panels: Sequence[Panel], columns: int = 2) -> Figure:
+    """Draw the heatmaps of several sentences on one sheet, in rows of `columns`."""
+    assert panels
+    assert columns > 0
+    alone = [draw_heatmap(*panel) for panel in panels]
+    sizes = [figure.get_size_inches() for figure in alone]
+    rows = [range(start, min(start + columns, len(panels))) for start in range(0, len(panels), columns)]
+    heights = [max(sizes[i][1] for i in row) for row in rows]
+    widths = [max(sizes[i][0] for i in range(column, len(panels), columns)) for column in range(len(rows[0]))]
+    whole = np.array([sum(widths), sum(heights)])
+    sheet = Figure(figsize=tuple(whole), dpi=_DPI)
+    FigureCanvasAgg(sheet)
+    sheet.set_facecolor("white")
+    families = families_for([text for panel in panels for text in (*panel.source, *panel.target)])
+    for number, row in enumerate(rows):
+        for column, i in enumerate(row):
+            place, figure_size = alone[i].axes[0].get_position(), alone[i].get_size_inches()
+            left = sum(widths[:column]) + place.x0 * figure_size[0]
+            top = sum(heights[:number]) + (1 - place.y1) * figure_size[1]
+            width, height = place.width * figure_size[0], place.height * figure_size[1]
+            rectangle = (left / whole[0], 1 - (top + height) / whole[1], width / whole[0], height / whole[1])
+            _paint(sheet.add_axes(rectangle), *panels[i], families)
+    return sheet
 
 
 def save_heatmap(
@@ -204,16 +248,21 @@ def save_heatmap(
     *,
     title: str | None = None,
 ) -> None:
-    """Draw a heatmap, as `draw_heatmap` does, into a PNG or SVG file: the same input, the same bytes.
+    """Draw a heatmap, as `draw_heatmap` does, into a PNG or SVG file; raises what `save_picture` does."""
+    save_picture(path, lambda: draw_heatmap(weights, source, target, title=title))
+
+
+def save_picture(path: Path, draw: Callable[[], Figure]) -> None:
+    """Draw into a PNG or SVG file: the same figure, the same bytes.
 
     Raises:
-        ConfigError: if the name of the file ends in neither .png nor .svg.
+        ConfigError: if the name of the file ends in neither .png nor .svg; nothing is drawn then.
         OSError: if it cannot be written.
     """
     kind = path.suffix.lower()
     if kind not in (".png", ".svg"):
         raise ConfigError(f"{path}: a heatmap is a .png or a .svg file; change the ending of its name")
-    figure = draw_heatmap(weights, source, target, title=title)
+    figure = draw()
     with replacing(path, "wb") as file:
         if kind == ".png":
             figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})

@@ -91,6 +91,23 @@ def test_attention(trained, call, tmp_path):
     assert (tmp_path / "p.png").read_bytes() != (tmp_path / "one.png").read_bytes()
     assert call(translate, "--run", trained, "--attention", "m.svg", TEXTS[0], "", TEXTS[1]).code == 0
     assert {path.name for path in tmp_path.glob("m*")} >= {"m-1.svg", "m-3.svg"}
+    assert call(translate, "--run", trained, "--attention", "a.jsonl", *TEXTS, "").code == 0
+    for one, other in zip(load_attention(tmp_path / "a.jsonl"), saved, strict=True):
+        assert one.source == other.source
+        assert np.array_equal(one.heads, other.heads)
+    assert call(translate, "--run", trained, "--attention", "a.pharaoh", *TEXTS, "").code == 0
+    assert (tmp_path / "a.pharaoh").read_text().count("\n") == 4
+    assert call(translate, "--run", trained, "--attention", "a.html", *TEXTS).code == 0
+    assert TEXTS[0] in (tmp_path / "a.html").read_text(encoding="utf-8")
+
+
+def test_a_heatmap_in_the_terminal_leaves_the_output_alone(trained, call):
+    plain, shown = (call(translate, "--run", trained, *flag, TEXTS[0]) for flag in ([], ["--show"]))
+    assert shown.out == plain.out
+    first, numbers, *rows = [line for line in shown.err.splitlines() if line not in plain.err.splitlines()]
+    assert first.split()[1] == TEXTS[0].split()[0]
+    assert numbers.split()[:2] == ["1", "2"]
+    assert rows
 
 
 # ---------------------------------------------------------------- evaluate
@@ -143,7 +160,11 @@ MISTAKES = {
     "two inputs": (translate, ["--input", "f", "text"], "TEXT and --input: give one of them"),
     "no beam": (translate, ["--beam-size", "0", "x"], "--beam-size 0: must be at least 1"),
     "no hypotheses": (translate, ["--nbest", "0", "x"], "--nbest 0: must be at least 1"),
-    "a picture of what": (translate, ["--attention", "a.bmp", "x"], "a.bmp: must end in .png, .svg or .npz"),
+    "a picture of what": (
+        translate,
+        ["--attention", "a.bmp", "x"],
+        "a.bmp: must end in .png, .svg, .npz, .jsonl",
+    ),
     "no such device": (translate, ["--device", "tpu", "x"], "device=tpu"),
     "no such file": (translate, ["--input", "gone.txt"], "gone.txt: cannot be read (No such file"),
     "bad bytes": (translate, ["--input", "bad.txt"], "bad.txt, line 2: not UTF-8 (byte 0xFF at place 3)"),

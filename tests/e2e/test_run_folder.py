@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from nmt import translate
 from nmt.config import Config, TrainingConfig, from_dict, to_dict
 from nmt.data.examples import load_examples
+from nmt.data.text import words
 from nmt.evaluation.attention_file import load_attention
 from nmt.files import sha256
 from nmt.storage.run import Run
@@ -30,7 +32,15 @@ def test_all_files_are_there_and_no_others(trained):
     model = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model")
     assert len(events) == 1
     assert files - events == {
-        *("config.yaml", "prepared.json", "train.log", "training.json", "data/dev.jsonl", "data/test.jsonl"),
+        *(
+            "config.yaml",
+            "prepared.json",
+            "train.log",
+            "training.json",
+            "report.html",
+            "data/dev.jsonl",
+            "data/test.jsonl",
+        ),
         *(f"checkpoints/best/{name}" for name in model),
         *(f"checkpoints/last/{name}" for name in (*model, "training.pt")),
         *(f"test/{name}" for name in ("translations.tsv", "metrics.json", "attention.npz")),
@@ -74,6 +84,25 @@ def test_checkpoints(trained):
     assert set(last["scores"]) == {"loss", "perplexity", "bleu", "chrf"}
 
 
+def test_report(trained):
+    """That a browser shows it is tested elsewhere; here what is in it."""
+    page = (trained / "report.html").read_text(encoding="utf-8")
+    content = page.split('<script type="application/json" id="data">')[1].split("</script>")[0]
+    data = json.loads(content)
+    metrics = read_json(trained / "test" / "metrics.json")
+    examples = load_examples(trained / "data" / "test.jsonl")
+    assert [row["source"] for row in data["sentences"]] == [example.source for example in examples]
+    assert {row["name"]: row["signature"] for row in data["scores"]} == {
+        name: score["signature"] for name, score in metrics["scores"].items()
+    }
+    assert [curve["steps"] for curve in data["curves"]] == [[10, 20]] * 3
+    assert dict(data["tables"]["Settings"])["data.max_words"] == "4"
+    for row in data["sentences"]:
+        assert len(row["weights"]) == len(row["target_words"])
+        assert {len(line) for line in row["weights"]} <= {len(row["source_words"])}
+    assert not re.search(r'(src|href)="|url\(|@import', page)  # it needs no network
+
+
 # ---------------------------------------------------------------- the test part
 
 
@@ -81,12 +110,22 @@ def test_translations(trained):
     examples = load_examples(trained / "data" / "test.jsonl")
     text = (trained / "test" / "translations.tsv").read_text(encoding="utf-8")
     header, *rows = csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    assert header == ["source", "translation", "chrF2", "log_probability", "references"]
+    assert header == [
+        "source",
+        "translation",
+        "chrF2",
+        "log_probability",
+        "entropy",
+        "passed_over",
+        "references",
+    ]
     assert len(text.splitlines()) == 1 + len(examples) == len(text.split("\n")) - 1
     for row, example in zip(rows, examples, strict=True):
-        assert (row[0], tuple(row[4:])) == (example.source, example.references)
+        assert (row[0], tuple(row[6:])) == (example.source, example.references)
         assert 0 <= float(row[2]) <= 100
         assert float(row[3]) < 0
+        assert float(row[4]) >= 0
+        assert set(row[5].split()) <= set(words(example.source))
 
 
 def test_metrics(trained):
@@ -96,6 +135,8 @@ def test_metrics(trained):
         assert "version:" in score["signature"]
         assert "nrefs:" in score["signature"]
     assert 0 <= metrics["alignment"]["aer"] <= 1  # the bundled corpus has gold alignments
+    assert set(metrics["alignment"]["shifted"]) == {"-1", "1"}
+    assert 0 <= metrics["coverage"]["passed_over"] <= 1
     assert metrics["sentences"] == len(load_examples(trained / "data" / "test.jsonl"))
     assert sum(bucket["sentences"] for bucket in metrics["bleu_by_source_words"]) == metrics["sentences"]
     assert metrics["decoding"]["beam_size"] == 2
@@ -155,9 +196,9 @@ def test_pictures_texts_and_settings_in_tensorboard(events, trained):
 def test_log(trained):
     printed = (trained.parent.parent / "printed").read_text(encoding="utf-8")
     log = (trained / "train.log").read_text(encoding="utf-8")
-    for words in ("run folder: ", "data: sample, ", "step 20/20", "step 20: development loss", "BLEU "):
-        assert words in printed
-        assert words in log
+    for said in ("run folder: ", "data: sample, ", "step 20/20", "step 20: development loss", "BLEU "):
+        assert said in printed
+        assert said in log
     assert "nmt.translate --run" in lines_of(printed)[-1]
 
 

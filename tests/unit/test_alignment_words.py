@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nmt.data.alignment import argmax_links, format_pharaoh, merge_to_words, parse_pharaoh, piece_groups
+from nmt.data.alignment import (
+    argmax_links,
+    expand_links,
+    format_pharaoh,
+    merge_to_words,
+    parse_pharaoh,
+    piece_groups,
+    read_gold,
+    shift_rows,
+    threshold_links,
+)
 from nmt.data.text import word_spans
 from nmt.errors import DataError
 
@@ -163,3 +173,39 @@ def test_what_is_no_link_is_refused_by_name_and_place(bad):
         parse_pharaoh(f"0-0 {bad}", "gold.align", 7)
     assert str(caught.value).startswith("gold.align, line 7: ")
     assert repr(bad) in str(caught.value)
+
+
+# ---------------------------------------------------------------- links of pieces, thresholds, shifts
+
+
+def test_links_between_words_become_links_between_all_their_pieces():
+    expanded = expand_links({(0, 1), (1, 1)}, source_groups=[[0, 1], [2]], target_groups=[[0], [1, 2]])
+    assert expanded == [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)]
+    assert expand_links(set(), [[0]], [[0]]) == []
+
+
+def test_a_threshold_links_every_word_that_receives_so_much():
+    weights = np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])
+    assert threshold_links(weights, 0.5) == {(0, 0), (1, 0), (2, 1)}
+    assert threshold_links(weights, 0.3) == {(0, 0), (1, 0), (1, 1), (2, 1)}
+    assert all(type(number) is int for link in threshold_links(weights, 0.3) for number in link)
+
+
+def test_a_shift_reads_later_rows_and_stays_at_the_edge():
+    rows = np.array([[1, 0], [2, 0], [3, 0]])
+    assert shift_rows(rows, 1)[:, 0].tolist() == [2, 3, 3]
+    assert shift_rows(rows, -1)[:, 0].tolist() == [1, 1, 2]
+    assert shift_rows(rows, 0).tolist() == rows.tolist()
+    assert shift_rows(np.stack([rows, rows]), 5)[1, :, 0].tolist() == [3, 3, 3]
+    assert shift_rows(np.zeros((0, 2)), 1).shape == (0, 2)
+
+
+def test_gold_has_sure_and_possible_links(tmp_path):
+    path = tmp_path / "gold"
+    path.write_text("0-0 1?2\n\n2?2 3?3\n", encoding="utf-8")
+    sure, possible = read_gold(path)
+    assert sure == [{(0, 0)}, set(), set()]
+    assert possible == [{(1, 2)}, set(), {(2, 2), (3, 3)}]
+    path.write_text("0-0\n1:2\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"gold.*2.*'1:2' is no link"):
+        read_gold(path)

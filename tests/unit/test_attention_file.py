@@ -1,5 +1,7 @@
 """Attention files: they come back as they were, need no pickle, and damage is said in one line."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,8 +14,12 @@ pieces = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_si
 
 
 def make(source: list[str], target: list[str], seed: int = 0, heads: int = 1) -> Attention:
-    weights = np.random.default_rng(seed).random((heads, len(target), len(source)), dtype=np.float32)
-    return Attention(weights, source, target)
+    """Random matrices; a word is a piece without its mark, and only every other source piece has one."""
+    random = np.random.default_rng(seed)
+    weights = random.random((heads, len(target), len(source)), dtype=np.float32)
+    words = [piece.removeprefix("▁") for piece in source[::2]], [piece.removeprefix("▁") for piece in target]
+    between = random.random((len(words[1]), len(words[0])), dtype=np.float32)
+    return Attention(weights, source, target, between, *words, -random.random())
 
 
 RAGGED = [
@@ -26,15 +32,19 @@ RAGGED = [
 def check_same(found: list[Attention], expected: list[Attention]) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
-        assert (one.source, one.target) == (other.source, other.target)
-        assert one.weights.dtype == np.float32
-        assert one.weights.shape == (len(one.target), len(one.source))
-        assert np.array_equal(one.heads, other.heads)
+        for name, value, wanted in zip(Attention._fields, one, other, strict=True):
+            if isinstance(wanted, np.ndarray):
+                assert value.dtype == np.float32, name
+                assert value.shape == wanted.shape, name
+                assert np.array_equal(value, wanted), name
+            else:
+                assert value == wanted, name
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".jsonl"])
 @pytest.mark.parametrize("sentences", [[], RAGGED[:1], RAGGED])
-def test_round_trip(tmp_path, sentences):
-    path = tmp_path / "attention.npz"
+def test_round_trip(tmp_path, sentences, suffix):
+    path = tmp_path / f"attention{suffix}"
     save_attention(path, sentences)
     check_same(load_attention(path), sentences)
 
@@ -42,10 +52,11 @@ def test_round_trip(tmp_path, sentences):
 @settings(max_examples=25, deadline=None)
 @given(sides=st.lists(st.tuples(pieces, pieces), max_size=5), heads=st.integers(1, 3))
 def test_round_trip_of_anything(tmp_path_factory, sides, heads):
-    path = tmp_path_factory.mktemp("attention") / "attention.npz"
     sentences = [make(source, target, seed, heads) for seed, (source, target) in enumerate(sides)]
-    save_attention(path, sentences)
-    check_same(load_attention(path), sentences)
+    for suffix in (".npz", ".jsonl"):
+        path = tmp_path_factory.mktemp("attention") / f"attention{suffix}"
+        save_attention(path, sentences)
+        check_same(load_attention(path), sentences)
 
 
 def test_numpy_alone_reads_it_without_pickle(tmp_path):
@@ -71,6 +82,32 @@ def test_numpy_alone_reads_every_head(tmp_path):
         assert arrays["weights"].reshape(3, 2) == pytest.approx(heads.mean(axis=0))
 
 
+def test_json_alone_reads_the_lines(tmp_path):
+    path = tmp_path / "attention.jsonl"
+    several = make(["▁The", "</s>"], ["a", "b", "</s>"], heads=2)
+    save_attention(path, [several])
+    (line,) = path.read_text(encoding="utf-8").splitlines()
+    row = json.loads(line)
+    assert row["source_tokens"] == ["▁The", "</s>"]
+    assert row["source_words"] == ["The"]
+    assert row["log_probability"] == several.log_probability
+    assert np.array_equal(np.array(row["weights"], np.float32), several.weights)
+    assert np.array_equal(np.array(row["heads"], np.float32), several.heads)
+    save_attention(path, [make(["</s>"], ["a"])])
+    assert "heads" not in json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]\n", "{}\n", '{"source_tokens": ["a"], "target_tokens": ["b"], "weights": [[1, 2]]}\n'],
+)
+def test_lines_that_are_none_of_ours(tmp_path, content):
+    path = tmp_path / "attention.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match=r"attention\.jsonl: no attention file of ours"):
+        load_attention(path)
+
+
 def test_missing_and_foreign_files(tmp_path):
     foreign = {"empty": b"", "text": b"hello", "pickle": b"\x80\x04N.", "zip": b"PK\x05\x06" + bytes(18)}
     for name, content in foreign.items():
@@ -85,6 +122,10 @@ def test_missing_and_foreign_files(tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
+        {"heads": 0},
+        {"heads": 2},
+        {"word_weights": np.zeros(3, np.float32)},
+        {"log_probabilities": np.zeros(2)},
         {"source_lengths": [3, 1, 5]},
         {"source_lengths": [3, 1]},
         {"source_lengths": [-3, 1, 4]},

@@ -185,3 +185,22 @@ def test_sorted_batches(lengths: list[int], budget: int) -> None:
         longest = lengths[batch[0]]
         assert len(batch) * longest <= budget or len(batch) == 1
         assert number == len(batches) or (len(batch) + 1) * longest > budget  # no room for one more
+
+
+def test_links_become_rows_that_sum_to_one() -> None:
+    batch = collate([[5, 6, 7], [8]], [[9, 10], [11]], [[(0, 0), (2, 0)], []])
+    assert batch.alignment is not None
+    assert batch.alignment.tolist() == [
+        [[0.5, 0, 0.5, 0], [0, 0, 0, 0], [0, 0, 0, 1]],  # the ends of sentences are linked
+        [[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]],
+    ]
+
+
+def test_links_go_with_their_pair() -> None:
+    links = [[(0, 0)], [(0, 1)], [(1, 0)], []]
+    batches = TrainingBatches([[10, 10], [11, 11], [12, 12], [13, 13]], [[7, 7]] * 4, 6, 1, links)
+    seen = {}
+    for batch in batches.epoch(0):
+        for tokens, matrix in zip(batch.source.tolist(), batch.alignment, strict=True):
+            seen[tokens[0]] = [(j, t) for t, j in matrix[:2].nonzero().tolist()]
+    assert seen == {10: links[0], 11: links[1], 12: links[2], 13: links[3]}

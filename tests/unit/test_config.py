@@ -21,8 +21,10 @@ STEP = 1e-3  # past a bound
 
 
 def with_value(key: str, value: Any) -> Config:
-    """The defaults but for one setting."""
+    """The defaults but for one setting, and those without which it is not read."""
     config = Config()
+    if key == "data.alignment_column":
+        config.data = DataConfig(source="tsv", path="pairs.tsv", source_column=2, target_column=3)
     *groups, name = key.split(".")
     group: Any = config
     for part in groups:
@@ -153,6 +155,26 @@ def test_a_file_that_would_not_be_read_is_refused(source: str, foreign: str, own
     config.data.path = "file" if source == "tsv" else None
     setattr(config.data, foreign, "file")
     assert refused(config) == [f"data.{foreign}: data={source} does not read it", f"add data={owner}"]
+
+
+@pytest.mark.parametrize("source", ["manythings", "tsv", "moses"])
+def test_guiding_needs_alignments(source: str) -> None:
+    config = Config()
+    config.data.source, config.training.guided_alignment = source, 0.5
+    if source == "tsv":
+        config.data.path = "pairs.tsv"
+    if source == "moses":
+        config.data.source_path, config.data.target_path = "src", "tgt"
+    assert "training.guided_alignment=0.5" in refused(config)[0]
+    if source == "tsv":
+        config.data.alignment_column = 3
+    if source == "moses":
+        config.data.alignment_path = "links"
+    if source == "manythings":
+        config.data.source = "sample"
+    check(config)
+    config.model.decoder.style = "vector"
+    assert "has no attention to guide" in refused(config)[0]
 
 
 def test_source_and_target_column_differ() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from nmt.training.loss import token_loss
+from nmt.training.loss import alignment_loss, token_loss
 
 cases = given(
     N=st.integers(1, 7),
@@ -86,3 +86,29 @@ def test_smoothing_is_least_at_the_smoothed_distribution():
         moved = wanted.log()
         moved[0, 0] += shift
         assert float(token_loss(moved, target, smoothing).smoothed) > least
+
+
+# ---------------------------------------------------------------- guided alignment
+
+
+def test_alignment_loss_is_the_formula():
+    weights = torch.rand(2, 3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    weights /= weights.sum(-1, keepdim=True)
+    given = torch.zeros(2, 4, 5)
+    given[0, 0, 1] = 1
+    given[0, 2, 3:] = 0.5
+    given[1, 3, 0] = 1
+    expected = 0.0
+    for b, t, j in given.nonzero().tolist():
+        alpha = sum(float(weights[b, k, t, j]) for k in range(3)) / 3
+        expected -= float(given[b, t, j]) * math.log(alpha)
+    assert float(alignment_loss(weights, given)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_no_links_no_loss_and_no_attention_no_infinity():
+    weights = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    assert float(alignment_loss(weights.detach(), torch.zeros(1, 2, 2))) == 0
+    loss = alignment_loss(weights, torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]))
+    assert loss.isfinite()
+    loss.backward()
+    assert weights.grad.isfinite().all()

@@ -176,6 +176,31 @@ def test_moses_keeps_tabs_and_empty_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_moses_with_alignments(tmp_path: Path) -> None:
+    for name, text in (("s", "a b\nc\n"), ("t", "x\ny\n"), ("l", "1-0\n\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    config = DataConfig(
+        source="moses",
+        source_path=str(tmp_path / "s"),
+        target_path=str(tmp_path / "t"),
+        alignment_path=str(tmp_path / "l"),
+    )
+    assert list(read_pairs(config, source_files(config))) == [
+        RawPair("a b", "x", 1, "1-0"),
+        RawPair("c", "y", 2, ""),
+    ]
+    (tmp_path / "l").write_text("1-0\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"l has 1 lines, .*s has 2"):
+        list(read_pairs(config, source_files(config)))
+
+
+def test_tsv_with_alignments(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("a b\tx\t1-0\n", encoding="utf-8")
+    config = DataConfig(source="tsv", path=str(path), alignment_column=3)
+    assert list(read_pairs(config, source_files(config))) == [RawPair("a b", "x", 1, "1-0")]
+
+
 def test_moses_files_of_different_length_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^\S+train\.en, line 3: .*train\.mr\.gz has 2 lines, .* has 5;"):
         read_moses(tmp_path, b"1\n2\n3\n4\n5", b"1\n2\n")

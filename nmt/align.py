@@ -1,0 +1,124 @@
+"""`python -m nmt.align`: the word alignments of given sentence pairs, by a trained run."""
+
+import argparse
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nmt.data.alignment import Link
+    from nmt.decoding.translator import Translation
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nmt.align",
+        description="Force a model through given translations and write their word alignments: one line a "
+        "pair, source-target, words counted from 0 (Pharaoh format).",
+    )
+    parser.add_argument("--source", metavar="FILE", required=True, help="sentences, one a line")
+    parser.add_argument("--target", metavar="FILE", required=True, help="their translations, one a line")
+    parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument(
+        "--attention", metavar="OUT", help="also write the matrices: OUT.npz, .jsonl, .html, .png or .svg"
+    )
+    parser.add_argument("--gold", metavar="FILE", help="score against these links (1-2 sure, 1?2 possible)")
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="link all source words with at least this attention"
+    )
+    parser.add_argument(
+        "--shift", type=int, default=0, metavar="N", help="read the attention of a word N pieces later"
+    )
+    parser.add_argument("--reverse", metavar="RUN", help="a run of the other direction, to symmetrise with")
+    parser.add_argument(
+        "--symmetrise",
+        choices=("intersection", "union", "grow-diag-final"),
+        default="grow-diag-final",
+        help="how, with --reverse (default: %(default)s)",
+    )
+    cli.add_run_arguments(parser, beam=False)
+    return parser
+
+
+def main() -> None:
+    """The command."""
+    arguments = parser().parse_args()
+    _check(arguments)
+    from nmt.data.alignment import format_pharaoh
+    from nmt.data.sources import side_by_side
+    from nmt.errors import DataError
+    from nmt.evaluation.export import write_attention
+    from nmt.files import replacing
+
+    source, target = Path(arguments.source), Path(arguments.target)
+    pairs = [(pair.source, pair.target) for pair in side_by_side(source, target)]
+    for number, pair in enumerate(pairs, 1):
+        if not all(side.strip() for side in pair):
+            empty = source if not pair[0].strip() else target
+            raise DataError("an empty line has no alignment; take the pair out of both files", empty, number)
+    forced = _force(arguments.run, pairs, arguments.device)
+    links = [one.links(arguments.shift, arguments.threshold) for one in forced]
+    if arguments.reverse:
+        links = _symmetrised(arguments, pairs, links)
+    lines = "".join(format_pharaoh(one) + "\n" for one in links)
+    with replacing(Path(arguments.output)) if arguments.output else nullcontext(sys.stdout) as out:
+        out.write(lines)
+    if arguments.attention:
+        write_attention(Path(arguments.attention), forced, shift=arguments.shift)
+    if arguments.gold:
+        print(_score(Path(arguments.gold), links), file=sys.stderr)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from nmt.errors import ConfigError
+    from nmt.evaluation.formats import check_attention_name
+
+    if arguments.threshold is not None and not 0 < arguments.threshold <= 1:
+        raise ConfigError(f"--threshold {arguments.threshold:g}: must be above 0 and at most 1")
+    if arguments.attention:
+        check_attention_name(arguments.attention)
+
+
+def _force(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> "list[Translation]":
+    from nmt.decoding.opening import open_translator
+    from nmt.device import choose_device
+    from nmt.errors import ConfigError
+    from nmt.storage.run import open_run
+
+    opened = open_run(Path(run))
+    translator = open_translator(opened, opened.decoding(), choose_device(device))
+    if not translator.heads:
+        raise ConfigError(f"{opened.folder}: its model has no attention (model.decoder.style=vector)")
+    return translator.align([source for source, _ in pairs], [target for _, target in pairs])
+
+
+def _symmetrised(
+    arguments: argparse.Namespace, pairs: "Sequence[tuple[str, str]]", links: "list[frozenset[Link]]"
+) -> "list[frozenset[Link]]":
+    from nmt.data.symmetrise import SYMMETRISATIONS
+
+    turned = [(target, source) for source, target in pairs]
+    backward = _force(arguments.reverse, turned, arguments.device)
+    join = SYMMETRISATIONS[arguments.symmetrise]
+    return [
+        join(one, frozenset((s, t) for t, s in other.links(arguments.shift, arguments.threshold)))
+        for one, other in zip(links, backward, strict=True)
+    ]
+
+
+def _score(path: Path, links: "Sequence[frozenset[Link]]") -> Any:
+    from nmt.data.alignment import read_gold
+    from nmt.evaluation.aer import alignment_scores
+
+    sure, possible = read_gold(path)
+    return alignment_scores(links, sure, possible).summary()
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,67 @@
+"""Attention of translations as files: npz, JSON Lines, Pharaoh, pictures, a page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.data.alignment import format_pharaoh, shift_rows
+from nmt.decoding.translator import Translation
+from nmt.evaluation.attention_file import Attention, save_attention
+from nmt.evaluation.rows import sentence_row
+from nmt.files import write_text
+from nmt.visualisation.heatmap import Panel, draw_sheet, save_heatmap, save_picture
+from nmt.visualisation.report import render_page, save_page
+
+
+def attention_of(translation: Translation, shift: int = 0) -> Attention:
+    """What the files hold of one translation."""
+    weights, source_words, target_words = translation.words(shift)
+    return Attention(
+        shift_rows(translation.heads, shift),
+        translation.source_pieces(),
+        translation.target_pieces(),
+        weights,
+        source_words,
+        target_words,
+        translation.log_probability,
+    )
+
+
+def write_attention(
+    path: Path,
+    translations: Sequence[Translation],
+    *,
+    pieces: bool = False,
+    sheet: bool = False,
+    shift: int = 0,
+) -> None:
+    """Write the attention of translations, in order, in the format that the name's ending says.
+
+    Args:
+        path: see `nmt.evaluation.formats`. Of several sentences pictures are OUT-1.png, OUT-2.png …
+        translations: by a model with attention.
+        pieces: pictures of pieces instead of words.
+        sheet: one picture of all sentences.
+        shift: read the attention of a piece so many steps later.
+    """
+    kind = path.suffix.lower()
+    if kind in (".npz", ".jsonl"):
+        save_attention(path, [attention_of(one, shift) for one in translations])
+    elif kind == ".pharaoh":
+        write_text(path, "".join(format_pharaoh(one.links(shift)) + "\n" for one in translations))
+    elif kind == ".html":
+        save_page(path, render_page("Translations", [sentence_row(one, shift) for one in translations]))
+    else:
+        panels = [_panel(one, pieces, shift) for one in translations]
+        if sheet and panels:
+            save_picture(path, lambda: draw_sheet(panels))
+        else:
+            for number, panel in enumerate(panels, 1):
+                name = path if len(panels) == 1 else path.with_stem(f"{path.stem}-{number}")
+                save_heatmap(name, *panel)
+
+
+def _panel(translation: Translation, pieces: bool, shift: int) -> Panel:
+    if pieces:
+        weights = shift_rows(translation.attention, shift)
+        return Panel(weights, translation.source_pieces(), translation.target_pieces())
+    return Panel(*translation.words(shift))

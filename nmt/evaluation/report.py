@@ -1,0 +1,81 @@
+"""The page of a finished run, `report.html`."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt.config import Config, settings
+from nmt.data.examples import Example
+from nmt.data.text import words
+from nmt.evaluation.evaluate import Evaluation
+from nmt.evaluation.metrics import bleu_by_length, sentence_chrf
+from nmt.evaluation.rows import sentence_row
+from nmt.visualisation.report import Curve, render_page, save_page
+
+_CURVES = {
+    "loss": "Development loss (nats a token)",
+    "bleu": "Development BLEU (greedy)",
+    "chrf": "Development chrF2 (greedy)",
+}
+
+
+def save_report(
+    path: Path,
+    config: Config,
+    evaluation: Evaluation,
+    examples: Sequence[Example],
+    history: Sequence[dict[str, float]],
+    report: dict[str, Any],
+) -> None:
+    """Write the page of a finished run.
+
+    Args:
+        path: `runs/<name>/report.html`.
+        config: the run's settings.
+        evaluation: of the test part.
+        examples: that part.
+        history: scores of every validation, with their steps.
+        report: what the data was, of `prepared.json`.
+    """
+    found = evaluation.coverage or [None] * len(examples)
+    rows = []
+    for example, translation, covered in zip(examples, evaluation.translations, found, strict=True):
+        row = sentence_row(translation, covered=covered)
+        row["score"] = round(sentence_chrf(translation.text, example.references), 2)
+        row["references"] = list(example.references)
+        rows.append(row)
+    texts = [translation.text for translation in evaluation.translations]
+    lengths = [len(words(example.source)) for example in examples]
+    buckets = bleu_by_length(lengths, texts, [example.references for example in examples])
+    page = render_page(
+        f"Run {config.name}",
+        rows,
+        subtitle=f"{len(examples)} test sentences, beam {config.decoding.beam_size}",
+        scores=[
+            {"name": s.name, "value": f"{s.value:.2f}", "signature": s.signature} for s in evaluation.scores
+        ],
+        notes=evaluation.notes(),
+        curves=[_curve(name, title, history) for name, title in _CURVES.items()],
+        lengths=[bucket._asdict() for bucket in buckets],
+        tables={
+            "Settings": [(key, str(value)) for key, _, value in settings(config)],
+            "Data": _data_rows(report),
+        },
+    )
+    save_page(path, page)
+
+
+def _curve(name: str, title: str, history: Sequence[dict[str, float]]) -> Curve:
+    values = [scores[name] if math.isfinite(scores[name]) else 0.0 for scores in history]
+    return Curve(name=title, steps=[int(scores["step"]) for scores in history], values=values)
+
+
+def _data_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
+    parts = [
+        (f"{part}", f"{size['pairs']:,} pairs, {size['sources']:,} sources")
+        for part, size in report["parts"].items()
+    ]
+    drops = [(f"dropped: {reason}", f"{count:,}") for reason, count in report["dropped"].items()]
+    files = [(file["name"], f"SHA-256 {file['sha256']}") for file in report["files"]]
+    return [("source", str(report["source"])), ("licence", str(report["licence"])), *parts, *drops, *files]

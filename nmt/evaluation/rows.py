@@ -1,0 +1,22 @@
+"""Translations as the rows of a page."""
+
+from nmt.decoding.translator import Translation
+from nmt.evaluation.coverage import Coverage, coverage
+from nmt.visualisation.report import Sentence
+
+
+def sentence_row(translation: Translation, shift: int = 0, covered: Coverage | None = None) -> Sentence:
+    """A translation as a row of a page."""
+    weights, source_words, target_words = translation.words(shift)
+    row = Sentence(
+        source=translation.source.text,
+        translation=translation.text,
+        source_words=source_words,
+        target_words=target_words,
+        log_probability=translation.log_probability,
+    )
+    if len(translation.heads):
+        found = covered or coverage(weights[:, :-1])
+        row["weights"] = [[round(float(weight), 3) for weight in line] for line in weights]
+        row["low"] = found.passed_over
+    return row

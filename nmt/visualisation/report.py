@@ -1,0 +1,88 @@
+"""One page of HTML that needs no network: scores, curves, and sentences whose alignment can be explored.
+
+Everything that comes from data travels as JSON and is put into the page as text, so a sentence with
+`<script>` in it is a sentence.
+"""
+
+import json
+import string
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from nmt.files import write_text
+
+
+class Sentence(TypedDict):
+    """A row of the page. S and T count the source's and the translation's words.
+
+    `weights` is [T, S], rounded; `low` names source words that received almost no attention. A model
+    without attention has neither.
+    """
+
+    source: str
+    translation: str
+    source_words: Sequence[str]
+    target_words: Sequence[str]
+    log_probability: float
+    weights: NotRequired[list[list[float]]]
+    low: NotRequired[list[int]]
+    score: NotRequired[float]
+    references: NotRequired[Sequence[str]]
+
+
+class Curve(TypedDict):
+    """A line of a small chart."""
+
+    name: str
+    steps: Sequence[int]
+    values: Sequence[float]
+
+
+def render_page(
+    title: str,
+    sentences: Sequence[Sentence],
+    *,
+    subtitle: str = "",
+    scores: Sequence[Mapping[str, str]] = (),
+    notes: Sequence[str] = (),
+    curves: Sequence[Curve] = (),
+    lengths: Sequence[Mapping[str, Any]] = (),
+    tables: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+) -> str:
+    """The page.
+
+    Args:
+        title: its heading.
+        sentences: rows, in order.
+        subtitle: a line below the heading.
+        scores: rows of the first table: name, value, signature.
+        notes: lines below it.
+        curves: one chart each.
+        lengths: bars: label, sentences, bleu.
+        tables: folded away at the end, by heading: rows of name and value.
+    """
+    data = {
+        "subtitle": subtitle,
+        "scores": list(scores),
+        "notes": list(notes),
+        "curves": list(curves),
+        "lengths": list(lengths),
+        "sentences": list(sentences),
+        "tables": {name: list(rows) for name, rows in (tables or {}).items()},
+    }
+    # Within <script> only "</" and "<!--" mean something: no "<" is left of them.
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    parts = {"style": _part("page.css"), "script": _part("page.js"), "data": text, "title": escaped}
+    return string.Template(_part("page.html")).substitute(parts)
+
+
+def save_page(path: Path, page: str) -> None:
+    """Write a page; alone or not at all."""
+    write_text(path, page)
+
+
+def _part(name: str) -> str:
+    return (resources.files("nmt.visualisation") / "page" / name).read_text(encoding="utf-8")

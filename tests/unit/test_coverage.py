@@ -1,0 +1,38 @@
+"""Entropy and coverage of attention, of matrices small enough to add up by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nmt.evaluation.coverage import coverage, coverage_scores
+
+
+def test_by_hand():
+    weights = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.9, 0.0, 0.1]])
+    found = coverage(weights)
+    last = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
+    assert found.entropy == pytest.approx((0 + math.log(2) + last) / 3)
+    assert found.received == pytest.approx((2.4, 0.5, 0.1))
+    assert found.repeated == [0]
+    assert found.passed_over == [2]
+
+
+def test_looking_everywhere_has_the_highest_entropy():
+    assert coverage(np.full((2, 5), 0.2)).entropy == pytest.approx(math.log(5))
+
+
+def test_of_nothing():
+    assert coverage(np.zeros((0, 3))).entropy == 0
+    assert coverage(np.zeros((0, 3))).passed_over == [0, 1, 2]
+    empty = coverage_scores([])
+    assert (empty.entropy, empty.passed_over, empty.repeated) == (0, 0, 0)
+
+
+def test_a_corpus_counts_words_not_sentences():
+    one = coverage(np.array([[1.0, 0.0]]))
+    other = coverage(np.array([[0.5, 0.5], [0.5, 0.5]]))
+    scores = coverage_scores([one, other])
+    assert scores.entropy == pytest.approx((0 + math.log(2)) / 2)
+    assert scores.passed_over == pytest.approx(1 / 4)
+    assert scores.repeated == 0

@@ -2,11 +2,12 @@
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from console import TRAINING, Answer, command
 
 from nmt import cli
@@ -26,7 +27,9 @@ Call = Callable[..., Answer]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Call]:
     """Call a command's `main` as `python -m` would, but in this process, which has torch at hand."""
 
     def call(module: ModuleType, *arguments: object, stdin: bytes = b"") -> Answer:
@@ -40,4 +43,5 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
             code = int(left.code or 0)
         return Answer(code, *capsys.readouterr())
 
-    return call
+    yield call
+    torch.set_flush_denormal(False)  # a training sets it for its process; other tests need such numbers

@@ -150,16 +150,13 @@ class ModelConfig:
         choices=("last", "mean", "attention_pooling", "luong_pooling"),
     )
     dropout: float = option(
-        0.3, "share of units dropped in training: of features, and between layers", at_least=0, below=1
-    )
-    input_dropout: float = option(
         0.3,
-        "share of units dropped in training: of embeddings and of the encoder's states",
+        "share of units dropped in training: of embeddings, features, between layers",
         at_least=0,
         below=1,
     )
     word_dropout: float = option(
-        0.1,
+        0.0,
         "share of tokens, on either side, whose embedding is dropped whole in training",
         at_least=0,
         below=1,

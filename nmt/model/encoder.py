@@ -42,7 +42,8 @@ class RecurrentEncoder(nn.Module):
     """Stacked, optionally bidirectional GRU or LSTM (Bahdanau et al. 2015, §3.2 and appendix A.2.1).
 
     h_j = [→h_j ; ←h_j]. Sentences are packed, so the backward direction starts at the last real token
-    and padding changes nothing.
+    and padding changes nothing. There is no dropout on the states: attention would learn to average over
+    several of them against the noise, and no longer to point at one.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -57,7 +58,6 @@ class RecurrentEncoder(nn.Module):
             dropout=config.dropout if encoder.layers > 1 else 0.0,
             batch_first=True,
         )
-        self.dropout = nn.Dropout(config.input_dropout)
         self.directions = directions
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
@@ -74,7 +74,7 @@ class RecurrentEncoder(nn.Module):
         hidden = final[0] if isinstance(final, tuple) else final  # [layers × directions, B, M / directions]
         states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
         last = torch.cat(tuple(hidden[-self.directions :]), dim=-1)  # [B, M]
-        return Encoded(self.dropout(states), mask, self.dropout(last))
+        return Encoded(states, mask, last)
 
 
 class ConvolutionalEncoder(nn.Module):
@@ -95,7 +95,7 @@ class ConvolutionalEncoder(nn.Module):
             nn.Conv1d(encoder.size, 2 * encoder.size, encoder.kernel, padding=encoder.kernel // 2)
             for _ in range(encoder.layers)
         )
-        self.dropout, self.last_dropout = nn.Dropout(config.dropout), nn.Dropout(config.input_dropout)
+        self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode; arguments as `RecurrentEncoder.forward`."""
@@ -105,5 +105,4 @@ class ConvolutionalEncoder(nn.Module):
         for layer in self.layers:
             mixed = layer(self.dropout(states).transpose(1, 2)).transpose(1, 2)  # [B, S, 2M]
             states = (states + F.glu(mixed, dim=-1)) * math.sqrt(0.5) * real
-        states = self.last_dropout(states)
         return Encoded(states, mask, state_at_end(states, mask))

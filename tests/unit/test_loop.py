@@ -47,7 +47,7 @@ def trainer(
 ) -> Trainer:
     """By default 20 pairs in 7 batches an epoch, 2 epochs, no warm-up to speak of."""
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
-    model = tiny_model(10, 10, dataclasses.replace(TINY, dropout=dropout, input_dropout=dropout))
+    model = tiny_model(10, 10, dataclasses.replace(TINY, dropout=dropout))
     return Trainer(model, batches or copy_batches(pairs=20, budget=18), config, FP32, observer)
 
 

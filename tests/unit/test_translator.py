@@ -229,9 +229,7 @@ def test_words_of_whatever_is_found(translator):
 def test_the_models_mode_is_left_as_it_was(tokenizers, training):
     """While at work there is no dropout: two answers are one."""
     source, target = tokenizers
-    model = tiny_model(
-        len(source), len(target), dataclasses.replace(TINY, dropout=0.5, input_dropout=0.5)
-    ).train(training)
+    model = tiny_model(len(source), len(target), dataclasses.replace(TINY, dropout=0.5)).train(training)
     translator = Translator(model, source, target, DECODING)
     first, second = (translator.translate(ENGLISH)[0][0] for _ in range(2))
     assert (first.target, first.score) == (second.target, second.score)

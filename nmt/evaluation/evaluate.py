@@ -162,7 +162,7 @@ def _write_translations(path: Path, evaluation: Evaluation, examples: Sequence[E
         writer.writerow(
             ["source", "translation", "chrF2", "log_probability", "entropy", "passed_over", "references"]
         )
-        coverages = evaluation.coverage or [None] * len(examples)
+        coverages: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
         for example, translation, covered in zip(examples, evaluation.translations, coverages, strict=True):
             chrf = sentence_chrf(translation.text, example.references)
             numbers = [

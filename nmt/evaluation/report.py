@@ -8,6 +8,7 @@ from typing import Any
 from nmt.config import Config, settings
 from nmt.data.examples import Example
 from nmt.data.text import words
+from nmt.evaluation.coverage import Coverage
 from nmt.evaluation.evaluate import Evaluation
 from nmt.evaluation.metrics import bleu_by_length, sentence_chrf
 from nmt.evaluation.rows import sentence_row
@@ -38,7 +39,7 @@ def save_report(
         history: scores of every validation, with their steps.
         report: what the data was, of `prepared.json`.
     """
-    found = evaluation.coverage or [None] * len(examples)
+    found: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
     rows = []
     for example, translation, covered in zip(examples, evaluation.translations, found, strict=True):
         row = sentence_row(translation, covered=covered)

@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
+TRIALS := 30
 MODELS := bahdanau luong seq2seq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train compare test test-slow lint format splits tensorboard clean
+.PHONY: help setup demo train compare test test-slow test-faults lint format splits tensorboard clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,10 @@ test: setup  ## run the tests (minutes)
 
 test-slow: setup  ## run the tests that take long
 	$(BIN)/python -m pytest -m slow
+
+test-faults: setup  ## kill trainings at random moments and resume them (TRIALS=30)
+	rm -rf runs/faults
+	$(BIN)/python scripts/kill_and_resume.py runs/faults $(TRIALS)
 
 lint: setup  ## check style and types
 	$(BIN)/ruff check

@@ -16,15 +16,18 @@ def add_run_arguments(parser: argparse.ArgumentParser, beam: bool = True) -> Non
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command and leave the process: 0 done, 2 the user's mistake, 1 ours, 130 interrupted.
+    """Run a command and leave the process: 0 done, 2 the user's mistake, 1 ours, 130 interrupted, 143
+    terminated.
 
     With NMT_TRACEBACK=1 in the environment errors come with their traceback.
     """
-    from nmt.errors import NmtError
+    from nmt.errors import NmtError, StoppedError
 
     try:
         main()
         sys.stdout.flush()
+    except StoppedError as stop:
+        _fail(str(stop), stop.code)
     except NmtError as error:
         _fail(f"error: {' '.join(str(error).split())}", 2)
     except BrokenPipeError:  # the reader of our output (head, say) has left

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.checking import check
 from nmt.config import Config, settings
-from nmt.errors import ConfigError, NmtError
+from nmt.errors import ConfigError, NmtError, StoppedError
 
 
 def configs_folder() -> Path:
@@ -28,7 +28,8 @@ def configs_folder() -> Path:
 
 
 def to_config(composed: DictConfig) -> Config:
-    """A composed config as our dataclasses, checked.
+    """A composed config as our dataclasses, checked; but with `resume` most settings are those of the run,
+    and only together with them can they be checked.
 
     Raises:
         ConfigError: for an unknown key, an impossible value or combination.
@@ -39,7 +40,8 @@ def to_config(composed: DictConfig) -> Config:
         raise ConfigError(_explain(error)) from error
     assert isinstance(plain, Config), type(plain)
     _refuse_additions(plain)
-    check(plain)
+    if plain.resume is None:
+        check(plain)
     return plain
 
 
@@ -76,34 +78,44 @@ def _explain(error: Exception) -> str:
     return f"{key_line[1]}: {first}" if key_line else " ".join(text.split())
 
 
-def with_config(task: Callable[[Config, str], float | None]) -> None:
+def with_config(task: Callable[[Config, str, tuple[str, ...]], float | None]) -> None:
     """Run `task` with the settings of the command line, or with each of a sweep (`-m`).
 
     Args:
-        task: takes the settings and a default name for the run, `<data>-<model>`; gives the score that
-            a sweep compares.
+        task: takes the settings, a default name for the run, `<data>-<model>`, and the words of the
+            command line; gives the score that a sweep compares.
 
     Raises:
         ConfigError: for a misspelt key, a wrong type, an impossible value or combination.
         NmtError: what `task` raised; of a sweep, the first, after all jobs had their turn.
+        StoppedError: when a signal stopped `task`; the jobs of a sweep after it have no turn.
     """
     ConfigStore.instance().store(name="schema", node=Config)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: `nmt.cli` says them in one line
     failures: list[NmtError] = []  # of a sweep's jobs; Hydra would print more about one than the user needs
+    stops: list[StoppedError] = []
 
     @hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")
     def main(composed: DictConfig) -> float | None:
+        if stops:
+            return None
         choices = HydraConfig.get().runtime.choices
+        words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        assert isinstance(words, list)
         try:
-            return task(to_config(composed), f"{choices['data']}-{choices['model']}")
+            return task(to_config(composed), f"{choices['data']}-{choices['model']}", tuple(map(str, words)))
+        except StoppedError as stop:
+            stops.append(stop)
         except NmtError as error:
             failures.append(error)
-            return None
+        return None
 
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error)) from error
+    if stops:
+        raise stops[0]
     if len(failures) > 1:
         raise NmtError(f"{len(failures)} jobs of the sweep failed; the first: {failures[0]}")
     if failures:

@@ -217,6 +217,12 @@ class TrainingConfig:
         "bleu", "what early stopping and the best checkpoint go by", choices=("bleu", "chrf", "loss")
     )
     patience: int | None = option(None, "stop after N validations without a better one", at_least=1)
+    accumulate: int = option(1, "batches whose gradients make one update", at_least=1)
+    max_skipped: int = option(
+        10, "stop after so many updates in a row whose loss or gradient is not finite", at_least=1
+    )
+    save_every: int | None = option(None, "save also every N updates between validations", at_least=1)
+    keep: int = option(2, "newest checkpoints kept; an older one serves when a newer is damaged", at_least=1)
     ema: float = option(
         0.999, "decay of the weights' moving average, which is what translates (0: none)", at_least=0, below=1
     )
@@ -242,6 +248,7 @@ class Config:
 
     name: str | None = option(None, "name of the run folder (default: <data>-<model>-<time>)")
     runs: str = option("runs", "folder of the run folders")
+    resume: str | None = option(None, "go on with this run: its folder, or runs/latest")
     seed: int = option(1, "every random choice comes from it", at_least=0)
     device: str = option("auto", "auto, cpu, cuda, cuda:1 …")
     threads: int | None = option(None, "CPU threads (default: one a core)", at_least=1)

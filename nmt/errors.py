@@ -33,5 +33,18 @@ class DownloadError(DataError):
     """The corpus could not be fetched."""
 
 
+class StoppedError(NmtError):
+    """A training that a signal has stopped, with everything saved.
+
+    Args:
+        message: how to go on.
+        signal: the signal's number; the exit code is 128 more.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.code = 128 + signal
+
+
 class RunError(NmtError):
     """A run folder or checkpoint that is missing, damaged, or does not fit."""

@@ -4,6 +4,7 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,64 +19,109 @@ from nmt.data.vocabulary import load_tokenizers, piece_links
 from nmt.decoding.opening import open_translator
 from nmt.decoding.translator import Translation, Translator
 from nmt.device import choose_device
+from nmt.errors import StoppedError
 from nmt.evaluation.evaluate import evaluate, write_evaluation
 from nmt.evaluation.report import save_report
 from nmt.evaluation.validation import validate
 from nmt.files import write_json
 from nmt.model.initialise import build_model
-from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.run import Run, check_name, create_run, point_latest
+from nmt.resume import Request, keep_settings, refuse_other_data, resumed
+from nmt.storage.checkpoint import (
+    Checkpoint,
+    kept_checkpoints,
+    load_checkpoint,
+    load_training,
+    save_checkpoint,
+)
+from nmt.storage.run import Run, check_name, create_run, locked, point_latest
 from nmt.training.journal import Journal, duration, start_log
 from nmt.training.loop import Progress, Trainer, Window
-from nmt.training.precision import choose_precision
+from nmt.training.precision import Precision, choose_precision
+from nmt.training.signals import StopSignals
 from nmt.visualisation.heatmap import draw_heatmap, to_image
 
 logger = logging.getLogger("nmt")
 TEST_HEATMAPS = 8
 
 
-def train(config: Config, name: str) -> float:
-    """Train and evaluate a model.
+def train(request: Request) -> float:
+    """Train and evaluate a model, or go on with a training.
 
     Args:
-        config: checked settings.
-        name: the run folder's default name, without the time.
+        request: the settings; checked, unless they go on with a run.
 
     Returns:
         the best value of `training.metric` on the development part.
 
     Raises:
+        StoppedError: when a signal came; everything is saved.
         NmtError: for whatever the user can mend.
     """
-    check_name(config)
+    run: Run | None = None
+    if request.config.resume is None:
+        config = request.config
+        check_name(config)
+    else:
+        config, run = resumed(request)
     device = choose_device(config.device)
     precision = choose_precision(config.training.precision, device)
     _set_up_torch(config)
     prepared = prepare(config.data)
+    run = run or create_run(config, request.name)
+    with locked(run), StopSignals() as signals:
+        start_log(run.log)
+        if kept_checkpoints(run.last):
+            refuse_other_data(run, prepared)
+            checkpoint, state = load_checkpoint(run.last, device), load_training(run.last)
+        else:  # a new run, or one that was stopped before its first checkpoint
+            checkpoint, state = _begin(run, config, prepared, device), None
+        if config.resume is not None:
+            keep_settings(run, config)
+        return _train(run, config, prepared, checkpoint, state, precision, signals)
+
+
+def _begin(run: Run, config: Config, prepared: Prepared, device: torch.device) -> Checkpoint:
+    """A new model, and what a run keeps of its data."""
     source, target = load_tokenizers(prepared, config.data)
-    run = create_run(config, name)
-    start_log(run.log)
     write_json(run.prepared, prepared.report)
     for part in ("dev", "test"):
         save_examples(run.examples(part), prepared.parts[part])
     _tell_start(run, prepared, config)
     model = build_model(config.model, len(source), len(target), PAD).to(device)
-    logger.info(
-        f"model: {sum(p.numel() for p in model.parameters()):,} parameters, on {device} in {precision.dtype}"
-    )
-    batches = _batches(config, prepared.parts["train"], source, target)
-    checkpoint = Checkpoint(model, config.model, source, target, {})
-    observer = _Observer(run, config, checkpoint, prepared.parts["dev"])
+    return Checkpoint(model, config.model, source, target, {})
+
+
+def _train(
+    run: Run,
+    config: Config,
+    prepared: Prepared,
+    checkpoint: Checkpoint,
+    state: dict[str, Any] | None,
+    precision: Precision,
+    signals: StopSignals,
+) -> float:
+    model = checkpoint.model
+    size = sum(parameter.numel() for parameter in model.parameters())
+    logger.info(f"model: {size:,} parameters, on {precision.device} in {precision.dtype}")
+    batches = _batches(config, prepared.parts["train"], checkpoint.source, checkpoint.target)
+    observer = _Observer(run, config, checkpoint, prepared.parts["dev"], signals)
     trainer = Trainer(model, batches, config.training, precision, observer)
+    if state is not None:
+        trainer.restore(state)
+        logger.info(f"going on after step {trainer.progress.step} of {trainer.total}")
     observer.start(trainer)
     try:
         progress = trainer.run()
+        if signals.received is not None and progress.step < trainer.total:
+            way = f"python -m nmt.train resume={run.folder}"
+            said = f"stopped after step {progress.step}, all is saved; go on with: {way}"
+            raise StoppedError(said, signals.received)
+        logger.info(f"trained in {duration(progress.seconds)}; best at step {progress.best_step}")
+        _write_training(run, progress, observer.journal)
+        final = _evaluate_best(run, config, prepared, progress, precision.device)
     except BaseException:
         observer.journal.stop()
         raise
-    logger.info(f"trained in {duration(observer.journal.elapsed)}; best at step {progress.best_step}")
-    _write_training(run, progress, observer.journal)
-    final = _evaluate_best(run, config, prepared, progress, device)
     observer.journal.close({key: value for key, _, value in settings(config)}, final)
     _tell_end(run)
     assert progress.best is not None, "search refuses a model that gives NaN"
@@ -112,8 +158,16 @@ class _Observer:
     journal: Journal
     _trainer: Trainer
 
-    def __init__(self, run: Run, config: Config, checkpoint: Checkpoint, dev: Sequence[Example]) -> None:
-        self._run, self._checkpoint, self._dev = run, checkpoint, dev
+    def __init__(
+        self,
+        run: Run,
+        config: Config,
+        checkpoint: Checkpoint,
+        dev: Sequence[Example],
+        signals: StopSignals,
+    ) -> None:
+        self._run, self._checkpoint, self._dev, self._signals = run, checkpoint, dev, signals
+        self._keep = config.training.keep
         self._samples = config.training.samples
         greedy = replace(config.decoding, beam_size=1)
         self._translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
@@ -123,7 +177,7 @@ class _Observer:
     def start(self, trainer: Trainer) -> None:
         """Begin to report on `trainer`."""
         self._trainer = trainer
-        self.journal = Journal(self._run.tensorboard, trainer.total)
+        self.journal = Journal(self._run.tensorboard, trainer.total, trainer.progress.step)
 
     def updated(self, progress: Progress) -> None:
         self.journal.updated()
@@ -137,18 +191,31 @@ class _Observer:
         return validation.scores
 
     def validated(self, progress: Progress, improved: bool) -> None:
-        scores = {name: value for name, value in progress.history[-1].items() if name != "step"}
-        self._checkpoint.progress = {"step": progress.step, "epoch": progress.epoch, "scores": scores}
-        save_checkpoint(self._run.last, self._checkpoint, self._trainer.state())
+        self._describe(progress)
         if improved:
-            save_checkpoint(self._run.best, self._checkpoint)
+            save_checkpoint(self._run.best, self._checkpoint, keep=self._keep)
             if not self._is_latest:
                 point_latest(self._run)
                 self._is_latest = True
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
         images = [_picture(translation) for _, translation in shown if len(translation.heads)]
+        scores = self._checkpoint.progress["scores"]
         self.journal.validated(progress, scores, improved, samples, images)
+        self.save(progress)  # at the end: what dies before it does all of the above again when it goes on
+
+    def save(self, progress: Progress) -> None:
+        self.journal.flush()  # the steps of this checkpoint are not done again
+        self._describe(progress)
+        save_checkpoint(self._run.last, self._checkpoint, self._trainer.state(), self._keep)
+
+    def _describe(self, progress: Progress) -> None:
+        newest = progress.history[-1] if progress.history else {}
+        scores = {name: value for name, value in newest.items() if name != "step"}
+        self._checkpoint.progress = {"step": progress.step, "epoch": progress.epoch, "scores": scores}
+
+    def stopping(self) -> bool:
+        return self._signals.received is not None
 
 
 def _picture(translation: Translation) -> NDArray[np.uint8]:
@@ -171,7 +238,8 @@ def _write_training(run: Run, progress: Progress, journal: Journal) -> None:
     values = {
         "steps": progress.step,
         "best_step": progress.best_step,
-        "seconds": journal.elapsed,
+        "seconds": progress.seconds,
+        "skipped": progress.skipped,
         "tokens_per_second": journal.speed,
         "validations": progress.history,
     }

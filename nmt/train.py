@@ -37,10 +37,11 @@ def main() -> None:
     with_config(_train)
 
 
-def _train(config: Config, name: str) -> float:
+def _train(config: Config, name: str, overrides: tuple[str, ...]) -> float:
     from nmt.pipeline import train
+    from nmt.resume import Request
 
-    return train(config, name)
+    return train(Request(config, name, overrides))
 
 
 if __name__ == "__main__":

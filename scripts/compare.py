@@ -125,7 +125,7 @@ def _compose(model: str, overrides: Sequence[str]) -> Config:
 
     found: list[Config] = []
 
-    def task(config: Config, name: str) -> None:
+    def task(config: Config, name: str, overrides: tuple[str, ...]) -> None:
         found.append(config)
 
     sys.argv[1:] = [f"model={model}", *overrides]

@@ -26,7 +26,7 @@ def main() -> None:
         raise ConfigError("give the folder to write to first: scripts/export_splits.py FOLDER [data=…]")
     folder = Path(sys.argv.pop(1))
 
-    def task(config: Config, name: str) -> None:
+    def task(config: Config, name: str, overrides: tuple[str, ...]) -> None:
         prepared = prepare(config.data)
         export_text(prepared.parts, folder)
         if licence := prepared.report["licence"]:

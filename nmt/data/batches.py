@@ -121,24 +121,20 @@ class TrainingBatches:
         self._sources, self._targets, self._links = sources, targets, links
         self._source_lengths = np.array([len(sentence) + 1 for sentence in sources])
         self._target_lengths = np.array([len(sentence) + 1 for sentence in targets])
-        self._budget, self._seed = budget, seed
+        self.budget, self._seed = budget, seed
 
-    def indices(self, epoch: int) -> list[NDArray[np.intp]]:
-        """Which pairs make up each batch of an epoch."""
+    def indices(self, epoch: int, budget: int | None = None) -> list[NDArray[np.intp]]:
+        """Which pairs make up each batch of an epoch; with another budget than usual, if given."""
         generator = np.random.default_rng([self._seed, epoch])
         noise = generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, (2, len(self._source_lengths)))
         order = np.lexsort((self._source_lengths + noise[0], np.round(self._target_lengths + noise[1])))
         longer = np.maximum(self._source_lengths, self._target_lengths)
-        batches = _cut(order, longer, self._budget)
+        batches = _cut(order, longer, budget or self.budget)
         return [batches[k] for k in generator.permutation(len(batches))]
 
-    def count(self, epochs: int) -> int:
-        """The number of batches in the first `epochs` epochs."""
-        return sum(len(self.indices(epoch)) for epoch in range(epochs))
-
-    def epoch(self, epoch: int, skip: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch, the first `skip` left out."""
-        for chosen in self.indices(epoch)[skip:]:
+    def epoch(self, epoch: int, skip: int = 0, budget: int | None = None) -> Iterator[Batch]:
+        """The batches of an epoch, the first `skip` left out; with another budget than usual, if given."""
+        for chosen in self.indices(epoch, budget)[skip:]:
             links = None if self._links is None else [self._links[i] for i in chosen]
             yield collate([self._sources[i] for i in chosen], [self._targets[i] for i in chosen], links)
 

@@ -11,9 +11,11 @@ Reading a checkpoint runs no code from it: the weights are safetensors, the sett
 """
 
 import json
+import logging
 import pickle
 import shutil
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from nmt.errors import ConfigError, RunError
 from nmt.files import replacing, sha256, sync_folder, write_bytes, write_json
 from nmt.model.translation import TranslationModel
 
+logger = logging.getLogger("nmt")
 FORMAT = 1
 _NEEDED = ("model.safetensors", "model.json", "source.model", "target.model")
 
@@ -49,26 +52,48 @@ class Checkpoint:
     progress: dict[str, Any]
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, training: dict[str, Any] | None = None) -> None:
-    """Write a checkpoint in place of the one at `folder`, which stands until the new one is whole.
+def save_checkpoint(
+    folder: Path, checkpoint: Checkpoint, training: dict[str, Any] | None = None, keep: int = 1
+) -> None:
+    """Write a checkpoint to `folder`, whole or not at all. Those before it stand aside as `<name>.1`
+    (the newest), `<name>.2` …
 
     Args:
         folder: such as `runs/<name>/checkpoints/best`.
         checkpoint: what to write.
         training: what going on needs; plain values and tensors.
+        keep: how many are kept, the new one among them; at least one stands beside it while it comes.
 
     Raises:
-        OSError: when it cannot be written.
+        OSError: when it cannot be written; what stood there stays.
     """
-    fresh, old = folder.with_name(f".{folder.name}.new"), _previous(folder)
+    fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
+    try:
+        _write(fresh, checkpoint, training)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    places = [folder, *(folder.with_name(f"{folder.name}.{age}") for age in range(1, max(keep, 2)))]
+    if folder.exists():  # if not, a crash left an older one as the newest: it stays where it is
+        shutil.rmtree(places[-1], ignore_errors=True)
+        for younger, place in reversed(list(pairwise(places))):
+            if younger.exists():
+                younger.rename(place)
+    fresh.rename(folder)
+    sync_folder(folder.parent)
+    for place in kept_checkpoints(folder)[keep:]:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _write(folder: Path, checkpoint: Checkpoint, training: dict[str, Any] | None) -> None:
     weights = {
         name: value.detach().cpu().contiguous() for name, value in checkpoint.model.state_dict().items()
     }
-    write_bytes(fresh / "model.safetensors", save(weights))
-    write_bytes(fresh / "source.model", checkpoint.source.model)
-    write_bytes(fresh / "target.model", checkpoint.target.model)
+    write_bytes(folder / "model.safetensors", save(weights))
+    write_bytes(folder / "source.model", checkpoint.source.model)
+    write_bytes(folder / "target.model", checkpoint.target.model)
     description = {
         "format": FORMAT,
         "model": to_dict(checkpoint.config),
@@ -76,34 +101,38 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, training: dict[str, An
         "target_vocabulary": len(checkpoint.target),
         "progress": checkpoint.progress,
     }
-    write_json(fresh / "model.json", description)
+    write_json(folder / "model.json", description)
     if training is not None:
-        with replacing(fresh / "training.pt", "wb") as file:
+        with replacing(folder / "training.pt", "wb") as file:
             torch.save(training, file)
-    write_json(fresh / "manifest.json", {file.name: sha256(file) for file in sorted(fresh.iterdir())})
-    if folder.exists():  # if not, a crash left `old` as the only checkpoint: it stays a while longer
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-    fresh.rename(folder)
-    sync_folder(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    write_json(folder / "manifest.json", {file.name: sha256(file) for file in sorted(folder.iterdir())})
 
 
-def _previous(folder: Path) -> Path:
-    """Where a checkpoint stands aside while its successor takes its place."""
-    return folder.with_name(f".{folder.name}.old")
+def kept_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoint at `folder`, if it is there, and those that stood aside for it, newest first."""
+    aside = (path for path in folder.parent.glob(f"{folder.name}.*") if path.suffix[1:].isdecimal())
+    newest_first = sorted(aside, key=lambda path: int(path.suffix[1:]))
+    return [path for path in (folder, *newest_first) if path.exists()]
 
 
 def find_checkpoint(folder: Path) -> Path:
-    """`folder`, or the checkpoint that was about to be replaced when writing was cut off.
+    """The newest checkpoint of `folder` and those that stood aside for it whose files are all as they were
+    written; a warning names what is damaged in a newer one.
 
     Raises:
-        RunError: when there is neither.
+        RunError: when there is none.
     """
-    for candidate in (folder, _previous(folder)):
-        if (candidate / "manifest.json").is_file():
-            return candidate
-    raise RunError(f"{folder}: no checkpoint there")
+    damages: list[RunError] = []
+    for candidate in kept_checkpoints(folder):
+        try:
+            _verify(candidate)
+        except RunError as error:
+            damages.append(error)
+            continue
+        for damage in damages:
+            logger.warning(f"warning: {damage}; an older checkpoint is used: {candidate}")
+        return candidate
+    raise damages[0] if damages else RunError(f"{folder}: no checkpoint there")
 
 
 def _verify(folder: Path) -> None:
@@ -111,7 +140,7 @@ def _verify(folder: Path) -> None:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         digests = {str(name): str(digest) for name, digest in manifest.items()}
     except (OSError, ValueError, AttributeError) as error:
-        raise RunError(f"{folder / 'manifest.json'}: damaged; use another checkpoint") from error
+        raise RunError(f"{folder / 'manifest.json'}: missing or damaged") from error
     for name in sorted({*_NEEDED, *digests}):
         file = folder / name
         if (
@@ -120,9 +149,7 @@ def _verify(folder: Path) -> None:
             or not file.is_file()
             or sha256(file) != digests[name]
         ):
-            raise RunError(
-                f"{file}: missing or damaged (its SHA-256 is not the manifest's); use another checkpoint"
-            )
+            raise RunError(f"{file}: missing or damaged (its SHA-256 is not the manifest's)")
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -143,7 +170,6 @@ def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
         RunError: when it is missing, damaged, or of a format this version does not know.
     """
     folder = find_checkpoint(folder)
-    _verify(folder)
     description = _description(folder / "model.json")
     source, target = (Tokenizer((folder / f"{side}.model").read_bytes()) for side in ("source", "target"))
     try:
@@ -166,7 +192,6 @@ def load_training(folder: Path) -> dict[str, Any]:
         RunError: when it is missing or damaged.
     """
     folder = find_checkpoint(folder)
-    _verify(folder)
     try:
         state: dict[str, Any] = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:

@@ -1,7 +1,10 @@
 """The run folder: everything one training leaves behind. Move it to another machine and it translates."""
 
 import dataclasses
+import fcntl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +84,45 @@ class Run:
             raise RunError(f"{path}: missing or damaged: {str(error).splitlines()[0]}") from error
 
 
+def reopen_run(path: Path) -> tuple[Run, Config]:
+    """A run to go on with, and its settings.
+
+    Raises:
+        RunError: when there is none, or its settings cannot be read.
+    """
+    if not path.is_dir():
+        raise RunError(f"resume={path}: no such run")
+    run = Run(path.resolve())
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(run.folder / "config.yaml"))
+        if not values:
+            raise ConfigError("no settings in it")
+        return run, from_dict(Config, values, "config")
+    except (OSError, YAMLError, OmegaConfBaseException, ValueError, ConfigError) as error:
+        where = run.folder / "config.yaml"
+        raise RunError(f"{where}: missing or damaged: {str(error).splitlines()[0]}") from error
+
+
+def write_config(run: Run, config: Config) -> None:
+    """Keep the settings of a run."""
+    write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(to_dict(config))))
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Hold the run for one training process; the system lets go of it when the process dies.
+
+    Raises:
+        RunError: when another process trains into it.
+    """
+    with (run.folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"{run.folder}: another process is training into it") from error
+        yield
+
+
 def check_name(config: Config) -> None:
     """Refuse a name that no new run can have.
 
@@ -127,8 +169,9 @@ def create_run(config: Config, name: str) -> Run:
         except OSError as error:
             raise RunError(f"{folder}: cannot be made: {error.strerror}") from error
     resolved = dataclasses.replace(config, name=folder.name)
-    write_text(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(to_dict(resolved))))
-    return Run(folder)
+    run = Run(folder)
+    write_config(run, resolved)
+    return run
 
 
 def point_latest(run: Run) -> None:

@@ -44,6 +44,19 @@ class WeightAverage:
             torch._foreach_copy_(self._weights, self._aside)
             self._aside = []
 
-    def own_weights(self) -> list[Tensor]:
-        """The newest weights while the average is applied, in the order of `model.parameters()`."""
-        return self._aside
+    def state(self) -> dict[str, list[Tensor]]:
+        """What going on needs: the average, and the weights set aside for it, as lists in the order of
+        `model.parameters()`; empty without an average.
+        """
+        return {"average": self._average, "weights": self._aside}
+
+    def restore(self, state: dict[str, list[Tensor]]) -> None:
+        """Go on from what `state` gave while the average was applied."""
+
+        def here(weights: list[Tensor]) -> list[Tensor]:
+            return [weight.to(own.device) for weight, own in zip(weights, self._weights, strict=True)]
+
+        if state["weights"]:
+            torch._foreach_copy_(self._weights, here(state["weights"]))
+        if self._average:
+            torch._foreach_copy_(self._average, here(state["average"] or self._weights))

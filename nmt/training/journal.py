@@ -60,14 +60,17 @@ class Journal:
     Args:
         folder: of the TensorBoard event files.
         total: updates planned.
+        done: updates done by the processes before this one; what they wrote after it counts no more.
     """
 
-    def __init__(self, folder: Path, total: int) -> None:
-        self._writer = SummaryWriter(str(folder))
-        self._total = total
+    def __init__(self, folder: Path, total: int, done: int = 0) -> None:
+        self._writer = SummaryWriter(str(folder), purge_step=done + 1)
+        self._total, self._done = total, done
         self._start = time.perf_counter()
         self._speeds: list[float] = []
-        self._bar = tqdm(total=total, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty())
+        self._bar = tqdm(
+            total=total, initial=done, unit="step", dynamic_ncols=True, disable=not sys.stderr.isatty()
+        )
 
     @property
     def elapsed(self) -> float:
@@ -77,7 +80,7 @@ class Journal:
     @property
     def speed(self) -> float:
         """Real target tokens a second while training: the median of the curve's points."""
-        return median(self._speeds)
+        return median(self._speeds) if self._speeds else 0.0
 
     def updated(self) -> None:
         """One more update is done."""
@@ -85,7 +88,7 @@ class Journal:
 
     def reported(self, progress: Progress, window: Window) -> None:
         """Show the training loss, speed and time left."""
-        speed = window.tokens / window.seconds
+        speed = window.speed
         self._speeds.append(speed)
         scalars = {
             "train/loss": window.loss,
@@ -98,7 +101,7 @@ class Journal:
             self._writer.add_scalar(name, value, progress.step)
         self._bar.set_postfix_str(f"loss {window.loss:.3f}, {speed:,.0f} tokens/s")
         if self._bar.disable:
-            left = duration(self.elapsed / progress.step * (self._total - progress.step))
+            left = duration(self.elapsed / (progress.step - self._done) * (self._total - progress.step))
             logger.info(
                 f"step {progress.step}/{self._total}  epoch {progress.epoch + 1}  loss {window.loss:.3f}  "
                 f"rate {window.rate:.2e}  {speed:,.0f} tokens/s  {left} left"
@@ -131,6 +134,10 @@ class Journal:
             self._writer.add_text("dev/translations", table, progress.step)
         for number, image in enumerate(images, 1):
             self._writer.add_image(f"dev/alignment_{number}", image, progress.step, dataformats="HWC")
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the curves' points that still wait in memory."""
         self._writer.flush()
 
     def close(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:

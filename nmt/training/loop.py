@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from nmt.config import TrainingConfig
 from nmt.data.batches import Batch, TrainingBatches
 from nmt.model.translation import TranslationModel
 from nmt.training.average import WeightAverage
-from nmt.training.loss import LossSum, alignment_loss, token_loss
 from nmt.training.precision import Precision
-from nmt.training.schedule import learning_rate, teacher_forcing
+from nmt.training.randomness import random_state, restore_random_state
+from nmt.training.schedule import learning_rate
+from nmt.training.update import Update, Updater
 
 LOWER_IS_BETTER = frozenset({"loss"})
 
@@ -27,17 +27,25 @@ class Progress:
     Attributes:
         step: updates done.
         epoch: the epoch at work, from 0.
+        batch: batches of it that are done.
+        budget: tokens in a batch of this epoch; a change of the setting waits for the next.
         best: the best value so far of the metric that decides, if there was a validation.
         best_step: when that was.
         stale: validations since.
+        skipped: updates left out because a loss or gradient was not finite.
+        seconds: of training so far, over all its processes.
         history: the scores of every validation, with the step.
     """
 
     step: int = 0
     epoch: int = 0
+    batch: int = 0
+    budget: int = 0
     best: float | None = None
     best_step: int = 0
     stale: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
 
@@ -51,6 +59,7 @@ class Window:
         gradient_norm: of the newest update, before clipping.
         rate: learning rate of the newest update.
         since: when the window began, by the performance counter, in seconds.
+        timed: real target tokens since then.
     """
 
     likelihood: Tensor | float = 0.0
@@ -58,22 +67,24 @@ class Window:
     gradient_norm: Tensor | float = 0.0
     rate: float = 0.0
     since: float = field(default_factory=time.perf_counter)
+    timed: int = 0
 
-    def add(self, loss: LossSum, gradient_norm: Tensor) -> None:
-        """Count one batch."""
-        self.likelihood = self.likelihood + loss.likelihood
-        self.tokens += loss.tokens
-        self.gradient_norm = gradient_norm
+    def add(self, update: Update) -> None:
+        """Count one update."""
+        self.likelihood = self.likelihood + update.likelihood
+        self.tokens += update.tokens
+        self.timed += update.tokens
+        self.gradient_norm = update.gradient_norm
 
     @property
     def loss(self) -> float:
         """Negative log-likelihood per token, in nats."""
-        return float(self.likelihood) / self.tokens
+        return float(self.likelihood) / max(self.tokens, 1)
 
     @property
-    def seconds(self) -> float:
-        """How long ago the window began."""
-        return time.perf_counter() - self.since
+    def speed(self) -> float:
+        """Real target tokens a second, validations left out."""
+        return self.timed / (time.perf_counter() - self.since)
 
 
 class Observer(Protocol):
@@ -91,6 +102,13 @@ class Observer(Protocol):
 
     def validated(self, progress: Progress, improved: bool) -> None:
         """Called with the newest scores at the end of `progress.history`: the place to save."""
+
+    def save(self, progress: Progress) -> None:
+        """Save between validations."""
+
+    def stopping(self) -> bool:
+        """Whether to save and leave after this update."""
+        ...
 
 
 class Trainer:
@@ -113,103 +131,102 @@ class Trainer:
         observer: Observer,
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
-        self.precision, self.observer = precision, observer
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=config.learning_rate,
-            betas=(0.9, config.beta2),
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
-        self.scaler = precision.scaler()
+        self.observer = observer
+        self.updater = Updater(model, config, precision)
         self.average = WeightAverage(model, config.ema)
-        self.progress = Progress()
-        planned = batches.count(config.epochs)
-        self.total = planned if config.max_steps is None else min(planned, config.max_steps)
+        self.progress, self.window = Progress(budget=batches.budget), Window()
+        self.total = self._planned()
 
     def run(self) -> Progress:
-        """Train until the epochs or steps are done or patience is out; the last step is validated."""
-        self.model.train()
-        window = Window()
-        for batch, ends_epoch in self._stream():
-            window.rate = self._set_rate()
-            window.add(*self.update(batch))
-            self.progress.step += 1
-            self.average.update(self.progress.step)
-            self.observer.updated(self.progress)
-            if self.progress.step % self.config.log_every == 0 or self.progress.step == self.total:
-                self.observer.reported(self.progress, window)
-                window = Window()
-            if self._is_time_to_validate(ends_epoch):
-                paused = time.perf_counter()
-                with self.average.applied():
-                    self._validate()
-                window.since += time.perf_counter() - paused
-                if self._out_of_patience():
-                    break
-        return self.progress
+        """Train until the epochs or steps are done, patience is out, or the observer wants to stop; but
+        for the last, the last step is validated.
 
-    def update(self, batch: Batch) -> tuple[LossSum, Tensor]:
-        """One update; the gradient is of the loss per real token.
-
-        Returns:
-            the loss, and the length of the gradient before clipping.
+        Raises:
+            NmtError: when losses stay infinite, or memory is too small.
         """
-        batch = batch.to(self.precision.device)
-        with self.precision.autocast():
-            logits, weights = self._forward(batch)
-        loss = token_loss(logits, batch.target[batch.target_mask], self.config.label_smoothing)
-        total = loss.smoothed
-        if batch.alignment is not None:
-            total = total + self.config.guided_alignment * alignment_loss(weights, batch.alignment)
-        self.optimizer.zero_grad()
-        scaled: Tensor = self.scaler.scale(total / loss.tokens)
-        scaled.backward()  # type: ignore[no-untyped-call]
-        self.scaler.unscale_(self.optimizer)
-        limit = self.config.clip_norm or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        return loss, norm
-
-    def _forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits and attention, with the true previous tokens or, by chance, the model's own."""
-        pairs = batch.source, batch.source_mask, batch.previous, batch.target_mask
-        if self.config.teacher_forcing == 1:
-            found = self.model(*pairs)
-        else:
-            truth = teacher_forcing(self.progress.step + 1, self.total, self.config)
-            found = self.model.scheduled_sampling(*pairs, truth)
-        logits, weights = found
-        return logits, weights
+        self.model.train()
+        self.window.since, self.window.timed = time.perf_counter(), 0
+        progress = self.progress
+        if self._finished():
+            return progress
+        for group, ends_epoch in self._stream():
+            started = time.perf_counter()
+            self.window.rate = rate = learning_rate(progress.step + 1, self.total, self.config)
+            update = self.updater.update(group, rate, progress.step, self.total)
+            self.window.add(update)
+            progress.step += 1
+            progress.batch += len(group)
+            progress.skipped += update.skipped
+            self.average.update(progress.step)
+            progress.seconds += time.perf_counter() - started
+            self.observer.updated(progress)
+            if progress.step % self.config.log_every == 0 or progress.step == self.total:
+                self.observer.reported(progress, self.window)
+                self.window = Window()
+            if self._is_time_to_validate(ends_epoch):
+                self._pause(self._validate)
+                if self._finished():
+                    break
+            elif self.config.save_every and progress.step % self.config.save_every == 0:
+                self._pause(lambda: self.observer.save(progress))
+            if self.observer.stopping():
+                with self.average.applied():
+                    self.observer.save(progress)
+                break
+        return progress
 
     def state(self) -> dict[str, Any]:
         """What going on needs besides the model's weights, plain values and tensors. With a moving
         average the model has that when it is saved, and its own weights are here.
         """
         return {
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            **self.updater.state(),
             "progress": asdict(self.progress),
-            "weights": self.average.own_weights(),
+            "average": self.average.state(),
+            "window": {"likelihood": self.window.likelihood, "tokens": self.window.tokens},
+            "random": random_state(),
         }
 
-    def _stream(self) -> Iterator[tuple[Batch, bool]]:
-        """All batches up to the last step, each with whether its epoch ends with it."""
-        for epoch in range(self.config.epochs):
-            self.progress.epoch = epoch
-            remaining = len(self.batches.indices(epoch))
-            for batch in self.batches.epoch(epoch):
-                if self.progress.step == self.total:
-                    return
-                remaining -= 1
-                yield batch, remaining == 0
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave; the model has the weights saved with it."""
+        self.progress = Progress(**state["progress"])
+        self.updater.restore(state)
+        self.average.restore(state["average"])
+        self.window = Window(state["window"]["likelihood"], state["window"]["tokens"])
+        restore_random_state(state["random"])
+        self.total = self._planned()
 
-    def _set_rate(self) -> float:
-        rate = learning_rate(self.progress.step + 1, self.total, self.config)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
+    def _planned(self) -> int:
+        """Updates in all: those done, those left of this epoch, and those of the epochs to come."""
+        progress, epochs, k = self.progress, self.config.epochs, self.config.accumulate
+        left = len(self.batches.indices(progress.epoch, progress.budget)) - progress.batch
+        later = (len(self.batches.indices(epoch)) for epoch in range(progress.epoch + 1, epochs))
+        planned = progress.step + math.ceil(left / k) + sum(math.ceil(count / k) for count in later)
+        return planned if self.config.max_steps is None else min(planned, self.config.max_steps)
+
+    def _stream(self) -> Iterator[tuple[list[Batch], bool]]:
+        """The batches of every update up to the last, with whether its epoch ends with it."""
+        progress = self.progress
+        for epoch in range(progress.epoch, self.config.epochs):
+            if epoch > progress.epoch:
+                progress.epoch, progress.batch, progress.budget = epoch, 0, self.batches.budget
+            left = len(self.batches.indices(epoch, progress.budget)) - progress.batch
+            group: list[Batch] = []
+            for batch in self.batches.epoch(epoch, progress.batch, progress.budget):
+                if progress.step >= self.total:
+                    return
+                group.append(batch)
+                left -= 1
+                if len(group) == self.config.accumulate or left == 0:
+                    yield group, left == 0
+                    group = []
+
+    def _pause(self, work: Any) -> None:
+        """Do something with the averaged weights that does not count as training."""
+        paused = time.perf_counter()
+        with self.average.applied():
+            work()
+        self.window.since += time.perf_counter() - paused
 
     def _is_time_to_validate(self, ends_epoch: bool) -> bool:
         every, step = self.config.validate_every, self.progress.step
@@ -230,5 +247,7 @@ class Trainer:
             progress.stale += 1
         self.observer.validated(progress, improved)
 
-    def _out_of_patience(self) -> bool:
-        return self.config.patience is not None and self.progress.stale >= self.config.patience
+    def _finished(self) -> bool:
+        patience = self.config.patience
+        out_of_patience = patience is not None and self.progress.stale >= patience
+        return self.progress.step >= self.total or out_of_patience

@@ -31,8 +31,10 @@ def test_all_files_are_there_and_no_others(trained):
     events = {name for name in files if name.startswith("tensorboard/events.out.tfevents.")}
     model = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model")
     assert len(events) == 1
+    improved_twice = read_json(trained / "training.json")["best_step"] == 20
     assert files - events == {
         *(
+            ".lock",
             "config.yaml",
             "prepared.json",
             "train.log",
@@ -42,7 +44,8 @@ def test_all_files_are_there_and_no_others(trained):
             "data/test.jsonl",
         ),
         *(f"checkpoints/best/{name}" for name in model),
-        *(f"checkpoints/last/{name}" for name in (*model, "training.pt")),
+        *(f"checkpoints/best.1/{name}" for name in model if improved_twice),
+        *(f"checkpoints/{last}/{name}" for last in ("last", "last.1") for name in (*model, "training.pt")),
         *(f"test/{name}" for name in ("translations.tsv", "metrics.json", "attention.npz")),
         *(f"test/heatmaps/{number:03d}.png" for number in range(1, HEATMAPS + 1)),
     }
@@ -75,13 +78,15 @@ def test_what_the_data_was(trained):
 
 
 def test_checkpoints(trained):
-    for name in ("best", "last"):
-        folder = trained / "checkpoints" / name
+    progress = {}
+    for folder in (trained / "checkpoints").iterdir():
         for file, digest in read_json(folder / "manifest.json").items():
             assert sha256(folder / file) == digest
-    last = read_json(trained / "checkpoints" / "last" / "model.json")["progress"]
-    assert (last["step"], last["epoch"]) == (20, 0)
-    assert set(last["scores"]) == {"loss", "perplexity", "bleu", "chrf"}
+        progress[folder.name] = read_json(folder / "model.json")["progress"]
+    assert (progress["last"]["step"], progress["last"]["epoch"]) == (20, 0)
+    assert progress["last.1"]["step"] == 10
+    assert progress["best"]["step"] == read_json(trained / "training.json")["best_step"]
+    assert all(set(one["scores"]) == {"loss", "perplexity", "bleu", "chrf"} for one in progress.values())
 
 
 def test_report(trained):

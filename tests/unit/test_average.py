@@ -1,5 +1,8 @@
 """The moving average of the weights against its recurrence, and that nothing of it stays behind."""
 
+import copy
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -44,7 +47,7 @@ def test_the_weights_come_back_exactly_even_after_an_error():
 
     def fail_inside() -> None:
         with average.applied():
-            own = [value for weight in average.own_weights() for value in weight.flatten().tolist()]
+            own = [value for weight in average.state()["weights"] for value in weight.flatten().tolist()]
             seen.extend([values(model), own])
             raise KeyError
 
@@ -53,7 +56,7 @@ def test_the_weights_come_back_exactly_even_after_an_error():
     assert seen[0] != last
     assert seen[1] == last
     assert values(model) == last
-    assert average.own_weights() == []
+    assert average.state()["weights"] == []
 
 
 def test_without_decay_there_is_none():
@@ -62,4 +65,51 @@ def test_without_decay_there_is_none():
     last = wander(model, average, 3)[-1]
     with average.applied():
         assert values(model) == last
-        assert average.own_weights() == []
+        assert average.state() == {"average": [], "weights": []}
+
+
+# ---------------------------------------------------------------- going on
+
+
+def saved(average: WeightAverage, model: nn.Module) -> dict[str, Any]:
+    """The model and the average's state as a checkpoint has them: while it is applied."""
+    with average.applied():
+        return copy.deepcopy({"model": model.state_dict(), "state": average.state()})
+
+
+def reopened(state: dict[str, Any], decay: float) -> tuple[nn.Module, WeightAverage]:
+    model = nn.Linear(2, 3)
+    model.load_state_dict(state["model"])
+    average = WeightAverage(model, decay)
+    average.restore(state["state"])
+    return model, average
+
+
+def applied(model: nn.Module, average: WeightAverage) -> list[float]:
+    with average.applied():
+        return values(model)
+
+
+def test_going_on_is_exact():
+    model = nn.Linear(2, 3)
+    average = WeightAverage(model, 0.9)
+    wander(model, average, 5)
+    other, again = reopened(saved(average, model), 0.9)
+    assert values(other) == values(model)
+    for one, its in ((model, average), (other, again)):
+        wander(one, its, 3)
+    assert values(other) == values(model)
+    assert applied(other, again) == applied(model, average)
+
+
+def test_an_average_may_end_or_begin_when_going_on():
+    """The weights stay their own; a new average begins with them."""
+    model = nn.Linear(2, 3)
+    average = WeightAverage(model, 0.9)
+    last = wander(model, average, 5)[-1]
+    other, none = reopened(saved(average, model), 0.0)
+    assert values(other) == applied(other, none) == last
+    other, begun = reopened(saved(none, other), 0.9)
+    assert values(other) == applied(other, begun) == last
+    wander(other, begun, 1)
+    assert applied(other, begun) != values(other)

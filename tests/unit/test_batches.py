@@ -99,10 +99,15 @@ def test_skipping_leaves_out_the_first(skip: int) -> None:
     assert all(same(one, other) for one, other in zip(everything[skip:], rest, strict=True))
 
 
-def test_the_count_is_that_of_all_epochs() -> None:
-    batches = batches_of(MANY, 60)
-    assert batches.count(0) == 0
-    assert batches.count(4) == sum(len(list(batches.epoch(epoch))) for epoch in range(4))
+@pytest.mark.parametrize("skip", [0, 3])
+def test_another_budget_for_an_epoch_is_as_if_it_were_the_usual(skip: int) -> None:
+    batches, larger = batches_of(MANY, 60), batches_of(MANY, 110)
+    found = [batch.tolist() for batch in batches.indices(2, 110)]
+    assert found == chosen(larger, 2) != chosen(batches, 2)
+    pairs = zip(batches.epoch(2, skip, 110), larger.epoch(2, skip), strict=True)
+    assert all(same(one, other) for one, other in pairs)
+    assert chosen(batches, 2) == chosen(batches_of(MANY, 60), 2)  # and the usual one is back
+    assert (batches.budget, larger.budget) == (60, 110)
 
 
 def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Checkpoints: they come back as they were, or the damaged file is named; nothing in them is run."""
 
 import json
+import logging
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,42 +82,119 @@ def test_training_state_comes_back(folder, tmp_path, checkpoint):
 def test_a_trainers_state_is_plain_data(tmp_path, checkpoint):
     batches, precision = copy_batches(pairs=10, budget=64), choose_precision("fp32", CPU)
     trainer = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
-    trainer.update(next(batches.epoch(0)))
+    trainer.updater.update([next(batches.epoch(0))], 1e-3, 0, trainer.total)
+    trainer.window.add(trainer.updater.update([next(batches.epoch(1))], 1e-3, 1, trainer.total))
     save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
     path = tmp_path / "last" / "training.pt"
     state = torch.load(path, weights_only=True)
     assert load_training(tmp_path / "last")["progress"] == state["progress"] == trainer.state()["progress"]
     other = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
-    other.optimizer.load_state_dict(state["optimizer"])
-    expected = trainer.optimizer.state_dict()["state"]
-    torch.testing.assert_close(other.optimizer.state_dict()["state"], expected, rtol=0, atol=0)
+    other.restore(state)
+    found, expected = (one.updater.state()["optimizer"]["state"] for one in (other, trainer))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    assert other.window.loss == trainer.window.loss > 0
 
 
 # ---------------------------------------------------------------- damage
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", ["truncated", "one bit", "emptied", "deleted", "a folder"])
-def test_damage_is_found_and_named(folder, name, damage):
-    path = folder / name
+def damage(path: Path, how: str) -> None:
     content = bytearray(path.read_bytes())
     path.unlink()
-    if damage == "truncated":
+    if how == "truncated":
         path.write_bytes(content[: len(content) // 2])
-    elif damage == "one bit":
+    elif how == "one bit":
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    elif damage == "emptied":
+    elif how == "emptied":
         path.touch()
-    elif damage == "a folder":
+    elif how == "a folder":
         path.mkdir()
-    # A manifest that is gone leaves no checkpoint. A bit of it is a digit of another file's digest,
-    # or its name: then that file is said not to fit.
-    gone = name == "manifest.json" and damage in ("deleted", "a folder")
-    blamed = "no checkpoint" if gone else "/last/" if name == "manifest.json" else f"last/{name}: "
+    else:
+        assert how == "deleted"
+
+
+def blamed(name: str, how: str) -> str:
+    """The file that is named. A bit of the manifest is a digit of another file's digest, or its name: then
+    that file is said not to fit.
+    """
+    return "/last/" if name == "manifest.json" and how == "one bit" else f"/last/{name}: missing or damaged"
+
+
+DAMAGES = ("truncated", "one bit", "emptied", "deleted", "a folder")
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damage_is_found_and_named(folder, name, how):
+    damage(folder / name, how)
     for load in (lambda: load_checkpoint(folder, CPU), lambda: load_training(folder)):
-        with pytest.raises(RunError, match=blamed):
+        with pytest.raises(RunError, match=blamed(name, how)):
             load()
+
+
+@pytest.fixture
+def warnings(caplog, monkeypatch) -> pytest.LogCaptureFixture:
+    """What is logged under "nmt", also if a training in this process has taken the log for itself."""
+    monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
+    caplog.set_level(logging.WARNING, "nmt")
+    return caplog
+
+
+@pytest.fixture
+def two(folder, checkpoint) -> Path:
+    """Step 8 as `last`, step 7 as `last.1`."""
+    checkpoint.progress = {"step": 8, "epoch": 1}
+    save_checkpoint(folder, checkpoint, {"step": 8}, keep=2)
+    return folder
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("how", DAMAGES)
+def test_the_one_before_serves_when_the_newest_is_damaged(two, warnings, name, how):
+    assert (load_checkpoint(two, CPU).progress["step"], load_training(two)["step"]) == (8, 8)
+    assert warnings.messages == []
+    damage(two / name, how)
+    assert load_checkpoint(two, CPU).progress["step"] == 7
+    (message,) = warnings.messages
+    assert blamed(name, how) in message
+    assert message.endswith(f"an older checkpoint is used: {two.parent / 'last.1'}")
+    assert load_training(two)["step"] == 7
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_damage_in_all_is_an_error_that_names_the_newest(two, warnings, name):
+    for path in (two, two.with_name("last.1")):
+        damage(path / name, "truncated")
+    for load in (find_checkpoint, load_training, lambda path: load_checkpoint(path, CPU)):
+        with pytest.raises(RunError, match=blamed(name, "truncated")):
+            load(two)
+    assert warnings.messages == []
+
+
+def test_every_damage_on_the_way_is_told(two, checkpoint, warnings):
+    checkpoint.progress = {"step": 9}
+    save_checkpoint(two, checkpoint, keep=3)
+    damage(two / "model.json", "deleted")
+    damage(two.with_name("last.1") / "target.model", "one bit")
+    assert load_checkpoint(two, CPU).progress["step"] == 7
+    newest, middle = warnings.messages
+    assert "/last/model.json: missing" in newest
+    assert "/last.1/target.model: missing" in middle
+    assert all(message.endswith("/last.2") for message in warnings.messages)
+
+
+def test_the_newest_is_used_though_older_ones_are_damaged(two, warnings):
+    damage(two.with_name("last.1") / "model.safetensors", "emptied")
+    assert load_checkpoint(two, CPU).progress["step"] == 8
+    assert warnings.messages == []
+
+
+def test_a_checkpoint_that_is_a_file(folder):
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    with pytest.raises(RunError, match=r"last/manifest\.json: missing or damaged"):
+        load_checkpoint(folder, CPU)
 
 
 class Bomb:
@@ -178,69 +257,6 @@ def test_a_description_that_is_none(folder, content):
     forge(folder, "model.json", content)
     with pytest.raises(RunError, match="last"):
         load_checkpoint(folder, CPU)
-
-
-# ---------------------------------------------------------------- replacing
-
-
-def test_a_newer_checkpoint_takes_its_place(folder, checkpoint):
-    checkpoint.progress = {"step": 8}
-    save_checkpoint(folder, checkpoint)
-    assert load_checkpoint(folder, CPU).progress == {"step": 8}
-    assert not (folder / "training.pt").exists()
-    assert [path.name for path in folder.parent.iterdir()] == ["last"]  # nothing beside it
-
-
-class CrashError(Exception):
-    pass
-
-
-@pytest.mark.parametrize("survived", range(12))
-def test_a_crash_at_any_moment_leaves_a_checkpoint(folder, checkpoint, monkeypatch, survived):
-    """After `survived` renames, of files or folders, the process is gone; then it saves again."""
-    left = [survived]
-
-    def failing(name: str):
-        original = getattr(Path, name)
-
-        def wrapped(self, target):
-            if not left[0]:
-                raise CrashError
-            left[0] -= 1
-            return original(self, target)
-
-        return wrapped
-
-    checkpoint.progress = {"step": 8}
-    with monkeypatch.context() as patch:
-        for name in ("rename", "replace"):
-            patch.setattr(Path, name, failing(name))
-        try:
-            save_checkpoint(folder, checkpoint)
-            crashed = False
-        except CrashError:
-            crashed = True
-    assert load_checkpoint(folder, CPU).progress["step"] == (7 if crashed else 8)
-    assert crashed == (survived < 7)  # five files, two folders
-    checkpoint.progress = {"step": 9}
-    save_checkpoint(folder, checkpoint)
-    assert load_checkpoint(folder, CPU).progress["step"] == 9
-    assert [path.name for path in folder.parent.iterdir()] == ["last"]
-
-
-def test_two_crashes_between_the_renames_leave_a_checkpoint(folder, checkpoint, monkeypatch):
-    """The one that stood aside is then the only one: it must stay until the next is in place."""
-    folder.rename(folder.with_name(".last.old"))
-    checkpoint.progress = {"step": 8}
-
-    def crash(self, target):
-        raise CrashError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "rename", crash)
-        with pytest.raises(CrashError):
-            save_checkpoint(folder, checkpoint)
-    assert load_checkpoint(folder, CPU).progress["step"] == 7
 
 
 def test_no_checkpoint(tmp_path):

@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from nmt import cli
 from nmt.composition import configs_folder, to_config, with_config
 from nmt.config import Config, settings
-from nmt.errors import DataError
+from nmt.errors import DataError, NmtError, StoppedError
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"tsv": ["data.path=pairs.tsv"], "moses": ["data.source_path=a.en", "data.target_path=a.mr"]}
@@ -86,6 +86,12 @@ def test_the_command_line_has_the_last_word() -> None:
     assert composed("experiment=demo", "data=manythings").data.source == "manythings"
 
 
+def test_what_a_run_goes_on_with_is_checked_with_its_own_settings() -> None:
+    """Here the data are the default's, which know no such file; the run may be of others."""
+    assert composed("resume=runs/one", "data.path=moved.tsv").data.path == "moved.tsv"
+    assert composed("resume=runs/one", "training.guided_alignment=0.5").training.guided_alignment == 0.5
+
+
 # ---------------------------------------------------------------- the command line
 
 
@@ -93,7 +99,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[list[tuple[C
     """What the task was given and the exit code, as `python -m nmt.train` would."""
     given: list[tuple[Config, str]] = []
 
-    def task(config: Config, name: str) -> float:
+    def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
         given.append((config, name))
         return 1.0
 
@@ -116,6 +122,48 @@ def test_the_task_gets_the_settings_and_a_name(monkeypatch: pytest.MonkeyPatch, 
     assert config.training.learning_rate == 0.003
     assert config.model.attention.score == "general"
     assert not list(tmp_path.iterdir())  # the run folder is ours to make, not Hydra's
+
+
+def test_the_task_gets_the_words_as_they_were_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not with `${...}` filled in from Hydra's own settings."""
+    seen: list[tuple[tuple[str, ...], str]] = []
+
+    def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
+        seen.append((overrides, config.data.cache))
+        return 1.0
+
+    monkeypatch.chdir(tmp_path)
+    words = ("resume=runs/one", "data.cache=${runs}/cache", "++training.epochs=3")
+    monkeypatch.setattr(sys, "argv", ["nmt.train", *words])
+    with_config(task)
+    ((overrides, cache),) = seen
+    assert overrides == words
+    assert all(type(word) is str for word in overrides)
+    assert cache == "runs/cache"
+
+
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.usefixtures("_elsewhere")
+def test_a_signal_stops_a_sweep(
+    before: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The jobs after it have no turn, and it counts more than what failed before it."""
+    seeds: list[int] = []
+
+    def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
+        seeds.append(config.seed)
+        if len(seeds) <= before:
+            raise NmtError("failed")
+        raise StoppedError("stopped; go on with …", 15)
+
+    monkeypatch.setattr(sys, "argv", ["nmt.train", "-m", "seed=1,2,3"])
+    with pytest.raises(SystemExit) as end:
+        cli.run(lambda: with_config(task))
+    assert end.value.code == 143
+    assert seeds == [1, 2, 3][: before + 1]
+    assert capfd.readouterr().err == "stopped; go on with …\n"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +220,7 @@ def test_all_impossible_values_are_told_at_once(
 def test_what_the_task_raises_comes_through(
     kind: type[Exception], code: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def task(config: Config, name: str) -> float:
+    def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
         raise kind("a\nfault")
 
     monkeypatch.setattr(sys, "argv", ["nmt.train"])

@@ -106,6 +106,10 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
         ("training.learning_rate", 0.0),
         ("training.label_smoothing", 1.0),
         ("training.final_rate", 1.1),
+        ("training.accumulate", 0),
+        ("training.max_skipped", 0),
+        ("training.save_every", 0),
+        ("training.keep", 0),
         ("decoding.beam_size", 0),
     ],
 )

@@ -29,6 +29,7 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
     "training": BASE | {"data", "model", "storage"},
     "decoding": BASE | {"data", "model", "storage"},
     "evaluation": BASE | {"data", "model", "storage", "decoding", "visualisation"},
+    "resume": {"errors", "config", "checking", "data", "storage"},
 }
 COMMANDS = {file.stem for file in PACKAGE.glob("*.py")} - ROOMS.keys() - {"__init__"}
 HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")
@@ -119,6 +120,7 @@ def test_folders_do_not_import_for_others(file: Path) -> None:
         ("nmt.training.loop", "if True:\n    from nmt.evaluation import aer", ["nmt.evaluation.aer"]),
         ("nmt.visualisation.heatmap", "from nmt.config import Config", ["nmt.config"]),
         ("nmt.evaluation.metrics", "from nmt import pipeline", ["nmt.pipeline"]),
+        ("nmt.resume", "from nmt.training.loop import Trainer", ["nmt.training.loop"]),
         ("nmt.data.download", "from nmt import __version__", []),
         ("nmt.translate", "from nmt import cli, pipeline\nfrom nmt.decoding.search import search", []),
     ],

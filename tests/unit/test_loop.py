@@ -1,45 +1,21 @@
 """The training loop, watched by an observer that records what it is told."""
 
 import dataclasses
-from dataclasses import dataclass, field
+import math
 
 import pytest
 import torch
+from observer import Recorder
 from tiny import TINY, copy_batches, tiny_model, with_decoder
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nmt.config import EncoderConfig, TrainingConfig
 from nmt.data.batches import TrainingBatches
-from nmt.training.loop import Progress, Trainer, Window
+from nmt.training.loop import Progress, Trainer
 from nmt.training.precision import choose_precision
 from nmt.training.schedule import learning_rate
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
-
-
-@dataclass
-class Recorder:
-    """Gives scripted scores and keeps what the loop tells it."""
-
-    scores: dict[str, list[float]] = field(default_factory=dict)
-    steps: list[int] = field(default_factory=list)
-    windows: list[tuple[int, float, int, float, float]] = field(default_factory=list)
-    validations: list[tuple[int, bool]] = field(default_factory=list)
-
-    def updated(self, progress: Progress) -> None:
-        self.steps.append(progress.step)
-
-    def reported(self, progress: Progress, window: Window) -> None:
-        assert window.seconds > 0
-        norm = float(window.gradient_norm)
-        self.windows.append((progress.step, window.loss, window.tokens, norm, window.rate))
-
-    def validate(self, progress: Progress) -> dict[str, float]:
-        scripted = {name: values[len(self.validations)] for name, values in self.scores.items()}
-        return {"loss": 0.0, "bleu": float(progress.step)} | scripted
-
-    def validated(self, progress: Progress, improved: bool) -> None:
-        assert progress.history[-1]["step"] == progress.step
-        self.validations.append((progress.step, improved))
 
 
 def trainer(
@@ -59,7 +35,8 @@ def run(scores: dict[str, list[float]] | None = None, **settings: object) -> tup
 def counts() -> tuple[int, int]:
     """Batches of the first epoch and of both."""
     batches = copy_batches(pairs=20, budget=18)
-    return batches.count(1), batches.count(2)
+    first, second = (len(list(batches.epoch(epoch))) for epoch in range(2))
+    return first, first + second
 
 
 def test_steps_and_validations_by_default():
@@ -68,7 +45,9 @@ def test_steps_and_validations_by_default():
     progress, observer = run()
     assert observer.steps == list(range(1, both + 1))
     assert [step for step, _ in observer.validations] == [first, both]
-    assert (progress.step, progress.epoch) == (both, 1)
+    assert (progress.step, progress.epoch, progress.batch) == (both, 1, both - first)
+    assert progress.seconds > 0
+    assert observer.saves == []
 
 
 def test_max_steps_stops_and_the_last_step_is_validated_once():
@@ -92,8 +71,9 @@ def test_windows_cover_every_token_once():
     loop = trainer(observer, max_steps=8)
     tokens = [batch.tokens for epoch in range(2) for batch in loop.batches.epoch(epoch)][:8]
     loop.run()
-    assert [window[0] for window in observer.windows] == [3, 6, 8]
-    assert [window[2] for window in observer.windows] == [sum(tokens[:3]), sum(tokens[3:6]), sum(tokens[6:])]
+    assert [window.step for window in observer.windows] == [3, 6, 8]
+    expected = [sum(tokens[:3]), sum(tokens[3:6]), sum(tokens[6:])]
+    assert [window.tokens for window in observer.windows] == expected
     for _, loss, _, norm, _ in observer.windows:
         assert 0 < loss < 10
         assert norm > 0
@@ -121,41 +101,99 @@ def test_every_step_has_its_learning_rate():
     observer = Recorder()
     loop = trainer(observer, max_steps=8, log_every=1)
     rates = []
-    loop.optimizer.register_step_pre_hook(lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"]))
+    hook = register_optimizer_step_pre_hook(
+        lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"])
+    )
     loop.run()
+    hook.remove()
     assert rates == [learning_rate(step, 8, loop.config) for step in range(1, 9)]
-    assert [window[-1] for window in observer.windows] == rates
+    assert [window.rate for window in observer.windows] == rates
 
 
-@pytest.mark.parametrize("limit", [0.0, 0.01, 1e6])
-def test_clipping(limit):
-    """The gradient that the optimiser sees has the length asked for at most; 0 is no limit."""
-    loop = trainer(Recorder(), clip_norm=limit)
-    _, norm = loop.update(next(loop.batches.epoch(0)))
-    seen = torch.cat([parameter.grad.flatten() for parameter in loop.model.parameters()]).norm()
-    assert float(norm) > 0.1
-    assert float(seen) == pytest.approx(0.01 if limit == 0.01 else float(norm), rel=1e-4)
+# ---------------------------------------------------------------- several batches an update
 
 
-def test_the_gradient_is_per_token():
-    """Twice the same sentences, in one batch, give the gradient of once."""
-    sentences = [[4, 5, 6], [7, 8]]
-    gradients = []
-    for times in (1, 2):
-        batches = TrainingBatches(sentences * times, sentences * times, 1000, seed=1)
-        loop = trainer(Recorder(), batches, clip_norm=0.0)
-        loop.update(next(batches.epoch(0)))
-        gradients.append([parameter.grad for parameter in loop.model.parameters()])
-    torch.testing.assert_close(*gradients)
+@pytest.mark.parametrize("k", [2, 3, 100])
+def test_accumulating_makes_fewer_updates_and_no_update_of_two_epochs(k):
+    first, both = counts()
+    observer = Recorder()
+    loop = trainer(observer, accumulate=k, log_every=1)
+    tokens = [[batch.tokens for batch in loop.batches.epoch(epoch)] for epoch in range(2)]
+    progress = loop.run()
+    assert loop.total == progress.step == math.ceil(first / k) + math.ceil((both - first) / k)
+    expected = [sum(part[i : i + k]) for part in tokens for i in range(0, len(part), k)]
+    assert [window.tokens for window in observer.windows] == expected
+    assert [step for step, _ in observer.validations] == [math.ceil(first / k), progress.step]
+    assert progress.batch == both - first
 
 
-def test_gradients_do_not_pile_up():
-    """With weights that stay as they are, the same batch has the same gradient again."""
-    loop = trainer(Recorder(), clip_norm=0.0, weight_decay=0.0)
-    loop.optimizer.param_groups[0]["lr"] = 0.0
-    batch = next(loop.batches.epoch(0))
-    norms = [float(loop.update(batch)[1]) for _ in range(2)]
-    assert norms[0] == norms[1] > 0
+# ---------------------------------------------------------------- saving and stopping
+
+
+def test_saving_between_validations():
+    _, observer = run(validate_every=4, save_every=2, max_steps=9)
+    assert [step for step, _ in observer.validations] == [4, 8, 9]
+    assert observer.saves == [2, 6]  # a validation saves by itself
+
+
+@pytest.mark.parametrize("stop", [1, 4, 5])
+def test_stopping_saves_and_leaves(stop):
+    """After update 4 it is validated first, as it would have been."""
+    observer = Recorder(stop_after=stop)
+    progress = trainer(observer, validate_every=4, max_steps=9).run()
+    assert progress.step == stop
+    assert observer.steps == list(range(1, stop + 1))
+    assert observer.saves == [stop]
+    assert [step for step, _ in observer.validations] == [4][: stop // 4]
+
+
+@pytest.mark.parametrize("way", ["validated", "save_every", "stopping"])
+def test_what_is_saved_is_the_average(way):
+    """The model has it whenever it is saved, and its own weights again when training is over."""
+    seen = []
+
+    class Saver(Recorder):
+        def save(self, progress: Progress) -> None:
+            seen.append(weights())
+
+        def validated(self, progress: Progress, improved: bool) -> None:
+            self.save(progress)
+
+    def weights() -> list[torch.Tensor]:
+        return [parameter.detach().clone() for parameter in loop.model.parameters()]
+
+    settings = {"validated": {"validate_every": 2}, "save_every": {"validate_every": 99, "save_every": 2}}
+    observer = Saver(stop_after=2)
+    loop = trainer(observer, ema=0.5, **settings.get(way, {"validate_every": 99}))
+    loop.run()
+    with loop.average.applied():
+        expected = weights()
+    assert len(seen) == (1 if way == "stopping" else 2)
+    for found in seen:
+        assert all(map(torch.equal, found, expected))
+    assert not all(map(torch.equal, weights(), expected))
+
+
+def test_updates_that_are_left_out_are_counted():
+    """They are steps like others, but nothing of them enters the curve."""
+    observer = Recorder()
+    loop = trainer(observer, max_steps=6)
+    bad = {2, 5, 6}
+    calls = []
+
+    def spoil(model, inputs, outputs):
+        calls.append(outputs)
+        return (outputs[0] * math.nan, outputs[1]) if len(calls) in bad else outputs
+
+    loop.model.register_forward_hook(spoil)
+    tokens = [batch.tokens for batch in loop.batches.epoch(0)][:6]
+    progress = loop.run()
+    assert (progress.step, progress.skipped) == (6, 3)
+    assert [window.tokens for window in observer.windows] == [tokens[0] + tokens[2], tokens[3]]
+    assert all(0 < window.loss < 10 for window in observer.windows)
+
+
+# ---------------------------------------------------------------- what comes of it
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit():

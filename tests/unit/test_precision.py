@@ -6,8 +6,9 @@ from tiny import copy_batches, tiny_model
 
 from nmt.config import TrainingConfig
 from nmt.errors import ConfigError
-from nmt.training.loop import Trainer
+from nmt.model.translation import TranslationModel
 from nmt.training.precision import Precision, choose_precision
+from nmt.training.update import Updater
 
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -54,24 +55,27 @@ def test_autocast_sets_the_type_of_products(name, inside):
         assert (matrix @ matrix).dtype == inside
 
 
-def train(precision: Precision, steps: int = 10) -> tuple[Trainer, list[float]]:
-    """A few updates of a tiny model; the trainer and the loss per token of each."""
-    batches = copy_batches(pairs=80, budget=64)
-    model = tiny_model(10, 10).to(precision.device)
-    trainer = Trainer(model, batches, TrainingConfig(learning_rate=0.01), precision, observer=None)
-    model.train()
+def make(precision: Precision, **settings: object) -> tuple[TranslationModel, Updater]:
+    model = tiny_model(10, 10).to(precision.device).train()
+    return model, Updater(model, TrainingConfig(**settings), precision)
+
+
+def train(precision: Precision, steps: int = 10) -> tuple[TranslationModel, list[float]]:
+    """A few updates of a tiny model; the model and the loss per token of each."""
+    model, updater = make(precision)
     losses = []
-    for _, batch in zip(range(steps), batches.epoch(0), strict=False):
-        loss, norm = trainer.update(batch)
-        losses.append(float(loss.likelihood) / loss.tokens)
-        assert norm.isfinite()
-    return trainer, losses
+    for step, batch in zip(range(steps), copy_batches(pairs=80, budget=64).epoch(0), strict=False):
+        update = updater.update([batch], 0.01, step, steps)
+        losses.append(float(update.likelihood) / update.tokens)
+        assert update.gradient_norm.isfinite()
+        assert not update.skipped
+    return model, losses
 
 
 def test_bf16_trains_on_a_cpu():
     _, expected = train(choose_precision("fp32", CPU))
-    trainer, found = train(choose_precision("bf16", CPU))
-    assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
+    model, found = train(choose_precision("bf16", CPU))
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert found == pytest.approx(expected, rel=0.02)
     assert found != expected  # it did compute in another precision
     assert found[-1] < found[0]
@@ -81,8 +85,8 @@ def test_bf16_trains_on_a_cpu():
 @pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
 def test_precisions_agree_on_a_gpu(name):
     _, expected = train(choose_precision("fp32", CPU))
-    trainer, found = train(choose_precision(name, torch.device("cuda")))
-    assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
+    model, found = train(choose_precision(name, torch.device("cuda")))
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert found == pytest.approx(expected, rel=0.02)
 
 
@@ -92,17 +96,10 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
     norms = []
     for name in ("fp32", "fp16"):
         precision = choose_precision(name, torch.device("cuda"))
-        batches = copy_batches(pairs=20, budget=64)
-        trainer = Trainer(
-            tiny_model(10, 10).cuda().train(),
-            batches,
-            TrainingConfig(clip_norm=0.01),
-            precision,
-            observer=None,
-        )
-        _, norm = trainer.update(next(batches.epoch(0)))
-        norms.append(float(norm))
-        gradients = [parameter.grad for parameter in trainer.model.parameters()]
+        model, updater = make(precision, clip_norm=0.01)
+        batch = next(copy_batches(pairs=20, budget=64).epoch(0))
+        norms.append(float(updater.update([batch], 1e-3, 0, 10).gradient_norm))
+        gradients = [parameter.grad for parameter in model.parameters()]
         clipped = torch.cat([gradient.flatten() for gradient in gradients]).norm()
         assert float(clipped) == pytest.approx(0.01, rel=1e-2)
     assert norms[1] == pytest.approx(norms[0], rel=0.02)
@@ -111,11 +108,9 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
 @needs_gpu
 def test_an_fp16_overflow_skips_the_update():
     precision = choose_precision("fp16", torch.device("cuda"))
-    batches = copy_batches(pairs=20, budget=64)
-    model = tiny_model(10, 10).cuda().train()
-    trainer = Trainer(model, batches, TrainingConfig(), precision, observer=None)
-    trainer.scaler = torch.amp.GradScaler("cuda", init_scale=2.0**40)
+    model, updater = make(precision)
+    updater.restore(updater.state() | {"scaler": updater.state()["scaler"] | {"scale": 2.0**40}})
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    trainer.update(next(batches.epoch(0)))
+    updater.update([next(copy_batches(pairs=20, budget=64).epoch(0))], 1e-3, 0, 10)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert trainer.scaler.get_scale() < 2.0**40
+    assert updater.state()["scaler"]["scale"] < 2.0**40

@@ -10,7 +10,16 @@ from tiny import TINY, tiny_model
 from nmt.config import Config, DecodingConfig, from_dict
 from nmt.errors import ConfigError, RunError
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.run import Run, create_run, open_run, point_latest
+from nmt.storage.run import (
+    Run,
+    check_name,
+    create_run,
+    locked,
+    open_run,
+    point_latest,
+    reopen_run,
+    write_config,
+)
 
 
 @pytest.fixture
@@ -115,3 +124,78 @@ def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="file: "):
         open_run(tmp_path / "file")
+
+
+def test_a_name_is_refused_before_anything_is_made(config, tmp_path):
+    """By the same rules as when the folder is made."""
+    check_name(config)
+    config.name = "mine"
+    check_name(config)
+    assert not (tmp_path / "runs").exists()
+    create_run(config, "x")
+    with pytest.raises(ConfigError, match=r"name=mine: .*mine exists; choose another name"):
+        check_name(config)
+    config.name = "a/b"
+    with pytest.raises(ConfigError, match="name=a/b: must be a plain folder name"):
+        check_name(config)
+    config.name = None
+    (tmp_path / "runs" / "latest").mkdir()
+    with pytest.raises(RunError, match="latest: must be a link to the newest run; move what is there"):
+        check_name(config)
+
+
+# ---------------------------------------------------------------- going on
+
+
+def test_a_run_comes_back_with_all_its_settings(config, tmp_path):
+    config.training.learning_rate, config.data.archive, config.name = 3e-4, "मराठी: yes.zip", "one"
+    run = create_run(config, "x")
+    point_latest(run)
+    for path in (run.folder, tmp_path / "runs" / "latest"):
+        again, settings = reopen_run(path)
+        assert again.folder == run.folder.resolve()
+        assert settings == config
+    config.training.learning_rate = 2e-4
+    write_config(run, config)
+    assert reopen_run(run.folder)[1] == config
+    assert sorted(path.name for path in run.folder.iterdir()) == ["config.yaml"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "a file", "a link to nothing"])
+def test_no_run_to_go_on_with(tmp_path, kind):
+    path = tmp_path / "run"
+    if kind == "a file":
+        path.touch()
+    if kind == "a link to nothing":
+        path.symlink_to("gone")
+    with pytest.raises(RunError, match=f"^resume={re.escape(str(path))}: no such run$"):
+        reopen_run(path)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"seed: [", b"seed: many", b"sead: 1", b"\xff\xfe\x00", b"", b"3", b"data: {path: [}"]
+)
+def test_settings_that_cannot_be_read_again(tmp_path, content):
+    if content is not None:
+        (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(RunError, match=r"config\.yaml: missing or damaged: ") as caught:
+        reopen_run(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_for_one_process_at_a_time(config):
+    run = create_run(config, "x")
+
+    def use(fails: bool = False) -> None:
+        with locked(run):
+            if fails:
+                raise KeyError
+
+    with locked(run):
+        for _ in range(2):
+            with pytest.raises(RunError, match=f"^{re.escape(str(run.folder))}: another process is training"):
+                use()
+    use()
+    with pytest.raises(KeyError):
+        use(fails=True)
+    use()

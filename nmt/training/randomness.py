@@ -1,0 +1,32 @@
+"""All random states of a process, as plain values that a checkpoint can keep."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def random_state() -> dict[str, Any]:
+    """The states of Python's, NumPy's and torch's generators, CUDA's included."""
+    version, numbers, gauss = random.getstate()
+    state: Any = np.random.get_state()  # or a dict, says its type; not so without arguments
+    kind, keys, position, has_gauss, cached = state
+    has_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    return {
+        "python": [version, list(numbers), gauss],
+        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if has_cuda else [],
+    }
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Go on from states that `random_state` gave; CUDA's only on as many devices."""
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    kind, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])

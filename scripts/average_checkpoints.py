@@ -1,0 +1,56 @@
+"""Average the weights of a run's newest or best checkpoints into a run that translates."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from nmt import cli
+from nmt.errors import ConfigError, RunError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python scripts/average_checkpoints.py", description=__doc__)
+    parser.add_argument("run", metavar="RUN", help="its folder; train it with training.keep=N or more")
+    parser.add_argument("output", metavar="OUTPUT", help="the new run's folder")
+    parser.add_argument("--kind", choices=("last", "best"), default="last", help="default: %(default)s")
+    parser.add_argument("--count", type=int, metavar="N", help="the newest N (default: all that are kept)")
+    return parser
+
+
+def main() -> None:
+    """The command."""
+    arguments = parser().parse_args()
+    if arguments.count is not None and arguments.count < 1:
+        raise ConfigError(f"--count {arguments.count}: must be at least 1")
+    import torch
+
+    from nmt.storage.checkpoint import kept_checkpoints, load_checkpoint, save_checkpoint
+    from nmt.storage.run import Run, open_run
+
+    run, output = open_run(Path(arguments.run)), Run(Path(arguments.output))
+    if output.folder.exists():
+        raise ConfigError(f"{output.folder}: exists; name a new folder")
+    folders = kept_checkpoints(run.best if arguments.kind == "best" else run.last)
+    wanted = arguments.count or len(folders)
+    if len(folders) < wanted:
+        raise RunError(f"{run.folder}: keeps {len(folders)} checkpoints; train with training.keep={wanted}")
+    loaded = [load_checkpoint(folder, torch.device("cpu")) for folder in folders[:wanted]]
+    with torch.no_grad():
+        for name, weight in loaded[0].model.state_dict().items():
+            every = torch.stack([one.model.state_dict()[name].double() for one in loaded])
+            weight.copy_(every.mean(dim=0))
+    average = loaded[0]
+    average.progress = {"averaged": [one.progress for one in loaded]}
+    output.folder.mkdir(parents=True)
+    for name in ("config.yaml", "prepared.json"):
+        shutil.copyfile(run.folder / name, output.folder / name)
+    shutil.copytree(run.folder / "data", output.folder / "data")
+    save_checkpoint(output.best, average)
+    steps = ", ".join(str(one["step"]) for one in average.progress["averaged"])
+    print(f"{output.folder}: the average of steps {steps}")
+    print(f"score it: python -m nmt.evaluate --run {output.folder}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

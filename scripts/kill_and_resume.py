@@ -1,0 +1,108 @@
+"""Kill trainings at random moments, resume them, and see that nothing of it shows in the end.
+
+python scripts/kill_and_resume.py FOLDER [TRIALS] [settings as of nmt.train]
+
+Trains once without interruption. Then, TRIALS times (30), the same training is killed (SIGKILL) at a random
+moment, resumed and killed again with one chance in two, and at last resumed until it is done. Weights,
+development scores and TensorBoard's scalars must be those of the uninterrupted run. Exit status 1 if not.
+"""
+
+import hashlib
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from nmt import cli
+from nmt.errors import ConfigError
+
+SETTINGS = [
+    "experiment=debug",
+    "data.max_words=4",
+    "training.max_steps=120",
+    "training.validate_every=15",
+    "training.save_every=4",
+    "threads=1",
+]
+TIMES = {"train/tokens_per_second"}  # scalars that are about the machine, not about the training
+
+
+def main() -> None:
+    """The command."""
+    if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) < 2:
+        print(__doc__)
+        return
+    folder, *rest = sys.argv[1:]
+    trials = int(rest.pop(0)) if rest and rest[0].isdecimal() else 30
+    runs = Path(folder)
+    if runs.exists():
+        raise ConfigError(f"{runs}: exists; name a new folder")
+    started = time.monotonic()
+    train(runs, rest, "name=whole").wait()
+    seconds = time.monotonic() - started
+    expected = outcome(runs / "whole")
+    failures = 0
+    for trial in range(1, trials + 1):
+        kills = interrupted(runs, rest, f"trial{trial}", random.Random(trial), seconds)
+        same = outcome(runs / f"trial{trial}") == expected
+        failures += not same
+        print(f"trial {trial}: killed after {kills}: {'the same' if same else 'DIFFERS'}", flush=True)
+        if same:
+            shutil.rmtree(runs / f"trial{trial}")
+    print(f"{trials - failures} of {trials} ended as the uninterrupted run")
+    sys.exit(1 if failures else 0)
+
+
+def train(runs: Path, settings: list[str], *words: str) -> "subprocess.Popen[bytes]":
+    """Start a training."""
+    command = [sys.executable, "-m", "nmt.train", *SETTINGS, *settings, f"runs='{runs}'", *words]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def interrupted(
+    runs: Path, settings: list[str], name: str, chance: random.Random, seconds: float
+) -> list[str]:
+    """Train, killed now and then, until done; when it was killed, in seconds after each start."""
+    run = runs / name
+    kills: list[str] = []
+    done = False
+    while not done:
+        if (run / "config.yaml").exists():
+            process = train(runs, [], f"resume='{run}'")
+        else:  # killed before the run had its settings, or not begun yet
+            shutil.rmtree(run, ignore_errors=True)
+            process = train(runs, settings, f"name={name}")
+        moment = chance.uniform(0, seconds) if not kills or chance.random() < 0.5 else None
+        try:
+            done = process.wait(moment) == 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills.append(f"{moment:.1f} s")
+    return kills
+
+
+def outcome(run: Path) -> dict[str, object]:
+    """What must be the same: weights, scores of every validation, every scalar of the curves."""
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
+    events.Reload()
+    scalars = {
+        name: {event.step: event.value for event in events.Scalars(name)}
+        for name in events.Tags()["scalars"]
+        if name not in TIMES
+    }
+    digests = {
+        name: hashlib.sha256((run / "checkpoints" / name / "model.safetensors").read_bytes()).hexdigest()
+        for name in ("best", "last")
+    }
+    history = json.loads((run / "training.json").read_text(encoding="utf-8"))["validations"]
+    return {"weights": digests, "history": history, "scalars": scalars}
+
+
+if __name__ == "__main__":
+    cli.run(main)

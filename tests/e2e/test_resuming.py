@@ -1,0 +1,226 @@
+"""A training that was killed, then stopped, then finished is the training that nothing interrupted."""
+
+import fcntl
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from console import TRAINING, Answer, command
+from hydra.core.global_hydra import GlobalHydra
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from nmt import train
+from nmt.config import Config, from_dict
+
+STEPS = 40  # validated every 10, told every 5
+LONGER = (*TRAINING, f"training.max_steps={STEPS}", "training.save_every=6")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def step_of(checkpoint: Path) -> int:
+    return read_json(checkpoint / "model.json")["progress"]["step"]
+
+
+def signalled(number: int, step: int, *arguments: object, folder: Path) -> Answer:
+    """`python -m nmt.train`, sent a signal as soon as it has told of a step."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nmt.train", *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    assert process.stdout is not None
+    out = ""
+    for line in process.stdout:
+        out += line
+        if line.startswith(f"step {step}/"):
+            process.send_signal(number)
+            break
+    rest, err = process.communicate(timeout=300)
+    return Answer(process.returncode, out + rest, err)
+
+
+@pytest.fixture(scope="module")
+def folder(trained: Path) -> Path:
+    """Where trainings of these tests go: beside the one of all tests, so that its data are at hand."""
+    return trained.parent.parent
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Path:
+    answer = command("nmt.train", *LONGER, "runs=resume", "name=whole", folder=folder)
+    assert answer.code == 0, answer.err
+    return folder / "resume" / "whole"
+
+
+class Chain(NamedTuple):
+    """A run of three processes, what each of them said, and the step after which the second was stopped."""
+
+    run: Path
+    killed: Answer
+    stopped: Answer
+    finished: Answer
+    stop: int
+
+
+@pytest.fixture(scope="module")
+def chain(folder: Path) -> Chain:
+    """The same training, killed while it validates after step 20; step 18 is saved, with the point of step
+    15 on the curves.
+    """
+    run = folder / "resume" / "broken"
+    killed = signalled(signal.SIGKILL, 20, *LONGER, "runs=resume", "name=broken", folder=folder)
+    assert killed.code == -signal.SIGKILL, "it was done before the signal came"
+    stopped = signalled(signal.SIGTERM, 25, f"resume={run}", folder=folder)
+    assert stopped.code == 143, stopped.err
+    stop = step_of(run / "checkpoints" / "last")
+    python, m, module, *words = shlex.split(stopped.err.split("go on with: ")[1])
+    assert (python, m) == ("python", "-m")
+    finished = command(module, *words, "training.samples=2", folder=folder)
+    assert finished.code == 0, finished.err
+    return Chain(run, killed, stopped, finished, stop)
+
+
+@pytest.fixture
+def broken(chain: Chain) -> Path:
+    return chain.run
+
+
+# ---------------------------------------------------------------- the same in the end
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_the_same_weights(whole, broken, name):
+    for file in ("model.safetensors", "model.json"):
+        place = Path("checkpoints") / name / file
+        assert (broken / place).read_bytes() == (whole / place).read_bytes()
+    assert step_of(broken / "checkpoints" / "last") == STEPS
+
+
+def test_the_same_validations_and_translations(whole, broken):
+    found, expected = (read_json(run / "training.json") for run in (broken, whole))
+    assert [scores["step"] for scores in expected["validations"]] == [10, 20, 30, 40]
+    for name in ("validations", "steps", "best_step", "skipped"):
+        assert found[name] == expected[name]
+    assert found["seconds"] > 0
+    for part in ("test/translations.tsv", "data/dev.jsonl", "data/test.jsonl", "prepared.json"):
+        assert (broken / part).read_bytes() == (whole / part).read_bytes()
+
+
+def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_the_same_curves(whole, broken):
+    """Though the curves of the three processes overlap, and a kill takes what was not yet written."""
+    assert len(list((broken / "tensorboard").glob("events.*"))) == 3
+    found, expected = curves(broken), curves(whole)
+    assert found.keys() == expected.keys() >= {"train/loss", "train/gradient_norm", "dev/bleu", "final/BLEU"}
+    assert [step for step, _ in expected["train/loss"]] == list(range(5, STEPS + 1, 5))
+    for name, points in expected.items():
+        if name == "train/tokens_per_second":
+            assert [step for step, _ in found[name]] == [step for step, _ in points]
+        else:
+            assert found[name] == points, name
+
+
+# ---------------------------------------------------------------- what is said on the way
+
+
+def test_being_stopped_is_one_line_with_the_way_on(chain):
+    assert 25 <= chain.stop < STEPS
+    assert chain.stopped.err == (
+        f"stopped after step {chain.stop}, all is saved; go on with: python -m nmt.train resume={chain.run}\n"
+    )
+    assert f"going on after step {chain.stop} of {STEPS}\n" in chain.finished.out
+
+
+def test_going_on_after_a_kill_is_from_the_newest_checkpoint(chain):
+    """That of step 18, or a later one if the kill came late."""
+    told = [int(step) for step in re.findall(r"(?m)^step (\d+)/40", chain.killed.out)]
+    (begun,) = re.findall(r"going on after step (\d+) of 40\n", chain.stopped.out)
+    assert told[-1] >= 20
+    assert int(begun) in {18, 20, 24, 30, 36}
+    assert int(begun) >= told[-1] - 5
+
+
+def test_the_log_has_all_of_it(chain):
+    log = (chain.run / "train.log").read_text(encoding="utf-8")
+    for answer in (chain.killed, chain.stopped, chain.finished):
+        assert len(answer.out.splitlines()) > 3
+        for line in answer.out.splitlines():
+            assert line in log
+    assert log.count("going on after step") == 2
+
+
+def test_a_change_is_told_and_kept(chain, whole):
+    assert "training.samples: 4 → 2\n" in chain.finished.out
+    assert "→" not in chain.stopped.out
+    found, expected = (
+        from_dict(Config, yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")), "config")
+        for run in (chain.run, whole)
+    )
+    expected.name, expected.training.samples, expected.runs = "broken", 2, str(chain.run.parent)
+    assert found == expected
+    assert found.resume is None
+
+
+# ---------------------------------------------------------------- mistakes
+
+
+@pytest.fixture
+def _fresh_hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    GlobalHydra.instance().clear()
+    yield
+    GlobalHydra.instance().clear()
+
+
+@pytest.mark.usefixtures("_fresh_hydra")
+def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
+    before = {path: path.read_bytes() for path in broken.rglob("*") if path.is_file()}
+    with (broken / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        cache = folder / "data" / "cache"
+        answer = call(train, f"resume={broken}", f"data.cache={cache}", "training.max_steps=50")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == f"error: {broken}: another process is training into it\n"
+    assert {path: path.read_bytes() for path in broken.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("_fresh_hydra")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["resume=nothing"], "resume=nothing: no such run"),
+        (["resume=file"], "resume=file: no such run"),
+        (
+            ["resume=RUN", "model.dropout=0.7"],
+            "model.dropout: 0.3 → 0.7 would make another model; ",
+        ),
+        (["resume=RUN", "data=sample"], "data=sample: a resumed run keeps its data; leave it out"),
+        (["resume=RUN", "training.epoch=3"], "training.epoch: no such setting"),
+        (["resume=RUN", "training.epochs=0"], "training.epochs=0: must be at least 1"),
+    ],
+)
+def test_mistakes(trained, call, tmp_path, arguments, words):
+    (tmp_path / "file").touch()
+    answer = call(train, *(word.replace("RUN", str(trained)) for word in arguments))
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: {words}")
+    assert len(answer.err.splitlines()) == 1

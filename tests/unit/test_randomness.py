@@ -1,0 +1,81 @@
+"""Random states: what is drawn after they are restored is what was drawn after they were taken."""
+
+import io
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from nmt.training.randomness import random_state, restore_random_state
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+
+def draws() -> list[float]:
+    """From every generator. Normal numbers come in pairs, and the second of a pair is kept for later."""
+    python = [random.random(), random.gauss(0, 1), random.random()]
+    numpy = [np.random.rand(), np.random.randn(), float(np.random.randint(10**9))]
+    return python + numpy + torch.rand(3).tolist() + torch.randn(1).tolist()
+
+
+def seed(number: int) -> None:
+    random.seed(number)
+    np.random.seed(number)
+    torch.manual_seed(number)
+
+
+def through_a_file(state: dict) -> dict:
+    """As a checkpoint keeps it: nothing in it may need code to be read."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 400])
+def test_going_on_draws_the_same(before):
+    """After an odd number of draws, one normal number of each generator waits."""
+    seed(7)
+    for _ in range(before):
+        draws()
+    state = through_a_file(random_state())
+    expected = [draws() for _ in range(3)]
+    seed(8)
+    other = [draws() for _ in range(3)]
+    restore_random_state(state)
+    assert [draws() for _ in range(3)] == expected
+    differ = [one != another for one, another in zip(expected[0], other[0], strict=True)]
+    assert all(differ), "every generator has a part in it"
+
+
+def test_taking_a_state_draws_nothing():
+    seed(1)
+    expected = draws()
+    seed(1)
+    random_state()
+    assert draws() == expected
+
+
+@pytest.mark.parametrize(("devices", "restored"), [(0, 0), (1, 0), (2, 1)])
+def test_states_of_gpus_need_as_many_gpus(monkeypatch, devices, restored):
+    """On another machine the rest still counts."""
+    calls = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", calls.append)
+    states = [torch.zeros(16, dtype=torch.uint8)] * 2
+    seed(3)
+    state = random_state() | {"cuda": states}
+    expected = draws()
+    restore_random_state(state)
+    assert draws() == expected
+    assert calls == [states] * restored
+
+
+@needs_gpu
+def test_on_a_gpu():
+    torch.rand(1, device="cuda")
+    state = through_a_file(random_state())
+    expected = torch.rand(5, device="cuda").tolist()
+    restore_random_state(state)
+    assert torch.rand(5, device="cuda").tolist() == expected

@@ -1,0 +1,324 @@
+"""Going on with a training: after any update, the rest is what it would have been, bit for bit."""
+
+import dataclasses
+import functools
+import io
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from observer import Recorder, Report
+from tiny import TINY, copy_batches, tiny_model
+
+from nmt.config import TrainingConfig
+from nmt.data.batches import TrainingBatches
+from nmt.model.translation import TranslationModel
+from nmt.training.loop import Progress, Trainer
+from nmt.training.precision import choose_precision
+
+FP32 = choose_precision("fp32", torch.device("cpu"))
+MODEL = dataclasses.replace(TINY, dropout=0.3, word_dropout=0.2)
+BUDGET, OTHER_BUDGET = 18, 30
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {"ema": 0.0},
+    "average": {"ema": 0.9},
+    "accumulated": {"ema": 0.9, "accumulate": 2},
+    "scheduled": {"ema": 0.0, "accumulate": 2, "teacher_forcing": 0.5},
+}
+
+
+def batches(budget: int = BUDGET) -> TrainingBatches:
+    return copy_batches(pairs=20, budget=budget)
+
+
+def sizes(epoch: int, budget: int = BUDGET) -> list[int]:
+    """Tokens of the batches of an epoch."""
+    return [batch.tokens for batch in batches(budget).epoch(epoch)]
+
+
+class Saver(Recorder):
+    """Keeps what a checkpoint would, as a file would; its scores come from the weights."""
+
+    trainer: Trainer
+    file: bytes = b""
+    by_weights = True
+
+    def validate(self, progress: Progress) -> dict[str, float]:
+        scores = super().validate(progress)
+        if self.by_weights:
+            weights = torch.cat(
+                [parameter.detach().flatten() for parameter in self.trainer.model.parameters()]
+            )
+            scores |= {"bleu": float(weights.abs().sum()), "loss": float(weights.norm())}
+        return scores
+
+    def validated(self, progress: Progress, improved: bool) -> None:
+        super().validated(progress, improved)
+        self.keep()
+
+    def save(self, progress: Progress) -> None:
+        super().save(progress)
+        self.keep()
+
+    def keep(self) -> None:
+        file = io.BytesIO()
+        torch.save({"model": self.trainer.model.state_dict(), "training": self.trainer.state()}, file)
+        self.file = file.getvalue()
+
+
+def begin(observer: Saver, budget: int = BUDGET, seed: int = 1, **settings: object) -> Trainer:
+    for generator in (random.seed, np.random.seed, torch.manual_seed):
+        generator(seed)
+    config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
+    model: TranslationModel = tiny_model(10, 10, MODEL, seed=seed)
+    observer.trainer = Trainer(model, batches(budget), config, FP32, observer)
+    return observer.trainer
+
+
+def go_on(file: bytes, observer: Saver, budget: int = BUDGET, **settings: object) -> Trainer:
+    """Another process: another seed, other first weights, and then what the file has."""
+    trainer = begin(observer, budget, seed=99, **settings)
+    saved = torch.load(io.BytesIO(file), weights_only=True)
+    trainer.model.load_state_dict(saved["model"])
+    trainer.model.eval()
+    trainer.restore(saved["training"])
+    return trainer
+
+
+class Outcome(NamedTuple):
+    """All that must not depend on interruptions."""
+
+    weights: list[torch.Tensor]
+    average: list[torch.Tensor]
+    moments: dict[int, dict[str, torch.Tensor]]
+    progress: dict[str, Any]
+    draws: list[float]
+    windows: list[Report]
+    steps: list[int]
+    validations: list[tuple[int, bool]]
+
+
+def outcome(trainer: Trainer, observers: Sequence[Saver]) -> Outcome:
+    progress = dataclasses.asdict(trainer.progress)
+    assert progress.pop("seconds") > 0
+    return Outcome(
+        [parameter.detach().clone() for parameter in trainer.model.parameters()],
+        [weight.clone() for weight in trainer.average.state()["average"]],
+        trainer.updater.state()["optimizer"]["state"],
+        progress,
+        [random.random(), float(np.random.rand()), float(torch.rand(1))],
+        [window for observer in observers for window in observer.windows],
+        [step for observer in observers for step in observer.steps],
+        [validation for observer in observers for validation in observer.validations],
+    )
+
+
+@functools.cache
+def uninterrupted(case: str) -> Outcome:
+    observer = Saver()
+    trainer = begin(observer, **CASES[case])
+    trainer.run()
+    return outcome(trainer, [observer])
+
+
+def interrupted(case: str, stops: Sequence[int]) -> Outcome:
+    """The same training by several processes."""
+    observer = Saver(stop_after=stops[0])
+    trainer = begin(observer, **CASES[case])
+    trainer.run()
+    observers = [observer]
+    for stop in [*stops[1:], None]:
+        assert trainer.progress.step == observer.stop_after
+        observer = Saver(stop_after=stop)
+        trainer = go_on(observers[-1].file, observer, **CASES[case])
+        observers.append(observer)
+        trainer.run()
+    return outcome(trainer, observers)
+
+
+def same(found: Outcome, expected: Outcome) -> None:
+    for name in ("weights", "average", "moments"):
+        torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=0, atol=0)
+    for name in ("progress", "draws", "windows", "steps", "validations"):
+        assert getattr(found, name) == getattr(expected, name), name
+
+
+# ---------------------------------------------------------------- exact
+
+
+def test_the_cases_are_what_they_should_be():
+    first = len(sizes(0))
+    assert 5 < first < 12
+    assert uninterrupted("plain").validations[0][0] == first
+    halves = (first + 1) // 2
+    for case in ("accumulated", "scheduled"):
+        assert uninterrupted(case).validations[0][0] == halves
+        assert len(uninterrupted(case).steps) > halves + 2
+    for case in ("average", "scheduled"):
+        others = zip(uninterrupted(case).windows, uninterrupted("plain").windows, strict=False)
+        assert any(one != other for one, other in others) == (case == "scheduled")
+    assert uninterrupted("average").average
+    assert len({scores["bleu"] for scores in uninterrupted("average").progress["history"]}) == 2
+
+
+@pytest.mark.parametrize(
+    "stop", ["first", "second", "in a window", "epoch's end", "after it", "last but one"]
+)
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_after_any_update(case, stop):
+    expected = uninterrupted(case)
+    end, total = expected.validations[0][0], len(expected.steps)
+    steps = {"first": 1, "second": 2, "in a window": 4, "epoch's end": end, "after it": end + 1}
+    same(interrupted(case, [steps.get(stop, total - 1)]), expected)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_after_every_update(case):
+    expected = uninterrupted(case)
+    same(interrupted(case, range(1, len(expected.steps))), expected)
+
+
+def test_these_tests_see_a_difference():
+    """Without the random states, say, dropout is another."""
+    observer = Saver(stop_after=2)
+    begin(observer, **CASES["plain"]).run()
+    other = Saver()
+    trainer = go_on(observer.file, other, **CASES["plain"])
+    torch.manual_seed(5)
+    trainer.run()
+    assert other.windows[-1] != uninterrupted("plain").windows[-1]
+
+
+def test_killed_between_two_saves():
+    """What came after the last save is done again, and is the same again."""
+    expected, settings = uninterrupted("average"), CASES["average"] | {"save_every": 4}
+    observer = Saver(stop_after=5)
+    trainer = begin(observer, **settings)
+    observer.save = lambda progress: progress.step == 5 or Saver.save(observer, progress)
+    trainer.run()
+    other = Saver()
+    trainer = go_on(observer.file, other, **settings)
+    assert trainer.progress.step == 4
+    trainer.run()
+    observer.steps, observer.windows = observer.steps[:4], [w for w in observer.windows if w.step <= 4]
+    same(outcome(trainer, [observer, other]), expected)
+
+
+# ---------------------------------------------------------------- with other settings
+
+
+def stopped(stop: int, **settings: object) -> bytes:
+    observer = Saver(stop_after=stop)
+    begin(observer, **settings).run()
+    return observer.file
+
+
+def test_another_batch_size_waits_for_the_next_epoch():
+    """No pair is seen twice or left out, also when it is stopped again in the same epoch."""
+    file = stopped(2, log_every=1)
+    again = Saver(stop_after=4)
+    trainer = go_on(file, again, OTHER_BUDGET, log_every=1)
+    expected = [*sizes(0)[2:], *sizes(1, OTHER_BUDGET)]
+    assert sizes(1, OTHER_BUDGET) != sizes(1)
+    assert trainer.total == 2 + len(expected)
+    trainer.run()
+    last = Saver()
+    trainer = go_on(again.file, last, OTHER_BUDGET, log_every=1)
+    assert trainer.total == 2 + len(expected)
+    progress = trainer.run()
+    assert [window.tokens for window in again.windows + last.windows] == expected
+    assert (progress.step, progress.budget) == (trainer.total, OTHER_BUDGET)
+    assert [step for step, _ in last.validations] == [len(sizes(0)), trainer.total]
+
+
+def test_another_accumulation_counts_from_here():
+    file = stopped(2, log_every=1)
+    observer = Saver()
+    trainer = go_on(file, observer, log_every=1, accumulate=3)
+    trainer.run()
+    left = (sizes(0)[2:], sizes(1))
+    expected = [sum(part[i : i + 3]) for part in left for i in range(0, len(part), 3)]
+    assert [window.tokens for window in observer.windows] == expected
+    assert observer.steps == list(range(3, trainer.total + 1))
+
+
+@pytest.mark.parametrize("stop", [3, None])
+def test_more_epochs_extend_the_plan(stop):
+    """In the midst of training, or when it was done."""
+    observer = Saver(stop_after=stop)
+    before = begin(observer)
+    before.run()
+    other = Saver()
+    trainer = go_on(observer.file, other, epochs=3)
+    assert trainer.total == before.total + len(sizes(2))
+    progress = trainer.run()
+    assert other.steps == list(range((stop or before.total) + 1, trainer.total + 1))
+    ends = [len(sizes(0)), before.total, trainer.total]
+    assert [scores["step"] for scores in progress.history] == ends
+    assert (progress.step, progress.epoch, progress.batch) == (trainer.total, 2, len(sizes(2)))
+
+
+def test_more_steps_extend_the_plan():
+    file = stopped(4, max_steps=4)
+    observer = Saver()
+    progress = go_on(file, observer, max_steps=6).run()
+    assert observer.steps == [5, 6]
+    assert [scores["step"] for scores in progress.history] == [4, 6]
+
+
+@pytest.mark.parametrize("limits", [{}, {"max_steps": 3}, {"epochs": 1}])
+def test_what_is_done_is_not_done_again(limits):
+    """Nor is there anything to do with fewer steps or epochs than are done."""
+    first = Saver()
+    begin(first).run()
+    observer = Saver()
+    progress = go_on(first.file, observer, **limits).run()
+    assert observer.steps == observer.validations == observer.saves == []
+    assert len(progress.history) == 2
+
+
+def scripted(stop: int | None = None) -> Saver:
+    observer = Saver({"bleu": [1.0, 3.0, 2.0, 2.0, 2.0, 9.0, 1.0]}, stop_after=stop)
+    observer.by_weights = False
+    return observer
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_patience_is_remembered(stop):
+    """The best at update 2, then two that are worse before or after the break."""
+    settings = {"validate_every": 1, "patience": 3}
+    first = scripted(stop)
+    begin(first, **settings).run()
+    second = scripted()
+    progress = go_on(first.file, second, **settings).run()
+    assert (progress.step, progress.best_step, progress.best, progress.stale) == (5, 2, 3.0, 3)
+    validations = [(1, True), (2, True), (3, False), (4, False), (5, False)]
+    assert first.validations + second.validations == validations
+    assert second.validations == validations[stop:]
+
+
+def test_without_patience_it_stays_done_and_with_more_it_goes_on():
+    settings = {"validate_every": 1, "max_steps": 6}
+    first = scripted()
+    begin(first, patience=3, **settings).run()
+    second = scripted()
+    assert go_on(first.file, second, patience=3, **settings).run().step == 5
+    assert second.steps == []
+    third = scripted()
+    progress = go_on(first.file, third, patience=4, **settings).run()
+    assert third.validations == [(6, True)]
+    assert (progress.best, progress.stale) == (9.0, 0)
+
+
+@pytest.mark.parametrize(("then", "now"), [(0.0, 0.9), (0.9, 0.0)])
+def test_an_average_that_comes_or_goes_leaves_training_alone(then, now):
+    """Only what is saved is another: the weights trained are those without any average."""
+    observer = Saver()
+    trainer = go_on(stopped(3, ema=then), observer, ema=now)
+    trainer.run()
+    found, expected = outcome(trainer, [observer]), uninterrupted("plain")
+    torch.testing.assert_close(found.weights, expected.weights, rtol=0, atol=0)
+    assert bool(found.average) == bool(now)

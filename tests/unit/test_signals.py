@@ -1,0 +1,80 @@
+"""Signals that stop training: noted while work goes on, and handled as before afterwards."""
+
+import os
+import signal
+
+import pytest
+
+from nmt.training.signals import StopSignals
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ("sent", "noted"),
+    [
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGINT, signal.SIGINT),
+        (signal.SIGUSR1, signal.SIGTERM),  # Slurm's warning, as if it were the end itself
+    ],
+)
+def test_a_signal_is_noted_and_work_goes_on(sent, noted):
+    done = []
+    with StopSignals() as signals:
+        assert signals.received is None
+        send(sent)
+        assert signals.received == noted
+        done.append("the rest")
+    assert done == ["the rest"]
+    assert signals.received == noted
+
+
+@pytest.mark.parametrize("first", NUMBERS)
+def test_ctrl_c_after_another_signal_leaves_at_once(first):
+    done = []
+
+    def work() -> None:
+        with StopSignals():
+            send(first)
+            done.append("between")
+            send(signal.SIGINT)
+            done.append("after")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["between"]
+
+
+def test_the_first_signal_counts():
+    """Slurm sends SIGUSR1 first and SIGTERM when time is up: the latter does not end what is under way."""
+    with StopSignals() as signals:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGTERM):
+            send(number)
+    assert signals.received == signal.SIGINT
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_handlers_are_put_back(fails):
+    """Whatever they were, and also after an error."""
+    heard = []
+    mine = [lambda number, frame, n=n: heard.append((n, number)) for n in range(len(NUMBERS))]
+    before = [signal.signal(number, handler) for number, handler in zip(NUMBERS, mine, strict=True)]
+    try:
+        try:
+            with StopSignals():
+                assert [signal.getsignal(number) for number in NUMBERS] != mine
+                if fails:
+                    raise KeyError
+        except KeyError:
+            assert fails
+        assert [signal.getsignal(number) for number in NUMBERS] == mine
+        for number in NUMBERS:
+            send(number)
+        assert heard == list(enumerate(NUMBERS))
+    finally:
+        for number, handler in zip(NUMBERS, before, strict=True):
+            signal.signal(number, handler)

@@ -1,0 +1,315 @@
+"""One update: which gradient it follows, what it leaves alone, and what is said when it cannot be done."""
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from tiny import SOURCES, TARGETS, tiny_model
+
+from nmt.config import TrainingConfig
+from nmt.data.alignment import Link
+from nmt.data.batches import Batch, collate
+from nmt.errors import NmtError
+from nmt.model.translation import TranslationModel
+from nmt.training.precision import Precision, choose_precision
+from nmt.training.schedule import teacher_forcing
+from nmt.training.update import Update, Updater
+
+CPU = torch.device("cpu")
+FP32 = choose_precision("fp32", CPU)
+LINKS: list[list[Link]] = [[(0, 0), (4, 1)], [(1, 5), (0, 2), (1, 2)], []]
+BATCH = collate(SOURCES, TARGETS)  # 3 pairs of 3, 7 and 2 target tokens
+
+
+def make(model: TranslationModel | None = None, **settings: object) -> tuple[TranslationModel, Updater]:
+    model = tiny_model(23, 23) if model is None else model
+    return model.train(), Updater(model, TrainingConfig(**settings), FP32)
+
+
+def once(updater: Updater, *batches: Batch, step: int = 0) -> Update:
+    return updater.update(batches or (BATCH,), 1e-3, step, 100)
+
+
+def gradients(model: TranslationModel) -> list[torch.Tensor]:
+    return [parameter.grad.clone() for parameter in model.parameters()]
+
+
+def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+# ---------------------------------------------------------------- which gradient
+
+
+@pytest.mark.parametrize("parts", [([0], [1], [2]), ([0, 2], [1]), ([2], [1, 0])])
+@pytest.mark.parametrize("guided", [0.0, 0.7])
+@pytest.mark.parametrize("clip_norm", [0.0, 0.05])
+def test_several_batches_are_one_big_batch(parts, guided, clip_norm):
+    """Their token numbers are 3, 7 and 2, so means of means would be something else."""
+
+    def batch(chosen: Sequence[int]) -> Batch:
+        links = [LINKS[i] for i in chosen] if guided else None
+        return collate([SOURCES[i] for i in chosen], [TARGETS[i] for i in chosen], links)
+
+    found = []
+    for batches in ([batch([0, 1, 2])], [batch(part) for part in parts]):
+        model, updater = make(guided_alignment=guided, clip_norm=clip_norm)
+        update = once(updater, *batches)
+        found.append((gradients(model), update))
+    (whole, one), (summed, several) = found
+    torch.testing.assert_close(summed, whole, rtol=0, atol=1e-6)
+    assert one.tokens == several.tokens == 12
+    assert float(several.likelihood) == pytest.approx(float(one.likelihood), rel=1e-6)
+    assert float(several.gradient_norm) == pytest.approx(float(one.gradient_norm), rel=1e-6)
+    assert max(float(gradient.abs().max()) for gradient in whole) > 1e-3
+
+
+def test_guiding_changes_the_gradient():
+    """Else the test above would prove nothing of it."""
+    found = []
+    for weight in (0.0, 0.7):
+        model, updater = make(guided_alignment=weight)
+        once(updater, collate(SOURCES, TARGETS, LINKS))
+        found.append(torch.cat([gradient.flatten() for gradient in gradients(model)]))
+    assert float((found[0] - found[1]).norm()) > 0.01
+
+
+def test_the_gradient_is_per_token():
+    """Twice the same sentences, in one batch, give the gradient of once."""
+    found = []
+    for times in (1, 2):
+        model, updater = make(clip_norm=0.0)
+        once(updater, collate(SOURCES * times, TARGETS * times))
+        found.append(gradients(model))
+    torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.01, 1e6])
+def test_clipping(limit):
+    """The gradient that the optimiser sees has the length asked for at most; 0 is no limit."""
+    model, updater = make(clip_norm=limit)
+    norm = float(once(updater).gradient_norm)
+    seen = torch.cat([gradient.flatten() for gradient in gradients(model)]).norm()
+    assert norm > 0.1
+    assert float(seen) == pytest.approx(0.01 if limit == 0.01 else norm, rel=1e-4)
+
+
+def test_gradients_do_not_pile_up():
+    """With weights that stay as they are, the same batch has the same gradient again."""
+    _, updater = make(clip_norm=0.0)
+    norms = [float(updater.update([BATCH], 0.0, step, 100).gradient_norm) for step in range(2)]
+    assert norms[0] == norms[1] > 0
+
+
+def test_the_step_decides_how_often_the_teacher_speaks():
+    model, updater = make(teacher_forcing=0.2)
+    truths = []
+    original = model.scheduled_sampling
+    model.scheduled_sampling = lambda *pairs: truths.append(pairs[-1]) or original(*pairs)
+    for step in (0, 49, 99):
+        once(updater, step=step)
+    config = TrainingConfig(teacher_forcing=0.2)
+    assert truths == [teacher_forcing(step + 1, 100, config) for step in (0, 49, 99)]
+    assert (truths[0], truths[2]) == pytest.approx((1, 0.2))
+
+
+# ---------------------------------------------------------------- numbers that are none
+
+
+class Spoiler:
+    """While it is on, a model's loss or gradient is multiplied by something."""
+
+    def __init__(self, model: TranslationModel, what: str, factor: float) -> None:
+        self.on, self.what, self.factor = False, what, factor
+        model.register_forward_hook(self.spoil_loss)
+        next(model.encoder.parameters()).register_hook(self.spoil_gradient)
+
+    def spoil_loss(self, model: TranslationModel, inputs: Any, outputs: Any) -> Any:
+        return (outputs[0] * self.factor, outputs[1]) if self.on and self.what == "loss" else None
+
+    def spoil_gradient(self, gradient: torch.Tensor) -> torch.Tensor | None:
+        return gradient * self.factor if self.on and self.what == "gradient" else None
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+@pytest.mark.parametrize("factor", [math.nan, math.inf])
+def test_an_update_that_is_not_finite_changes_nothing(what, factor):
+    model, updater = make()
+    spoiler = Spoiler(model, what, factor)
+    assert not once(updater).skipped
+    before = through_a_file({"model": model.state_dict(), **updater.state()})
+    spoiler.on = True
+    update = once(updater)
+    assert update.skipped
+    assert (update.tokens, float(update.likelihood)) == (0, 0.0)
+    assert not update.gradient_norm.isfinite()
+    after = {"model": model.state_dict(), **updater.state()}
+    torch.testing.assert_close(after["model"], before["model"], rtol=0, atol=0)
+    torch.testing.assert_close(after["optimizer"]["state"], before["optimizer"]["state"], rtol=0, atol=0)
+    spoiler.on = False
+    assert not once(updater).skipped
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    assert not torch.equal(model.target.table.weight, before["model"]["target.table.weight"])
+
+
+def test_one_bad_batch_of_several_spoils_the_update():
+    model, updater = make()
+    spoiler, calls = Spoiler(model, "loss", math.nan), []
+    before = through_a_file(model.state_dict())
+
+    def spoil_the_second(*_: object) -> None:
+        calls.append(1)
+        spoiler.on = len(calls) == 2
+
+    model.register_forward_pre_hook(spoil_the_second)
+    assert once(updater, BATCH, BATCH, BATCH).skipped
+    assert len(calls) == 3
+    torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
+
+
+def test_too_many_in_a_row_are_an_end():
+    """The count starts anew after a good one."""
+    model, updater = make(max_skipped=3)
+    spoiler = Spoiler(model, "loss", math.nan)
+    for step, bad in enumerate([True, True, False, True, True]):
+        spoiler.on = bad
+        assert once(updater, step=step).skipped == bad
+    with pytest.raises(NmtError, match=r"^step 6: 3 updates in a row .* not finite") as caught:
+        once(updater, step=5)
+    for key in ("resume", "training.learning_rate", "training.precision=fp32"):
+        assert key in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_single_one_may_be_too_many():
+    model, updater = make(max_skipped=1)
+    Spoiler(model, "gradient", math.nan).on = True
+    with pytest.raises(NmtError, match="step 1: 1 updates in a row"):
+        once(updater)
+
+
+# ---------------------------------------------------------------- memory
+
+ON_A_CPU = (
+    "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+    "allocate 4000000000000 bytes. Error code 12 (Cannot allocate memory)"
+)
+
+
+def failing(error: BaseException) -> tuple[TranslationModel, Updater]:
+    def fail(*_: object) -> None:
+        raise error
+
+    model, updater = make()
+    model.encoder.register_forward_hook(fail)
+    return model, updater
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has …"),
+        RuntimeError(ON_A_CPU),
+        MemoryError(),
+    ],
+    ids=["GPU", "CPU", "Python"],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_too_little_memory_says_for_what(error, swapped):
+    _, updater = failing(error)
+    sides = (TARGETS, SOURCES) if swapped else (SOURCES, TARGETS)
+    small, large = collate([[5]], [[6]]), collate(*sides)
+    with pytest.raises(NmtError) as caught:
+        once(updater, large, small, step=7)
+    said = str(caught.value)
+    tokens = 13 if swapped else 12
+    # six tokens and the end of the sentence, on either side
+    expected = (
+        f"step 8: out of memory with a batch of 3 pairs, {tokens} target tokens, the longest sentence 7 "
+    )
+    assert said.startswith(expected)
+    for key in ("training.batch_tokens", "training.accumulate", "data.max_words"):
+        assert key in said
+    assert "\n" not in said
+    assert caught.value.__cause__ is error
+
+
+def test_a_real_allocation_that_fails_is_recognised():
+    """The words are torch's, and may change with it."""
+
+    def grab(*_: object) -> None:
+        torch.empty(2**60, dtype=torch.uint8)
+
+    model, updater = make()
+    model.encoder.register_forward_hook(grab)
+    with pytest.raises(NmtError, match="step 1: out of memory"):
+        once(updater)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)"), ValueError("x"), NmtError("y")],
+)
+def test_other_errors_come_through_as_they_are(error):
+    _, updater = failing(error)
+    with pytest.raises(type(error)) as caught:
+        once(updater)
+    assert caught.value is error
+    assert error.__cause__ is None
+
+
+# ---------------------------------------------------------------- going on
+
+
+def test_going_on_is_exact():
+    """Four updates, or two, a file, and two."""
+    model, updater = make()
+    for step in range(4):
+        once(updater, step=step)
+    half, before = make()
+    for step in range(2):
+        once(before, step=step)
+    saved = through_a_file({"model": half.state_dict(), "updater": before.state()})
+    other, after = make(tiny_model(23, 23, seed=5))
+    other.load_state_dict(saved["model"])
+    after.restore(saved["updater"])
+    for step in range(2, 4):
+        once(after, step=step)
+    torch.testing.assert_close(other.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
+def test_settings_are_those_of_now_and_moments_those_of_then():
+    model, before = make(learning_rate=0.5, beta2=0.9, weight_decay=0.2)
+    once(before)
+    saved = through_a_file(before.state())
+    _, after = make(model, learning_rate=0.25, beta2=0.95, weight_decay=0.1)
+    after.restore(saved)
+    found = after.state()["optimizer"]
+    (group,) = found["param_groups"]
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (0.25, (0.9, 0.95), 0.1)
+    torch.testing.assert_close(found["state"], saved["optimizer"]["state"], rtol=0, atol=0)
+    once(after)
+    assert {int(state["step"]) for state in after.state()["optimizer"]["state"].values()} == {2}
+
+
+def test_precision_may_change():
+    """Only fp16 scales losses: its state comes back, and is not missed where it never was."""
+    fp16 = Precision(CPU, torch.float16)
+    model, plain = make()
+    once(plain)
+    scaling = Updater(model, TrainingConfig(), fp16)
+    scaling.restore(through_a_file(plain.state()))
+    assert scaling.state()["scaler"]["scale"] == 65536
+    other = through_a_file(scaling.state())
+    other["scaler"]["scale"] = 8.0
+    again = Updater(model, TrainingConfig(), fp16)
+    again.restore(other)
+    assert again.state()["scaler"]["scale"] == 8.0
+    plain.restore(other)
+    assert not once(plain).skipped

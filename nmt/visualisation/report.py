@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from nmt.files import write_text
+from nmt.visualisation.webfont import font_face
 
 
 class Sentence(TypedDict):
@@ -75,7 +76,8 @@ def render_page(
     # Within <script> only "</" and "<!--" mean something: no "<" is left of them.
     text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    parts = {"style": _part("page.css"), "script": _part("page.js"), "data": text, "title": escaped}
+    style = font_face([text]) + "\n" + _part("page.css")
+    parts = {"style": style, "script": _part("page.js"), "data": text, "title": escaped}
     return string.Template(_part("page.html")).substitute(parts)
 
 

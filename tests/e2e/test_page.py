@@ -192,6 +192,21 @@ def test_two_thousand_sentences_are_quick(page):
     assert not more.is_displayed()
 
 
+def test_devanagari_shows_without_a_font_on_the_machine(page):
+    """Its shapes come with the page: words are as wide as the font says, not as boxes are."""
+    browser = page([sentence(1, 50.0)])
+    faces = "return [...document.fonts].map((face) => face.family + ' ' + face.status)"
+    assert [face.replace('"', "") for face in browser.execute_script(faces)] == ["Devanagari loaded"]
+    wide = """
+        const word = document.createElement('span');
+        word.style.font = '100px ' + arguments[0];
+        word.textContent = arguments[1];
+        document.body.append(word);
+        return word.getBoundingClientRect().width"""
+    joined, apart = (browser.execute_script(wide, "Devanagari", text) for text in ("त्र", "त\u200cर"))
+    assert 0 < joined < apart  # a conjunct is one letter
+
+
 def test_on_a_phone_and_in_the_dark(page):
     browser = page([sentence(1, 50.0, source="word " * 60)])
     device = {"width": 360, "height": 700, "deviceScaleFactor": 2, "mobile": True}

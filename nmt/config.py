@@ -151,9 +151,12 @@ class ModelConfig:
     )
     dropout: float = option(
         0.3,
-        "share of units dropped in training: of embeddings, features, between layers",
+        "share of units dropped in training: of features, and between layers",
         at_least=0,
         below=1,
+    )
+    embedding_dropout: float = option(
+        0.0, "share of units of the embeddings dropped in training", at_least=0, below=1
     )
     word_dropout: float = option(
         0.0,

@@ -27,6 +27,7 @@ TINY = ModelConfig(
     attention=AttentionConfig(size=9),
     decoder=DecoderConfig(size=12, embedding=6, readout=5, heads=2, feedforward=11, tie_embeddings=False),
     dropout=0.0,
+    embedding_dropout=0.0,
     word_dropout=0.0,
     initial_range=0.6,
 )

@@ -66,7 +66,11 @@ class TranslationModel(nn.Module):
         self, config: ModelConfig, source_vocabulary: int, target_vocabulary: int, padding: int
     ) -> None:
         super().__init__()
-        encoder, decoder, drop = config.encoder, config.decoder, (config.dropout, config.word_dropout)
+        encoder, decoder, drop = (
+            config.encoder,
+            config.decoder,
+            (config.embedding_dropout, config.word_dropout),
+        )
         self.source = TokenEmbedding(source_vocabulary, encoder.embedding, padding, *drop)
         self.encoder: Encoder = ENCODERS[encoder.type](config)
         self.target = TokenEmbedding(target_vocabulary, decoder.embedding, padding, *drop)

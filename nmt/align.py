@@ -70,17 +70,17 @@ def main() -> None:
     with replacing(Path(arguments.output)) if arguments.output else nullcontext(sys.stdout) as out:
         out.write(lines)
     if arguments.attention:
-        write_attention(Path(arguments.attention), forced, shift=arguments.shift)
+        write_attention(
+            Path(arguments.attention), forced, shift=arguments.shift, threshold=arguments.threshold
+        )
     if arguments.gold:
         print(_score(Path(arguments.gold), links), file=sys.stderr)
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from nmt.errors import ConfigError
-    from nmt.evaluation.formats import check_attention_name
+    from nmt.evaluation.formats import check_attention_name, check_threshold
 
-    if arguments.threshold is not None and not 0 < arguments.threshold <= 1:
-        raise ConfigError(f"--threshold {arguments.threshold:g}: must be above 0 and at most 1")
+    check_threshold(arguments.threshold)
     if arguments.attention:
         check_attention_name(arguments.attention)
 

@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
         "matrices), or .pharaoh (links)",
     )
     parser.add_argument("--show", action="store_true", help="print a small heatmap after each translation")
+    parser.add_argument(
+        "--threshold", type=float, metavar="P", help="OUT.pharaoh: link all words with this attention or more"
+    )
     parser.add_argument("--sheet", action="store_true", help="one picture of all sentences")
     parser.add_argument("--pieces", action="store_true", help="heatmaps of pieces instead of words")
     cli.add_run_arguments(parser)
@@ -80,12 +83,18 @@ def main() -> None:
     if arguments.attention:
         from nmt.evaluation.export import write_attention
 
-        write_attention(Path(arguments.attention), kept, pieces=arguments.pieces, sheet=arguments.sheet)
+        write_attention(
+            Path(arguments.attention),
+            kept,
+            pieces=arguments.pieces,
+            sheet=arguments.sheet,
+            threshold=arguments.threshold,
+        )
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from nmt.errors import ConfigError
-    from nmt.evaluation.formats import check_attention_name
+    from nmt.evaluation.formats import check_attention_name, check_threshold
 
     if arguments.text and arguments.input:
         raise ConfigError("TEXT and --input: give one of them, not both")
@@ -95,6 +104,7 @@ def _check(arguments: argparse.Namespace) -> None:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
     if arguments.attention:
         check_attention_name(arguments.attention)
+    check_threshold(arguments.threshold)
 
 
 def _heatmap(translation: "Translation") -> list[str]:

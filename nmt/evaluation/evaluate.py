@@ -112,7 +112,8 @@ def write_evaluation(
     decoding: DecodingConfig,
     heatmaps: int,
 ) -> None:
-    """Write `translations.tsv` and `metrics.json`; of a model with attention `attention.npz`, `heatmaps/`.
+    """Write `translations.tsv` and `metrics.json`; of a model with attention `attention.*`,
+    `heatmaps/`.
 
     Args:
         folder: where, such as `runs/<name>/test`.
@@ -148,7 +149,8 @@ def _alignment_values(evaluation: Evaluation) -> dict[str, Any] | None:
 
 
 def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps: int) -> None:
-    write_attention(folder / "attention.npz", translations)
+    for name in ("attention.npz", "attention.jsonl", "attention.pharaoh"):
+        write_attention(folder / name, translations)
     for stale in (folder / "heatmaps").glob("*.png"):
         stale.unlink()
     for number, translation in enumerate(translations[:heatmaps], 1):

@@ -33,6 +33,7 @@ def write_attention(
     pieces: bool = False,
     sheet: bool = False,
     shift: int = 0,
+    threshold: float | None = None,
 ) -> None:
     """Write the attention of translations, in order, in the format that the name's ending says.
 
@@ -42,12 +43,13 @@ def write_attention(
         pieces: pictures of pieces instead of words.
         sheet: one picture of all sentences.
         shift: read the attention of a piece so many steps later.
+        threshold: links only: all source words with at least this attention, not the best one.
     """
     kind = path.suffix.lower()
     if kind in (".npz", ".jsonl"):
         save_attention(path, [attention_of(one, shift) for one in translations])
     elif kind == ".pharaoh":
-        write_text(path, "".join(format_pharaoh(one.links(shift)) + "\n" for one in translations))
+        write_text(path, "".join(format_pharaoh(one.links(shift, threshold)) + "\n" for one in translations))
     elif kind == ".html":
         save_page(path, render_page("Translations", [sentence_row(one, shift) for one in translations]))
     else:

@@ -22,3 +22,13 @@ def check_attention_name(name: str) -> None:
     """
     if Path(name).suffix.lower() not in FORMATS:
         raise ConfigError(f"--attention {name}: must end in {', '.join(FORMATS)}")
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Refuse a share of attention that is none.
+
+    Raises:
+        ConfigError: naming the bounds.
+    """
+    if threshold is not None and not 0 < threshold <= 1:
+        raise ConfigError(f"--threshold {threshold:g}: must be above 0 and at most 1")

@@ -97,6 +97,9 @@ def test_attention(trained, call, tmp_path):
         assert np.array_equal(one.heads, other.heads)
     assert call(translate, "--run", trained, "--attention", "a.pharaoh", *TEXTS, "").code == 0
     assert (tmp_path / "a.pharaoh").read_text().count("\n") == 4
+    every = ("--attention", "b.pharaoh", "--threshold", "1e-9")
+    assert call(translate, "--run", trained, *every, *TEXTS).code == 0
+    assert (tmp_path / "b.pharaoh").stat().st_size > (tmp_path / "a.pharaoh").stat().st_size
     assert call(translate, "--run", trained, "--attention", "a.html", *TEXTS).code == 0
     assert TEXTS[0] in (tmp_path / "a.html").read_text(encoding="utf-8")
 
@@ -165,6 +168,7 @@ MISTAKES = {
         ["--attention", "a.bmp", "x"],
         "a.bmp: must end in .png, .svg, .npz, .jsonl",
     ),
+    "no threshold": (translate, ["--threshold", "0", "x"], "--threshold 0: must be above 0 and at most 1"),
     "no such device": (translate, ["--device", "tpu", "x"], "device=tpu"),
     "no such file": (translate, ["--input", "gone.txt"], "gone.txt: cannot be read (No such file"),
     "bad bytes": (translate, ["--input", "bad.txt"], "bad.txt, line 2: not UTF-8 (byte 0xFF at place 3)"),

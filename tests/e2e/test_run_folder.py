@@ -46,7 +46,16 @@ def test_all_files_are_there_and_no_others(trained):
         *(f"checkpoints/best/{name}" for name in model),
         *(f"checkpoints/best.1/{name}" for name in model if improved_twice),
         *(f"checkpoints/{last}/{name}" for last in ("last", "last.1") for name in (*model, "training.pt")),
-        *(f"test/{name}" for name in ("translations.tsv", "metrics.json", "attention.npz")),
+        *(
+            f"test/{name}"
+            for name in (
+                "translations.tsv",
+                "metrics.json",
+                "attention.npz",
+                "attention.jsonl",
+                "attention.pharaoh",
+            )
+        ),
         *(f"test/heatmaps/{number:03d}.png" for number in range(1, HEATMAPS + 1)),
     }
     latest = trained.parent / "latest"

@@ -27,6 +27,7 @@ demo: $(DEMO)/test/metrics.json  ## train on the bundled corpus, then translate 
 	@$(BIN)/python -m nmt.translate --run $(DEMO) --attention $(DEMO)/rahul.png 'Rahul is a good boy.'
 	@echo
 	@echo "its alignment:     $(DEMO)/rahul.png (more of them in $(DEMO)/test/heatmaps)"
+	@echo "the report:        $(DEMO)/report.html"
 	@echo "the run folder:    $(DEMO)"
 	@echo "training curves:   make tensorboard"
 	@echo "translate more:    $(BIN)/python -m nmt.translate --run $(DEMO) 'Sita likes this house.'"

@@ -2,9 +2,8 @@
 
 import argparse
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nmt import cli
 
@@ -26,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--target", metavar="FILE", required=True, help="their translations, one a line")
     parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
     parser.add_argument(
-        "--attention", metavar="OUT", help="also write the matrices: OUT.npz, .jsonl, .html, .png or .svg"
+        "--attention", metavar="OUT", help="also write the matrices: OUT.npz, .jsonl, .html, .png, .svg"
     )
     parser.add_argument("--gold", metavar="FILE", help="score against these links (1-2 sure, 1?2 possible)")
     parser.add_argument(
@@ -54,7 +53,6 @@ def main() -> None:
     from nmt.data.sources import side_by_side
     from nmt.errors import DataError
     from nmt.evaluation.export import write_attention
-    from nmt.files import replacing
 
     source, target = Path(arguments.source), Path(arguments.target)
     pairs = [(pair.source, pair.target) for pair in side_by_side(source, target)]
@@ -67,14 +65,15 @@ def main() -> None:
     if arguments.reverse:
         links = _symmetrised(arguments, pairs, links)
     lines = "".join(format_pharaoh(one) + "\n" for one in links)
-    with replacing(Path(arguments.output)) if arguments.output else nullcontext(sys.stdout) as out:
+    scores = _score(Path(arguments.gold), links) if arguments.gold else None
+    with cli.open_output(arguments.output) as out:
         out.write(lines)
     if arguments.attention:
         write_attention(
             Path(arguments.attention), forced, shift=arguments.shift, threshold=arguments.threshold
         )
-    if arguments.gold:
-        print(_score(Path(arguments.gold), links), file=sys.stderr)
+    if scores is not None:
+        print(scores, file=sys.stderr)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -112,7 +111,7 @@ def _symmetrised(
     ]
 
 
-def _score(path: Path, links: "Sequence[frozenset[Link]]") -> Any:
+def _score(path: Path, links: "Sequence[frozenset[Link]]") -> str:
     from nmt.data.alignment import read_gold
     from nmt.evaluation.aer import alignment_scores
 

@@ -5,6 +5,9 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, beam: bool = True) -> None:
@@ -13,6 +16,20 @@ def add_run_arguments(parser: argparse.ArgumentParser, beam: bool = True) -> Non
     if beam:
         parser.add_argument("--beam-size", type=int, metavar="N", help="hypotheses kept; 1: greedy")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
+
+
+def open_output(path: str | None) -> AbstractContextManager[IO[str]]:
+    """What `--output` names, to write text to: a file that is replaced whole, or not at all; a device or
+    pipe as it is; standard output if there is none.
+    """
+    from nmt.files import replacing
+
+    if path is None:
+        return nullcontext(sys.stdout)
+    place = Path(path).resolve()  # a link stays a link
+    if place.exists() and not place.is_file():  # a device or a pipe is written to, not replaced
+        return place.open("w", encoding="utf-8", newline="")
+    return replacing(place)
 
 
 def run(main: Callable[[], None]) -> None:

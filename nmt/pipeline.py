@@ -28,6 +28,7 @@ from nmt.model.initialise import build_model
 from nmt.resume import Request, keep_settings, refuse_other_data, resumed
 from nmt.storage.checkpoint import (
     Checkpoint,
+    find_checkpoint,
     kept_checkpoints,
     load_checkpoint,
     load_training,
@@ -72,7 +73,8 @@ def train(request: Request) -> float:
         start_log(run.log)
         if kept_checkpoints(run.last):
             refuse_other_data(run, prepared)
-            checkpoint, state = load_checkpoint(run.last, device), load_training(run.last)
+            newest = find_checkpoint(run.last)  # weights and state of one checkpoint, whatever is damaged
+            checkpoint, state = load_checkpoint(newest, device), load_training(newest)
         else:  # a new run, or one that was stopped before its first checkpoint
             checkpoint, state = _begin(run, config, prepared, device), None
         if config.resume is not None:

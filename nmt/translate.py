@@ -5,9 +5,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nmt import cli
 
@@ -70,7 +69,7 @@ def main() -> None:
         )
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     kept: list[Translation] = []
-    with _output(arguments.output) as out:
+    with cli.open_output(arguments.output) as out:
         for number, best in enumerate(_translate(translator, arguments), 1):
             out.write(_line(best, arguments.json) + "\n")
             if arguments.show:
@@ -113,17 +112,6 @@ def _heatmap(translation: "Translation") -> list[str]:
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     return heatmap_lines(*translation.words(), colour)
-
-
-def _output(path: str | None) -> Any:
-    from nmt.files import replacing
-
-    if path is None:
-        return nullcontext(sys.stdout)
-    place = Path(path).resolve()  # a link stays a link
-    if place.exists() and not place.is_file():  # a device or a pipe is written to, not replaced
-        return place.open("w", encoding="utf-8", newline="")
-    return replacing(place)
 
 
 def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iterator[list[Translation]]":

@@ -86,7 +86,11 @@ class NaiveAttention:
         return times(self.parameters["score.query.weight"], s) if self.config.score == "scaled_dot" else s
 
     def _key(self, h: Vector) -> Vector:
-        return h if self.config.score == "dot" else times(self.parameters["score.key.weight"], h)
+        if self.config.score == "dot":
+            return h
+        key = times(self.parameters["score.key.weight"], h)
+        root = math.sqrt(len(key) / self.config.heads)  # general keeps √D W
+        return [x / root for x in key] if self.config.score == "general" else key
 
     def _cover(self, key: Vector, k: int, received: float) -> Vector:
         if not self.config.coverage:

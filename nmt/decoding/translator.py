@@ -135,9 +135,8 @@ class Translator:
         was_training = self.model.training
         self.model.eval()
         sources = [self.source.cut(clean(text)) for text in texts]
-        blank = Translation(
-            Tokens("", [], [], []), Tokens("", [], [], []), 0.0, 0.0, np.zeros((1, 0, 1), "f4"), False
-        )
+        nothing = Tokens("", [], [], [])
+        blank = Translation(nothing, nothing, 0.0, 0.0, np.zeros((self.heads, 0, 1), "f4"), False)
         results = [[blank] for _ in texts]
         todo = [i for i, tokens in enumerate(sources) if tokens.ids]
         budget = max(1, self.config.batch_tokens // self.config.beam_size)

@@ -18,7 +18,14 @@ from nmt.decoding.translator import Translation, Translator
 from nmt.evaluation.aer import AlignmentScores, alignment_scores
 from nmt.evaluation.coverage import Coverage, coverage, coverage_scores
 from nmt.evaluation.export import write_attention
-from nmt.evaluation.metrics import Score, bleu_by_length, corpus_scores, format_scores, sentence_chrf
+from nmt.evaluation.metrics import (
+    LengthBucket,
+    Score,
+    bleu_by_length,
+    corpus_scores,
+    format_scores,
+    sentence_chrf,
+)
 from nmt.files import replacing, write_json
 from nmt.visualisation.heatmap import save_heatmap
 
@@ -32,6 +39,7 @@ class Evaluation:
         alignment: of attention against gold alignments, where the corpus has them; and the same with
             attention read a piece earlier (-1) and later (1).
         coverage: of each translation's attention; None of a model without attention.
+        lengths: BLEU by the number of words in the source, the signs among them.
         translations: in order.
         seconds: that translating took.
     """
@@ -39,6 +47,7 @@ class Evaluation:
     scores: list[Score]
     alignment: dict[int, AlignmentScores] | None
     coverage: list[Coverage] | None
+    lengths: list[LengthBucket]
     translations: list[Translation]
     seconds: float
 
@@ -73,11 +82,15 @@ def evaluate(translator: Translator, examples: Sequence[Example]) -> Evaluation:
     found = translator.translate([example.source for example in examples])
     seconds = time.perf_counter() - start
     translations = [best[0] for best in found]
-    scores = corpus_scores(
-        [translation.text for translation in translations], [example.references for example in examples]
+    texts, references = [one.text for one in translations], [example.references for example in examples]
+    return Evaluation(
+        corpus_scores(texts, references),
+        _score_alignment(translator, examples),
+        [coverage(_between_words(one)) for one in translations] if translator.heads else None,
+        bleu_by_length([len(words(example.source)) for example in examples], texts, references),
+        translations,
+        seconds,
     )
-    covered = [coverage(_between_words(one)) for one in translations] if translator.heads else None
-    return Evaluation(scores, _score_alignment(translator, examples), covered, translations, seconds)
 
 
 def _between_words(translation: Translation) -> NDArray[np.floating[Any]]:
@@ -126,14 +139,11 @@ def write_evaluation(
     _write_translations(folder / "translations.tsv", evaluation, examples)
     if all(len(translation.heads) for translation in evaluation.translations):
         _write_attention(folder, evaluation.translations, heatmaps)
-    lengths = [len(example.source.split()) for example in examples]
-    texts = [translation.text for translation in evaluation.translations]
-    buckets = bleu_by_length(lengths, texts, [example.references for example in examples])
     metrics = {
         "scores": {s.name: {"value": s.value, "signature": s.signature} for s in evaluation.scores},
         "alignment": _alignment_values(evaluation),
         "coverage": None if evaluation.coverage is None else asdict(coverage_scores(evaluation.coverage)),
-        "bleu_by_source_words": [bucket._asdict() for bucket in buckets],
+        "bleu_by_source_words": [bucket._asdict() for bucket in evaluation.lengths],
         "sentences": len(examples),
         "seconds": evaluation.seconds,
         "decoding": to_dict(decoding),

@@ -9,7 +9,7 @@ from nmt.evaluation.attention_file import Attention, save_attention
 from nmt.evaluation.rows import sentence_row
 from nmt.files import write_text
 from nmt.visualisation.heatmap import Panel, draw_sheet, save_heatmap, save_picture
-from nmt.visualisation.report import render_page, save_page
+from nmt.visualisation.report import render_page
 
 
 def attention_of(translation: Translation, shift: int = 0) -> Attention:
@@ -51,7 +51,7 @@ def write_attention(
     elif kind == ".pharaoh":
         write_text(path, "".join(format_pharaoh(one.links(shift, threshold)) + "\n" for one in translations))
     elif kind == ".html":
-        save_page(path, render_page("Translations", [sentence_row(one, shift) for one in translations]))
+        write_text(path, render_page("Translations", [sentence_row(one, shift) for one in translations]))
     else:
         panels = [_panel(one, pieces, shift) for one in translations]
         if sheet and panels:

@@ -7,12 +7,12 @@ from typing import Any
 
 from nmt.config import Config, settings
 from nmt.data.examples import Example
-from nmt.data.text import words
 from nmt.evaluation.coverage import Coverage
 from nmt.evaluation.evaluate import Evaluation
-from nmt.evaluation.metrics import bleu_by_length, sentence_chrf
+from nmt.evaluation.metrics import sentence_chrf
 from nmt.evaluation.rows import sentence_row
-from nmt.visualisation.report import Curve, render_page, save_page
+from nmt.files import write_text
+from nmt.visualisation.report import Curve, render_page
 
 _CURVES = {
     "loss": "Development loss (nats a token)",
@@ -46,9 +46,6 @@ def save_report(
         row["score"] = round(sentence_chrf(translation.text, example.references), 2)
         row["references"] = list(example.references)
         rows.append(row)
-    texts = [translation.text for translation in evaluation.translations]
-    lengths = [len(words(example.source)) for example in examples]
-    buckets = bleu_by_length(lengths, texts, [example.references for example in examples])
     page = render_page(
         f"Run {config.name}",
         rows,
@@ -58,13 +55,13 @@ def save_report(
         ],
         notes=evaluation.notes(),
         curves=[_curve(name, title, history) for name, title in _CURVES.items()],
-        lengths=[bucket._asdict() for bucket in buckets],
+        lengths=[bucket._asdict() for bucket in evaluation.lengths],
         tables={
             "Settings": [(key, str(value)) for key, _, value in settings(config)],
             "Data": _data_rows(report),
         },
     )
-    save_page(path, page)
+    write_text(path, page)
 
 
 def _curve(name: str, title: str, history: Sequence[dict[str, float]]) -> Curve:

@@ -1,4 +1,4 @@
-"""The recurrent decoders: attention before the recurrence (Bahdanau), after it (Luong), or none.
+"""The recurrent decoders: attention before the recurrence (Bahdanau) or after it (Luong).
 
 Each offers one step (for search) and `forward` over a whole target (teacher forcing). They compute the
 same; `forward` takes out of the time loop all that does not depend on the recurrence: the embeddings'
@@ -230,67 +230,3 @@ class LuongDecoder(nn.Module):
         """h̃ = tanh(W_c [c ; h]): states [B, T, H] and weights [B, K, T, S] → [B, T, H]."""
         combined: Tensor = average_mapped(weights, memory.values) + self.combine(hidden)
         return combined.tanh()
-
-
-class VectorMemory(NamedTuple):
-    """A source sentence as one vector.
-
-    Attributes:
-        vector: c, [B, M].
-        mask: True at real tokens, [B, S].
-    """
-
-    vector: Tensor
-    mask: Tensor
-
-    def select(self, index: Tensor) -> "VectorMemory":
-        """The rows `index` of the batch, in that order; rows may repeat."""
-        return VectorMemory(*(part.index_select(0, index) for part in self))
-
-
-class VectorDecoder(nn.Module):
-    """No attention: the sentence as one vector c (Cho et al. 2014, §2.2; Sutskever et al. 2014).
-
-    c is the encoder's last state; s_t = GRU(s_{t−1}, [E y_{t−1} ; c]); the readout is Bahdanau's, so that
-    only the attention is missing. Its weights have no heads: [B, 0, T, S].
-    """
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        decoder, state_size = config.decoder, config.encoder.size
-        self.bridge = Bridge(config.bridge, state_size, decoder.size, decoder.layers)
-        self.recurrence = RecurrentStack(
-            decoder.cell, decoder.embedding + state_size, decoder.size, decoder.layers, config.dropout
-        )
-        self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, config)
-        self.feature_size, self.heads = decoder.readout, 0
-
-    def prepare(self, encoded: Encoded) -> VectorMemory:
-        """Encoded source → memory."""
-        return VectorMemory(encoded.last, encoded.mask)
-
-    def init_state(self, encoded: Encoded) -> State:
-        """Encoded source → the state before the first step."""
-        return State(self.recurrence.start(self.bridge(encoded)))
-
-    def step(self, embedded: Tensor, state: State, memory: VectorMemory) -> tuple[Tensor, State, Tensor]:
-        """One step; arguments and results as `BahdanauDecoder.step`, with 0 heads."""
-        gates = self.recurrence.project(torch.cat((embedded, memory.vector), dim=-1))
-        layers = self.recurrence(gates, state.layers)
-        features = self.readout(layers[-1][0], embedded, memory.vector)
-        return features, State(layers, state.time + 1), _no_weights(memory, 1).squeeze(2)
-
-    def forward(
-        self, embedded: Tensor, mask: Tensor, state: State, memory: VectorMemory
-    ) -> tuple[Tensor, Tensor]:
-        """All steps, with the true previous tokens; as `BahdanauDecoder.forward`, with 0 heads."""
-        vectors = memory.vector.unsqueeze(1).expand(-1, embedded.shape[1], -1)  # [B, T, M]
-        tops = self.recurrence.sequence(torch.cat((embedded, vectors), dim=-1), state.layers)
-        features = self.readout(tops[mask], embedded[mask], vectors[mask])
-        return features, _no_weights(memory, embedded.shape[1])
-
-
-def _no_weights(memory: VectorMemory, steps: int) -> Tensor:
-    """[B, 0, T, S]"""
-    B, S = memory.mask.shape
-    return memory.vector.new_empty((B, 0, steps, S))

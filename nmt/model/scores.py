@@ -103,7 +103,16 @@ class _ProjectedKeys(nn.Module):
 
 
 class GeneralScore(_ProjectedKeys):
-    """score(s, h) = sᵀ W h   (Luong et al. 2015, §3.1, general)."""
+    """score(s, h) = sᵀ W h   (Luong et al. 2015, §3.1, general).
+
+    W is kept as √D · W. The functions are the same, the steps are not: Adam moves every entry by about
+    the learning rate, and in a score that sums over all entries of a matrix those moves add up until the
+    softmax is stuck on one token, long before there is anything to attend to.
+    """
+
+    def prepare(self, states: Tensor) -> Tensor:
+        """[B, S, M] → W h, [B, K, S, D]."""
+        return super().prepare(states) / math.sqrt(self.key_size)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""

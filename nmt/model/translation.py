@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config import ModelConfig
-from nmt.model.decoder import BahdanauDecoder, LuongDecoder, VectorDecoder
+from nmt.model.decoder import BahdanauDecoder, LuongDecoder
 from nmt.model.embedding import TokenEmbedding
 from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder
 from nmt.model.transformer import SelfAttentionEncoder, TransformerDecoder
+from nmt.model.vector import VectorDecoder
 
 Encoder = RecurrentEncoder | ConvolutionalEncoder | SelfAttentionEncoder
 Decoder = BahdanauDecoder | LuongDecoder | VectorDecoder | TransformerDecoder

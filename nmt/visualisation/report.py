@@ -8,10 +8,8 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from nmt.files import write_text
 from nmt.visualisation.webfont import font_face
 
 
@@ -79,11 +77,6 @@ def render_page(
     style = font_face([text]) + "\n" + _part("page.css")
     parts = {"style": style, "script": _part("page.js"), "data": text, "title": escaped}
     return string.Template(_part("page.html")).substitute(parts)
-
-
-def save_page(path: Path, page: str) -> None:
-    """Write a page; alone or not at all."""
-    write_text(path, page)
 
 
 def _part(name: str) -> str:

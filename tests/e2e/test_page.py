@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from nmt.visualisation.report import Sentence, render_page, save_page
+from nmt.visualisation.report import Sentence, render_page
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 from selenium.webdriver.chrome.service import Service  # noqa: E402
@@ -68,7 +68,7 @@ def page(browser, tmp_path):
 
     def opened(sentences, **parts):
         path = tmp_path / "page.html"
-        save_page(path, render_page("A <b>run</b>", sentences, **parts))
+        path.write_text(render_page("A <b>run</b>", sentences, **parts), encoding="utf-8")
         browser.get(path.as_uri())
         assert browser.execute_script("return document.documentElement.dataset.ready") == "yes"
         assert browser.get_log("browser") == []

@@ -4,6 +4,8 @@ Nothing of the decoders' own methods is used here, only their weights. Where the
 concatenation in two parts, the parts are put together again, so that the equations stand as printed.
 """
 
+import math
+
 import pytest
 import torch
 from tiny import SOURCES, TARGETS, random, tiny_config, tiny_model
@@ -12,10 +14,11 @@ from torch.nn import functional as F
 
 from nmt.data.batches import collate
 from nmt.model.attention import Attention
-from nmt.model.decoder import BahdanauDecoder, LuongDecoder, VectorDecoder
+from nmt.model.decoder import BahdanauDecoder, LuongDecoder
 from nmt.model.encoder import Encoded
 from nmt.model.recurrent import RecurrentStack
 from nmt.model.translation import TranslationModel
+from nmt.model.vector import VectorDecoder
 
 Recurrent = BahdanauDecoder | LuongDecoder | VectorDecoder
 Layers = list[tuple[Tensor, ...]]  # (h,) or (h, c) of each layer, of one sentence
@@ -107,6 +110,8 @@ def attend(attention: Attention, s: Tensor, states: Tensor, covered: Tensor) -> 
         for j, h in enumerate(states):
             key = weights["score.key.weight"] @ h if "score.key.weight" in weights else h
             key = key.chunk(K)[k]
+            if "score.key.weight" in weights and "score.energy" not in weights:
+                key = key / math.sqrt(len(key))  # general keeps √D W
             if "coverage" in weights:
                 key = key + covered[k, j] * weights["coverage"][k, 0]
             if "score.energy" in weights:

@@ -83,7 +83,7 @@ def test_general_with_the_identity_is_dot():
     query, states = random(2, 3, 4, seed=1), random(2, 5, 4, seed=2)
     identity = torch.eye(4, dtype=torch.float64)
     expected = values("dot", query, states)
-    same(values("general", query, states, **{"key.weight": identity}), expected)
+    same(values("general", query, states, **{"key.weight": 2 * identity}), expected)  # kept as √4 W
     parameters = {"query.weight": identity, "key.weight": identity}
     same(values("scaled_dot", query, states, **parameters), expected / 2)  # √4
 

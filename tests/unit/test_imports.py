@@ -20,7 +20,7 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
     "checking": {"errors", "config"},
     "files": {"errors"},
     "device": {"errors", "config"},
-    "cli": {"errors", "config"},
+    "cli": {"errors", "config", "files"},
     "composition": {"errors", "config", "checking", "files"},
     "data": BASE,
     "model": BASE,

@@ -157,11 +157,11 @@ function alignment(sentence) {
   const weights = sentence.weights;
   const source = sentence.source_words.map((word, i) => wordButton(word, sentence.low && sentence.low.includes(i)));
   const target = sentence.target_words.map((word) => wordButton(word, false));
-  const clear = () => [...source, ...target].forEach((word) => paint(word, 0, false));
+  const clear = () => [...source, ...target].forEach((word) => paint(word, 0));
   const choose = (word, strengths, others) => {
     clear();
     word.classList.add("chosen");
-    strengths.forEach((strength, i) => paint(others[i], strength, false));
+    strengths.forEach((strength, i) => paint(others[i], strength));
   };
   const describe = (word, strengths, names) => {
     const linked = strengths.map((strength, i) => [strength, i]).filter(([strength]) => strength >= LINKED);

@@ -63,5 +63,6 @@ def run(main: Callable[[], None]) -> None:
 def _fail(message: str, code: int) -> None:
     if os.environ.get("NMT_TRACEBACK") == "1":
         traceback.print_exc()
-    print(message, file=sys.stderr)
+    if message:
+        print(message, file=sys.stderr)
     sys.exit(code)

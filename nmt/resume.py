@@ -12,9 +12,12 @@ from nmt.checking import check
 from nmt.config import Config, settings
 from nmt.data.prepare import Prepared
 from nmt.errors import ConfigError, RunError
+from nmt.files import write_text
 from nmt.storage.run import Run, reopen_run, write_config
 
 logger = logging.getLogger("nmt")
+_LAUNCH = "launch"
+"""Below a run: which launch of several processes trains it."""
 _GROUPS = ("data", "model", "experiment")
 _OTHERS = ("resume", "name", "runs")
 """Settings that say which run, not what it does."""
@@ -42,6 +45,24 @@ class Request:
     config: Config
     name: str
     overrides: tuple[str, ...]
+
+
+def mark_launch(run: Run, launch: str | None) -> None:
+    """Let a restart of the same launch find its run again."""
+    if launch is not None:
+        write_text(run.folder / _LAUNCH, launch)
+
+
+def restarted(request: Request, launch: str | None) -> Request:
+    """The request of processes that a launcher has started again: to go on with the run they had begun, if
+    they had come to that.
+    """
+    runs = Path(request.config.runs)
+    begun = [file for file in runs.glob(f"*/{_LAUNCH}") if file.read_text(encoding="utf-8") == launch]
+    if not begun:
+        return request
+    newest = max(begun, key=lambda file: file.stat().st_mtime).resolve().parent
+    return Request(replace(request.config, resume=str(newest)), request.name, ())
 
 
 def resumed(request: Request) -> tuple[Config, Run]:

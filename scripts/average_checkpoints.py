@@ -1,11 +1,17 @@
-"""Average the weights of a run's newest or best checkpoints into a run that translates."""
+"""Average the weights of a run's newest or best checkpoints into a run that translates, and score all."""
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nmt import cli
 from nmt.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from nmt.storage.checkpoint import Checkpoint
+    from nmt.storage.run import Run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -16,6 +22,18 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--kind", choices=("last", "best"), default="last", help="default: %(default)s")
     parser.add_argument("--count", type=int, metavar="N", help="the newest N (default: all that are kept)")
     return parser
+
+
+def _development(checkpoint: "Checkpoint", run: "Run") -> str:
+    """Scores on the development part, as training shows them: greedy."""
+    from nmt.data.examples import load_examples
+    from nmt.decoding.translator import Translator
+    from nmt.evaluation.validation import validate
+
+    greedy = replace(run.decoding(), beam_size=1)
+    translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
+    scores = validate(translator, load_examples(run.examples("dev"))).scores
+    return "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
 
 
 def main() -> None:
@@ -36,6 +54,8 @@ def main() -> None:
     if len(folders) < wanted:
         raise RunError(f"{run.folder}: keeps {len(folders)} checkpoints; train with training.keep={wanted}")
     loaded = [load_checkpoint(folder, torch.device("cpu")) for folder in folders[:wanted]]
+    for one in loaded:
+        print(f"step {one.progress['step']}: {_development(one, run)}", flush=True)
     with torch.no_grad():
         for name, weight in loaded[0].model.state_dict().items():
             every = torch.stack([one.model.state_dict()[name].double() for one in loaded])
@@ -47,9 +67,8 @@ def main() -> None:
         shutil.copyfile(run.folder / name, output.folder / name)
     shutil.copytree(run.folder / "data", output.folder / "data")
     save_checkpoint(output.best, average)
-    steps = ", ".join(str(one["step"]) for one in average.progress["averaged"])
-    print(f"{output.folder}: the average of steps {steps}")
-    print(f"score it: python -m nmt.evaluate --run {output.folder}")
+    print(f"their average: {_development(average, run)}")
+    print(f"score it on the test part: python -m nmt.evaluate --run {output.folder}")
 
 
 if __name__ == "__main__":

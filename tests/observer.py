@@ -1,5 +1,6 @@
 """An observer of the training loop that records what it is told."""
 
+import signal
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,5 +53,5 @@ class Recorder:
     def save(self, progress: Progress) -> None:
         self.saves.append(progress.step)
 
-    def stopping(self) -> bool:
-        return self.stop_after is not None and self.steps[-1] >= self.stop_after
+    def stopping(self) -> int:
+        return signal.SIGTERM if self.stop_after is not None and self.steps[-1] >= self.stop_after else 0

@@ -17,7 +17,7 @@ from nmt.config import (
     from_dict,
     to_dict,
 )
-from nmt.data.batches import TrainingBatches
+from nmt.data.batches import Batch, Share, TrainingBatches
 from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
 from nmt.model.initialise import build_model
 from nmt.model.translation import TranslationModel
@@ -98,9 +98,19 @@ def tiny_model(
     return model.double() if double else model
 
 
-def copy_batches(pairs: int, budget: int, seed: int = 3, symbols: int = 6) -> TrainingBatches:
+def share(*batches: Batch) -> Share:
+    """These batches as an update of one process."""
+    return Share(list(batches), sum(batch.tokens for batch in batches))
+
+
+def epoch_of(batches: TrainingBatches, epoch: int, *arguments: int | None) -> list[Batch]:
+    """The batches of an epoch, of one process."""
+    return [batch for one, _ in batches.epoch(epoch, *arguments) for batch in one.batches]
+
+
+def copy_batches(pairs: int, budget: int, seed: int = 3, symbols: int = 6, block: int = 1) -> TrainingBatches:
     """Sentences of 2 to 5 random symbols, to be copied; the vocabulary is 4 + `symbols`."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(2, 6, (pairs,), generator=generator).tolist()
     sentences = [torch.randint(4, 4 + symbols, (n,), generator=generator).tolist() for n in lengths]
-    return TrainingBatches(sentences, sentences, budget, seed)
+    return TrainingBatches(sentences, sentences, budget, seed, block=block)

@@ -51,6 +51,21 @@ class Batch:
         )
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one process computes of an update.
+
+    Attributes:
+        batches: whose gradients add up, at least one.
+        tokens: real target tokens of the update, those of the other processes included.
+        counts: False if all batches of the update are with others, and this one only keeps them company.
+    """
+
+    batches: list[Batch]
+    tokens: int
+    counts: bool = True
+
+
 def pad(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Token lists → tensor [B, longest], padded at the end, and its mask."""
     lengths = torch.tensor([len(sentence) for sentence in sentences])
@@ -100,7 +115,8 @@ class TrainingBatches:
 
     Pairs are sorted by target length, then source length, each blurred by random noise; the order is
     cut by the token budget and the batches shuffled. So a batch holds near-equal lengths (little
-    padding) and seldom the same pairs again.
+    padding) and seldom the same pairs again. Batches that make one update together, in one process or
+    several, are neighbours in that order: as if cut from one larger batch, of equal work for each process.
 
     Args:
         sources, targets: token lists, without special tokens.
@@ -108,6 +124,7 @@ class TrainingBatches:
             single pair beyond it makes a batch of its own.
         seed: of all epochs.
         links: between the pieces of each pair (source, target), if there are any to be guided by.
+        block: batches in an update; those of an epoch's last update may be fewer.
     """
 
     def __init__(
@@ -117,26 +134,53 @@ class TrainingBatches:
         budget: int,
         seed: int,
         links: Sequence[list[Link]] | None = None,
+        block: int = 1,
     ) -> None:
         self._sources, self._targets, self._links = sources, targets, links
         self._source_lengths = np.array([len(sentence) + 1 for sentence in sources])
         self._target_lengths = np.array([len(sentence) + 1 for sentence in targets])
-        self.budget, self._seed = budget, seed
+        self.budget, self.block, self._seed = budget, block, seed
 
-    def indices(self, epoch: int, budget: int | None = None) -> list[NDArray[np.intp]]:
-        """Which pairs make up each batch of an epoch; with another budget than usual, if given."""
+    def indices(
+        self, epoch: int, budget: int | None = None, block: int | None = None
+    ) -> list[NDArray[np.intp]]:
+        """Which pairs make up each batch of an epoch; with another budget or block than usual, if given."""
         generator = np.random.default_rng([self._seed, epoch])
         noise = generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, (2, len(self._source_lengths)))
         order = np.lexsort((self._source_lengths + noise[0], np.round(self._target_lengths + noise[1])))
         longer = np.maximum(self._source_lengths, self._target_lengths)
-        batches = _cut(order, longer, budget or self.budget)
-        return [batches[k] for k in generator.permutation(len(batches))]
+        batches, block = _cut(order, longer, budget or self.budget), block or self.block
+        blocks, rest = divmod(len(batches), block)
+        start = int(generator.integers(len(batches) - rest + 1)) if rest else 0
+        last, batches = batches[start : start + rest], batches[:start] + batches[start + rest :]
+        order_of_blocks = generator.permutation(blocks)
+        return [batches[k * block + i] for k in order_of_blocks for i in range(block)] + last
 
-    def epoch(self, epoch: int, skip: int = 0, budget: int | None = None) -> Iterator[Batch]:
-        """The batches of an epoch, the first `skip` left out; with another budget than usual, if given."""
-        for chosen in self.indices(epoch, budget)[skip:]:
-            links = None if self._links is None else [self._links[i] for i in chosen]
-            yield collate([self._sources[i] for i in chosen], [self._targets[i] for i in chosen], links)
+    def epoch(
+        self,
+        epoch: int,
+        skip: int = 0,
+        budget: int | None = None,
+        block: int | None = None,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> Iterator[tuple[Share, int]]:
+        """The share of process `rank` in every update of an epoch, with the number of batches in the update.
+
+        The first `skip` batches are left out; with another budget or block than usual, if given.
+        """
+        block = block or self.block
+        batches = self.indices(epoch, budget, block)[skip:]
+        for start in range(0, len(batches), block):
+            update = batches[start : start + block]
+            tokens = sum(int(self._target_lengths[chosen].sum()) for chosen in update)
+            own = update[rank::processes]
+            share = Share([self._collated(chosen) for chosen in own or update[:1]], tokens, bool(own))
+            yield share, len(update)
+
+    def _collated(self, chosen: NDArray[np.intp]) -> Batch:
+        links = None if self._links is None else [self._links[i] for i in chosen]
+        return collate([self._sources[i] for i in chosen], [self._targets[i] for i in chosen], links)
 
 
 def sorted_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:

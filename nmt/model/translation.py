@@ -108,7 +108,12 @@ class TranslationModel(nn.Module):
         return logits.float().log_softmax(dim=-1), state, weights
 
     def forward(
-        self, source: Tensor, source_mask: Tensor, previous: Tensor, target_mask: Tensor
+        self,
+        source: Tensor,
+        source_mask: Tensor,
+        previous: Tensor,
+        target_mask: Tensor,
+        truth: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Teacher forcing: the logits of every next token, given the true ones before it.
 
@@ -117,10 +122,13 @@ class TranslationModel(nn.Module):
             source_mask: True at real tokens, [B, S].
             previous: the target shifted right (begin-of-sentence first), [B, T].
             target_mask: True at real tokens, [B, T].
+            truth: the chance that a token before is the true one (see `scheduled_sampling`).
 
         Returns:
             logits at the real target tokens [N, V] (row by row of the batch), and weights [B, K, T, S].
         """
+        if truth < 1:
+            return self.scheduled_sampling(source, source_mask, previous, target_mask, truth)
         state, memory = self.encode(source, source_mask)
         features, weights = self.decoder(self.target(previous), target_mask, state, memory)
         return self._logits(features), weights

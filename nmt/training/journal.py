@@ -140,8 +140,8 @@ class Journal:
         """Write the curves' points that still wait in memory."""
         self._writer.flush()
 
-    def close(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-        """Write the settings with the final scores (TensorBoard's HPARAMS page), and finish."""
+    def finished(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
+        """Write the settings with the final scores (TensorBoard's HPARAMS page)."""
         plain = {
             key: value if isinstance(value, bool | int | float | str) else str(value)
             for key, value in settings.items()
@@ -151,9 +151,8 @@ class Journal:
             self._writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
         for name, value in final.items():
             self._writer.add_scalar(name, value, 0)
-        self.stop()
 
-    def stop(self) -> None:
-        """Finish without final scores."""
+    def close(self) -> None:
+        """Nothing more will be reported."""
         self._bar.close()
         self._writer.close()

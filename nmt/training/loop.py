@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from nmt.config import TrainingConfig
-from nmt.data.batches import Batch, TrainingBatches
+from nmt.data.batches import Share, TrainingBatches
 from nmt.model.translation import TranslationModel
+from nmt.processes import Processes
 from nmt.training.average import WeightAverage
 from nmt.training.precision import Precision
 from nmt.training.randomness import random_state, restore_random_state
@@ -27,8 +28,9 @@ class Progress:
     Attributes:
         step: updates done.
         epoch: the epoch at work, from 0.
-        batch: batches of it that are done.
+        batch: batches of it that are done, in all processes.
         budget: tokens in a batch of this epoch; a change of the setting waits for the next.
+        block: batches in an update of this epoch; likewise, and when processes join or leave.
         best: the best value so far of the metric that decides, if there was a validation.
         best_step: when that was.
         stale: validations since.
@@ -41,6 +43,7 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     budget: int = 0
+    block: int = 1
     best: float | None = None
     best_step: int = 0
     stale: int = 0
@@ -88,7 +91,7 @@ class Window:
 
 
 class Observer(Protocol):
-    """What the loop tells, and asks for. The command provides it."""
+    """What the loop tells, and asks for. The command provides it, one in every process."""
 
     def updated(self, progress: Progress) -> None:
         """Called after every update."""
@@ -97,7 +100,9 @@ class Observer(Protocol):
         """Called every `log_every` updates; the window starts afresh after it."""
 
     def validate(self, progress: Progress) -> dict[str, float]:
-        """Score the model on the development part: loss, perplexity, bleu, chrf."""
+        """Score the model on the development part: loss, perplexity, bleu, chrf. Asked of the first
+        process only; the others get its scores.
+        """
         ...
 
     def validated(self, progress: Progress, improved: bool) -> None:
@@ -106,8 +111,8 @@ class Observer(Protocol):
     def save(self, progress: Progress) -> None:
         """Save between validations."""
 
-    def stopping(self) -> bool:
-        """Whether to save and leave after this update."""
+    def stopping(self) -> int:
+        """The signal that asks to save and leave after this update, or 0."""
         ...
 
 
@@ -120,6 +125,12 @@ class Trainer:
         config: how.
         precision: type of the matrix products.
         observer: is told of everything, and validates.
+        processes: that train together; with the same arguments but for the observer.
+
+    Attributes:
+        progress: where training stands.
+        total: updates planned.
+        stopped: the signal that ended it, or 0.
     """
 
     def __init__(
@@ -129,12 +140,14 @@ class Trainer:
         config: TrainingConfig,
         precision: Precision,
         observer: Observer,
+        processes: Processes = Processes(),  # noqa: B008 (it never changes)
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
-        self.observer = observer
-        self.updater = Updater(model, config, precision)
+        self.observer, self.processes = observer, processes
+        self.updater = Updater(model, config, precision, processes)
         self.average = WeightAverage(model, config.ema)
-        self.progress, self.window = Progress(budget=batches.budget), Window()
+        self.progress, self.window = Progress(budget=batches.budget, block=batches.block), Window()
+        self.stopped = 0
         self.total = self._planned()
 
     def run(self) -> Progress:
@@ -149,13 +162,13 @@ class Trainer:
         progress = self.progress
         if self._finished():
             return progress
-        for group, ends_epoch in self._stream():
+        for share, batches, ends_epoch in self._stream():
             started = time.perf_counter()
             self.window.rate = rate = learning_rate(progress.step + 1, self.total, self.config)
-            update = self.updater.update(group, rate, progress.step, self.total)
+            update = self.updater.update(share, rate, progress.step, self.total)
             self.window.add(update)
             progress.step += 1
-            progress.batch += len(group)
+            progress.batch += batches
             progress.skipped += update.skipped
             self.average.update(progress.step)
             progress.seconds += time.perf_counter() - started
@@ -169,7 +182,8 @@ class Trainer:
                     break
             elif self.config.save_every and progress.step % self.config.save_every == 0:
                 self._pause(lambda: self.observer.save(progress))
-            if self.observer.stopping():
+            self.stopped = self.processes.largest(self.observer.stopping())
+            if self.stopped:
                 with self.average.applied():
                     self.observer.save(progress)
                 break
@@ -177,14 +191,15 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """What going on needs besides the model's weights, plain values and tensors. With a moving
-        average the model has that when it is saved, and its own weights are here.
+        average the model has that when it is saved, and its own weights are here. All processes have to
+        ask for it together, as the random states of all of them are in it.
         """
         return {
             **self.updater.state(),
             "progress": asdict(self.progress),
             "average": self.average.state(),
             "window": {"likelihood": self.window.likelihood, "tokens": self.window.tokens},
-            "random": random_state(),
+            "random": self.processes.gathered(random_state()),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -193,33 +208,35 @@ class Trainer:
         self.updater.restore(state)
         self.average.restore(state["average"])
         self.window = Window(state["window"]["likelihood"], state["window"]["tokens"])
-        restore_random_state(state["random"])
+        if self.processes.rank < len(state["random"]):  # a process that was not there goes its own way
+            restore_random_state(state["random"][self.processes.rank])
         self.total = self._planned()
 
     def _planned(self) -> int:
         """Updates in all: those done, those left of this epoch, and those of the epochs to come."""
-        progress, epochs, k = self.progress, self.config.epochs, self.config.accumulate
-        left = len(self.batches.indices(progress.epoch, progress.budget)) - progress.batch
+        progress, epochs, block = self.progress, self.config.epochs, self.batches.block
+        left = len(self.batches.indices(progress.epoch, progress.budget, progress.block)) - progress.batch
         later = (len(self.batches.indices(epoch)) for epoch in range(progress.epoch + 1, epochs))
-        planned = progress.step + math.ceil(left / k) + sum(math.ceil(count / k) for count in later)
+        planned = progress.step + math.ceil(left / progress.block)
+        planned += sum(math.ceil(count / block) for count in later)
         return planned if self.config.max_steps is None else min(planned, self.config.max_steps)
 
-    def _stream(self) -> Iterator[tuple[list[Batch], bool]]:
-        """The batches of every update up to the last, with whether its epoch ends with it."""
-        progress = self.progress
+    def _stream(self) -> Iterator[tuple[Share, int, bool]]:
+        """This process's share of every update up to the last, with the number of batches in the update and
+        whether its epoch ends with it.
+        """
+        progress, place = self.progress, (self.processes.rank, self.processes.size)
         for epoch in range(progress.epoch, self.config.epochs):
             if epoch > progress.epoch:
-                progress.epoch, progress.batch, progress.budget = epoch, 0, self.batches.budget
-            left = len(self.batches.indices(epoch, progress.budget)) - progress.batch
-            group: list[Batch] = []
-            for batch in self.batches.epoch(epoch, progress.batch, progress.budget):
+                progress.epoch, progress.batch = epoch, 0
+                progress.budget, progress.block = self.batches.budget, self.batches.block
+            shape = progress.budget, progress.block
+            left = len(self.batches.indices(epoch, *shape)) - progress.batch
+            for share, batches in self.batches.epoch(epoch, progress.batch, *shape, *place):
                 if progress.step >= self.total:
                     return
-                group.append(batch)
-                left -= 1
-                if len(group) == self.config.accumulate or left == 0:
-                    yield group, left == 0
-                    group = []
+                left -= batches
+                yield share, batches, left == 0
 
     def _pause(self, work: Any) -> None:
         """Do something with the averaged weights that does not count as training."""
@@ -234,7 +251,7 @@ class Trainer:
 
     def _validate(self) -> None:
         progress, metric = self.progress, self.config.metric
-        scores = self.observer.validate(progress)
+        scores = self.processes.from_first(lambda: self.observer.validate(progress))
         progress.history.append({"step": progress.step, **scores})
         value = scores[metric]
         improved = not math.isnan(value) and (

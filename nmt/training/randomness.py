@@ -7,6 +7,12 @@ import numpy as np
 import torch
 
 
+def seed_everything(seed: int, rank: int = 0) -> None:
+    """Start all generators from `seed`, those of every process differently."""
+    for start in (random.seed, np.random.seed, torch.manual_seed):
+        start(seed + rank)
+
+
 def random_state() -> dict[str, Any]:
     """The states of Python's, NumPy's and torch's generators, CUDA's included."""
     version, numbers, gauss = random.getstate()

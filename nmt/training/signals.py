@@ -1,6 +1,7 @@
 """Stopping on a signal without losing anything."""
 
 import signal
+import time
 from types import FrameType, TracebackType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -10,12 +11,17 @@ class StopSignals:
     """While entered, SIGINT (Ctrl-C), SIGTERM, and SIGUSR1 (Slurm's warning before the time limit) are
     only noted, so that work can come to a good end. A second Ctrl-C leaves at once.
 
+    Args:
+        echo: seconds in which a second Ctrl-C is taken for the same one: a launcher passes on to its
+            processes what the terminal has sent them already.
+
     Attributes:
-        received: the number of the first signal, or None; SIGUSR1 counts as SIGTERM.
+        received: the number of the first signal, or 0; SIGUSR1 counts as SIGTERM.
     """
 
-    def __init__(self) -> None:
-        self.received: int | None = None
+    def __init__(self, echo: float = 0.0) -> None:
+        self.received = 0
+        self._echo, self._since = echo, 0.0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "StopSignals":
@@ -30,6 +36,8 @@ class StopSignals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None and number == signal.SIGINT:
+        now = time.monotonic()
+        if self.received and number == signal.SIGINT and now - self._since >= self._echo:
             raise KeyboardInterrupt
-        self.received = self.received or (signal.SIGTERM if number == signal.SIGUSR1 else number)
+        if not self.received:
+            self.received, self._since = (signal.SIGTERM if number == signal.SIGUSR1 else number), now

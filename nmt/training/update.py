@@ -1,15 +1,16 @@
 """One update of the weights: forward, backward, clip, step; and what may go wrong in it."""
 
-from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nmt.config import TrainingConfig
-from nmt.data.batches import Batch
+from nmt.data.batches import Batch, Share
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
+from nmt.processes import Processes
 from nmt.training.loss import alignment_loss, token_loss
 from nmt.training.precision import Precision
 from nmt.training.schedule import teacher_forcing
@@ -19,8 +20,8 @@ class Update(NamedTuple):
     """What an update shows.
 
     Attributes:
-        likelihood: negative log-likelihood of its batches, summed over tokens, in nats.
-        tokens: real target tokens of its batches.
+        likelihood: negative log-likelihood of its batches, in all processes, summed over tokens, in nats.
+        tokens: real target tokens of its batches, in all processes.
         gradient_norm: length of the gradient of the loss per token, before clipping.
         skipped: it was left out, as loss or gradient was not finite.
     """
@@ -38,10 +39,18 @@ class Updater:
         model: whose weights to update.
         config: how.
         precision: type of the matrix products.
+        processes: that train together.
     """
 
-    def __init__(self, model: TranslationModel, config: TrainingConfig, precision: Precision) -> None:
-        self._model, self._config, self._precision = model, config, precision
+    def __init__(
+        self,
+        model: TranslationModel,
+        config: TrainingConfig,
+        precision: Precision,
+        processes: Processes = Processes(),  # noqa: B008 (it never changes)
+    ) -> None:
+        self._model, self._config, self._precision = processes.together(model), config, precision
+        self._processes = processes
         self._optimizer = torch.optim.AdamW(
             model.parameters(),
             lr=config.learning_rate,
@@ -52,11 +61,11 @@ class Updater:
         self._scaler = precision.scaler()
         self._skipped_in_a_row = 0
 
-    def update(self, batches: Sequence[Batch], rate: float, step: int, total: int) -> Update:
+    def update(self, share: Share, rate: float, step: int, total: int) -> Update:
         """One update with the gradient of the loss per real token of all batches together.
 
         Args:
-            batches: one, or several whose gradients add up.
+            share: this process's batches, one or several whose gradients add up.
             rate: the learning rate.
             step: updates done before.
             total: updates planned.
@@ -66,32 +75,33 @@ class Updater:
         """
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        tokens = sum(batch.tokens for batch in batches)
         self._optimizer.zero_grad()
-        likelihood: Tensor | float = 0.0
-        for batch in batches:
-            try:
-                likelihood = likelihood + self._backward(batch, tokens, step, total)
-            except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                raise NmtError(_too_large(batch, step)) from error
+        parts = []
+        for number, batch in enumerate(share.batches, 1):
+            more = number < len(share.batches)
+            with self._processes.alone(self._model) if more else nullcontext():
+                parts.append(self._backward(batch, share, step, total))
+        likelihood = self._processes.total(torch.stack(parts).sum())
         self._scaler.unscale_(self._optimizer)
         limit = self._config.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit, foreach=True)
-        assert isinstance(likelihood, Tensor)
-        skipped = not self._precision.scales and not bool((norm + likelihood).isfinite())
-        if skipped:
+        finite = bool((norm + likelihood).isfinite())
+        if finite or self._precision.scales:  # with scaling it leaves out infinite gradients itself
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        if not finite:
             self._guard(step)
             return Update(torch.zeros_like(likelihood), 0, norm, True)
         self._skipped_in_a_row = 0
-        self._scaler.step(self._optimizer)  # with scaling, it leaves out infinite gradients itself
-        self._scaler.update()
-        return Update(likelihood, tokens, norm, False)
+        return Update(likelihood, share.tokens, norm, False)
 
     def state(self) -> dict[str, Any]:
         """What going on needs."""
-        return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
+        return {
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "skipped_in_a_row": self._skipped_in_a_row,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave; the settings of the optimizer are those of now."""
@@ -103,28 +113,35 @@ class Updater:
             group.update(settings)
         if state["scaler"]:  # empty if the precision was one without scaling
             self._scaler.load_state_dict(state["scaler"])
+        self._skipped_in_a_row = state["skipped_in_a_row"]
 
-    def _backward(self, batch: Batch, tokens: int, step: int, total: int) -> Tensor:
-        """Add a batch's gradient, of its loss over `tokens`; gives its likelihood, summed."""
-        batch = batch.to(self._precision.device)
+    def _backward(self, batch: Batch, share: Share, step: int, total: int) -> Tensor:
+        """Add a batch's gradient, of its loss over all tokens of the update; gives its likelihood, summed."""
+        try:
+            return self._gradient(batch.to(self._precision.device), share, step, total)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise NmtError(_too_large(batch, step)) from error
+
+    def _gradient(self, batch: Batch, share: Share, step: int, total: int) -> Tensor:
         with self._precision.autocast():
             logits, weights = self._forward(batch, step, total)
         loss = token_loss(logits, batch.target[batch.target_mask], self._config.label_smoothing)
         whole = loss.smoothed
         if batch.alignment is not None:
             whole = whole + self._config.guided_alignment * alignment_loss(weights, batch.alignment)
-        scaled: Tensor = self._scaler.scale(whole / tokens)
+        weight = self._processes.size / share.tokens  # the gradients of the processes are averaged
+        scaled: Tensor = self._scaler.scale(whole * (weight if share.counts else 0.0))
         scaled.backward()  # type: ignore[no-untyped-call]
-        return loss.likelihood
+        return loss.likelihood if share.counts else torch.zeros_like(loss.likelihood)
 
     def _forward(self, batch: Batch, step: int, total: int) -> tuple[Tensor, Tensor]:
         """Logits and attention, with the true previous tokens or, by chance, the model's own."""
-        pairs = batch.source, batch.source_mask, batch.previous, batch.target_mask
-        if self._config.teacher_forcing == 1:
-            found = self._model(*pairs)
-        else:
-            found = self._model.scheduled_sampling(*pairs, teacher_forcing(step + 1, total, self._config))
-        logits, weights = found
+        truth = teacher_forcing(step + 1, total, self._config)
+        logits, weights = self._model(
+            batch.source, batch.source_mask, batch.previous, batch.target_mask, truth
+        )
         return logits, weights
 
     def _guard(self, step: int) -> None:

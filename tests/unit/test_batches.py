@@ -1,12 +1,13 @@
 """Batches: every pair once an epoch, within the budget, repeatable, with little padding."""
 
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import epoch_of
 
 from nmt.config import DataConfig
 from nmt.data.batches import Batch, TrainingBatches, collate, pad, sorted_batches
@@ -18,11 +19,11 @@ lengths = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1
 budgets = st.integers(1, 200)
 
 
-def batches_of(lengths: list[tuple[int, int]], budget: int, seed: int = 1) -> TrainingBatches:
+def batches_of(lengths: list[tuple[int, int]], budget: int, seed: int = 1, block: int = 1) -> TrainingBatches:
     """Pairs of these lengths; the first token of a sentence tells which pair it is of, if it has one."""
     sources = [[10 + i] * length for i, (length, _) in enumerate(lengths)]
     targets = [[10 + i] * length for i, (_, length) in enumerate(lengths)]
-    return TrainingBatches(sources, targets, budget, seed)
+    return TrainingBatches(sources, targets, budget, seed, block=block)
 
 
 def chosen(batches: TrainingBatches, epoch: int) -> list[list[int]]:
@@ -55,7 +56,7 @@ def test_every_pair_once_and_within_the_budget(
 @given(lengths=lengths, budget=budgets)
 def test_batches_hold_the_pairs_they_name(lengths: list[tuple[int, int]], budget: int) -> None:
     batches = batches_of(lengths, budget)
-    for indices, batch in zip(chosen(batches, 2), batches.epoch(2), strict=True):
+    for indices, batch in zip(chosen(batches, 2), epoch_of(batches, 2), strict=True):
         assert batch.source_mask.sum(dim=1).tolist() == [lengths[i][0] + 1 for i in indices]
         assert batch.target_mask.sum(dim=1).tolist() == [lengths[i][1] + 1 for i in indices]
         assert [row[0] for row in batch.source.tolist()] == [
@@ -94,7 +95,7 @@ def test_another_epoch_or_seed_mixes_anew() -> None:
 @pytest.mark.parametrize("skip", [0, 1, 5, 10_000])
 def test_skipping_leaves_out_the_first(skip: int) -> None:
     batches = batches_of(MANY, 60)
-    everything, rest = list(batches.epoch(1)), list(batches.epoch(1, skip))
+    everything, rest = epoch_of(batches, 1), epoch_of(batches, 1, skip)
     assert len(rest) == max(0, len(everything) - skip)
     assert all(same(one, other) for one, other in zip(everything[skip:], rest, strict=True))
 
@@ -104,10 +105,39 @@ def test_another_budget_for_an_epoch_is_as_if_it_were_the_usual(skip: int) -> No
     batches, larger = batches_of(MANY, 60), batches_of(MANY, 110)
     found = [batch.tolist() for batch in batches.indices(2, 110)]
     assert found == chosen(larger, 2) != chosen(batches, 2)
-    pairs = zip(batches.epoch(2, skip, 110), larger.epoch(2, skip), strict=True)
+    pairs = zip(epoch_of(batches, 2, skip, 110), epoch_of(larger, 2, skip), strict=True)
     assert all(same(one, other) for one, other in pairs)
     assert chosen(batches, 2) == chosen(batches_of(MANY, 60), 2)  # and the usual one is back
     assert (batches.budget, larger.budget) == (60, 110)
+
+
+@pytest.mark.parametrize("block", [2, 3, 7])
+def test_the_batches_of_an_update_are_neighbours_in_length(block: int) -> None:
+    """All pairs come once; only the last update of an epoch may have fewer batches."""
+    updates = [share.batches for share, _ in batches_of(MANY, 60).epoch(1, block=block)]
+    alone = chosen(batches_of(MANY, 60), 1)
+    assert sorted(chain(*chosen(batches_of(MANY, 60, block=block), 1))) == sorted(chain(*alone))
+    assert [len(update) for update in updates[:-1]] == [block] * (len(updates) - 1)
+    assert len(updates[-1]) == len(alone) % block or block
+    widths = [[batch.target.shape[1] for batch in update] for update in updates[:-1]]
+    assert max(max(width) - min(width) for width in widths) <= 4
+    assert len({min(width) for width in widths}) > 3  # while the updates differ
+
+
+@pytest.mark.parametrize(("block", "processes"), [(2, 2), (4, 2), (3, 2), (2, 3)])
+def test_the_shares_of_the_processes_make_the_update(block: int, processes: int) -> None:
+    batches = batches_of(MANY, 60, block=block)
+    whole = [share for share, _ in batches.epoch(2)]
+    shares = [
+        [share for share, _ in batches.epoch(2, 0, None, None, rank, processes)] for rank in range(processes)
+    ]
+    for update, *parts in zip(whole, *shares, strict=True):
+        own = [batch for part in parts if part.counts for batch in part.batches]
+        assert sorted(batch.tokens for batch in own) == sorted(batch.tokens for batch in update.batches)
+        assert {part.tokens for part in parts} == {update.tokens} == {sum(batch.tokens for batch in own)}
+        assert all(part.batches for part in parts)  # one without a batch of its own keeps the others company
+        sizes = [len(part.batches) if part.counts else 0 for part in parts]
+        assert max(sizes) - min(sizes) <= 1
 
 
 def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:
@@ -118,7 +148,7 @@ def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:
     train = prepared.parts["train"]
     sources = [source.encode(e.source) for e in train]
     targets = [target.encode(e.references[0]) for e in train]
-    batches = list(TrainingBatches(sources, targets, 768, seed=1).epoch(0))
+    batches = epoch_of(TrainingBatches(sources, targets, 768, seed=1), 0)
     assert sum(batch.tokens for batch in batches) == sum(len(ids) + 1 for ids in targets)
     masks = [[b.source_mask for b in batches], [b.target_mask for b in batches]]
     for side in masks:  # in random order 0.4 would be padding
@@ -205,7 +235,7 @@ def test_links_go_with_their_pair() -> None:
     links = [[(0, 0)], [(0, 1)], [(1, 0)], []]
     batches = TrainingBatches([[10, 10], [11, 11], [12, 12], [13, 13]], [[7, 7]] * 4, 6, 1, links)
     seen = {}
-    for batch in batches.epoch(0):
+    for batch in epoch_of(batches, 0):
         for tokens, matrix in zip(batch.source.tolist(), batch.alignment, strict=True):
             seen[tokens[0]] = [(j, t) for t, j in matrix[:2].nonzero().tolist()]
     assert seen == {10: links[0], 11: links[1], 12: links[2], 13: links[3]}

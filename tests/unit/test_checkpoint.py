@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import TINY, copy_batches, tiny_model
+from tiny import TINY, copy_batches, epoch_of, share, tiny_model
 
 from nmt.config import TrainingConfig
 from nmt.data.batches import collate
@@ -82,8 +82,8 @@ def test_training_state_comes_back(folder, tmp_path, checkpoint):
 def test_a_trainers_state_is_plain_data(tmp_path, checkpoint):
     batches, precision = copy_batches(pairs=10, budget=64), choose_precision("fp32", CPU)
     trainer = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
-    trainer.updater.update([next(batches.epoch(0))], 1e-3, 0, trainer.total)
-    trainer.window.add(trainer.updater.update([next(batches.epoch(1))], 1e-3, 1, trainer.total))
+    trainer.updater.update(share(epoch_of(batches, 0)[0]), 1e-3, 0, trainer.total)
+    trainer.window.add(trainer.updater.update(share(epoch_of(batches, 1)[0]), 1e-3, 1, trainer.total))
     save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
     path = tmp_path / "last" / "training.pt"
     state = torch.load(path, weights_only=True)

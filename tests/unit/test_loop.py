@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from observer import Recorder
-from tiny import TINY, copy_batches, tiny_model, with_decoder
+from tiny import TINY, copy_batches, epoch_of, tiny_model, with_decoder
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nmt.config import EncoderConfig, TrainingConfig
@@ -24,7 +24,8 @@ def trainer(
     """By default 20 pairs in 7 batches an epoch, 2 epochs, no warm-up to speak of."""
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
     model = tiny_model(10, 10, dataclasses.replace(TINY, dropout=dropout))
-    return Trainer(model, batches or copy_batches(pairs=20, budget=18), config, FP32, observer)
+    batches = batches or copy_batches(pairs=20, budget=18, block=config.accumulate)
+    return Trainer(model, batches, config, FP32, observer)
 
 
 def run(scores: dict[str, list[float]] | None = None, **settings: object) -> tuple[Progress, Recorder]:
@@ -35,7 +36,7 @@ def run(scores: dict[str, list[float]] | None = None, **settings: object) -> tup
 def counts() -> tuple[int, int]:
     """Batches of the first epoch and of both."""
     batches = copy_batches(pairs=20, budget=18)
-    first, second = (len(list(batches.epoch(epoch))) for epoch in range(2))
+    first, second = (len(epoch_of(batches, epoch)) for epoch in range(2))
     return first, first + second
 
 
@@ -69,7 +70,7 @@ def test_validating_every_so_many_steps():
 def test_windows_cover_every_token_once():
     observer = Recorder()
     loop = trainer(observer, max_steps=8)
-    tokens = [batch.tokens for epoch in range(2) for batch in loop.batches.epoch(epoch)][:8]
+    tokens = [batch.tokens for epoch in range(2) for batch in epoch_of(loop.batches, epoch)][:8]
     loop.run()
     assert [window.step for window in observer.windows] == [3, 6, 8]
     expected = [sum(tokens[:3]), sum(tokens[3:6]), sum(tokens[6:])]
@@ -118,7 +119,7 @@ def test_accumulating_makes_fewer_updates_and_no_update_of_two_epochs(k):
     first, both = counts()
     observer = Recorder()
     loop = trainer(observer, accumulate=k, log_every=1)
-    tokens = [[batch.tokens for batch in loop.batches.epoch(epoch)] for epoch in range(2)]
+    tokens = [[batch.tokens for batch in epoch_of(loop.batches, epoch)] for epoch in range(2)]
     progress = loop.run()
     assert loop.total == progress.step == math.ceil(first / k) + math.ceil((both - first) / k)
     expected = [sum(part[i : i + k]) for part in tokens for i in range(0, len(part), k)]
@@ -186,7 +187,7 @@ def test_updates_that_are_left_out_are_counted():
         return (outputs[0] * math.nan, outputs[1]) if len(calls) in bad else outputs
 
     loop.model.register_forward_hook(spoil)
-    tokens = [batch.tokens for batch in loop.batches.epoch(0)][:6]
+    tokens = [batch.tokens for batch in epoch_of(loop.batches, 0)][:6]
     progress = loop.run()
     assert (progress.step, progress.skipped) == (6, 3)
     assert [window.tokens for window in observer.windows] == [tokens[0] + tokens[2], tokens[3]]
@@ -220,7 +221,7 @@ def test_a_copy_task_is_learnt():
     model.eval()
     right = total = 0
     with torch.inference_mode():
-        for batch in copy_batches(pairs=200, budget=256, seed=99).epoch(0):
+        for batch in epoch_of(copy_batches(pairs=200, budget=256, seed=99), 0):
             logits, _ = model(batch.source, batch.source_mask, batch.previous, batch.target_mask)
             right += int((logits.argmax(dim=-1) == batch.target[batch.target_mask]).sum())
             total += batch.tokens

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import copy_batches, tiny_model
+from tiny import copy_batches, epoch_of, share, tiny_model
 
 from nmt.config import TrainingConfig
 from nmt.errors import ConfigError
@@ -64,8 +64,8 @@ def train(precision: Precision, steps: int = 10) -> tuple[TranslationModel, list
     """A few updates of a tiny model; the model and the loss per token of each."""
     model, updater = make(precision)
     losses = []
-    for step, batch in zip(range(steps), copy_batches(pairs=80, budget=64).epoch(0), strict=False):
-        update = updater.update([batch], 0.01, step, steps)
+    for step, batch in zip(range(steps), epoch_of(copy_batches(pairs=80, budget=64), 0), strict=False):
+        update = updater.update(share(batch), 0.01, step, steps)
         losses.append(float(update.likelihood) / update.tokens)
         assert update.gradient_norm.isfinite()
         assert not update.skipped
@@ -97,8 +97,8 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
     for name in ("fp32", "fp16"):
         precision = choose_precision(name, torch.device("cuda"))
         model, updater = make(precision, clip_norm=0.01)
-        batch = next(copy_batches(pairs=20, budget=64).epoch(0))
-        norms.append(float(updater.update([batch], 1e-3, 0, 10).gradient_norm))
+        batch = epoch_of(copy_batches(pairs=20, budget=64), 0)[0]
+        norms.append(float(updater.update(share(batch), 1e-3, 0, 10).gradient_norm))
         gradients = [parameter.grad for parameter in model.parameters()]
         clipped = torch.cat([gradient.flatten() for gradient in gradients]).norm()
         assert float(clipped) == pytest.approx(0.01, rel=1e-2)
@@ -111,6 +111,6 @@ def test_an_fp16_overflow_skips_the_update():
     model, updater = make(precision)
     updater.restore(updater.state() | {"scaler": updater.state()["scaler"] | {"scale": 2.0**40}})
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    updater.update([next(copy_batches(pairs=20, budget=64).epoch(0))], 1e-3, 0, 10)
+    updater.update(share(epoch_of(copy_batches(pairs=20, budget=64), 0)[0]), 1e-3, 0, 10)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert updater.state()["scaler"]["scale"] < 2.0**40

@@ -30,13 +30,13 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def batches(budget: int = BUDGET) -> TrainingBatches:
-    return copy_batches(pairs=20, budget=budget)
+def batches(budget: int = BUDGET, block: int = 1) -> TrainingBatches:
+    return copy_batches(pairs=20, budget=budget, block=block)
 
 
-def sizes(epoch: int, budget: int = BUDGET) -> list[int]:
-    """Tokens of the batches of an epoch."""
-    return [batch.tokens for batch in batches(budget).epoch(epoch)]
+def sizes(epoch: int, budget: int = BUDGET, block: int = 1) -> list[int]:
+    """Tokens of the updates of an epoch."""
+    return [share.tokens for share, _ in batches(budget, block).epoch(epoch)]
 
 
 class Saver(Recorder):
@@ -74,7 +74,7 @@ def begin(observer: Saver, budget: int = BUDGET, seed: int = 1, **settings: obje
         generator(seed)
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
     model: TranslationModel = tiny_model(10, 10, MODEL, seed=seed)
-    observer.trainer = Trainer(model, batches(budget), config, FP32, observer)
+    observer.trainer = Trainer(model, batches(budget, config.accumulate), config, FP32, observer)
     return observer.trainer
 
 
@@ -234,14 +234,13 @@ def test_another_batch_size_waits_for_the_next_epoch():
     assert [step for step, _ in last.validations] == [len(sizes(0)), trainer.total]
 
 
-def test_another_accumulation_counts_from_here():
+def test_another_accumulation_waits_for_the_next_epoch():
     file = stopped(2, log_every=1)
     observer = Saver()
     trainer = go_on(file, observer, log_every=1, accumulate=3)
-    trainer.run()
-    left = (sizes(0)[2:], sizes(1))
-    expected = [sum(part[i : i + 3]) for part in left for i in range(0, len(part), 3)]
-    assert [window.tokens for window in observer.windows] == expected
+    progress = trainer.run()
+    assert [window.tokens for window in observer.windows] == [*sizes(0)[2:], *sizes(1, block=3)]
+    assert (trainer.total, progress.block) == (progress.step, 3)
     assert observer.steps == list(range(3, trainer.total + 1))
 
 

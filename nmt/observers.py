@@ -1,0 +1,127 @@
+"""What the training loop tells: the first process reports, validates and saves, the others follow."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.config import Config
+from nmt.data.examples import Example
+from nmt.decoding.translator import Translation, Translator
+from nmt.evaluation.validation import validate
+from nmt.storage.checkpoint import Checkpoint, save_checkpoint
+from nmt.storage.run import Run, point_latest
+from nmt.training.journal import Journal
+from nmt.training.loop import Progress, Trainer, Window
+from nmt.training.signals import StopSignals
+from nmt.visualisation.heatmap import draw_heatmap, to_image
+
+
+class Reporter:
+    """In the first process: validates, saves and reports for the training loop."""
+
+    journal: Journal
+    _trainer: Trainer
+
+    def __init__(
+        self,
+        run: Run,
+        config: Config,
+        checkpoint: Checkpoint,
+        dev: Sequence[Example],
+        signals: StopSignals,
+    ) -> None:
+        self._run, self._checkpoint, self._dev, self._signals = run, checkpoint, dev, signals
+        self._keep = config.training.keep
+        self._samples = config.training.samples
+        greedy = replace(config.decoding, beam_size=1)
+        self._translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
+        self._translations: list[Translation] = []
+        self._is_latest = False
+
+    def start(self, trainer: Trainer) -> None:
+        """Begin to report on `trainer`."""
+        self._trainer = trainer
+        self.journal = Journal(self._run.tensorboard, trainer.total, trainer.progress.step)
+
+    def updated(self, progress: Progress) -> None:
+        """Move the bar."""
+        self.journal.updated()
+
+    def reported(self, progress: Progress, window: Window) -> None:
+        """Add a point to the curves."""
+        self.journal.reported(progress, window)
+
+    def validate(self, progress: Progress) -> dict[str, float]:
+        """Translate and score the development part."""
+        validation = validate(self._translator, self._dev)
+        self._translations = validation.translations
+        return validation.scores
+
+    def validated(self, progress: Progress, improved: bool) -> None:
+        """Show the scores and save."""
+        self._describe(progress)
+        if improved:
+            save_checkpoint(self._run.best, self._checkpoint, keep=self._keep)
+            if not self._is_latest:
+                point_latest(self._run)
+                self._is_latest = True
+        shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
+        samples = [(example.source, found.text, example.references[0]) for example, found in shown]
+        images = [_picture(translation) for _, translation in shown if len(translation.heads)]
+        scores = self._checkpoint.progress["scores"]
+        self.journal.validated(progress, scores, improved, samples, images)
+        self.save(progress)  # at the end: what dies before it does all of the above again when it goes on
+
+    def save(self, progress: Progress) -> None:
+        """Write the newest checkpoint."""
+        self.journal.flush()  # the steps of this checkpoint are not done again
+        self._describe(progress)
+        save_checkpoint(self._run.last, self._checkpoint, self._trainer.state(), self._keep)
+
+    def _describe(self, progress: Progress) -> None:
+        newest = progress.history[-1] if progress.history else {}
+        scores = {name: value for name, value in newest.items() if name != "step"}
+        self._checkpoint.progress = {"step": progress.step, "epoch": progress.epoch, "scores": scores}
+
+    def stopping(self) -> int:
+        """The signal that came, or 0."""
+        return self._signals.received
+
+
+class Follower:
+    """In the other processes: nothing to tell, only the random state to give when the first one saves."""
+
+    def __init__(self, signals: StopSignals) -> None:
+        self._signals = signals
+
+    def start(self, trainer: Trainer) -> None:
+        """Begin to follow `trainer`."""
+        self._trainer = trainer
+
+    def updated(self, progress: Progress) -> None:
+        """Nothing to do."""
+
+    def reported(self, progress: Progress, window: Window) -> None:
+        """Nothing to do."""
+
+    def validate(self, progress: Progress) -> dict[str, float]:
+        """Never asked."""
+        raise AssertionError("the first process validates")
+
+    def validated(self, progress: Progress, improved: bool) -> None:
+        """Give what the first process saves."""
+        self.save(progress)
+
+    def save(self, progress: Progress) -> None:
+        """Give what the first process saves."""
+        self._trainer.state()
+
+    def stopping(self) -> int:
+        """The signal that came, or 0."""
+        return self._signals.received
+
+
+def _picture(translation: Translation) -> NDArray[np.uint8]:
+    return to_image(draw_heatmap(*translation.words()))

@@ -1,0 +1,151 @@
+"""Several processes that train together: as one would, and whatever happens to one of them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from console import TRAINING, command
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+STEPS = 50
+ALIKE = (*TRAINING, f"training.max_steps={STEPS}", "training.log_every=1", "model.dropout=0")
+ALIKE += ("model.embedding_dropout=0", "training.precision=fp32", "training.batch_tokens=256")
+
+
+class Launch:
+    """`torchrun` with two processes of `nmt.train`, told what happens by its output."""
+
+    def __init__(self, *arguments: str, folder: Path, options: tuple[str, ...] = ()) -> None:
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", *options]
+        self.process = subprocess.Popen(
+            [*torchrun, "-m", "nmt.train", *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        self.out = ""
+        self._told = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._told:
+                self.out += line
+                self._told.notify_all()
+
+    def until(self, text: str) -> None:
+        """Wait for a line that begins so."""
+        with self._told:
+            assert self._told.wait_for(lambda: f"\n{text}" in self.out, timeout=120), self.out
+
+    def worker(self, rank: int) -> int:
+        """The process number of a rank."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for child in map(int, children):
+            if f"RANK={rank}".encode() in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+                return child
+        raise AssertionError(f"no process of rank {rank}: {self.out}")
+
+    def end(self) -> int:
+        """Wait for the end; gives the exit status."""
+        try:
+            return self.process.wait(timeout=180)
+        finally:
+            self.process.kill()
+
+
+@pytest.fixture(scope="module")
+def folder(trained: Path) -> Path:
+    """Where trainings of these tests go: beside the one of all tests, so that its data are at hand."""
+    return trained.parent.parent
+
+
+def scalars(run: Path, name: str) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    return [(event.step, event.value) for event in events.Scalars(name)]
+
+
+@pytest.fixture(scope="module")
+def together(folder: Path) -> tuple[Path, str]:
+    """A training of two processes that nothing interrupts, and what it said."""
+    launch = Launch(*ALIKE, "runs=together", "name=two", folder=folder)
+    assert launch.end() == 0, launch.out
+    return folder / "together" / "two", launch.out
+
+
+def test_two_processes_are_one_with_batches_twice_as_large(folder, together):
+    run, _ = together
+    alone = command("nmt.train", *ALIKE, "training.accumulate=2", "runs=together", "name=one", folder=folder)
+    assert alone.code == 0, alone.err
+    found, expected = (scalars(folder / "together" / name, "train/loss") for name in ("two", "one"))
+    assert [step for step, _ in found] == list(range(1, STEPS + 1))
+    assert [loss for _, loss in found] == pytest.approx([loss for _, loss in expected], abs=1e-5)
+    assert found[-1][1] < found[0][1] - 0.05
+    weights = load_file(run / "checkpoints" / "last" / "model.safetensors")
+    for name, value in load_file(folder / "together/one/checkpoints/last/model.safetensors").items():
+        assert (weights[name] - value).abs().max() < 1e-5, name
+
+
+def test_the_first_alone_writes_and_speaks(together):
+    run, out = together
+    assert out.count("run folder:") == out.count("2 processes") == out.count("test, 324 sentences") == 1
+    assert out.count(f"step {STEPS}/") == 1
+    assert len(list((run / "tensorboard").iterdir())) == 1
+    assert sorted(path.name for path in run.parent.iterdir() if path.name != "one") == ["latest", "two"]
+
+
+def kill(rank: int) -> Callable[[Launch], None]:
+    return lambda launch: os.kill(launch.worker(rank), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_when_one_is_killed_the_other_ends_soon_and_says_why(folder, rank):
+    launch = Launch(*ALIKE, "runs=killed", f"name=rank{rank}", folder=folder)
+    launch.until("step 12/")
+    kill(rank)(launch)
+    since = time.monotonic()
+    assert launch.end() != 0
+    assert time.monotonic() - since < 60
+    assert f"error: process {1 - rank} of 2: another one has ended" in launch.out
+    assert 'Traceback (most recent call last):\n  File "/' not in launch.out.split("torch.distributed.run")[0]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, rank):
+    """And nothing shows of it in the weights."""
+    restarting = ("training.save_every=5", f"runs=again{rank}")
+    launch = Launch(*ALIKE, *restarting, folder=folder, options=("--max-restarts=1",))
+    launch.until("step 23/")
+    kill(rank)(launch)
+    assert launch.end() == 0, launch.out
+    assert "going on after step 20 of 50" in launch.out
+    (run,) = (path for path in (folder / f"again{rank}").iterdir() if not path.is_symlink())
+    assert scalars(run, "train/loss") == scalars(together[0], "train/loss")
+    ours, theirs = (
+        load_file(place / "checkpoints" / "last" / "model.safetensors") for place in (run, together[0])
+    )
+    assert all((ours[name] == value).all() for name, value in theirs.items())
+
+
+def test_a_signal_stops_all_and_one_process_may_go_on(folder):
+    launch = Launch(*ALIKE, "runs=signalled", "name=two", folder=folder)
+    launch.until("step 12/")
+    os.kill(launch.worker(1), signal.SIGTERM)  # one of them is enough
+    assert launch.end() != 0
+    assert launch.out.count("all is saved; go on with: python -m nmt.train resume=") == 1
+    assert "another one has ended" not in launch.out
+    answer = command("nmt.train", f"resume={folder}/signalled/two", folder=folder)
+    assert answer.code == 0, answer.err
+    steps = [step for step, _ in scalars(folder / "signalled" / "two", "train/loss")]
+    assert steps == list(range(1, STEPS + 1))

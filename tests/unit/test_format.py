@@ -1,0 +1,59 @@
+"""A checkpoint of format 1, written once and kept: every later version reads it, translates and goes on.
+
+It is of `experiment=debug` on sentences of three words, with sizes of 4 and 8, after 30 updates. What is
+expected of it was computed when it was written, in float32 with torch 2.13 on a CPU.
+"""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from observer import Recorder
+
+from nmt.config import DecodingConfig, TrainingConfig
+from nmt.data.batches import TrainingBatches
+from nmt.decoding.translator import Translator
+from nmt.storage.checkpoint import load_checkpoint, load_training
+from nmt.training.loop import Trainer
+from nmt.training.precision import choose_precision
+
+KEPT = Path(__file__).parents[1] / "data" / "format-1" / "last"
+CPU = torch.device("cpu")
+PAIRS = {
+    "Radha was hungry.": "राधा भुकेली होती.",
+    "She was hungry": "ती भुकेली होती",
+    "Is Meena ill?": "मीना आजारी आहे का?",
+}
+LOG_PROBABILITIES = [-58.20235, -43.73998, -52.19073]
+LOSSES = [3.89442, 3.98523, 3.80495, 3.99285]
+
+
+def test_it_translates():
+    checkpoint = load_checkpoint(KEPT, CPU)
+    assert checkpoint.progress["step"] == 30
+    translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, DecodingConfig())
+    forced = translator.align(list(PAIRS), list(PAIRS.values()))
+    assert [one.target.text for one in forced] == list(PAIRS.values())
+    assert [one.log_probability for one in forced] == pytest.approx(LOG_PROBABILITIES, abs=1e-3)
+    assert all(one.heads.sum(axis=-1) == pytest.approx(1, abs=1e-5) for one in forced)
+
+
+def test_it_goes_on():
+    checkpoint, state = load_checkpoint(KEPT, CPU), load_training(KEPT)
+    checkpoint.model.train()
+    sources = [checkpoint.source.encode(text) for text in PAIRS]
+    targets = [checkpoint.target.encode(text) for text in PAIRS.values()]
+    config = TrainingConfig(epochs=100, max_steps=34, learning_rate=0.03, log_every=1)
+    observer = Recorder()
+    precision = choose_precision("fp32", CPU)
+    trainer = Trainer(
+        checkpoint.model, TrainingBatches(sources, targets, 64, seed=1), config, precision, observer
+    )
+    trainer.restore(state)
+    progress = trainer.progress
+    assert (progress.step, progress.best_step, len(progress.history)) == (30, 15, 2)
+    trainer.run()
+    assert observer.steps == [31, 32, 33, 34]
+    assert [report.loss for report in observer.windows] == pytest.approx(LOSSES, abs=1e-3)
+    assert all(math.isfinite(report.gradient_norm) for report in observer.windows)

@@ -4,20 +4,28 @@ import dataclasses
 import difflib
 import os
 import re
+import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.checking import check
 from nmt.config import Config, settings
 from nmt.errors import ConfigError, NmtError, StoppedError
+from nmt.sweep import Refused, errors, read_jobs, recorded, table
+
+Task = Callable[[Config, str, tuple[str, ...]], float | None]
+HYDRAS_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def configs_folder() -> Path:
@@ -37,7 +45,7 @@ def to_config(composed: DictConfig) -> Config:
     try:
         plain = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # an interpolation that leads nowhere
-        raise ConfigError(_explain(error)) from error
+        raise ConfigError(explain(error)) from error
     assert isinstance(plain, Config), type(plain)
     _refuse_additions(plain)
     if plain.resume is None:
@@ -60,7 +68,7 @@ def _no_such_setting(key: str) -> str:
     return f"{key}: no such setting" + (f"; did you mean {near[0]}?" if near else "; `--help` lists them all")
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's messages in one line that names the key and the way out."""
     text = str(error)
     causes = [text, str(error.__cause__ or "")]
@@ -69,54 +77,113 @@ def _explain(error: Exception) -> str:
         if unknown and any("is not in" in part or "Key '" in part for part in causes):
             return _no_such_setting(unknown[1] or unknown[2])
     missing = re.search(
-        r"Could not find '([^'/]+)/([^']+)'\s+Available options in '[^']+':\n((?:\t\S+\n?)+)", text
+        r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\n((?:\t\S+\n?)+)", text
     )
     if missing:
-        return f"{missing[1]}={missing[2]}: no such choice; there are {', '.join(missing[3].split())}"
+        plugins = "; others are plugins of Hydra, to be installed" if missing[1].startswith("hydra/") else ""
+        choices = ", ".join(missing[3].split())
+        return f"{missing[1]}={missing[2]}: no such choice; there are {choices}{plugins}"
     key_line = re.search(r"full_key: (\S+)", text) or re.search(r"full_key: (\S+)", causes[1])
     first = " ".join((causes[1] or text).splitlines()[0].split())
     return f"{key_line[1]}: {first}" if key_line else " ".join(text.split())
 
 
-def with_config(task: Callable[[Config, str, tuple[str, ...]], float | None]) -> None:
-    """Run `task` with the settings of the command line, or with each of a sweep (`-m`).
+def with_config(task: Task) -> None:
+    """Run `task` with the settings of the command line, or with each of a sweep (`-m`), which ends with a
+    table.
 
     Args:
         task: takes the settings, a default name for the run, `<data>-<model>`, and the words of the
-            command line; gives the score that a sweep compares.
+            command line; gives the score that a sweep compares, the best of `training.metric`.
 
     Raises:
-        ConfigError: for a misspelt key, a wrong type, an impossible value or combination.
+        ConfigError: for a misspelt key, a wrong type, an impossible value or combination; in a sweep
+            before its first job, where all of them are known ahead.
         NmtError: what `task` raised; of a sweep, the first, after all jobs had their turn.
         StoppedError: when a signal stopped `task`; the jobs of a sweep after it have no turn.
     """
     ConfigStore.instance().store(name="schema", node=Config)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: `nmt.cli` says them in one line
-    failures: list[NmtError] = []  # of a sweep's jobs; Hydra would print more about one than the user needs
-    stops: list[StoppedError] = []
+    HydraConfig.instance().cfg = None
+    failures: list[NmtError] = []  # Hydra would print more about one than the user needs
+    at_termination = signal.getsignal(signal.SIGTERM)
 
     @hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")
     def main(composed: DictConfig) -> float | None:
-        if stops:
-            return None
-        choices = HydraConfig.get().runtime.choices
-        words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        assert isinstance(words, list)
         try:
-            return task(to_config(composed), f"{choices['data']}-{choices['model']}", tuple(map(str, words)))
-        except StoppedError as stop:
-            stops.append(stop)
+            if failures and isinstance(failures[-1], StoppedError):
+                raise failures[-1]
+            return _run(task, composed)
         except NmtError as error:
             failures.append(error)
+            if HydraConfig.get().sweeper["_target_"] != HYDRAS_SWEEPER:  # one that learns from failures
+                raise NmtError(str(error)) from error
         return None
 
     try:
         main()
+    except Refused as refused:
+        raise refused.error from None
+    except NmtError as error:
+        failures.append(error)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_explain(error)) from error
-    if stops:
-        raise stops[0]
-    if len(failures) > 1:
-        raise NmtError(f"{len(failures)} jobs of the sweep failed; the first: {failures[0]}")
+        raise ConfigError(explain(error)) from error
+    finally:
+        if HydraConfig.initialized():  # by the rehearsal of a sweep
+            signal.signal(signal.SIGTERM, at_termination)
+            failures = _end_sweep() or failures
     if failures:
         raise failures[0]
+
+
+def varying(sweep: Any) -> list[str]:
+    """The keys that vary in a sweep, from Hydra's own settings of it (node `hydra`)."""
+    overrides = OverridesParser.create().parse_overrides(words_of(sweep))
+    keys = [*(sweep.sweeper.get("params") or {})]
+    return keys + [override.get_key_element() for override in overrides if override.is_sweep_override()]
+
+
+def words_of(here: Any) -> list[str]:
+    """The words of the command line, as they were written, from Hydra's own settings (node `hydra`)."""
+    words = OmegaConf.to_container(here.overrides.task, resolve=False)
+    assert isinstance(words, list)
+    return list(map(str, words))
+
+
+def _run(task: Task, composed: DictConfig) -> float | None:
+    """Run `task`; as a job of a sweep in a run folder of its own, and what becomes of it is recorded."""
+    here = HydraConfig.get()
+    default = f"{here.runtime.choices['data']}-{here.runtime.choices['model']}"
+    words = tuple(words_of(here))
+    if here.mode is not RunMode.MULTIRUN:
+        return task(to_config(composed), default, words)
+    with recorded(Path(here.runtime.output_dir), here.job.num, words) as job:
+        config = to_config(composed)
+        if config.resume is None:
+            sweep = Path(here.sweep.dir).name.removeprefix("sweep-")
+            name = f"{default}-{sweep}-{here.job.num}" if config.name is None else config.name
+            folder = Path(config.runs) / name
+            going_on = job.again and folder.exists()
+            config = replace(config, name=name, resume=str(folder) if going_on else None)
+            words = () if going_on else words
+        job.metric, job.run = _metric_and_run(config, words)
+        job.score = task(config, default, words)
+    return job.score
+
+
+def _metric_and_run(config: Config, words: tuple[str, ...]) -> tuple[str, str]:
+    if config.resume is None:
+        return config.training.metric, str(Path(config.runs) / str(config.name))
+    from nmt.resume import Request, resumed
+
+    settings, run = resumed(Request(config, "", words))
+    return settings.training.metric, os.path.relpath(run.folder)
+
+
+def _end_sweep() -> list[NmtError]:
+    """Print the table of a sweep. Returns why jobs have failed, as one error."""
+    sweep = HydraConfig.get()
+    jobs = read_jobs(Path(sweep.sweep.dir))
+    if jobs:
+        print("", table(jobs, varying(sweep)), sep="\n", flush=True)
+    return errors(jobs)

@@ -20,16 +20,18 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
     "checking": {"errors", "config"},
     "files": {"errors"},
     "device": {"errors", "config"},
+    "processes": {"errors"},
     "cli": {"errors", "config", "files"},
-    "composition": {"errors", "config", "checking", "files"},
+    "sweep": {"errors", "files", "training"},
+    "composition": {"errors", "config", "checking", "files", "sweep", "resume"},
     "data": BASE,
     "model": BASE,
     "visualisation": {"errors", "files"},
     "storage": BASE | {"data", "model"},
-    "training": BASE | {"data", "model", "storage"},
+    "training": BASE | {"data", "model", "storage", "processes"},
     "decoding": BASE | {"data", "model", "storage"},
     "evaluation": BASE | {"data", "model", "storage", "decoding", "visualisation"},
-    "resume": {"errors", "config", "checking", "data", "storage"},
+    "resume": {"errors", "config", "checking", "files", "data", "storage"},
 }
 COMMANDS = {file.stem for file in PACKAGE.glob("*.py")} - ROOMS.keys() - {"__init__"}
 HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")

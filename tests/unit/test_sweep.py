@@ -1,0 +1,365 @@
+"""Sweeps with a task that only pretends: what is refused ahead, run folders, the table, other sweepers."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import ClassVar
+
+import pytest
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+
+from nmt import cli
+from nmt.composition import with_config
+from nmt.config import Config
+from nmt.errors import DataError, StoppedError
+from nmt.storage.run import create_run
+from nmt.sweep import Job, table
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Hydra keeps its state in globals."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    GlobalHydra.instance().clear()
+    yield
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
+@pytest.fixture
+def sweep(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """A sweep as the command would do it; the score is the seed, or comes from `behave(config)`."""
+
+    def run(*words: str, behave: Callable[[Config], float] = lambda config: float(config.seed)):
+        done: list[Config] = []
+
+        def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
+            done.append(config)
+            if config.resume is None:
+                create_run(config, name)
+            return behave(config)
+
+        monkeypatch.setattr(sys, "argv", ["nmt.train", "-m", *words])
+        code: object = 0
+        try:
+            cli.run(lambda: with_config(task))
+        except SystemExit as end:
+            code = end.code
+        out, err = capfd.readouterr()
+        return SimpleNamespace(done=done, code=code, out=out, rows=rows(out), err=err)
+
+    return run
+
+
+def rows(out: str) -> list[list[str]]:
+    """The cells of the table, below its heading."""
+    return [line.split() for line in out.strip().splitlines()[1:]]
+
+
+def raising(error: BaseException, seed: int) -> Callable[[Config], float]:
+    def behave(config: Config) -> float:
+        if config.seed == seed:
+            raise error
+        return float(config.seed)
+
+    return behave
+
+
+# ---------------------------------------------------------------- refused ahead
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "seed=1,2 training.epochs=2,0",
+            "training.epochs=0: must be at least 1 (job seed=1 training.epochs=0); 2 of the 4 jobs are",
+        ),
+        ("data=sample model=bahdanau,seq2seq training.guided_alignment=0.5", "training.guided_alignment=0.5"),
+        ("seed=1,many", "seed: Value 'many' of type 'str' could not be converted"),
+        ("model=luong,transformer9", "model=transformer9: no such choice; there are bahdanau, "),
+        ("training.epoch=1,2", "training.epoch: no such setting; did you mean training.epochs?"),
+        ("seed=1,2 data.path=${nowhere}", "data.path: Interpolation key 'nowhere' not found"),
+        ("device=cpu,tpu", "device=tpu: no such device; choose"),
+        ("device=cpu training.precision=fp32,fp16", "training.precision=fp16: for GPUs only"),
+        ("seed=interval(1,3)", "seed=interval(1,3): not a list of values; add hydra/sweeper=optuna"),
+        ("seed=1,2 hydra/sweeper=clever", "hydra/sweeper=clever: no such choice; there are basic"),
+        ("runs=a,b", "runs=a: the jobs of a sweep have one folder of runs"),
+        ("name=a/b,c", "name=a/b: must be a plain folder name"),
+        ("seed=1,2 name=x", "name=x: more than one job of the sweep has this run folder; make it differ, as"),
+        ("resume=runs/a,runs/b", "resume=runs/a: no such run"),
+    ],
+)
+def test_a_mistake_in_any_job_is_refused_before_the_first(
+    words: str, message: str, sweep, tmp_path: Path
+) -> None:
+    result = sweep(*words.split())
+    assert result.err.startswith(f"error: {message}")
+    assert result.err.count("\n") == 1
+    assert (result.done, result.out, result.code) == ([], "", 2)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_taken_is_refused_ahead(sweep, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "b").mkdir(parents=True)
+    result = sweep("name=a,b")
+    assert result.err == "error: name=b: runs/b exists; choose another name (job name=b)\n"
+    assert (result.done, [path.name for path in (tmp_path / "runs").iterdir()]) == ([], ["b"])
+
+
+def test_one_run_cannot_go_on_twice(sweep) -> None:
+    create_run(Config(name="a"), "")
+    result = sweep("resume=runs/a,./runs/a")
+    assert "resume=./runs/a: more than one job of the sweep has this run folder" in result.err
+    assert result.code == 2
+
+
+def test_processes_that_train_together_have_no_sweep(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    result = sweep("seed=1,2")
+    assert (result.done, result.code) == ([], 2)
+    assert "torchrun" in result.err
+
+
+# ---------------------------------------------------------------- run folders
+
+
+def test_every_job_has_a_run_folder_of_its_own(sweep, tmp_path: Path) -> None:
+    result = sweep("data=sample", "model=bahdanau,luong")
+    (folder,) = tmp_path.glob("runs/sweep-*")
+    stamp = folder.name.removeprefix("sweep-")
+    names = [f"sample-bahdanau-{stamp}-0", f"sample-luong-{stamp}-1"]
+    assert [config.name for config in result.done] == names
+    assert [row[-1] for row in result.rows] == [f"runs/{name}" for name in names]
+
+
+def test_a_name_may_be_made_of_settings(sweep) -> None:
+    result = sweep("seed=5,7", "name=y-${hydra:job.num}-${seed}")
+    assert [config.name for config in result.done] == ["y-0-5", "y-1-7"]
+    assert result.rows == [["7", "7.00", "runs/y-1-7"], ["5", "5.00", "runs/y-0-5"]]
+
+
+def test_two_sweeps_of_one_second_have_two_folders(sweep, tmp_path: Path) -> None:
+    now = time.time()
+    taken = [time.strftime("sweep-%Y%m%d-%H%M%S", time.localtime(now + second)) for second in (0, 1)]
+    for name in taken:
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert sweep("seed=2").rows[0][0] == "2.00"
+    assert not [path for name in taken for path in (tmp_path / "runs" / name).iterdir()]
+
+
+def test_a_folder_of_another_sweep_is_not_used_again(sweep, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "lr").mkdir(parents=True)
+    (tmp_path / "runs" / "lr" / "result.json").write_text('{"number": 0, "words": [], "score": 1.0}')
+    result = sweep("seed=3", "hydra.sweep.dir=runs/lr")
+    assert result.err == "error: hydra.sweep.dir=runs/lr: exists; choose another folder\n"
+    assert (result.done, result.out) == ([], "")
+
+
+def test_a_job_that_is_sent_again_goes_on_with_its_run(sweep, tmp_path: Path) -> None:
+    def behave(config: Config) -> float:
+        if config.seed == 1:  # as if the second had been here already
+            create_run(replace(config, seed=2, name=str(config.name).removesuffix("0") + "1"), "")
+            (folder,) = tmp_path.glob("runs/sweep-*")
+            (folder / "1").mkdir()
+            (folder / "1" / "result.json").write_text("{}")
+        return 1.0
+
+    first, second = sweep("seed=1,2", behave=behave).done
+    assert first.resume is None
+    assert second.resume == f"runs/{str(first.name).removesuffix('0')}1"
+
+
+# ---------------------------------------------------------------- the table
+
+
+def test_the_best_comes_first(sweep) -> None:
+    scores = {1: 12.345, 2: 0.0, 3: 100.0}
+    result = sweep("seed=1,2,3", "data=sample", behave=lambda config: scores[config.seed])
+    stamp = str(result.done[0].name).rpartition("-")[0]
+    assert result.out == (
+        f"\nseed  dev bleu  run\n"
+        f"3       100.00  runs/{stamp}-2\n"
+        f"1        12.35  runs/{stamp}-0\n"
+        f"2         0.00  runs/{stamp}-1\n"
+    )
+    assert (result.err, result.code) == ("", 0)
+
+
+def test_failed_jobs_are_in_the_table(sweep) -> None:
+    result = sweep("seed=1,2", behave=raising(DataError("not a\ncorpus", "x.tsv"), seed=1))
+    assert [row[:2] for row in result.rows] == [["2", "2.00"], ["1", "failed"]]
+    assert result.out.endswith("  x.tsv: not a corpus\n")
+    assert (result.err, result.code) == ("error: x.tsv: not a corpus\n", 2)
+
+
+def test_a_fault_of_ours_is_in_the_table_too(sweep) -> None:
+    result = sweep("seed=1,2", behave=raising(ValueError("no"), seed=1))
+    assert [row[:2] for row in result.rows] == [["2", "2.00"], ["1", "failed"]]
+    assert result.out.endswith("  ValueError: no\n")
+    assert result.code == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [(StoppedError("all is saved", 15), 143, "all is saved\n"), (KeyboardInterrupt(), 130, "interrupted\n")],
+)
+def test_a_stopped_sweep_shows_the_jobs_so_far(error, code: int, told: str, sweep) -> None:
+    result = sweep("seed=1,2", behave=raising(error, seed=2))
+    assert [row[:2] for row in result.rows] == [["1", "1.00"], ["2", "stopped"]]
+    assert (result.err, result.code) == (told, code)
+
+
+def test_sigterm_where_nothing_catches_it(sweep) -> None:
+    def behave(config: Config) -> float:
+        if config.seed == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        return float(config.seed)
+
+    before = signal.getsignal(signal.SIGTERM)
+    result = sweep("seed=1,2", behave=behave)
+    assert [row[:2] for row in result.rows] == [["1", "1.00"], ["2", "stopped"]]
+    assert result.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_table() -> None:
+    jobs = [
+        Job(0, ["a.b=0.00123456789", "seed=1", "c=1"], "bleu", ".", 9.0),
+        Job(1, ["a.b=2e-3", "seed=1", "c=1"], "bleu", "./gone", failure="no " * 50),
+        Job(2, ["a.b=1e-3", "seed=1", "c=x y"], "bleu", "."),
+    ]
+    assert table(jobs, ["a.b", "c"]).splitlines() == [
+        "a.b       c      dev bleu  run",
+        "0.001235  1          9.00  .",
+        "2e-3      1        failed       " + "no " * 22 + "no…",
+        "1e-3      x y  unfinished  .",
+    ]
+
+
+def test_scores_of_several_metrics_are_not_mixed() -> None:
+    scores = [("loss", 3.0), ("bleu", 2.0), ("loss", 1.0), ("bleu", 4.0)]
+    jobs = [Job(number, [f"m={name}"], name, ".", score) for number, (name, score) in enumerate(scores)]
+    assert rows(table(jobs, ["m"])) == [
+        [name, score, "."]
+        for name, score in [("bleu", "4.00"), ("bleu", "2.00"), ("loss", "1.0000"), ("loss", "3.0000")]
+    ]
+    assert "dev score" in table(jobs, ["m"])
+
+
+# ---------------------------------------------------------------- other sweepers and launchers
+
+
+class Learner(Sweeper):
+    """Like Optuna's: decides on a job after the one before it, and sees what failed."""
+
+    options: ClassVar = {"direction": "minimize"}
+    told: ClassVar[list[object]] = []
+
+    def __init__(self, direction: str) -> None:
+        Learner.told.clear()
+
+    def setup(self, *, hydra_context, task_function, config) -> None:
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        fixed = [word for word in arguments if "interval" not in word]
+        for number in range(2):
+            (result,) = self.launcher.launch([[f"seed={number - 1}", *fixed]], initial_job_idx=number)
+            try:
+                Learner.told.append(result.return_value)
+            except Exception as error:
+                Learner.told.append(str(error))
+
+
+class Elsewhere(Launcher):
+    """Like Submitit's: each job in a process of its own, which tells nothing."""
+
+    options: ClassVar = {}
+
+    def setup(self, *, hydra_context, task_function, config) -> None:
+        self.here = Plugins.instance().class_name_to_class[
+            "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+        ]()
+        self.here.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def launch(self, job_overrides, initial_job_idx: int):
+        for number, words in enumerate(job_overrides):
+            child = os.fork()
+            if not child:
+                self.here.launch([words], initial_job_idx + number)
+                os._exit(0)
+            os.waitpid(child, 0)
+        return [JobReturn(status=JobStatus.COMPLETED) for _ in job_overrides]
+
+
+@pytest.fixture
+def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = "hydra_plugins.fake"  # Hydra takes no others
+    plugins = Plugins.instance()  # which looks for installed ones, before there are these
+    module = ModuleType(place)
+    monkeypatch.setitem(sys.modules, "hydra_plugins", ModuleType("hydra_plugins"))
+    monkeypatch.setitem(sys.modules, place, module)
+    for group, plugin in (("sweeper", Learner), ("launcher", Elsewhere)):
+        plugin.__module__ = place
+        setattr(module, plugin.__name__, plugin)
+        plugins.register(plugin)
+        node = {"_target_": f"{place}.{plugin.__name__}", **plugin.options}
+        ConfigStore.instance().store(group=f"hydra/{group}", name="fake", node=node)
+
+
+LEARN = ("hydra/sweeper=fake", "seed=interval(0,9)")
+
+
+@pytest.mark.usefixtures("_plugins")
+def test_a_sweeper_that_learns_gets_scores_and_failures(sweep) -> None:
+    result = sweep(*LEARN, "hydra.sweeper.direction=maximize")
+    failure = "seed=-1: must be at least 0"
+    assert Learner.told == [failure, 0.0]
+    assert [row[:2] for row in result.rows] == [["0", "0.00"], ["-1", "failed"]]
+    assert result.err.endswith(f"\nerror: {failure}\n")
+    assert result.code == 2
+
+
+@pytest.mark.usefixtures("_plugins")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "hydra.sweeper.direction=minimize: would look for the worst bleu; add hydra.sweeper.dir"),
+        ("training.metric=loss hydra.sweeper.direction=maximize", "hydra.sweeper.direction=maximize: "),
+        ("training.metric=loss name=x", "name=x: more than one job of the sweep has this run folder; make"),
+        ("training.metric=loss resume=runs/x", "resume=runs/x: more than one job of the sweep has this run"),
+    ],
+)
+def test_what_no_sweeper_can_do_is_refused(words: str, message: str, sweep, tmp_path: Path) -> None:
+    result = sweep(*LEARN, *words.split())
+    assert result.err.startswith(f"error: {message}")
+    assert (result.done, result.out, result.code) == ([], "", 2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("_plugins")
+def test_jobs_in_other_processes_are_in_the_table(sweep, tmp_path: Path) -> None:
+    behave = raising(DataError("not a corpus"), seed=2)
+    result = sweep("hydra/launcher=fake", "seed=2,3", "device=cuda:77", behave=behave)
+    assert result.done == []  # in this process
+    assert [row[:2] for row in result.rows] == [["3", "3.00"], ["2", "failed"]]
+    assert (result.err, result.code) == ("error: not a corpus\n", 2)
+    (kept,) = tmp_path.glob("runs/sweep-*/1/result.json")
+    assert json.loads(kept.read_text())["score"] == 3.0

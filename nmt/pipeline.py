@@ -22,7 +22,7 @@ from nmt.files import write_json
 from nmt.model.initialise import build_model
 from nmt.observers import Follower, Reporter
 from nmt.processes import Processes, join_processes
-from nmt.resume import Request, keep_settings, mark_launch, refuse_other_data, restarted, resumed
+from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
 from nmt.storage.checkpoint import (
     Checkpoint,
     find_checkpoint,
@@ -60,19 +60,22 @@ def train(request: Request) -> float:
         config, old = processes.from_first(lambda: _settings(request, processes))
         device = choose_device(config.device, processes.local_rank)
         precision = choose_precision(config.training.precision, device)
-        _set_up_torch(config)
+        _set_up_torch(config, device)
         prepared = _prepare(config, processes)
         run = processes.from_first(lambda: old or create_run(config, request.name))
         lock = locked(run) if processes.first else nullcontext()
         with lock, StopSignals(_ECHO if processes.size > 1 else 0.0) as signals:
             checkpoint, found = _open(run, config, prepared, device, processes)
+            launches = processes.gathered(processes.launch)
+            if processes.first:
+                mark_launches(run, launches)
             state = processes.from_first(lambda: found)
             return _train(run, config, prepared, checkpoint, state, precision, signals, processes)
 
 
 def _settings(request: Request, processes: Processes) -> tuple[Config, Run | None]:
     """The settings to train with, and the run to go on with, if it is not a new one."""
-    if processes.restarted and request.config.resume is None:
+    if processes.launch and request.config.resume is None:
         request = restarted(request, processes.launch)
     if request.config.resume is not None:
         return resumed(request)
@@ -102,7 +105,6 @@ def _open(
         return _new(config, prepared, device), None
     state: State
     start_log(run.log)
-    mark_launch(run, processes.launch)
     if kept_checkpoints(run.last):
         refuse_other_data(run, prepared)
         newest = find_checkpoint(run.last)  # weights and state of one checkpoint, whatever is damaged
@@ -195,11 +197,13 @@ def _batches(
     )
 
 
-def _set_up_torch(config: Config) -> None:
+def _set_up_torch(config: Config, device: torch.device) -> None:
     seed_everything(config.seed)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
 
 
 def _evaluate_best(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -36,15 +37,14 @@ class Processes:
         rank: this one's number, from 0.
         size: how many there are.
         local_rank: this one's number on its machine, or None for a process by itself.
-        launch: what names this start of all of them, the same after a restart by `torchrun`.
-        restarted: whether `torchrun` has started them again after a failure.
+        launch: what names this start by `torchrun` on this machine, the same when it starts them again
+            after a failure; None without it.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int | None = None
     launch: str | None = None
-    restarted: bool = False
 
     @property
     def first(self) -> bool:
@@ -105,12 +105,12 @@ def join_processes() -> Iterator[Processes]:
     if not {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"} <= environment.keys():
         yield Processes()
         return
+    errors = environment.get("TORCHELASTIC_ERROR_FILE")  # <the launch's own folder>/attempt_N/…/error.json
     processes = Processes(
         int(environment["RANK"]),
         int(environment["WORLD_SIZE"]),
         int(environment["LOCAL_RANK"]),
-        f"{environment.get('TORCHELASTIC_RUN_ID', 'none')} {os.getppid()}",
-        int(environment.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0,
+        str(Path(errors).parents[2]) if errors else None,
     )
     try:
         if processes.size > 1:

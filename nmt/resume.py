@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from nmt.files import write_text
 from nmt.storage.run import Run, reopen_run, write_config
 
 logger = logging.getLogger("nmt")
-_LAUNCH = "launch"
-"""Below a run: which launch of several processes trains it."""
+_LAUNCHES = "launches"
+"""Below a run: the names of the launchers whose processes train it."""
 _GROUPS = ("data", "model", "experiment")
 _OTHERS = ("resume", "name", "runs")
 """Settings that say which run, not what it does."""
@@ -47,18 +48,28 @@ class Request:
     overrides: tuple[str, ...]
 
 
-def mark_launch(run: Run, launch: str | None) -> None:
-    """Let a restart of the same launch find its run again."""
-    if launch is not None:
-        write_text(run.folder / _LAUNCH, launch)
+def mark_launches(run: Run, launches: Sequence[str | None]) -> None:
+    """Let processes that their launchers start again find the run that they had begun.
+
+    Args:
+        run: theirs.
+        launches: what names the launcher of each process; None without one.
+    """
+    known = {launch for launch in launches if launch is not None}
+    if known:
+        write_text(run.folder / _LAUNCHES, "".join(f"{launch}\n" for launch in sorted(known)))
 
 
-def restarted(request: Request, launch: str | None) -> Request:
-    """The request of processes that a launcher has started again: to go on with the run they had begun, if
-    they had come to that.
+def restarted(request: Request, launch: str) -> Request:
+    """A request for a new run; or, when the launcher has begun one already and starts its processes again,
+    for going on with that.
     """
     runs = Path(request.config.runs)
-    begun = [file for file in runs.glob(f"*/{_LAUNCH}") if file.read_text(encoding="utf-8") == launch]
+    begun = [
+        file
+        for file in runs.glob(f"*/{_LAUNCHES}")
+        if launch in file.read_text(encoding="utf-8").splitlines()
+    ]
     if not begun:
         return request
     newest = max(begun, key=lambda file: file.stat().st_mtime).resolve().parent

@@ -39,6 +39,7 @@ def run(main: Callable[[], None]) -> None:
     With NMT_TRACEBACK=1 in the environment errors come with their traceback.
     """
     from nmt.errors import NmtError, StoppedError
+    from nmt.files import explain
 
     try:
         main()
@@ -53,7 +54,7 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except OSError as error:  # a full disk, a folder that may not be written
-        _fail(f"error: {error.filename or 'file'}: {error.strerror or error}", 2)
+        _fail(f"error: {explain(error, 'the output')}", 2)
     except Exception as error:
         kind = type(error).__name__
         first_line = (str(error).splitlines() or [""])[0]

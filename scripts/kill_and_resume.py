@@ -19,12 +19,12 @@ from pathlib import Path
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nmt import cli
-from nmt.errors import ConfigError
+from nmt.errors import ConfigError, RunError
 
 SETTINGS = [
     "experiment=debug",
     "data.max_words=4",
-    "training.max_steps=120",
+    "training.max_steps=60",
     "training.validate_every=15",
     "training.save_every=4",
     "threads=1",
@@ -43,7 +43,8 @@ def main() -> None:
     if runs.exists():
         raise ConfigError(f"{runs}: exists; name a new folder")
     started = time.monotonic()
-    train(runs, rest, "name=whole").wait()
+    if train(*SETTINGS, *rest, f"runs='{runs}'", "name=whole").wait():
+        raise RunError(f"{runs / 'whole'}: the uninterrupted training failed; see its train.log")
     seconds = time.monotonic() - started
     expected = outcome(runs / "whole")
     failures = 0
@@ -58,10 +59,9 @@ def main() -> None:
     sys.exit(1 if failures else 0)
 
 
-def train(runs: Path, settings: list[str], *words: str) -> "subprocess.Popen[bytes]":
+def train(*words: str) -> "subprocess.Popen[bytes]":
     """Start a training."""
-    command = [sys.executable, "-m", "nmt.train", *SETTINGS, *settings, f"runs='{runs}'", *words]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-m", "nmt.train", *words], stdout=subprocess.DEVNULL)
 
 
 def interrupted(
@@ -73,13 +73,15 @@ def interrupted(
     done = False
     while not done:
         if (run / "config.yaml").exists():
-            process = train(runs, [], f"resume='{run}'")
+            process = train(f"resume='{run}'")
         else:  # killed before the run had its settings, or not begun yet
             shutil.rmtree(run, ignore_errors=True)
-            process = train(runs, settings, f"name={name}")
+            process = train(*SETTINGS, *settings, f"runs='{runs}'", f"name={name}")
         moment = chance.uniform(0, seconds) if not kills or chance.random() < 0.5 else None
         try:
-            done = process.wait(moment) == 0
+            if process.wait(moment):
+                raise RunError(f"{run}: a resumed training failed after kills at {kills}; its error is above")
+            done = True
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

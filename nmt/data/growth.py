@@ -19,10 +19,10 @@ def previous_preparation(folder: Path, identity: str) -> Path | None:
     found: list[tuple[float, Path]] = []
     for report_path in folder.parent.glob("*/prepared.json"):
         try:
-            report = json.loads(report_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found_identity = json.loads(report_path.read_text(encoding="utf-8"))["identity"]
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # damaged: nothing to compare with
-        if report_path.parent != folder and report.get("identity") == identity:
+        if report_path.parent != folder and found_identity == identity:
             found.append((report_path.stat().st_mtime, report_path.parent))
     return max(found)[1] if found else None
 

@@ -60,7 +60,7 @@ def prepare(config: DataConfig) -> Prepared:
     """Read, clean and split a corpus, or load the same from the cache.
 
     Raises:
-        DataError: when the corpus cannot be read, or leaves a part empty.
+        DataError: when the corpus cannot be read, or leaves a part empty, or the cache cannot be written.
     """
     files = source_files(config)
     described = [{"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)} for file in files]
@@ -82,10 +82,21 @@ def prepare(config: DataConfig) -> Prepared:
             "identity": identity,
             "fingerprint": fingerprint,
         }
+        _save(folder, parts, report)
+    return _load(folder, fresh)
+
+
+def _save(folder: Path, parts: dict[str, list[Example]], report: dict[str, Any]) -> None:
+    try:
         for part, examples in parts.items():
             save_examples(folder / f"{part}.jsonl", examples)
-        write_json(report_path, report)  # last: it says the rest is there
-    return _load(folder, fresh)
+        write_json(folder / "prepared.json", report)  # last: it says the rest is there
+    except OSError as error:
+        raise DataError(
+            f"cannot be written ({error.strerror or error}); free some space or choose another folder with "
+            "data.cache=FOLDER",
+            folder,
+        ) from error
 
 
 def _load(folder: Path, fresh: bool) -> Prepared:
@@ -95,7 +106,7 @@ def _load(folder: Path, fresh: bool) -> Prepared:
         for part, examples in parts.items():
             if len(examples) != report["parts"][part]["examples"]:
                 raise DataError("lines are missing", folder / f"{part}.jsonl", len(examples) + 1)
-    except (DataError, ValueError, KeyError, TypeError) as error:
+    except (DataError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"damaged ({error}); delete this folder to have it made again", folder) from error
     return Prepared(parts, report, folder, fresh)
 

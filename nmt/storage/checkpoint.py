@@ -12,12 +12,11 @@ Reading a checkpoint runs no code from it: the weights are safetensors, the sett
 
 import json
 import logging
-import pickle
 import shutil
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError
@@ -26,7 +25,7 @@ from safetensors.torch import load_file, save
 from nmt.config import ModelConfig, from_dict, to_dict
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.errors import ConfigError, RunError
-from nmt.files import replacing, sha256, sync_folder, write_bytes, write_json
+from nmt.files import naming, replacing, sha256, sync_folder, write_bytes, write_json
 from nmt.model.translation import TranslationModel
 
 logger = logging.getLogger("nmt")
@@ -65,26 +64,40 @@ def save_checkpoint(
         keep: how many are kept, the new one among them; at least one stands beside it while it comes.
 
     Raises:
-        OSError: when it cannot be written; what stood there stays.
+        OSError: when it cannot be written; it names `folder`, and what stood there stays.
     """
     fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
     try:
-        _write(fresh, checkpoint, training)
+        with naming(folder):
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            _write(fresh, checkpoint, training)
+            _put_in_place(fresh, folder, keep)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+
+
+def _put_in_place(fresh: Path, folder: Path, keep: int) -> None:
     places = [folder, *(folder.with_name(f"{folder.name}.{age}") for age in range(1, max(keep, 2)))]
     if folder.exists():  # if not, a crash left an older one as the newest: it stays where it is
-        shutil.rmtree(places[-1], ignore_errors=True)
+        _discard(places[-1])
         for younger, place in reversed(list(pairwise(places))):
             if younger.exists():
                 younger.rename(place)
     fresh.rename(folder)
     sync_folder(folder.parent)
     for place in kept_checkpoints(folder)[keep:]:
-        shutil.rmtree(place, ignore_errors=True)
+        _discard(place)
+
+
+def _discard(place: Path) -> None:
+    """Remove a checkpoint, out of sight first: no half of one is ever taken for a whole."""
+    hidden = place.with_name(f".{place.name}.old")
+    shutil.rmtree(hidden, ignore_errors=True)
+    if place.exists():
+        place.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def _write(folder: Path, checkpoint: Checkpoint, training: dict[str, Any] | None) -> None:
@@ -104,8 +117,15 @@ def _write(folder: Path, checkpoint: Checkpoint, training: dict[str, Any] | None
     write_json(folder / "model.json", description)
     if training is not None:
         with replacing(folder / "training.pt", "wb") as file:
-            torch.save(training, file)
+            _save_state(training, file)
     write_json(folder / "manifest.json", {file.name: sha256(file) for file in sorted(folder.iterdir())})
+
+
+def _save_state(training: dict[str, Any], file: IO[bytes]) -> None:
+    try:
+        torch.save(training, file)
+    except RuntimeError as error:  # torch covers what stopped the file with a complaint about positions in it
+        raise error.__context__ or error from None
 
 
 def kept_checkpoints(folder: Path) -> list[Path]:
@@ -143,12 +163,11 @@ def _verify(folder: Path) -> None:
         raise RunError(f"{folder / 'manifest.json'}: missing or damaged") from error
     for name in sorted({*_NEEDED, *digests}):
         file = folder / name
-        if (
-            Path(name).name != name
-            or name not in digests
-            or not file.is_file()
-            or sha256(file) != digests[name]
-        ):
+        try:
+            whole = Path(name).name == name and name in digests and sha256(file) == digests[name]
+        except OSError:  # missing, a folder, or where the disk has failed
+            whole = False
+        if not whole:
             raise RunError(f"{file}: missing or damaged (its SHA-256 is not the manifest's)")
 
 
@@ -163,6 +182,13 @@ def _description(path: Path) -> dict[str, Any]:
     return dict(description)
 
 
+def _tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer(path.read_bytes())
+    except RunError as error:
+        raise RunError(f"{path}: {error}") from error
+
+
 def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
     """Read and verify a checkpoint.
 
@@ -171,7 +197,7 @@ def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
     """
     folder = find_checkpoint(folder)
     description = _description(folder / "model.json")
-    source, target = (Tokenizer((folder / f"{side}.model").read_bytes()) for side in ("source", "target"))
+    source, target = (_tokenizer(folder / f"{side}.model") for side in ("source", "target"))
     try:
         config = from_dict(ModelConfig, description["model"], "model")
         with torch.device("meta"):  # no memory, no random numbers: the weights come from the file
@@ -194,6 +220,6 @@ def load_training(folder: Path) -> dict[str, Any]:
     folder = find_checkpoint(folder)
     try:
         state: dict[str, Any] = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+    except Exception as error:  # torch has a dozen kinds for what is no file of its own
         raise RunError(f"{folder / 'training.pt'}: missing or damaged") from error
     return state

@@ -2,6 +2,8 @@
 
 import dataclasses
 import fcntl
+import logging
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +16,10 @@ from yaml import YAMLError
 
 from nmt.config import Config, DecodingConfig, from_dict, to_dict
 from nmt.errors import ConfigError, RunError
-from nmt.files import write_text
-from nmt.storage.checkpoint import find_checkpoint
+from nmt.files import explain, write_text
+from nmt.storage.checkpoint import kept_checkpoints
 
+logger = logging.getLogger("nmt")
 LATEST = "latest"
 
 
@@ -110,17 +113,24 @@ def write_config(run: Run, config: Config) -> None:
 
 @contextmanager
 def locked(run: Run) -> Iterator[None]:
-    """Hold the run for one training process; the system lets go of it when the process dies.
+    """Hold the run for one training process; the system lets go of it when the process dies. What cannot
+    be written meanwhile is told with the way to go on.
 
     Raises:
-        RunError: when another process trains into it.
+        RunError: when another process trains into it, or something in it cannot be written.
     """
-    with (run.folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"{run.folder}: another process is training into it") from error
-        yield
+    try:
+        with (run.folder / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(f"{run.folder}: another process is training into it") from error
+            yield
+    except OSError as error:
+        if error.errno is None or isinstance(error, BrokenPipeError):  # not about a file
+            raise
+        way = f"python -m nmt.train resume={run.folder}"
+        raise RunError(f"{explain(error, run.folder)}, then go on with: {way}") from error
 
 
 def check_name(config: Config) -> None:
@@ -167,24 +177,32 @@ def create_run(config: Config, name: str) -> Run:
             if config.name is not None:
                 raise ConfigError(f"name={config.name}: {folder} exists; choose another name") from error
         except OSError as error:
-            raise RunError(f"{folder}: cannot be made: {error.strerror}") from error
-    resolved = dataclasses.replace(config, name=folder.name)
+            raise RunError(explain(error, folder)) from error
     run = Run(folder)
-    write_config(run, resolved)
+    try:
+        write_config(run, dataclasses.replace(config, name=folder.name))
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)  # without its settings nobody could go on with it
+        raise RunError(explain(error, folder)) from error
     return run
 
 
 def point_latest(run: Run) -> None:
-    """Let `<runs>/latest` point at this run; the pointer is a relative symbolic link, replaced whole."""
+    """Let `<runs>/latest` point at this run; the pointer is a relative symbolic link, replaced whole.
+    Training can do without: where it cannot be made, a warning says so.
+    """
     link = run.folder.parent / LATEST
     fresh = run.folder.parent / f".{LATEST}.{run.folder.name}"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(run.folder.name, target_is_directory=True)
-    fresh.replace(link)
+    try:
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(run.folder.name, target_is_directory=True)
+        fresh.replace(link)
+    except OSError as error:
+        logger.warning(f"warning: {link}: not made ({error.strerror}); name this run with --run {run.folder}")
 
 
 def open_run(path: Path) -> Run:
-    """A run that has a checkpoint.
+    """A run that has a checkpoint; whether that is whole shows when it is loaded.
 
     Raises:
         RunError: when there is none, saying how to make one.
@@ -195,8 +213,6 @@ def open_run(path: Path) -> Run:
             raise RunError(f"{path}: points at a run that is gone; name another with --run, or {way}")
         raise RunError(f"{path}: no such run; {way}, or name one with --run")
     run = Run(path.resolve())
-    try:
-        find_checkpoint(run.best)
-    except RunError as error:
-        raise RunError(f"{path}: no finished checkpoint in it; name another run with --run") from error
+    if not kept_checkpoints(run.best):
+        raise RunError(f"{path}: no finished checkpoint in it; name another run with --run")
     return run

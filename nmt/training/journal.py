@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,25 @@ from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 from tqdm import tqdm
 
+from nmt.files import naming
 from nmt.training.loop import Progress, Window
 
 logger = logging.getLogger("nmt")
+
+
+class _FileHandler(logging.FileHandler):
+    """Goes on without a line that cannot be written: it is on the terminal, and a full disk will be told
+    when a checkpoint is to be saved.
+    """
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Say nothing."""
+
+
+def _told_elsewhere(error: threading.ExceptHookArgs) -> None:
+    """What stops TensorBoard's thread from writing is raised again where the training uses it next."""
+    if not isinstance(error.exc_value, OSError):
+        threading.__excepthook__(error)
 
 
 class _TerminalHandler(logging.Handler):
@@ -36,7 +53,7 @@ def start_log(path: Path) -> None:
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = _FileHandler(path, encoding="utf-8")
     file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(file)
     logger.addHandler(_TerminalHandler())
@@ -64,6 +81,8 @@ class Journal:
     """
 
     def __init__(self, folder: Path, total: int, done: int = 0) -> None:
+        self._hook, threading.excepthook = threading.excepthook, _told_elsewhere
+        self._folder = folder
         self._writer = SummaryWriter(str(folder), purge_step=done + 1)
         self._total, self._done = total, done
         self._start = time.perf_counter()
@@ -137,8 +156,13 @@ class Journal:
         self.flush()
 
     def flush(self) -> None:
-        """Write the curves' points that still wait in memory."""
-        self._writer.flush()
+        """Write the curves' points that still wait in memory.
+
+        Raises:
+            OSError: when they cannot be written; it names the folder.
+        """
+        with naming(self._folder):
+            self._writer.flush()
 
     def finished(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
         """Write the settings with the final scores (TensorBoard's HPARAMS page)."""
@@ -151,8 +175,13 @@ class Journal:
             self._writer._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
         for name, value in final.items():
             self._writer.add_scalar(name, value, 0)
+        self.flush()
 
     def close(self) -> None:
-        """Nothing more will be reported."""
+        """Nothing more will be reported. What cannot be written now is given up: whatever ends the training
+        is to be told, not this.
+        """
         self._bar.close()
-        self._writer.close()
+        with contextlib.suppress(OSError):
+            self._writer.close()
+        threading.excepthook = self._hook

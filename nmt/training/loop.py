@@ -208,8 +208,11 @@ class Trainer:
         self.updater.restore(state)
         self.average.restore(state["average"])
         self.window = Window(state["window"]["likelihood"], state["window"]["tokens"])
-        if self.processes.rank < len(state["random"]):  # a process that was not there goes its own way
-            restore_random_state(state["random"][self.processes.rank])
+        every = (
+            state["random"] if isinstance(state["random"], list) else [state["random"]]
+        )  # once of one only
+        if self.processes.rank < len(every):  # a process that was not there goes its own way
+            restore_random_state(every[self.processes.rank])
         self.total = self._planned()
 
     def _planned(self) -> int:

@@ -113,7 +113,7 @@ class Updater:
             group.update(settings)
         if state["scaler"]:  # empty if the precision was one without scaling
             self._scaler.load_state_dict(state["scaler"])
-        self._skipped_in_a_row = state["skipped_in_a_row"]
+        self._skipped_in_a_row = state.get("skipped_in_a_row", 0)  # the first of format 1 had none
 
     def _backward(self, batch: Batch, share: Share, step: int, total: int) -> Tensor:
         """Add a batch's gradient, of its loss over all tokens of the update; gives its likelihood, summed."""

@@ -1,6 +1,7 @@
 """One tiny training for all tests through the command line, and a way to call the commands."""
 
 import io
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ from types import ModuleType
 import pytest
 import torch
 from console import TRAINING, Answer, command
+from inside import SHORT, Begin, inside
 
-from nmt import cli
+from nmt import cli, train
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +47,31 @@ def call(
 
     yield call
     torch.set_flush_denormal(False)  # a training sets it for its process; other tests need such numbers
+
+
+@pytest.fixture(scope="session")
+def begin(trained: Path) -> Begin:
+    """Begin a short training in this process, with the prepared data of `trained`."""
+
+    def begin(folder: Path, *arguments: object) -> Answer:
+        cache = f"data.cache={trained.parent.parent / 'data' / 'cache'}"
+        return inside(train, *SHORT, cache, "name=run", *arguments, folder=folder)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def whole(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a short training that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    answer = begin(folder)
+    assert answer.code == 0, answer.err
+    return folder / "runs" / "run"
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    """A finished run."""
+    run = tmp_path / "runs" / "copy"
+    shutil.copytree(whole, run)
+    return run

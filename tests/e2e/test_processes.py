@@ -99,7 +99,7 @@ def test_two_processes_are_one_with_batches_twice_as_large(folder, together):
 
 def test_the_first_alone_writes_and_speaks(together):
     run, out = together
-    assert out.count("run folder:") == out.count("2 processes") == out.count("test, 324 sentences") == 1
+    assert out.count("run folder:") == out.count("2 processes") == out.count(" sentences, beam ") == 1
     assert out.count(f"step {STEPS}/") == 1
     assert len(list((run / "tensorboard").iterdir())) == 1
     assert sorted(path.name for path in run.parent.iterdir() if path.name != "one") == ["latest", "two"]
@@ -109,6 +109,7 @@ def kill(rank: int) -> Callable[[Launch], None]:
     return lambda launch: os.kill(launch.worker(rank), signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_when_one_is_killed_the_other_ends_soon_and_says_why(folder, rank):
     launch = Launch(*ALIKE, "runs=killed", f"name=rank{rank}", folder=folder)
@@ -118,10 +119,9 @@ def test_when_one_is_killed_the_other_ends_soon_and_says_why(folder, rank):
     assert launch.end() != 0
     assert time.monotonic() - since < 60
     assert f"error: process {1 - rank} of 2: another one has ended" in launch.out
-    assert 'Traceback (most recent call last):\n  File "/' not in launch.out.split("torch.distributed.run")[0]
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, rank):
     """And nothing shows of it in the weights."""
     restarting = ("training.save_every=5", f"runs=again{rank}")
@@ -138,6 +138,7 @@ def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, ra
     assert all((ours[name] == value).all() for name, value in theirs.items())
 
 
+@pytest.mark.slow
 def test_a_signal_stops_all_and_one_process_may_go_on(folder):
     launch = Launch(*ALIKE, "runs=signalled", "name=two", folder=folder)
     launch.until("step 12/")

@@ -1,14 +1,17 @@
 """Files that are either whole or absent."""
 
+import errno
 import hashlib
+import io
 import json
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from faults import largest_file
 
-from nmt.files import replacing, sha256, sync_folder, write_json, write_text
+from nmt.files import explain, naming, replacing, sha256, sync_folder, write_json, write_text
 
 
 @pytest.mark.parametrize("before", [None, "old\n"])
@@ -135,3 +138,72 @@ def test_everything_is_flushed_before_and_after_the_rename(
 def test_syncing_a_missing_folder_fails(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "nowhere")
+
+
+# ---------------------------------------------------------------- what fails, and what is said of it
+
+
+@pytest.mark.parametrize("size", [10, 100_000])  # met when the buffer is flushed, and while writing
+def test_a_write_that_the_system_refuses_names_the_file(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with largest_file(5), pytest.raises(OSError, match="File too large") as caught:
+        write_text(path, "x" * size)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert explain(caught.value, "") == f"{path}: File too large; allow larger files (ulimit -f)"
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["mkstemp", "chmod", "replace"])
+def test_no_temporary_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def refused(place: object = None, *_: object, **options: object) -> None:
+        temporary = str(place) if place else f"{options['dir']}/{options['prefix']}x.tmp"
+        raise OSError(errno.EROFS, "Read-only file system", temporary)
+
+    monkeypatch.setattr("tempfile.mkstemp" if name == "mkstemp" else f"os.{name}", refused)
+    with pytest.raises(OSError, match="Read-only") as caught:
+        write_text(tmp_path / "file", "x")
+    assert caught.value.filename == str(tmp_path / "file")
+
+
+def test_other_names_stay() -> None:
+    """Of a file that is read meanwhile, of one whose name begins alike; and what is about no file at all."""
+    path = Path("folder/file")
+    for name in ("other", "folder/.fil", "folder/file", "folder/.file", 7):
+        error = OSError(errno.ENOENT, "No such file", name)
+        with pytest.raises(OSError, match="No such file") as caught, naming(path):
+            raise error
+        assert caught.value is error
+    unsupported = io.UnsupportedOperation("not readable")
+    with pytest.raises(io.UnsupportedOperation) as caught, naming(path):
+        raise unsupported
+    assert caught.value is unsupported
+    with pytest.raises(FileNotFoundError) as caught, naming(path):
+        raise OSError(errno.ENOENT, "No such file", "folder/.file.new/part")
+    assert caught.value.filename == "folder/file"
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError, match="exists") as caught:
+        write_text(tmp_path / "file" / "part", "x")
+    assert caught.value.filename == str(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left", "a/b"), "a/b: No space left; free some space"),
+        (OSError(errno.ENOSPC, "No space left"), "here: No space left; free some space"),
+        (
+            OSError(errno.EROFS, "Read-only", "a"),
+            "a: Read-only; make it writable or choose another folder",
+        ),
+        (OSError(errno.EIO, "Input/output error", "a"), "a: Input/output error; mend that"),
+        (OSError("odd"), "here: odd; mend that"),
+    ],
+)
+def test_what_is_said(error: OSError, words: str) -> None:
+    assert explain(error, "here") == words

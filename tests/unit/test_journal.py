@@ -1,10 +1,15 @@
 """The curves of a run that several processes have written."""
 
+import logging
+import threading
 from pathlib import Path
 
+import numpy as np
+import pytest
+from faults import largest_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nmt.training.journal import Journal
+from nmt.training.journal import Journal, start_log
 from nmt.training.loop import Progress, Window
 
 
@@ -40,3 +45,41 @@ def test_flushed_points_are_in_the_file(tmp_path):
     journal.flush()
     assert losses(tmp_path) == [(1, 1), (2, 2), (3, 3)]
     journal.close()
+
+
+def test_curves_that_cannot_be_written_are_one_error(tmp_path, capfd):
+    """TensorBoard writes in a thread, of which Python would print the traceback."""
+    journal = write(tmp_path, 0, range(1, 4), loss=1.0)
+    journal.flush()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    with largest_file(4096):
+        with pytest.raises(OSError, match="File too large") as caught:
+            journal.validated(Progress(step=3), {"bleu": 1.0}, False, [], [noise])
+        assert caught.value.filename == str(tmp_path)
+        journal.close()  # and what ends the training is not covered up
+    assert capfd.readouterr().err == ""
+    assert losses(tmp_path) == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_other_threads_still_tell_their_errors(tmp_path, capfd):
+    def fail() -> None:
+        raise ValueError("mine")
+
+    journal = write(tmp_path, 0, range(1, 4), loss=1.0)
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    journal.close()
+    assert "ValueError: mine" in capfd.readouterr().err
+
+
+def test_a_log_that_cannot_be_written_is_no_hindrance(tmp_path, capsys, monkeypatch):
+    log = logging.getLogger("nmt")
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "propagate", True)
+    (tmp_path / "train.log").symlink_to("/dev/full")
+    start_log(tmp_path / "train.log")
+    log.info("step 1")
+    assert capsys.readouterr() == ("step 1\n", "")
+    with pytest.raises(OSError, match="No space"):  # it is this file that cannot be written
+        log.handlers[0].close()

@@ -58,7 +58,10 @@ def test_names_that_are_none(config, name, tmp_path):
 
 def test_a_folder_that_cannot_be_made(config, tmp_path):
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(RunError, match="cannot be made: Not a directory"):
+    with pytest.raises(
+        RunError,
+        match=r"/sample-luong-.*: Not a directory; a file is in the way of a folder: move it or choose",
+    ):
         create_run(config, "sample-luong")
 
 

@@ -1,0 +1,227 @@
+"""Full disks, files in the way, damaged checkpoints: one clear line each, and nothing is lost."""
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from console import Answer
+from inside import CHECKPOINT, STEPS, check_finished, go_on, inside
+
+from nmt import translate
+from nmt.evaluation.attention_file import load_attention
+from nmt.storage.checkpoint import find_checkpoint, kept_checkpoints
+
+TEXT = "The dog sees."
+
+
+def full_at(name: str, number: int, patch: pytest.MonkeyPatch) -> None:
+    """The `number`th file of this name (from 1) is written to a device that is full."""
+    real, left = tempfile.mkstemp, [number]
+
+    def wrapped(*, prefix: str, **options):
+        descriptor, temporary = real(prefix=prefix, **options)
+        left[0] -= prefix == f".{name}."
+        if prefix == f".{name}." and not left[0]:
+            os.close(descriptor)
+            descriptor = os.open("/dev/full", os.O_WRONLY)
+        return descriptor, temporary
+
+    patch.setattr(tempfile, "mkstemp", wrapped)
+
+
+def check_whole(folder: Path) -> None:
+    """Whatever has its final name is whole, and nothing else is left."""
+    for path in folder.rglob("*"):
+        assert path.name in (".lock", "latest") or not path.name.startswith(".")
+        if path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+        if path.suffix == ".jsonl":
+            assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if path.name == "attention.npz":
+            load_attention(path)
+    for name in ("best", "last"):
+        kept = kept_checkpoints(folder / "run" / "checkpoints" / name)
+        assert [find_checkpoint(place) for place in kept] == kept
+
+
+def kept_steps(run: Path) -> list[int]:
+    places = kept_checkpoints(run / "checkpoints" / "last")
+    return [
+        json.loads((place / "model.json").read_text(encoding="utf-8"))["progress"]["step"] for place in places
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "where", "steps"),
+    [
+        pytest.param("test.jsonl", 1, "data/test.jsonl", [], id="creation"),
+        pytest.param("training.pt", 1, "checkpoints/last", [], id="first checkpoint"),
+        pytest.param("training.pt", 4, "checkpoints/last", [3, 2], id="last checkpoint"),
+        pytest.param("attention.npz", 1, "test/attention.npz", [4, 3], id="test results"),
+    ],
+)
+def test_a_full_disk(begin, whole, monkeypatch, tmp_path, name, number, where, steps):
+    run = tmp_path / "runs" / "run"
+    with monkeypatch.context() as patch:
+        full_at(name, number, patch)
+        answer = begin(tmp_path)
+    assert answer.code == 2
+    assert answer.err == (
+        f"error: runs/run/{where}: No space left on device; free some space, "
+        "then go on with: python -m nmt.train resume=runs/run\n"
+    )
+    check_whole(run.parent)
+    assert kept_steps(run) == steps
+    if kept_checkpoints(run / "checkpoints" / "best"):
+        answer = inside(translate, "--run", run, TEXT, folder=tmp_path)
+        assert (answer.code, len(answer.out.splitlines())) == (0, 1)
+    answer = go_on(run)
+    assert (answer.code, answer.err) == (0, "")
+    check_finished(run, whole)
+    check_whole(run.parent)
+
+
+def test_a_disk_without_room_for_the_settings(begin, monkeypatch, tmp_path):
+    """No run is left that nobody could go on with, and its name is free."""
+    with monkeypatch.context() as patch:
+        full_at("config.yaml", 1, patch)
+        answer = begin(tmp_path)
+    assert answer.code == 2
+    assert answer.err == "error: runs/run/config.yaml: No space left on device; free some space\n"
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+# ---------------------------------------------------------------- what stands in the way
+
+
+IN_THE_WAY = "a file is in the way of a folder: move it or choose another folder"
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("runs", rf"runs/run: Not a directory; {IN_THE_WAY}\n"),
+        ("runs/run", r"name=run: runs/run exists; choose another name\n"),
+    ],
+)
+def test_a_file_in_place_of_a_folder(begin, tmp_path, place, words):
+    file = tmp_path / place
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    answer = begin(tmp_path)
+    assert (answer.code, answer.out) == (2, "")
+    assert re.fullmatch(f"error: {words}", answer.err)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("checkpoints", rf"/checkpoints/last: Not a directory; {IN_THE_WAY}"),
+        ("tensorboard", rf"/tensorboard: File exists; {IN_THE_WAY}"),
+        ("data", rf"/data: File exists; {IN_THE_WAY}"),
+    ],
+)
+def test_a_file_in_place_of_a_folder_of_the_run(whole, tmp_path, place, words):
+    """As it is before the first checkpoint."""
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(whole / "config.yaml", run)
+    (run / place).write_text("mine")
+    answer = go_on(run)
+    assert answer.code == 2
+    way = f"then go on with: python -m nmt.train resume={run}"
+    assert re.fullmatch(f"error: {run}{words}, {way}\n", answer.err)
+    assert (run / place).read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["cache", "cache/prepared"])
+def test_a_file_in_place_of_the_cache(begin, tmp_path, place):
+    file = tmp_path / place
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    answer = begin(tmp_path, "data.cache=cache")
+    assert (answer.code, answer.out) == (2, "")
+    assert re.fullmatch(
+        r"error: cache/prepared/\w{16}: cannot be written \(Not a directory\); free some space or choose "
+        r"another folder with data\.cache=FOLDER\n",
+        answer.err,
+    )
+    assert file.read_text() == "mine"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_full_disk_for_the_cache(begin, monkeypatch, tmp_path):
+    """The next preparation starts over."""
+    with monkeypatch.context() as patch:
+        full_at("dev.jsonl", 1, patch)
+        answer = begin(tmp_path, "data.cache=cache")
+    assert (answer.code, answer.out) == (2, "")
+    assert ": cannot be written (No space left on device); free some space or choose another" in answer.err
+    assert len(answer.err.splitlines()) == 1
+    assert not list(tmp_path.rglob("prepared.json"))
+
+
+def test_output_to_a_full_disk(whole, tmp_path):
+    """A device is written to as it is."""
+    answer = inside(translate, "--run", whole, "--output", "/dev/full", TEXT, folder=tmp_path)
+    assert answer.code == 2
+    assert answer.err.endswith("error: the output: No space left on device; free some space\n")
+    with pytest.MonkeyPatch.context() as patch:
+        full_at("out.txt", 1, patch)
+        answer = inside(translate, "--run", whole, "--output", "out.txt", TEXT, folder=tmp_path)
+    assert answer.code == 2
+    assert answer.err.endswith(f"error: {tmp_path / 'out.txt'}: No space left on device; free some space\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- damage
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def scores(run: Path) -> Answer:
+    return inside(translate, "--run", run, "--json", TEXT, folder=run)
+
+
+@pytest.mark.parametrize("name", CHECKPOINT)
+def test_translating_with_a_damaged_best_checkpoint(copy, name):
+    """The one before it serves."""
+    best = copy / "checkpoints" / "best"
+    for older, newer in (("last.1", "best.1"), ("last", "best")):  # two that differ
+        shutil.rmtree(best.with_name(newer), ignore_errors=True)
+        best.with_name(older).rename(best.with_name(newer))
+    newest = scores(copy)
+    halve(best / name)
+    answer = scores(copy)
+    warning = answer.err.splitlines()[0]
+    assert warning.startswith(f"warning: {best / name}: missing or damaged")
+    assert warning.endswith(f"; an older checkpoint is used: {best}.1")
+    assert answer.err == warning + "\n" + newest.err  # once
+    shutil.rmtree(best)
+    assert answer.code == 0
+    assert answer.out == scores(copy).out != newest.out
+    halve(best.with_name("best.1") / name)
+    answer = scores(copy)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: {best}.1/{name}: missing or damaged")
+    assert len(answer.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "training.pt"])
+def test_going_on_from_a_damaged_last_checkpoint(copy, whole, name):
+    """From the one before it; and the end is the same."""
+    last = copy / "checkpoints" / "last"
+    halve(last / name)
+    answer = go_on(copy)
+    assert answer.code == 0, answer.err
+    assert f"warning: {last / name}: missing or damaged" in answer.out
+    assert f"going on after step {STEPS - 1} of {STEPS}\n" in answer.out
+    assert answer.err == ""
+    check_finished(copy, whole)

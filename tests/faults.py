@@ -1,0 +1,80 @@
+"""A disk that fails at a call of one's choice, and one that takes no more than so many bytes a file."""
+
+import errno
+import io
+import math
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+CALLS = ("open", "mkdir", "fsync", "chmod", "replace", "rename", "unlink", "rmdir")  # of `os`, beside write
+
+
+class Disk:
+    """Counts the calls that change the disk and lets one of them fail, or all from there on.
+
+    Args:
+        patch: undone by the caller.
+        at: the number of the call that fails, from 0; without it none does.
+        lasting: all calls after it fail too.
+        fault: what is raised.
+    """
+
+    def __init__(
+        self,
+        patch: pytest.MonkeyPatch,
+        at: int | None = None,
+        lasting: bool = False,
+        fault: BaseException | None = None,
+    ) -> None:
+        self.count, self._at, self._lasting = 0, math.inf if at is None else at, lasting
+        self._fault = fault or full()
+        for name in CALLS:
+            patch.setattr(os, name, self._wrapped(getattr(os, name)))
+        patch.setattr(os, "fdopen", self._opened)
+
+    def fails(self) -> bool:
+        """Count one call; whether it is to fail."""
+        number, self.count = self.count, self.count + 1
+        return number >= self._at if self._lasting else number == self._at
+
+    def _wrapped(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any, **options: Any) -> Any:
+            if self.fails():
+                raise self._fault
+            return call(*arguments, **options)
+
+        return wrapped
+
+    def _opened(self, descriptor: int, mode: str, encoding: str | None, newline: str | None) -> Any:
+        disk = self
+
+        class Raw(io.FileIO):
+            def write(self, content: Any) -> int:
+                if disk.fails():
+                    super().write(bytes(content)[: len(content) // 2])  # half of it is on the disk
+                    raise disk._fault
+                return super().write(content)
+
+        binary = io.BufferedWriter(Raw(descriptor, "wb"))
+        return binary if "b" in mode else io.TextIOWrapper(binary, encoding, newline=newline)
+
+
+def full() -> OSError:
+    """What a full disk raises where no name is at hand."""
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Inside, no file can grow beyond so many bytes: a write that would is refused by the system."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

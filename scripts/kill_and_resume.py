@@ -3,7 +3,8 @@
 python scripts/kill_and_resume.py FOLDER [TRIALS] [settings as of nmt.train]
 
 Trains once without interruption. Then, TRIALS times (30), the same training is killed (SIGKILL) at a random
-moment, resumed and killed again with one chance in two, and at last resumed until it is done. Weights,
+moment, resumed and killed again with one chance in two, and at last resumed until it is done; a training that
+was done before its moment came does not count. Weights,
 development scores and TensorBoard's scalars must be those of the uninterrupted run. Exit status 1 if not.
 """
 
@@ -48,8 +49,12 @@ def main() -> None:
     seconds = time.monotonic() - started
     expected = outcome(runs / "whole")
     failures = 0
+    chance = random.Random(1)
     for trial in range(1, trials + 1):
-        kills = interrupted(runs, rest, f"trial{trial}", random.Random(trial), seconds)
+        kills: list[str] = []
+        while not kills:
+            shutil.rmtree(runs / f"trial{trial}", ignore_errors=True)
+            kills = interrupted(runs, rest, f"trial{trial}", chance, seconds)
         same = outcome(runs / f"trial{trial}") == expected
         failures += not same
         print(f"trial {trial}: killed after {kills}: {'the same' if same else 'DIFFERS'}", flush=True)

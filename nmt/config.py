@@ -44,7 +44,7 @@ class TokenizerConfig:
     """SentencePiece, trained on the training split alone."""
 
     kind: str = option("bpe", "how words are cut", choices=("unigram", "bpe", "char", "word"))
-    vocab_size: int = option(4000, "pieces per vocabulary, at most", at_least=8)
+    vocab_size: int = option(2000, "pieces per vocabulary, at most", at_least=8)
     joint: bool = option(False, "one vocabulary for both sides")
     byte_fallback: bool = option(True, "spell what is not in the vocabulary as bytes: nothing is unknown")
 
@@ -156,7 +156,7 @@ class ModelConfig:
         below=1,
     )
     embedding_dropout: float = option(
-        0.0, "share of units of the embeddings dropped in training", at_least=0, below=1
+        0.2, "share of units of the embeddings dropped in training", at_least=0, below=1
     )
     word_dropout: float = option(
         0.0,
@@ -179,10 +179,10 @@ class ModelConfig:
 class TrainingConfig:
     """Teacher forcing with AdamW."""
 
-    epochs: int = option(15, "passes over the training pairs", at_least=1)
+    epochs: int = option(12, "passes over the training pairs", at_least=1)
     max_steps: int | None = option(None, "stop after this many updates", at_least=1)
     batch_tokens: int = option(640, "tokens in a batch on its longer side, with padding", at_least=1)
-    learning_rate: float = option(1e-3, "the highest learning rate", above=0)
+    learning_rate: float = option(1.5e-3, "the highest learning rate", above=0)
     warmup_steps: int = option(200, "updates of linear warm-up", at_least=0)
     decay: str = option(
         "cosine",

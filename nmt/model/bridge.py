@@ -3,6 +3,8 @@
 Shapes: B batch, S source length, M encoder state size, H decoder state size, L decoder layers.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -58,6 +60,8 @@ class LuongPooling(nn.Module):
     """Many-to-one attention: the last state queries all states (Luong et al. 2015, §3.1, general).
 
     α = softmax_j(h_lastᵀ W h_j);   c = Σ_j α_j h_j;   x = tanh(W_c [c ; h_last]).
+
+    W is kept as √M · W, for the reason that `scores.GeneralScore` gives.
     """
 
     def __init__(self, state_size: int) -> None:
@@ -67,7 +71,8 @@ class LuongPooling(nn.Module):
 
     def forward(self, encoded: Encoded) -> Tensor:
         """Encoded source → [B, M]."""
-        scores = torch.bmm(self.key(encoded.states), encoded.last.unsqueeze(-1)).squeeze(-1)  # [B, S]
+        keys = self.key(encoded.states) / math.sqrt(encoded.last.shape[-1])  # [B, S, M]
+        scores = torch.bmm(keys, encoded.last.unsqueeze(-1)).squeeze(-1)  # [B, S]
         weights = masked_softmax(scores, encoded.mask)
         context = torch.bmm(weights.unsqueeze(1), encoded.states).squeeze(1)
         summary: Tensor = self.combine(torch.cat((context, encoded.last), dim=-1)).tanh()

@@ -35,7 +35,8 @@ def summarise(summary: Summary, kind: str, states: list[Vector], last: Vector) -
     if kind == "attention_pooling":  # Raffel and Ellis 2015, eq. 3 and 5
         w, (b,) = weights["energy.weight"], weights["energy.bias"]
         return averaged([math.tanh(times(w, h)[0] + b) for h in states], states)
-    scores = [sum(q * k for q, k in zip(last, times(weights["key.weight"], h), strict=True)) for h in states]
+    keys = [times(weights["key.weight"], h) for h in states]  # kept as √M W
+    scores = [sum(q * k for q, k in zip(last, key, strict=True)) / math.sqrt(len(last)) for key in keys]
     context = averaged(scores, states)  # Luong et al. 2015, general
     return [math.tanh(value) for value in times(weights["combine.weight"], context + last)]
 

@@ -4,13 +4,13 @@ import json
 import pickle
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from bomb import Bomb
 from console import Answer
 from inside import CHECKPOINT, check_finished, go_on, inside
 
@@ -18,22 +18,6 @@ from nmt import align, evaluate, translate
 from nmt.files import sha256
 
 TEXT = "The dog sees."
-
-
-class Bomb:
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self):
-        return Path.touch, (self.mark,)
-
-
-@pytest.fixture
-def mark(tmp_path: Path) -> Iterator[Path]:
-    """Appears if a bomb goes off."""
-    mark = tmp_path / "exploded"
-    yield mark
-    assert not mark.exists()
 
 
 def plant(file: Path, mark: Path) -> None:

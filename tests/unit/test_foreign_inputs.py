@@ -3,12 +3,12 @@
 import gzip
 import pickle
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bomb import Bomb
 from small_corpus import settings
 
 from nmt.data.alignment import read_gold
@@ -16,24 +16,6 @@ from nmt.data.examples import load_examples
 from nmt.data.prepare import prepare
 from nmt.errors import DataError, RunError
 from nmt.evaluation.attention_file import Attention, load_attention, save_attention
-
-
-class Bomb:
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self):
-        return Path.touch, (self.mark,)
-
-
-@pytest.fixture
-def mark(tmp_path: Path) -> Iterator[Path]:
-    """Appears if a bomb goes off; and one does when it is set off."""
-    mark = tmp_path / "exploded"
-    yield mark
-    assert not mark.exists()
-    pickle.loads(pickle.dumps(Bomb(mark)))
-    assert mark.exists()
 
 
 @pytest.fixture(params=["pickle", "of torch", "of numpy"])

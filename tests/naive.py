@@ -115,9 +115,10 @@ class NaiveAttention:
         return [weight / sum(weights) for weight in weights]
 
     def _foretold(self, s: Vector) -> float:
-        """Where in the sentence local-p looks, from 0 to 1."""
-        hidden = [math.tanh(x) for x in times(self.parameters["span.hidden.weight"], s)]
-        return 1 / (1 + math.exp(-dot(self.parameters["span.centre.weight"][0], hidden)))
+        """Where in the sentence local-p looks, from 0 to 1; W and v are kept as √Q W and √Q v."""
+        root = math.sqrt(len(s))
+        hidden = [math.tanh(x / root) for x in times(self.parameters["span.hidden.weight"], s)]
+        return 1 / (1 + math.exp(-dot(self.parameters["span.centre.weight"][0], hidden) / root))
 
     # ---- all of it
 

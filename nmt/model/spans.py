@@ -5,6 +5,8 @@ Weights are 0 on padding and outside the span, and each row sums to 1.
 Shapes: B batch, T target length, S source length, Q query size, K heads.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -70,19 +72,22 @@ class LocalPredictiveSpan(nn.Module):
     α_t(s) ∝ exp(score) · exp(−(s − p_t)² / 2σ²) for |s − p_t| ≤ D, with σ = D / 2.
 
     The paper multiplies the softmax of the window by the Gaussian and lets the sum fall below 1; here
-    each row is brought back to sum 1, as all others are.
+    each row is brought back to sum 1, as all others are. W and v are kept as √Q · W and √Q · v, for the
+    reason given at `GeneralScore`: else the sigmoid is at 0 or 1 after a few updates and stays there.
     """
 
     def __init__(self, query_size: int, config: AttentionConfig) -> None:
         super().__init__()
         self.window = config.window
+        self.scale = 1 / math.sqrt(query_size)
         self.hidden = nn.Linear(query_size, query_size, bias=False)  # W
         self.centre = nn.Linear(query_size, 1, bias=False)  # v
 
     def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first: int) -> Tensor:
         """Weights; arguments and result as `GlobalSpan.forward`."""
         last = mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
-        centre = last * self.centre(self.hidden(query).tanh()).squeeze(-1).sigmoid()  # [B, T]
+        hidden = (self.hidden(query) * self.scale).tanh()  # [B, T, Q]
+        centre = last * (self.centre(hidden) * self.scale).squeeze(-1).sigmoid()  # [B, T]
         distance = _distance(centre, scores.shape[3])
         near = (distance.abs() <= self.window) & mask[:, None, None, :]
         return masked_softmax(scores - distance.square() / (2 * (self.window / 2) ** 2), near)

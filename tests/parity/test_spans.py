@@ -94,7 +94,8 @@ def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, 
     nn.init.uniform_(span.centre.weight, -4, 4)
     mask, query = padded_mask(lengths), random(len(lengths), 4, 3, seed=seed)
     weights = span(random(len(lengths), 2, 4, max(lengths), seed=seed + 1), query, mask, 0)
-    shares = torch.sigmoid(torch.tanh(query @ span.hidden.weight.T) @ span.centre.weight[0])  # [B, T]
+    W, v = (weight / math.sqrt(3) for weight in (span.hidden.weight, span.centre.weight[0]))  # kept as √3 W
+    shares = torch.sigmoid(torch.tanh(query @ W.T) @ v)  # [B, T]
     for b, length in enumerate(lengths):
         for t, share in enumerate(shares[b].tolist()):
             centre = (length - 1) * share
@@ -109,6 +110,26 @@ def test_local_p_favours_the_centre_by_a_gaussian_of_half_the_window():
     found = weights[0, 0, 0] / weights[0, 0, 0, 5]
     kernel = [math.exp(-((j - 5) ** 2) / 8) if 1 <= j <= 9 else 0.0 for j in range(11)]  # σ = 2
     assert found.tolist() == pytest.approx(kernel, abs=1e-12)
+
+
+@pytest.mark.parametrize("size", [64, 1024])
+def test_one_update_leaves_the_foretold_place_free(size):
+    """Adam moves every weight by the rate; were they not kept as √Q W and √Q v, the moves would add up."""
+    torch.manual_seed(1)
+    span = LocalPredictiveSpan(size, AttentionConfig())
+    nn.init.uniform_(span.hidden.weight, -0.1, 0.1)
+    nn.init.uniform_(span.centre.weight, -0.1, 0.1)
+    query, mask, places = torch.randn(1, 1, size), padded_mask([101]), torch.arange(101.0)
+
+    def place():
+        return (span(torch.zeros(1, 1, 1, 101), query, mask, 0) * places).sum()
+
+    before = place()
+    optimizer = torch.optim.Adam(span.parameters(), lr=3e-3)
+    before.backward()
+    optimizer.step()
+    moved = float(before - place())
+    assert 0 < moved < 15  # of 100 places
 
 
 @pytest.mark.parametrize("span", SPANS)

@@ -170,6 +170,9 @@ class ModelConfig:
         choices=("uniform", "orthogonal", "xavier"),
     )
     initial_range: float = option(0.1, "range of uniform initialisation", above=0)
+    rate_factor: float = option(
+        1.0, "times training.learning_rate: what this kind of model can bear", above=0
+    )
 
 
 # ---------------------------------------------------------------- training and decoding

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -142,7 +143,9 @@ def _train(
     batches = _batches(config, prepared.parts["train"], checkpoint, processes)
     reporter = Reporter(run, config, checkpoint, prepared.parts["dev"], signals) if processes.first else None
     observer = reporter or Follower(signals)
-    trainer = Trainer(checkpoint.model, batches, config.training, precision, observer, processes)
+    rate = config.training.learning_rate * config.model.rate_factor
+    training = replace(config.training, learning_rate=rate)
+    trainer = Trainer(checkpoint.model, batches, training, precision, observer, processes)
     if processes.rank:  # with the weights of the first, but a dropout of its own
         seed_everything(config.seed, processes.rank)
     if state is not None:

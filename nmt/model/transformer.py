@@ -87,7 +87,8 @@ class EncoderLayer(nn.Module):
 class SelfAttentionEncoder(nn.Module):
     """Self-attention over embeddings with sinusoidal positions (Vaswani et al. 2017, §3.1 and §3.5).
 
-    Tokens after `encoder.positions` share the last position.
+    Embeddings of E units are multiplied by √E (§3.4), else the positions would drown them. Tokens
+    after `encoder.positions` share the last position.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -103,7 +104,7 @@ class SelfAttentionEncoder(nn.Module):
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode; arguments as `RecurrentEncoder.forward`."""
-        states = self.enter(embedded)
+        states = self.enter(embedded * math.sqrt(embedded.shape[-1]))
         places = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.positions - 1)
         states = states + sinusoids(places, states.shape[-1], like=states)
         for layer in self.layers:
@@ -159,7 +160,7 @@ class TransformerState(NamedTuple):
 
 class TransformerDecoder(nn.Module):
     """Self-attention over the target so far and attention to the source, layer on layer (Vaswani et al.
-    2017, §3.1).
+    2017, §3.1); embeddings of E units are multiplied by √E (§3.4).
 
     Its alignment is the attention to the source of the last layer but one (of one layer: its own), which
     aligns best (Garg et al. 2019, §3.1).
@@ -212,7 +213,7 @@ class TransformerDecoder(nn.Module):
     ) -> tuple[Tensor, TransformerState, Tensor]:
         """T more tokens, [B, T, E] → outputs [B, T, M], the state after them, weights [B, K, T, S]."""
         before, T = state.keys[0].shape[2], embedded.shape[1]
-        states = self.enter(embedded)
+        states = self.enter(embedded * math.sqrt(embedded.shape[-1]))
         steps = torch.arange(before + T, device=states.device)
         states = states + sinusoids(steps[before:], self.size, like=states)
         past = steps <= steps[before:, None]  # [T, before + T]

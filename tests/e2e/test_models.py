@@ -49,3 +49,14 @@ def test_what_makes_no_sense_is_refused_before_any_work(call, tmp_path):
     assert answer.code == 2
     assert "model.attention.span=hard" in answer.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_rate_of_a_model_is_a_share_of_the_trainings(begin, tmp_path):
+    weights = []
+    for number, setting in enumerate(("model.rate_factor=0.5", "training.learning_rate=5e-4")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        answer = begin(folder, "training.max_steps=3", "training.learning_rate=1e-3", setting)
+        assert answer.code == 0, answer.err
+        weights.append((folder / "runs/run/checkpoints/last/model.safetensors").read_bytes())
+    assert weights[0] == weights[1]

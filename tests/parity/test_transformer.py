@@ -58,7 +58,7 @@ def copy_decoder_layer(mine: DecoderLayer) -> nn.TransformerDecoderLayer:
 
 def enter(module: SelfAttentionEncoder | TransformerDecoder, embedded: Tensor, places: list[int]) -> Tensor:
     """Embeddings [L, E] of one sentence, resized, with the vectors of their places: [1, L, M]."""
-    resized = embedded @ module.enter.weight.T + module.enter.bias
+    resized = math.sqrt(embedded.shape[-1]) * embedded @ module.enter.weight.T + module.enter.bias
     return (resized + sinusoids(torch.tensor(places), resized.shape[1], like=resized)).unsqueeze(0)
 
 

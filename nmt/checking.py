@@ -47,10 +47,13 @@ def _encoder_conflicts(model: ModelConfig) -> list[str]:
 
 
 def _decoder_conflicts(model: ModelConfig) -> list[str]:
-    decoder = model.decoder
+    decoder, found = model.decoder, []
+    if decoder.style == "vector" and decoder.lexical:
+        found.append(
+            "model.decoder.lexical=true: model.decoder.style=vector has no attention; set it to false"
+        )
     if decoder.style != "transformer":
-        return []
-    found = []
+        return found
     if model.bridge != ModelConfig().bridge:
         found.append(f"model.bridge={model.bridge}: model.decoder.style=transformer has none; take it away")
     return (

@@ -131,6 +131,7 @@ class DecoderConfig:
     size: int = option(512, "units of a state", at_least=1)
     embedding: int = option(512, "units of a target embedding", at_least=1)
     tie_embeddings: bool = option(True, "the target embeddings are the output projection as well")
+    lexical: bool = option(False, "the attended source embeddings vote for the next token on their own")
     input_feeding: bool = option(True, "luong: the attentional vector is an input of the next step")
     readout: int = option(512, "bahdanau, vector: units of the readout after maxout", at_least=1)
     heads: int = option(8, "transformer: heads", at_least=1)

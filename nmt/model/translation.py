@@ -14,13 +14,14 @@ from nmt.config import ModelConfig
 from nmt.model.decoder import BahdanauDecoder, LuongDecoder
 from nmt.model.embedding import TokenEmbedding
 from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder
+from nmt.model.lexical import LexicalModel, Source
 from nmt.model.transformer import SelfAttentionEncoder, TransformerDecoder
 from nmt.model.vector import VectorDecoder
 
 Encoder = RecurrentEncoder | ConvolutionalEncoder | SelfAttentionEncoder
 Decoder = BahdanauDecoder | LuongDecoder | VectorDecoder | TransformerDecoder
 Opaque = Any
-"""A decoder's own state, or memory of the source: here they are only handed on."""
+"""A decoder's own state: here it is only handed on."""
 
 ENCODERS: dict[str, type[Encoder]] = {
     "recurrent": RecurrentEncoder,
@@ -78,9 +79,10 @@ class TranslationModel(nn.Module):
         self.decoder: Decoder = DECODERS[decoder.style](config)
         features = self.decoder.feature_size
         self.tied = TiedProjection(features, self.target.table) if decoder.tie_embeddings else None
+        self.lexical = LexicalModel(encoder.embedding, target_vocabulary) if decoder.lexical else None
         self.vocabulary = None if decoder.tie_embeddings else nn.Linear(features, target_vocabulary)
 
-    def encode(self, source: Tensor, mask: Tensor) -> tuple[Opaque, Opaque]:
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[Opaque, Source]:
         """Read the source.
 
         Args:
@@ -88,23 +90,25 @@ class TranslationModel(nn.Module):
             mask: True at real tokens, [B, S].
 
         Returns:
-            the decoder's first state and its memory of the source.
+            the decoder's first state, and what is kept of the source.
         """
-        encoded = self.encoder(self.source(source), mask)
-        return self.decoder.init_state(encoded), self.decoder.prepare(encoded)
+        embedded = self.source(source)
+        encoded = self.encoder(embedded, mask)
+        kept = Source(self.decoder.prepare(encoded), None if self.lexical is None else embedded)
+        return self.decoder.init_state(encoded), kept
 
-    def step(self, tokens: Tensor, state: Opaque, memory: Opaque) -> tuple[Tensor, Opaque, Tensor]:
+    def step(self, tokens: Tensor, state: Opaque, source: Source) -> tuple[Tensor, Opaque, Tensor]:
         """One step of decoding.
 
         Args:
             tokens: the previous target tokens, [B].
             state: after the step before.
-            memory: of the source.
+            source: what `encode` kept.
 
         Returns:
             log-probabilities of the next token [B, V] in float32, the next state, weights [B, K, S].
         """
-        logits, state, weights = self._step(tokens, state, memory)
+        logits, state, weights = self._step(tokens, state, source)
         return logits.float().log_softmax(dim=-1), state, weights
 
     def forward(
@@ -129,9 +133,9 @@ class TranslationModel(nn.Module):
         """
         if truth < 1:
             return self.scheduled_sampling(source, source_mask, previous, target_mask, truth)
-        state, memory = self.encode(source, source_mask)
-        features, weights = self.decoder(self.target(previous), target_mask, state, memory)
-        return self._logits(features), weights
+        state, kept = self.encode(source, source_mask)
+        features, weights = self.decoder(self.target(previous), target_mask, state, kept.memory)
+        return self._logits(features, weights, kept, target_mask), weights
 
     def scheduled_sampling(
         self, source: Tensor, source_mask: Tensor, previous: Tensor, target_mask: Tensor, truth: float
@@ -141,7 +145,7 @@ class TranslationModel(nn.Module):
 
         Gradients do not pass through the choice of a token. Arguments and result as `forward`.
         """
-        state, memory = self.encode(source, source_mask)
+        state, kept = self.encode(source, source_mask)
         tokens = previous[:, 0]
         all_logits: list[Tensor] = []
         rows: list[Tensor] = []
@@ -149,20 +153,25 @@ class TranslationModel(nn.Module):
             if t:
                 believed = torch.rand(tokens.shape, device=tokens.device) < truth
                 tokens = torch.where(believed, previous[:, t], all_logits[-1].detach().argmax(dim=-1))
-            logits, state, weights = self._step(tokens, state, memory)
+            logits, state, weights = self._step(tokens, state, kept)
             all_logits.append(logits)
             rows.append(weights)
         return torch.stack(all_logits, dim=1)[target_mask], torch.stack(rows, dim=2)
 
-    def _step(self, tokens: Tensor, state: Opaque, memory: Opaque) -> tuple[Tensor, Opaque, Tensor]:
-        features, state, weights = self.decoder.step(self.target(tokens), state, memory)
-        return self._logits(features), state, weights
+    def _step(self, tokens: Tensor, state: Opaque, source: Source) -> tuple[Tensor, Opaque, Tensor]:
+        features, state, weights = self.decoder.step(self.target(tokens), state, source.memory)
+        return self._logits(features, weights.unsqueeze(2), source), state, weights
 
-    def _logits(self, features: Tensor) -> Tensor:
-        """[N, F] → [N, V]."""
+    def _logits(
+        self, features: Tensor, weights: Tensor, source: Source, mask: Tensor | None = None
+    ) -> Tensor:
+        """[N, F] and [B, K, T, S] → [N, V], for the target tokens where the mask [B, T] is True, or all."""
         if self.tied is not None:
             logits: Tensor = self.tied(features, self.target.table.weight)
         else:
             assert self.vocabulary is not None
             logits = self.vocabulary(features)
+        if self.lexical is not None:
+            assert source.embeddings is not None
+            logits = logits + self.lexical(weights, source.embeddings, mask)
         return logits

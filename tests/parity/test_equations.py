@@ -34,7 +34,9 @@ CONFIGS = [
     "decoder.cell=lstm decoder.layers=2 encoder.cell=lstm",
     "decoder.tie_embeddings=true encoder.size=8 decoder.size=10",
     "decoder.tie_embeddings=true decoder.embedding=5",
+    "decoder.lexical=true attention.heads=3",
     LUONG,
+    LUONG + "decoder.lexical=true decoder.tie_embeddings=true",
     LUONG + "decoder.input_feeding=false",
     LUONG + "attention.score=additive decoder.layers=2",
     LUONG + "attention.heads=2 decoder.cell=lstm encoder.size=8",
@@ -178,6 +180,16 @@ def vector(decoder: VectorDecoder, embedded: Tensor, layers: Layers, source: Enc
     return features, rows
 
 
+def lexical(model: TranslationModel, row: Tensor, source: Tensor) -> Tensor:
+    """V g with g = tanh(W f + b) + f and f = tanh(Σ_j α_j E x_j) (Nguyen and Chiang 2018, §4)."""
+    W, b = model.lexical.hidden.weight, model.lexical.hidden.bias
+    total = torch.zeros_like(b)
+    for j, token in enumerate(source):
+        total = total + sum(head[j] for head in row) / len(row) * model.source.table.weight[token]
+    f = torch.tanh(total)
+    return model.lexical.vote.weight @ (torch.tanh(W @ f + b) + f)
+
+
 EQUATIONS = {BahdanauDecoder: bahdanau, LuongDecoder: luong, VectorDecoder: vector}
 
 
@@ -215,12 +227,14 @@ def test_logits_are_the_vocabularys_projection(model):
         layers = [(h, torch.zeros_like(h)) for (h,) in layers]
     embedded = model.target.table.weight[batch.previous[0]]
     alone = Encoded(encoded.states[0], encoded.mask[0], encoded.last[0])
-    features, _ = EQUATIONS[type(decoder)](decoder, embedded, layers, alone)
+    features, rows = EQUATIONS[type(decoder)](decoder, embedded, layers, alone)
     if model.tied is None:
         expected = torch.stack(features) @ model.vocabulary.weight.T + model.vocabulary.bias
     else:
         resized = [model.tied.resize.weight @ x if len(x) != embedded.shape[1] else x for x in features]
         expected = torch.stack([model.target.table.weight @ x + model.tied.bias for x in resized])
+    if model.lexical is not None:
+        expected = expected + torch.stack([lexical(model, row, batch.source[0]) for row in rows])
     torch.testing.assert_close(logits, expected, atol=1e-9, rtol=0)
 
 

@@ -14,7 +14,7 @@ CONFIGS = [
     "decoder.style=luong attention.span=local_m attention.window=1",
     "decoder.style=luong decoder.input_feeding=false decoder.layers=2",
     "decoder.style=vector decoder.tie_embeddings=true",
-    "decoder.style=transformer decoder.layers=3",
+    "decoder.style=transformer decoder.layers=3 decoder.lexical=true",
 ]
 VOCABULARY = 23
 

@@ -224,6 +224,7 @@ def test_the_dot_score_needs_equal_sizes() -> None:
         ({"decoder.style": "transformer", "bridge": "mean"}, ["model.bridge"]),
         ({"decoder.style": "vector", "attention.score": "dot"}, ["model.attention.score"]),
         ({"decoder.style": "vector", "attention.coverage": True}, ["model.attention.coverage"]),
+        ({"decoder.lexical": True, "decoder.style": "vector"}, ["model.decoder.lexical"]),
         ({"attention.heads": 3}, ["model.attention.heads", "model.encoder.size", "model.attention.size"]),
         (
             {"attention.heads": 4, "attention.score": "general", "decoder.size": 514},

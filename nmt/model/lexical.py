@@ -1,0 +1,58 @@
+"""The lexical model: what a source word translates to, by itself, whatever the sentence.
+
+Shapes: B batch, S source length, T target length, K heads, N real target tokens in the batch, E size of a
+source embedding, V target vocabulary.
+"""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+
+class Source(NamedTuple):
+    """A source sentence as it is kept for decoding.
+
+    Attributes:
+        memory: the decoder's own.
+        embeddings: [B, S, E], for the lexical model; None without one.
+    """
+
+    memory: Any
+    embeddings: Tensor | None
+
+    def select(self, index: Tensor) -> "Source":
+        """The rows `index` of the batch, in that order; rows may repeat."""
+        embeddings = None if self.embeddings is None else self.embeddings.index_select(0, index)
+        return Source(self.memory.select(index), embeddings)
+
+
+class LexicalModel(nn.Module):
+    """A vote for the next token from the embeddings of the attended source tokens alone (Nguyen and Chiang
+    2018, §4).
+
+    f_t = tanh(Σ_j α_tj E x_j);   g_t = tanh(W f_t + b) + f_t;   logits_t = (the decoder's) + V g_t.
+
+    A rare word is seen in too few sentences to be learned through the recurrences; here its translation
+    is two matrices away. α_t is the average of the heads.
+    """
+
+    def __init__(self, embedding_size: int, vocabulary: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(embedding_size, embedding_size)  # W
+        self.vote = nn.Linear(embedding_size, vocabulary, bias=False)  # V
+
+    def forward(self, weights: Tensor, embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Logits to add.
+
+        Args:
+            weights: α, [B, K, T, S].
+            embeddings: E x, [B, S, E].
+            mask: True at real target tokens, [B, T]; None: all are.
+
+        Returns:
+            [N, V], row by row of the batch.
+        """
+        averages = (weights.mean(dim=1) @ embeddings).tanh()  # [B, T, E]
+        found = averages.flatten(0, 1) if mask is None else averages[mask]  # [N, E]
+        votes: Tensor = self.vote(self.hidden(found).tanh() + found)
+        return votes

@@ -75,8 +75,10 @@ def test_every_model_goes_with_every_experiment(model: str, experiment: str) -> 
     assert composed(f"model={model}", f"experiment={experiment}")  # which checks it
 
 
-def test_without_a_choice_nothing_but_the_schema() -> None:
-    assert values(composed()) == values(Config())
+def test_without_a_choice_the_schema_with_the_model_bahdanau() -> None:
+    expected = Config()
+    expected.model.decoder.lexical = True
+    assert values(composed()) == values(expected)
 
 
 def test_the_command_line_has_the_last_word() -> None:

@@ -151,13 +151,13 @@ class ModelConfig:
         choices=("last", "mean", "attention_pooling", "luong_pooling"),
     )
     dropout: float = option(
-        0.3,
+        0.4,
         "share of units dropped in training: of features, and between layers",
         at_least=0,
         below=1,
     )
     embedding_dropout: float = option(
-        0.2, "share of units of the embeddings dropped in training", at_least=0, below=1
+        0.3, "share of units of the embeddings dropped in training", at_least=0, below=1
     )
     word_dropout: float = option(
         0.0,

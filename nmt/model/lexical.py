@@ -4,26 +4,7 @@ Shapes: B batch, S source length, T target length, K heads, N real target tokens
 source embedding, V target vocabulary.
 """
 
-from typing import Any, NamedTuple
-
 from torch import Tensor, nn
-
-
-class Source(NamedTuple):
-    """A source sentence as it is kept for decoding.
-
-    Attributes:
-        memory: the decoder's own.
-        embeddings: [B, S, E], for the lexical model; None without one.
-    """
-
-    memory: Any
-    embeddings: Tensor | None
-
-    def select(self, index: Tensor) -> "Source":
-        """The rows `index` of the batch, in that order; rows may repeat."""
-        embeddings = None if self.embeddings is None else self.embeddings.index_select(0, index)
-        return Source(self.memory.select(index), embeddings)
 
 
 class LexicalModel(nn.Module):

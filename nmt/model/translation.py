@@ -1,10 +1,10 @@
 """The whole model: embeddings, encoder, decoder, and the projection onto the target vocabulary.
 
-Shapes: B batch, S source length, T target length, K heads, N real target tokens in the batch, V
-vocabulary.
+Shapes: B batch, S source length, T target length, K heads, N real target tokens in the batch, E size of a
+source embedding, V vocabulary.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +14,14 @@ from nmt.config import ModelConfig
 from nmt.model.decoder import BahdanauDecoder, LuongDecoder
 from nmt.model.embedding import TokenEmbedding
 from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder
-from nmt.model.lexical import LexicalModel, Source
+from nmt.model.lexical import LexicalModel
 from nmt.model.transformer import SelfAttentionEncoder, TransformerDecoder
 from nmt.model.vector import VectorDecoder
 
 Encoder = RecurrentEncoder | ConvolutionalEncoder | SelfAttentionEncoder
 Decoder = BahdanauDecoder | LuongDecoder | VectorDecoder | TransformerDecoder
 Opaque = Any
-"""A decoder's own state: here it is only handed on."""
+"""A decoder's own state, or memory of the source: here they are only handed on."""
 
 ENCODERS: dict[str, type[Encoder]] = {
     "recurrent": RecurrentEncoder,
@@ -52,6 +52,23 @@ class TiedProjection(nn.Module):
     def forward(self, features: Tensor, embeddings: Tensor) -> Tensor:
         """[N, F] and [V, E] → logits [N, V]."""
         return F.linear(self.resize(features), embeddings, self.bias)
+
+
+class Source(NamedTuple):
+    """A source sentence as it is kept for decoding.
+
+    Attributes:
+        memory: the decoder's own.
+        embeddings: [B, S, E], for the lexical model; None without one.
+    """
+
+    memory: Opaque
+    embeddings: Tensor | None
+
+    def select(self, index: Tensor) -> "Source":
+        """The rows `index` of the batch, in that order; rows may repeat."""
+        embeddings = None if self.embeddings is None else self.embeddings.index_select(0, index)
+        return Source(self.memory.select(index), embeddings)
 
 
 class TranslationModel(nn.Module):

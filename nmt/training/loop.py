@@ -208,9 +208,9 @@ class Trainer:
         self.updater.restore(state)
         self.average.restore(state["average"])
         self.window = Window(state["window"]["likelihood"], state["window"]["tokens"])
-        every = (
-            state["random"] if isinstance(state["random"], list) else [state["random"]]
-        )  # once of one only
+        every = state["random"]
+        if not isinstance(every, list):  # as checkpoints had it before several processes could train
+            every = [every]
         if self.processes.rank < len(every):  # a process that was not there goes its own way
             restore_random_state(every[self.processes.rank])
         self.total = self._planned()

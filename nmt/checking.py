@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from nmt.config import AttentionConfig, Config, DataConfig, ModelConfig, TrainingConfig, settings
+from nmt.config import AttentionConfig, Config, DataConfig, ModelConfig, TrainingConfig
 from nmt.errors import ConfigError
+from nmt.schema import settings
 
 _COMPARE = {
     "at least": lambda value, limit: value >= limit,

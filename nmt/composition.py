@@ -20,8 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.checking import check
-from nmt.config import Config, settings
+from nmt.config import Config
 from nmt.errors import ConfigError, NmtError, StoppedError
+from nmt.schema import settings
 from nmt.sweep import Refused, errors, read_jobs, recorded, table
 
 Task = Callable[[Config, str, tuple[str, ...]], float | None]

@@ -5,36 +5,9 @@ keeps its settings. The YAML files only choose among what is defined here. Plain
 `--help` needs neither Hydra nor torch.
 """
 
-import dataclasses
-import types
-import typing
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
-from nmt.errors import ConfigError
-
-T = TypeVar("T")
-
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    choices: tuple[str, ...] = (),
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
-) -> Any:
-    """A dataclass field with its help and the bounds that `nmt.checking` enforces."""
-    bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
-    metadata = {
-        "help": help,
-        "choices": choices,
-        "bounds": {word: limit for word, limit in bounds.items() if limit is not None},
-    }
-    return field(default=default, metadata=metadata)
-
+from nmt.schema import option
 
 # ---------------------------------------------------------------- data
 
@@ -263,59 +236,3 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
-
-
-# ---------------------------------------------------------------- all settings
-
-
-def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[Any], Any]]:
-    """Every leaf below `config` as (dotted key, its field, its value), in the order of definition."""
-    leaves = []
-    for item in dataclasses.fields(config):
-        key, value = prefix + item.name, getattr(config, item.name)
-        if dataclasses.is_dataclass(value):
-            leaves += settings(value, key + ".")
-        else:
-            leaves.append((key, item, value))
-    return leaves
-
-
-# ---------------------------------------------------------------- to and from plain data
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """A config as nested dicts of plain values."""
-    return dataclasses.asdict(config)
-
-
-def _matches(value: Any, kind: Any) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        return any(_matches(value, option) for option in typing.get_args(kind))
-    return type(value) is kind or (kind is types.NoneType and value is None)
-
-
-def from_dict(kind: type[T], values: Any, where: str) -> T:
-    """Build a config dataclass from plain data, strictly; missing keys take their defaults.
-
-    The data is only ever data: nothing in it names code to run.
-
-    Raises:
-        ConfigError: for an unknown key or a value of the wrong type, naming `where` and the key.
-    """
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: expected a mapping, found {type(values).__name__}")
-    kinds = typing.get_type_hints(kind)
-    unknown = sorted(str(key) for key in values.keys() - kinds.keys())
-    if unknown:
-        raise ConfigError(f"{where}.{unknown[0]}: no such setting")
-    arguments: dict[str, Any] = {}
-    for key, value in values.items():
-        if dataclasses.is_dataclass(kinds[key]):
-            arguments[key] = from_dict(typing.cast(type[Any], kinds[key]), value, f"{where}.{key}")
-        elif _matches(value, kinds[key]):
-            arguments[key] = value
-        else:
-            raise ConfigError(f"{where}.{key}={value!r}: wrong type {type(value).__name__}")
-    return kind(**arguments)

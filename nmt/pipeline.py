@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config, settings
+from nmt.config import Config
 from nmt.data.batches import TrainingBatches
 from nmt.data.examples import Example, save_examples
 from nmt.data.prepare import Prepared, prepare
@@ -24,6 +24,7 @@ from nmt.model.initialise import build_model
 from nmt.observers import Follower, Reporter
 from nmt.processes import Processes, join_processes
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
+from nmt.schema import settings
 from nmt.storage.checkpoint import (
     Checkpoint,
     find_checkpoint,

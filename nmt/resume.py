@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nmt.checking import check
-from nmt.config import Config, settings
+from nmt.config import Config
 from nmt.data.prepare import Prepared
 from nmt.errors import ConfigError, RunError
 from nmt.files import write_text
+from nmt.schema import settings
 from nmt.storage.run import Run, reopen_run, write_config
 
 logger = logging.getLogger("nmt")

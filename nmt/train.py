@@ -8,7 +8,7 @@ from nmt.config import Config
 
 def help_text() -> str:
     """How to call it, and every setting with its default."""
-    from nmt.config import settings
+    from nmt.schema import settings
 
     lines = [
         "usage: python -m nmt.train [GROUP=CHOICE ...] [KEY=VALUE ...]",

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from nmt import cli
-from nmt.config import Config, from_dict, to_dict
+from nmt.config import Config
 from nmt.errors import ConfigError, RunError
 from nmt.files import write_json, write_text
+from nmt.schema import from_dict, to_dict
 
 OURS = ("model", "name", "runs")  # settings that this program gives
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from nmt.config import DataConfig, to_dict
+from nmt.config import DataConfig
 from nmt.data.alignment import Link, expand_links, parse_pharaoh, piece_groups
 from nmt.data.examples import Example
 from nmt.data.prepare import Prepared
@@ -11,6 +11,7 @@ from nmt.data.text import word_spans
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes
+from nmt.schema import to_dict
 
 
 def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, Tokenizer]:

@@ -22,11 +22,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from nmt.config import ModelConfig, from_dict, to_dict
+from nmt.config import ModelConfig
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.errors import ConfigError, RunError
 from nmt.files import naming, replacing, sha256, sync_folder, write_bytes, write_json
 from nmt.model.translation import TranslationModel
+from nmt.schema import from_dict, to_dict
 
 logger = logging.getLogger("nmt")
 FORMAT = 1

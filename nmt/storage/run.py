@@ -14,9 +14,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config import Config, DecodingConfig, from_dict, to_dict
+from nmt.config import Config, DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.files import explain, write_text
+from nmt.schema import from_dict, to_dict
 from nmt.storage.checkpoint import kept_checkpoints
 
 logger = logging.getLogger("nmt")

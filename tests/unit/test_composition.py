@@ -12,8 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from nmt import cli
 from nmt.composition import configs_folder, to_config, with_config
-from nmt.config import Config, settings
+from nmt.config import Config
 from nmt.errors import DataError, NmtError, StoppedError
+from nmt.schema import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"tsv": ["data.path=pairs.tsv"], "moses": ["data.source_path=a.en", "data.target_path=a.mr"]}

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.checking import check
-from nmt.config import Config, DataConfig, ModelConfig, from_dict, settings, to_dict
+from nmt.config import Config, DataConfig, ModelConfig
 from nmt.errors import ConfigError
+from nmt.schema import from_dict, settings, to_dict
 
 LEAVES = settings(Config())
 STEP = 1e-3  # past a bound

@@ -13,17 +13,18 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "nmt"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "config", "files", "device"}
+BASE = {"errors", "schema", "config", "files", "device"}
 ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import beside itself
     "errors": set(),
-    "config": {"errors"},
-    "checking": {"errors", "config"},
+    "schema": {"errors"},
+    "config": {"schema"},
+    "checking": {"errors", "schema", "config"},
     "files": {"errors"},
     "device": {"errors", "config"},
     "processes": {"errors"},
     "cli": {"errors", "config", "files"},
     "sweep": {"errors", "files", "training"},
-    "composition": {"errors", "config", "checking", "files", "sweep", "resume"},
+    "composition": {"errors", "schema", "config", "checking", "files", "sweep", "resume"},
     "data": BASE,
     "model": BASE,
     "visualisation": {"errors", "files"},
@@ -31,7 +32,7 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
     "training": BASE | {"data", "model", "storage", "processes"},
     "decoding": BASE | {"data", "model", "storage"},
     "evaluation": BASE | {"data", "model", "storage", "decoding", "visualisation"},
-    "resume": {"errors", "config", "checking", "files", "data", "storage"},
+    "resume": {"errors", "schema", "config", "checking", "files", "data", "storage"},
 }
 COMMANDS = {file.stem for file in PACKAGE.glob("*.py")} - ROOMS.keys() - {"__init__"}
 HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")

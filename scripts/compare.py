@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +13,11 @@ from typing import Any
 
 from nmt import cli
 from nmt.config import Config
-from nmt.errors import ConfigError, RunError
+from nmt.errors import ConfigError, RunError, StoppedError
 from nmt.files import write_json, write_text
 from nmt.schema import from_dict, to_dict
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 OURS = ("model", "name", "runs")  # settings that this program gives
 
 
@@ -50,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
         usage="%(prog)s --models MODEL ... --output FOLDER [--title TEXT] [--again] [KEY=VALUE ...]",
         description=f"{__doc__} A model that has a finished run with the same settings below FOLDER "
         "is not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg there.",
-        epilog="Exit status: 0; 1 when a training failed; 2 for a mistake in the command.",
+        epilog="Exit status: 0; 1 when a training failed; 2 for a mistake in the command; 130 or 143 "
+        "when a signal stopped it.",
     )
     parser.add_argument(
         "--models", nargs="*", default=[], metavar="MODEL", help="files of configs/model: bahdanau luong …"
@@ -156,11 +159,29 @@ def train_missing(
     if missing:
         old = finished_runs(folder).keys()
         place = str(folder).replace("'", "\\'")
-        sweep = ["-m", f"model={','.join(missing)}", f"runs='{place}'", *overrides]
-        subprocess.run([sys.executable, "-m", "nmt.train", *sweep], check=False)
+        run_sweep(f"model={','.join(missing)}", f"runs='{place}'", *overrides)
         new = {run: config for run, config in finished_runs(folder).items() if run not in old}
         runs |= {model: run for model in missing if (run := _newest(new, settings[model]))}
     return {model: runs[model] for model in settings if model in runs}
+
+
+def run_sweep(*words: str) -> None:
+    """Run `nmt.train -m` with these words, in a process of its own: what kills it leaves the comparison
+    alive. Signals are for it alone, once each, also those from the terminal.
+
+    Raises:
+        StoppedError: when a signal has stopped it; it has said how to go on.
+    """
+    process = subprocess.Popen([sys.executable, "-m", "nmt.train", "-m", *words], start_new_session=True)
+    before = {one: signal.signal(one, lambda number, _: process.send_signal(number)) for one in SIGNALS}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in SIGNALS:
+        if code in (-number, 128 + number):
+            raise StoppedError("", number)
 
 
 def finished_runs(folder: Path) -> dict[Path, Config]:

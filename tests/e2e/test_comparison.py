@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +153,38 @@ def test_mistakes_before_any_training(tmp_path, arguments, words):
     assert line.startswith("error: ")
     assert words in line
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_training_and_loses_nothing(tmp_path, number):
+    settings = (
+        *TRAINING,
+        "training.max_steps=100000",
+        "training.log_every=1",
+        "training.validate_every=9999",
+    )
+    words = ("--models", "bahdanau", "luong", "--output", "out", *settings)
+    running = subprocess.Popen(
+        [sys.executable, str(SCRIPT), *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        process_group=0,
+    )
+    try:
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("step 2/"):
+                break
+        os.killpg(running.pid, number)  # as the terminal does it
+        _, said = running.communicate(timeout=120)
+    finally:
+        running.kill()
+    assert running.returncode == 128 + number
+    (name,) = runs(tmp_path)  # luong has no turn
+    assert re.search(rf"^stopped after step \d+, all is saved; .* resume=out/{name}$", said, re.MULTILINE), (
+        said
+    )
+    assert not (tmp_path / "out" / "comparison.md").exists()

@@ -106,7 +106,7 @@ def finish(folder, name, config, fingerprint="f"):
 
 @pytest.fixture
 def sweeps(compare, monkeypatch):
-    """The commands of the sweeps; training is left out: models in `works` get a finished run."""
+    """The words of the sweeps; training is left out: models in `works` get a finished run."""
 
     class Sweeps(list):
         works: tuple[str, ...] = ()
@@ -115,15 +115,13 @@ def sweeps(compare, monkeypatch):
 
     seen = Sweeps()
 
-    def run(command, check):
-        seen.append(command[1:])
-        models = command[4].removeprefix("model=").split(",")
-        for model in models:
+    def run_sweep(*words):
+        seen.append(list(words))
+        for model in words[0].removeprefix("model=").split(","):
             if model in seen.works:
                 finish(seen.folder, f"{model}-{len(seen)}", seen.settings[model])
-        return subprocess.CompletedProcess(command, int(not set(models) <= set(seen.works)))
 
-    monkeypatch.setattr(compare.subprocess, "run", run)
+    monkeypatch.setattr(compare, "run_sweep", run_sweep)
     return seen
 
 
@@ -133,18 +131,18 @@ SETTINGS = {"one": Config(runs="", seed=1), "two": Config(runs="", seed=2)}
 def test_only_what_is_missing_is_trained(compare, sweeps, tmp_path):
     sweeps.settings, sweeps.folder, sweeps.works = SETTINGS, tmp_path, ("one",)
     found = compare.train_missing(SETTINGS, tmp_path, ["device=cpu"])
-    assert sweeps == [["-m", "nmt.train", "-m", "model=one,two", f"runs='{tmp_path}'", "device=cpu"]]
+    assert sweeps == [["model=one,two", f"runs='{tmp_path}'", "device=cpu"]]
     assert found == {"one": tmp_path / "one-1"}  # two has failed, and does not take one with it
     sweeps.works = ("one", "two")
     found = compare.train_missing(SETTINGS, tmp_path, [])
-    assert sweeps[1][3] == "model=two"
+    assert sweeps[1][0] == "model=two"
     assert found == {"one": tmp_path / "one-1", "two": tmp_path / "two-2"}
     assert compare.train_missing(SETTINGS, tmp_path, []) == found
     assert len(sweeps) == 2
     changed = SETTINGS | {"two": replace(SETTINGS["two"], threads=1)}
     sweeps.settings = changed
     assert compare.train_missing(changed, tmp_path, []) == found | {"two": tmp_path / "two-3"}
-    assert sweeps[2][3] == "model=two"
+    assert sweeps[2][0] == "model=two"
     assert compare.train_missing(SETTINGS, tmp_path, []) == found  # and back: the old run still serves
     assert len(sweeps) == 3
 
@@ -154,7 +152,7 @@ def test_again(compare, sweeps, tmp_path):
     for model, config in SETTINGS.items():
         finish(tmp_path, f"{model}-old", config)
     found = compare.train_missing(SETTINGS, tmp_path, [], again=True)
-    assert sweeps[0][3] == "model=one,two"
+    assert sweeps[0][0] == "model=one,two"
     assert found == {"two": tmp_path / "two-1"}  # one has failed: its old run is not passed off as new
     assert compare.train_missing(SETTINGS, tmp_path, [])["one"] == tmp_path / "one-old"
 
@@ -176,7 +174,7 @@ def test_a_folder_with_signs_of_the_shell_in_its_name(compare, sweeps, tmp_path)
     compare.train_missing({"one": Config()}, folder, [])
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    (override,) = OverridesParser.create().parse_overrides([sweeps[0][4]])
+    (override,) = OverridesParser.create().parse_overrides([sweeps[0][1]])
     assert override.value() == str(folder)
     assert not override.is_sweep_override()
 

@@ -1,48 +1,22 @@
 """Train several models on one data set with one budget, and compare them in a table and a figure."""
 
 import argparse
-import json
-import math
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+from comparison import read_results, write_comparison
 
 from nmt import cli
 from nmt.config import Config
-from nmt.errors import ConfigError, RunError, StoppedError
-from nmt.files import write_json, write_text
-from nmt.schema import from_dict, to_dict
+from nmt.errors import ConfigError, StoppedError
+from nmt.schema import from_dict
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 OURS = ("model", "name", "runs")  # settings that this program gives
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """BLEU of the test sentences whose source length, in words, lies in the range `label`."""
-
-    label: str
-    sentences: int
-    bleu: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a finished run shows."""
-
-    model: str
-    run: str
-    scores: dict[str, dict[str, Any]]  # by name, each with its `value` and sacreBLEU's `signature`
-    aer: float | None  # None without gold alignments or without attention
-    parameters: int
-    tokens_per_second: float  # real target tokens in training; the median of the points of its curve
-    minutes: float  # of training, validations included
-    sentences: int  # of the test
-    buckets: list[Bucket]  # from short to long
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,19 +52,10 @@ def main() -> None:
     settings = {model: _compose(model, overrides) for model in models}
     folder.mkdir(parents=True, exist_ok=True)
     runs = train_missing(settings, folder, overrides, arguments.again)
-    _refuse_other_data(list(runs.values()))
-    results = [read_result(model, run) for model, run in runs.items()]
-    failed = [model for model in models if model not in runs]
     title = " ".join(arguments.title.split())
-    report = table(models, results, title, overrides)
-    write_text(folder / "comparison.md", report)
-    said = {"title": title, "overrides": overrides}
-    write_json(
-        folder / "comparison.json", said | {"failed": failed, "models": [asdict(one) for one in results]}
-    )
-    _draw(folder / "bleu_by_length", results, title)
+    report = write_comparison(folder, models, read_results(runs), title, overrides)
     print(f"\n{report}\nwritten: {folder}/comparison.md, comparison.json, bleu_by_length.png, .svg")
-    if failed:
+    if failed := [model for model in models if model not in runs]:
         print(f"error: {len(failed)} of {len(models)} trainings failed: {', '.join(failed)}", file=sys.stderr)
         sys.exit(1)
 
@@ -211,112 +176,6 @@ def _newest(runs: Mapping[Path, Config], config: Config) -> Path | None:
 def _bare(config: Config) -> Config:
     """The settings without the run's name and place, which make no difference."""
     return replace(config, name=None, runs="")
-
-
-# ---------------------------------------------------------------- reading the runs
-
-
-def _refuse_other_data(runs: Sequence[Path]) -> None:
-    """Refuse to compare runs between which the source of the data has changed."""
-    prints = {run: _read_json(run / "prepared.json")["fingerprint"] for run in runs}
-    newest = max(runs, key=lambda run: (run / "test" / "metrics.json").stat().st_mtime, default=None)
-    for run, fingerprint in prints.items():
-        if newest is not None and fingerprint != prints[newest]:
-            raise RunError(f"{run}: its data are not those of {newest}; move it away and start again")
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: missing or damaged; move the run away and start again") from error
-
-
-def read_result(model: str, folder: Path) -> Result:
-    """Gather what the finished run in `folder` shows.
-
-    Raises:
-        RunError: when a file of it is missing or damaged, or when it has been scored with another search
-            than its settings name, which would make the comparison unfair.
-    """
-    from safetensors import safe_open
-
-    from nmt.storage.checkpoint import find_checkpoint
-    from nmt.storage.run import Run
-
-    run = Run(folder)
-    metrics = _read_json(run.evaluation("test") / "metrics.json")
-    if metrics["decoding"] != to_dict(run.decoding()):
-        way = f"score it again: python -m nmt.evaluate --run {folder}"
-        raise RunError(f"{folder}: its test was scored with another search than config.yaml says; {way}")
-    with safe_open(find_checkpoint(run.best) / "model.safetensors", framework="numpy") as weights:
-        shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
-    training = _read_json(run.training)
-    alignment = metrics["alignment"]
-    return Result(
-        model=model,
-        run=str(folder),
-        scores=metrics["scores"],
-        aer=None if alignment is None else alignment["aer"],
-        parameters=sum(map(math.prod, shapes)),
-        tokens_per_second=training["tokens_per_second"],
-        minutes=training["seconds"] / 60,
-        sentences=metrics["sentences"],
-        buckets=[Bucket(**bucket) for bucket in metrics["bleu_by_source_words"]],
-    )
-
-
-# ---------------------------------------------------------------- the table
-
-
-def table(models: Sequence[str], results: Sequence[Result], title: str, overrides: Sequence[str]) -> str:
-    """The comparison as Markdown.
-
-    Args:
-        models: one row each, in this order; those without a result have failed.
-        results: of the finished runs.
-        title: the heading; may be empty.
-        overrides: settings of every training.
-    """
-    columns: dict[str, Callable[[Result], str]] = {
-        "BLEU": lambda result: f"{result.scores['BLEU']['value']:.2f}",
-        "chrF2": lambda result: f"{result.scores['chrF2']['value']:.2f}",
-        "AER": lambda result: "–" if result.aer is None else f"{result.aer:.3f}",
-        "parameters": lambda result: f"{result.parameters:,}",
-        "target tokens/s": lambda result: f"{result.tokens_per_second:,.0f}",
-        "minutes": lambda result: f"{result.minutes:.1f}",
-    }
-    if all(result.aer is None for result in results):
-        del columns["AER"]
-    by_model = {result.model: result for result in results}
-    lines = [f"# {title or 'Comparison of models'}", ""]
-    lines += [f"| model | {' | '.join(columns)} |", "|---|" + "---:|" * len(columns)]
-    for model in models:
-        cells = ["failed"] + ["–"] * (len(columns) - 1)
-        if model in by_model:
-            cells = [column(by_model[model]) for column in columns.values()]
-        lines.append(f"| {model} | {' | '.join(cells)} |")
-    lines += ["", f"One training each, with `{' '.join(overrides) or 'the default settings'}`."]
-    if results:
-        bleu = results[0].scores["BLEU"]["signature"]
-        lines += [
-            f"BLEU and chrF2 are of {results[0].sentences:,} test sentences (BLEU's signature: `{bleu}`).",
-            "Tokens per second are the median over the training; minutes are of training and validating.",
-        ]
-    return "\n".join([*lines, "", "![BLEU by source length](bleu_by_length.png)", ""])
-
-
-def _draw(path: Path, results: Sequence[Result], title: str) -> None:
-    from nmt.visualisation.curves import draw_by_length, save_figure
-
-    buckets = results[0].buckets if results else []
-    figure = draw_by_length(
-        [bucket.label for bucket in buckets],
-        [bucket.sentences for bucket in buckets],
-        {result.model: [bucket.bleu for bucket in result.buckets] for result in results},
-        title,
-    )
-    save_figure(path, figure)
 
 
 if __name__ == "__main__":

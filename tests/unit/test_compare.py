@@ -1,4 +1,4 @@
-"""`scripts/compare.py`: which trainings it starts, and its table and figure of numbers made by hand."""
+"""`scripts/compare.py`: which trainings it starts, and the table of numbers made by hand."""
 
 import os
 import subprocess
@@ -26,12 +26,20 @@ def compare(monkeypatch):
 
 
 @pytest.fixture
-def results(compare):
+def comparison(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    import comparison
+
+    return comparison
+
+
+@pytest.fixture
+def results(comparison):
     """Two models on a test of 1,245 sentences, of which 5 are longer than ten words."""
 
     def result(model, bleu, aer, *by_length):
         counts = zip(("≤5", "6-10", ">10"), (1234, 11, 5), by_length, strict=True)
-        return compare.Result(
+        return comparison.Result(
             model=model,
             run=f"out/{model}",
             scores={
@@ -43,7 +51,7 @@ def results(compare):
             tokens_per_second=23456.7,
             minutes=2.345,
             sentences=1250,
-            buckets=[compare.Bucket(label, number, score) for label, number, score in counts],
+            buckets=[comparison.Bucket(label, number, score) for label, number, score in counts],
         )
 
     return [result("bahdanau", 30.125, 0.25, 40.0, 30.0, 20.0), result("seq2seq", 9.999, None, 35.0, 12.0, 0)]
@@ -57,8 +65,10 @@ def rows(report):
     return [[cell.strip() for cell in line] for line in lines]
 
 
-def test_table(compare, results):
-    report = compare.table(["seq2seq", "luong", "bahdanau"], results, "Short", ["experiment=demo", "seed=3"])
+def test_table(comparison, results):
+    report = comparison.table(
+        ["seq2seq", "luong", "bahdanau"], results, "Short", ["experiment=demo", "seed=3"]
+    )
     head, line, *body = rows(report)
     assert head == ["model", "BLEU", "chrF2", "AER", "parameters", "target tokens/s", "minutes"]
     assert line == ["---"] + ["---:"] * 6
@@ -73,14 +83,14 @@ def test_table(compare, results):
         assert words in report
 
 
-def test_no_alignments_no_column(compare, results):
-    head, *_ = rows(compare.table(["seq2seq"], results[1:], "", []))
+def test_no_alignments_no_column(comparison, results):
+    head, *_ = rows(comparison.table(["seq2seq"], results[1:], "", []))
     assert "AER" not in head
-    assert "default settings" in compare.table(["seq2seq"], results[1:], "", [])
+    assert "default settings" in comparison.table(["seq2seq"], results[1:], "", [])
 
 
-def test_nothing_but_failures(compare):
-    head, _, *body = rows(compare.table(["a", "b"], [], "", []))
+def test_nothing_but_failures(comparison):
+    head, _, *body = rows(comparison.table(["a", "b"], [], "", []))
     assert [(row[:2], len(row)) for row in body] == [
         (["a", "failed"], len(head)),
         (["b", "failed"], len(head)),
@@ -179,14 +189,14 @@ def test_a_folder_with_signs_of_the_shell_in_its_name(compare, sweeps, tmp_path)
     assert not override.is_sweep_override()
 
 
-def test_other_data_are_refused(compare, tmp_path):
+def test_other_data_are_refused(comparison, tmp_path):
     one = finish(tmp_path, "one", SETTINGS["one"])
     two = finish(tmp_path, "two", SETTINGS["two"])
-    compare._refuse_other_data([one, two])
-    compare._refuse_other_data([])
+    comparison._refuse_other_data([one, two])
+    comparison._refuse_other_data([])
     three = finish(tmp_path, "three", SETTINGS["two"], fingerprint="g")
     with pytest.raises(RunError, match=f"^{one}: its data are not those of {three}; "):
-        compare._refuse_other_data([one, three])
+        comparison._refuse_other_data([one, three])
 
 
 # ---------------------------------------------------------------- mistakes
@@ -218,8 +228,9 @@ def test_settings_of_the_model_may_be_given(compare, tmp_path):
 
 
 def test_help_imports_nothing_heavy():
-    program = "import runpy, sys; sys.argv = ['compare.py', '--help']\n"
-    program += "try: runpy.run_path(sys.stdin.read(), run_name='__main__')\n"
+    program = "import runpy, sys; script, sys.argv = sys.stdin.read(), ['compare.py', '--help']\n"
+    program += "sys.path.insert(0, script.rpartition('/')[0])\n"
+    program += "try: runpy.run_path(script, run_name='__main__')\n"
     program += "except SystemExit as left: assert not left.code\n"
     program += "assert not {'torch', 'hydra', 'omegaconf', 'numpy', 'matplotlib'} & set(sys.modules)"
     done = subprocess.run(

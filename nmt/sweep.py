@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nmt.errors import NmtError, StoppedError
+from nmt.errors import NmtError, RunError, StoppedError
 from nmt.files import write_json
 
 _RESULT = "result.json"
@@ -79,10 +79,19 @@ def _reason(error: BaseException) -> tuple[str, int]:
 
 
 def read_jobs(sweep: Path) -> list[Job]:
-    """The jobs of the sweep in a folder that have begun."""
-    files = sweep.rglob(_RESULT)
-    jobs = [Job(**json.loads(file.read_text(encoding="utf-8"))) for file in files]
-    return sorted(jobs, key=lambda job: job.number)
+    """The jobs of the sweep in a folder that have begun.
+
+    Raises:
+        RunError: for a damaged record.
+    """
+    return sorted(map(_read, sweep.rglob(_RESULT)), key=lambda job: job.number)
+
+
+def _read(file: Path) -> Job:
+    try:
+        return Job(**json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{file}: damaged; the sweep has no table. Its runs are whole") from error
 
 
 def errors(jobs: Sequence[Job]) -> list[NmtError]:

@@ -20,7 +20,7 @@ def help_text() -> str:
         "  resume=RUN    go on with a run",
         "  -m KEY=A,B    one run for each value (a sweep)      --cfg job    show the settings and stop",
         "",
-        "Settings:",
+        "Settings and their defaults; the files of data=, model= and experiment= choose some of them anew:",
     ]
     for key, item, value in settings(Config()):
         shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value

@@ -23,9 +23,9 @@ from hydra.plugins.sweeper import Sweeper
 from nmt import cli
 from nmt.composition import with_config
 from nmt.config import Config
-from nmt.errors import DataError, StoppedError
+from nmt.errors import DataError, RunError, StoppedError
 from nmt.storage.run import create_run
-from nmt.sweep import Job, table
+from nmt.sweep import Job, read_jobs, table
 
 
 @pytest.fixture(autouse=True)
@@ -249,6 +249,15 @@ def test_a_table() -> None:
         "2e-3      1        failed       " + "no " * 22 + "no…",
         "1e-3      x y  unfinished  .",
     ]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"number": 0}', '{"flavour": "sweet"}'])
+def test_a_damaged_record_is_named(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "0" / "result.json"
+    file.parent.mkdir()
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match=f"^{file}: damaged"):
+        read_jobs(tmp_path)
 
 
 def test_scores_of_several_metrics_are_not_mixed() -> None:

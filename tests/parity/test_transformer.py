@@ -18,6 +18,7 @@ from nmt.model.transformer import (
     MultiHead,
     SelfAttentionEncoder,
     TransformerDecoder,
+    attended,
 )
 
 LENGTHS, TARGET_LENGTHS = [5, 2, 3], [3, 6, 1]
@@ -195,3 +196,18 @@ def test_stepping_on_from_rows_chosen_anew(case):
         features, weights = forward((decoder, pair, alone), torch.ones(1, 2, dtype=torch.bool))
         torch.testing.assert_close(found[b], features[1], atol=1e-12, rtol=0)
         torch.testing.assert_close(rows[b], weights[0, :, 1], atol=1e-12, rtol=0)
+
+
+def test_mixed_precision_on_a_cpu_attends_in_float32():
+    mask = padded_mask(LENGTHS)[:, None, None, :]
+    shape = len(LENGTHS), 2, max(LENGTHS), 8
+    parts = [random(*shape, seed=seed).bfloat16().requires_grad_() for seed in range(3)]
+    exact = [part.detach().double().requires_grad_() for part in parts]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attended(*parts, mask)
+    wanted = nn.functional.scaled_dot_product_attention(*exact, attn_mask=mask)
+    found.backward(torch.ones_like(found))
+    wanted.backward(torch.ones_like(wanted))
+    for one, other in [(found, wanted), *((a.grad, b.grad) for a, b in zip(parts, exact, strict=True))]:
+        assert one.dtype == torch.bfloat16  # half of its last place
+        torch.testing.assert_close(one.double(), other, rtol=2**-8, atol=1e-7)

@@ -41,6 +41,7 @@ def run(main: Callable[[], None]) -> None:
     from nmt.errors import NmtError, StoppedError
     from nmt.files import explain
 
+    _share_cores()
     try:
         main()
         sys.stdout.flush()
@@ -59,6 +60,15 @@ def run(main: Callable[[], None]) -> None:
         kind = type(error).__name__
         first_line = (str(error).splitlines() or [""])[0]
         _fail(f"internal error: {kind}: {first_line} (NMT_TRACEBACK=1 shows where)", 1)
+
+
+def _share_cores() -> None:
+    """Let torch's threads, when they wait for each other, spin for microseconds and then sleep. GNU's OpenMP
+    spins for milliseconds; where another program is busy too, that costs nearly all the speed, and on idle
+    cores it gains nothing. It is read when torch is loaded; what the user has set stays.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def _fail(message: str, code: int) -> None:

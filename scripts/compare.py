@@ -7,16 +7,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 
 from comparison import read_results, write_comparison
 
 from nmt import cli
 from nmt.config import Config
-from nmt.errors import ConfigError, StoppedError
+from nmt.errors import ConfigError, RunError, StoppedError
 from nmt.schema import from_dict
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-OURS = ("model", "name", "runs")  # settings that this program gives
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+OURS = ("model", "name", "resume", "runs")  # settings that this program gives
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,11 +27,16 @@ def parser() -> argparse.ArgumentParser:
         usage="%(prog)s --models MODEL ... --output FOLDER [--title TEXT] [--again] [KEY=VALUE ...]",
         description=f"{__doc__} A model that has a finished run with the same settings below FOLDER "
         "is not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg there.",
-        epilog="Exit status: 0; 1 when a training failed; 2 for a mistake in the command; 130 or 143 "
-        "when a signal stopped it.",
+        epilog="Exit status: 0; 1 when a training failed; 2 when none finished, or for a mistake; 128 and "
+        "the signal's number when one stopped it.",
     )
     parser.add_argument(
-        "--models", nargs="*", default=[], metavar="MODEL", help="files of configs/model: bahdanau luong …"
+        "--models",
+        nargs="*",
+        action="extend",
+        default=[],
+        metavar="MODEL",
+        help="files of configs/model: bahdanau luong …",
     )
     parser.add_argument("--output", metavar="FOLDER", help="where the runs and the comparison go")
     parser.add_argument("--title", default="", metavar="TEXT", help="above the table and the figure")
@@ -52,6 +58,8 @@ def main() -> None:
     settings = {model: _compose(model, overrides) for model in models}
     folder.mkdir(parents=True, exist_ok=True)
     runs = train_missing(settings, folder, overrides, arguments.again)
+    if not runs:
+        raise RunError("no training has finished: nothing to compare, and nothing is written")
     title = " ".join(arguments.title.split())
     report = write_comparison(folder, models, read_results(runs), title, overrides)
     print(f"\n{report}\nwritten: {folder}/comparison.md, comparison.json, bleu_by_length.png, .svg")
@@ -137,16 +145,27 @@ def run_sweep(*words: str) -> None:
     Raises:
         StoppedError: when a signal has stopped it; it has said how to go on.
     """
-    process = subprocess.Popen([sys.executable, "-m", "nmt.train", "-m", *words], start_new_session=True)
-    before = {one: signal.signal(one, lambda number, _: process.send_signal(number)) for one in SIGNALS}
+    early: list[int] = []
+    process: subprocess.Popen[bytes] | None = None
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, hand_on) for number in SIGNALS}
     try:
+        process = subprocess.Popen([sys.executable, "-m", "nmt.train", "-m", *words], start_new_session=True)
+        for number in early:
+            process.send_signal(number)
         code = process.wait()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     for number in SIGNALS:
         if code in (-number, 128 + number):
-            raise StoppedError("", number)
+            raise StoppedError("then give this command again: it trains what is missing", number)
 
 
 def finished_runs(folder: Path) -> dict[Path, Config]:

@@ -55,17 +55,19 @@ def read_results(runs: Mapping[str, Path]) -> list[Result]:
 
 def _refuse_other_data(runs: Sequence[Path]) -> None:
     """Refuse to compare runs between which the source of the data has changed."""
-    prints = {run: _read_json(run / "prepared.json")["fingerprint"] for run in runs}
+    prints = {run: _read(run / "prepared.json", "fingerprint") for run in runs}
     newest = max(runs, key=lambda run: (run / "test" / "metrics.json").stat().st_mtime, default=None)
     for run, fingerprint in prints.items():
         if newest is not None and fingerprint != prints[newest]:
             raise RunError(f"{run}: its data are not those of {newest}; move it away and start again")
 
 
-def _read_json(path: Path) -> Any:
+def _read(path: Path, *keys: str) -> list[Any]:
+    """The values of these keys in a JSON file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return [values[key] for key in keys]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: missing or damaged; move the run away and start again") from error
 
 
@@ -76,24 +78,26 @@ def _read_result(model: str, folder: Path) -> Result:
     from nmt.storage.run import Run
 
     run = Run(folder)
-    metrics = _read_json(run.evaluation("test") / "metrics.json")
-    if metrics["decoding"] != to_dict(run.decoding()):
+    decoding, scores, alignment, sentences, buckets = _read(
+        run.evaluation("test") / "metrics.json",
+        *("decoding", "scores", "alignment", "sentences", "bleu_by_source_words"),
+    )
+    speed, seconds = _read(run.training, "tokens_per_second", "seconds")
+    if decoding != to_dict(run.decoding()):
         way = f"score it again: python -m nmt.evaluate --run {folder}"
         raise RunError(f"{folder}: its test was scored with another search than config.yaml says; {way}")
     with safe_open(find_checkpoint(run.best) / "model.safetensors", framework="numpy") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
-    training = _read_json(run.training)
-    alignment = metrics["alignment"]
     return Result(
         model=model,
         run=str(folder),
-        scores=metrics["scores"],
+        scores=scores,
         aer=None if alignment is None else alignment["aer"],
         parameters=sum(map(math.prod, shapes)),
-        tokens_per_second=training["tokens_per_second"],
-        minutes=training["seconds"] / 60,
-        sentences=metrics["sentences"],
-        buckets=[Bucket(**bucket) for bucket in metrics["bleu_by_source_words"]],
+        tokens_per_second=speed,
+        minutes=seconds / 60,
+        sentences=sentences,
+        buckets=[Bucket(**bucket) for bucket in buckets],
     )
 
 

@@ -108,9 +108,14 @@ def test_a_failing_training_leaves_the_others(compared):
     """The prepared data are damaged between two calls."""
     (prepared,) = (compared / "data" / "cache" / "prepared").glob("*/prepared.json")
     whole = prepared.read_bytes()
+    before = (compared / "out" / "comparison.md").read_bytes()
     prepared.write_text("{")
+    nothing = compare(compared, "--models", "luong", "--output", "out", *OVERRIDES)
+    assert (compared / "out" / "comparison.md").read_bytes() == before
     answer = compare(compared, "--models", "luong", "bahdanau", "--output", "out", *OVERRIDES)
     prepared.write_bytes(whole)
+    assert nothing.code == 2
+    assert nothing.err.splitlines()[-1].startswith("error: no training has finished")
     assert answer.code == 1
     assert answer.err.splitlines()[-1] == "error: 1 of 2 trainings failed: luong"
     found = numbers(compared)
@@ -187,4 +192,5 @@ def test_a_signal_stops_the_training_and_loses_nothing(tmp_path, number):
     assert re.search(rf"^stopped after step \d+, all is saved; .* resume=out/{name}$", said, re.MULTILINE), (
         said
     )
+    assert said.splitlines()[-1].startswith("then give this command again")
     assert not (tmp_path / "out" / "comparison.md").exists()

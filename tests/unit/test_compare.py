@@ -199,6 +199,14 @@ def test_other_data_are_refused(comparison, tmp_path):
         comparison._refuse_other_data([one, three])
 
 
+@pytest.mark.parametrize("content", ["{", "[]", "{}", "3"])
+def test_a_damaged_run_is_named(comparison, tmp_path, content):
+    run = finish(tmp_path, "one", SETTINGS["one"])
+    write_text(run / "prepared.json", content)
+    with pytest.raises(RunError, match=f"^{run}/prepared.json: missing or damaged"):
+        comparison.read_results({"one": run})
+
+
 # ---------------------------------------------------------------- mistakes
 
 MISTAKES = {
@@ -209,6 +217,7 @@ MISTAKES = {
     "below a file": (["a"], "file/x/y", [], "--output file/x/y: file is a file"),
     "no setting": (["a"], "o", ["luong"], "luong: settings are KEY=VALUE"),
     "name": (["a"], "o", ["name=x"], "name=x: name follows from"),
+    "resume": (["a"], "o", ["resume=x"], "resume=x: resume follows from"),
     "runs": (["a"], "o", ["++runs=x"], r"\+\+runs=x: runs follows from"),
     "model": (["a"], "o", ["model=x"], "model=x: model follows from"),
 }

@@ -132,7 +132,8 @@ def with_config(task: Task) -> None:
     finally:
         if HydraConfig.initialized():  # by the rehearsal of a sweep
             signal.signal(signal.SIGTERM, at_termination)
-            failures = _end_sweep() or failures
+            stops: list[NmtError] = [error for error in failures if isinstance(error, StoppedError)]
+            failures = _end_sweep(stops) or failures
     if failures:
         raise failures[0]
 
@@ -157,7 +158,8 @@ def _run(task: Task, composed: DictConfig) -> float | None:
     default = f"{here.runtime.choices['data']}-{here.runtime.choices['model']}"
     words = tuple(words_of(here))
     if here.mode is not RunMode.MULTIRUN:
-        return task(to_config(composed), default, words)
+        score, _ = _score(task, to_config(composed), default, words)
+        return score
     with recorded(Path(here.runtime.output_dir), here.job.num, words) as job:
         config = to_config(composed)
         if config.resume is None:
@@ -168,8 +170,22 @@ def _run(task: Task, composed: DictConfig) -> float | None:
             config = replace(config, name=name, resume=str(folder) if going_on else None)
             words = () if going_on else words
         job.metric, job.run = _metric_and_run(config, words)
-        job.score = task(config, default, words)
+        job.score, stop = _score(task, config, default, words)
+    if stop is not None:
+        raise stop
     return job.score
+
+
+def _score(
+    task: Task, config: Config, name: str, words: tuple[str, ...]
+) -> tuple[float | None, StoppedError | None]:
+    """What `task` gives; and the signal that came when it was too late to stop it."""
+    try:
+        return task(config, name, words), None
+    except StoppedError as stop:
+        if stop.score is None:
+            raise
+        return stop.score, stop
 
 
 def _metric_and_run(config: Config, words: tuple[str, ...]) -> tuple[str, str]:
@@ -181,10 +197,10 @@ def _metric_and_run(config: Config, words: tuple[str, ...]) -> tuple[str, str]:
     return settings.training.metric, os.path.relpath(run.folder)
 
 
-def _end_sweep() -> list[NmtError]:
-    """Print the table of a sweep. Returns why jobs have failed, as one error."""
+def _end_sweep(stops: list[NmtError]) -> list[NmtError]:
+    """Print the table of a sweep. Returns what has stopped it, or why jobs have failed, as one error."""
     sweep = HydraConfig.get()
     jobs = read_jobs(Path(sweep.sweep.dir))
     if jobs:
         print("", table(jobs, varying(sweep)), sep="\n", flush=True)
-    return errors(jobs)
+    return stops[:1] or errors(jobs)

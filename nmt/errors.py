@@ -39,11 +39,14 @@ class StoppedError(NmtError):
     Args:
         message: how to go on.
         signal: the signal's number; the exit code is 128 more.
+        score: of a training that was past its last update: it has been finished, but nothing after it is
+            to begin.
     """
 
-    def __init__(self, message: str, signal: int) -> None:
+    def __init__(self, message: str, signal: int, score: float | None = None) -> None:
         super().__init__(message)
         self.code = 128 + signal
+        self.score = score
 
 
 class RunError(NmtError):

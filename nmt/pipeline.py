@@ -55,7 +55,7 @@ def train(request: Request) -> float:
         the best value of `training.metric` on the development part.
 
     Raises:
-        StoppedError: when a signal came; everything is saved.
+        StoppedError: when a signal came; everything is saved, and what was past its last update finished.
         NmtError: for whatever the user can mend.
     """
     with join_processes() as processes:
@@ -162,6 +162,10 @@ def _train(
         if reporter:
             _finish(run, config, prepared, progress, reporter, precision.device)
     assert progress.best is not None, "search refuses a model that gives NaN"
+    if signals.received:
+        raise StoppedError(
+            "stopped; the run that was nearly done is finished", signals.received, progress.best
+        )
     return progress.best
 
 

@@ -223,6 +223,17 @@ def test_a_stopped_sweep_shows_the_jobs_so_far(error, code: int, told: str, swee
     assert (result.err, result.code) == (told, code)
 
 
+def test_a_signal_at_the_very_end_of_a_job_stops_the_sweep_after_it(sweep) -> None:
+    def behave(config: Config) -> float:
+        if config.seed == 1:
+            raise DataError("no corpus")
+        raise StoppedError("the run is finished", signal.SIGTERM, score=7.0)
+
+    result = sweep("seed=1,2,3", behave=behave)
+    assert [row[:2] for row in result.rows] == [["2", "7.00"], ["1", "failed"]]
+    assert (result.err, result.code) == ("the run is finished\n", 143)
+
+
 def test_sigterm_where_nothing_catches_it(sweep) -> None:
     def behave(config: Config) -> float:
         if config.seed == 2:

@@ -4,12 +4,13 @@ import signal
 import time
 from types import FrameType, TracebackType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class StopSignals:
-    """While entered, SIGINT (Ctrl-C), SIGTERM, and SIGUSR1 (Slurm's warning before the time limit) are
-    only noted, so that work can come to a good end. A second Ctrl-C leaves at once.
+    """While entered, SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal is closed; not under nohup) and SIGUSR1
+    (Slurm's warning before the time limit) are only noted, so that work can come to a good end. A second
+    Ctrl-C leaves at once.
 
     Args:
         echo: seconds in which a second Ctrl-C is taken for the same one: a launcher passes on to its
@@ -26,7 +27,8 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         for number in _SIGNALS:
-            self._before[number] = signal.signal(number, self._note)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(

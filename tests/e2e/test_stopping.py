@@ -89,6 +89,7 @@ def step_of(run: Path) -> int:
         pytest.param(in_step(3), signal.SIGTERM, 143, 3, id="step 3, SIGTERM"),
         pytest.param(in_validation, signal.SIGINT, 130, 2, id="validation, SIGINT"),
         pytest.param(in_saving(3), signal.SIGTERM, 143, 3, id="saving after step 3, SIGTERM"),
+        pytest.param(in_step(2), signal.SIGHUP, 129, 2, id="step 2, SIGHUP"),
         pytest.param(in_saving(2), signal.SIGUSR1, 143, 2, id="saving after validation, SIGUSR1"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 
 from nmt.training.signals import StopSignals
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 def send(number: int) -> None:
@@ -19,6 +19,7 @@ def send(number: int) -> None:
     [
         (signal.SIGTERM, signal.SIGTERM),
         (signal.SIGINT, signal.SIGINT),
+        (signal.SIGHUP, signal.SIGHUP),
         (signal.SIGUSR1, signal.SIGTERM),  # Slurm's warning, as if it were the end itself
     ],
 )
@@ -47,6 +48,16 @@ def test_ctrl_c_after_another_signal_leaves_at_once(first):
     with pytest.raises(KeyboardInterrupt):
         work()
     assert done == ["between"]
+
+
+def test_nohup_stays():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            send(signal.SIGHUP)
+        assert signals.received == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_first_signal_counts():

@@ -44,6 +44,9 @@ def _encoder_conflicts(model: ModelConfig) -> list[str]:
     if encoder.type == "self_attention":
         found += _not_divided("model.encoder.heads", encoder.heads, {"model.encoder.size": encoder.size})
         found += _odd("model.encoder.size", encoder.size)
+    recurrent = encoder.type == "recurrent" or model.decoder.style != "transformer"
+    if model.initialisation == "orthogonal" and not recurrent:
+        found.append("model.initialisation=orthogonal: nothing is recurrent; use uniform or xavier")
     return found
 
 
@@ -147,6 +150,10 @@ def _guiding_conflicts(config: Config) -> list[str]:
     key, found = f"training.guided_alignment={config.training.guided_alignment:g}", []
     if config.model.decoder.style == "vector":
         found.append(f"{key}: model.decoder.style=vector has no attention to guide")
+    if config.model.attention.span == "hard":
+        found.append(
+            f"{key}: model.attention.span=hard has weights of 0 and 1, which guiding cannot move; use another"
+        )
     needed = {"tsv": "alignment_column", "moses": "alignment_path"}.get(config.data.source)
     if config.data.source == "manythings":
         found.append(f"{key}: data=manythings has no word alignments; use data=tsv or data=moses with some")

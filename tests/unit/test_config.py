@@ -210,6 +210,15 @@ def test_the_dot_score_needs_equal_sizes() -> None:
     assert fault.endswith("not 512 and 100")
 
 
+def test_hard_attention_is_not_guided() -> None:
+    config = Config()
+    config.data.source, config.training.guided_alignment = "sample", 0.5
+    check(config)
+    config.model.attention.span = "hard"
+    fault, *_ = refused(config)
+    assert fault.startswith("training.guided_alignment=0.5: model.attention.span=hard")
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -223,6 +232,14 @@ def test_the_dot_score_needs_equal_sizes() -> None:
         ({"decoder.style": "transformer", "decoder.heads": 1, "decoder.size": 33}, ["model.decoder.size"]),
         ({"decoder.style": "transformer", "attention.span": "hard"}, ["model.attention.span"]),
         ({"decoder.style": "transformer", "bridge": "mean"}, ["model.bridge"]),
+        (
+            {
+                "encoder.type": "self_attention",
+                "decoder.style": "transformer",
+                "initialisation": "orthogonal",
+            },
+            ["model.initialisation"],
+        ),
         ({"decoder.style": "vector", "attention.score": "dot"}, ["model.attention.score"]),
         ({"decoder.style": "vector", "attention.coverage": True}, ["model.attention.coverage"]),
         ({"decoder.lexical": True, "decoder.style": "vector"}, ["model.decoder.lexical"]),

@@ -86,7 +86,7 @@ class AttentionConfig:
     heads: int = option(1, "attentions side by side, each on a slice of the units", at_least=1)
     coverage: bool = option(False, "what a token has received before enters its score")
     size: int = option(256, "additive, concat: units of the hidden layer", at_least=1)
-    positions: int = option(512, "location: places with a score; later ones are never seen", at_least=1)
+    positions: int = option(512, "location: positions with a score; later ones are never seen", at_least=1)
     window: int = option(10, "local_m, local_p: tokens seen on each side of the centre", at_least=1)
 
 

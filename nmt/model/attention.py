@@ -43,7 +43,7 @@ class Attention(nn.Module):
     and average their own slice of W^V h; the contexts stand side by side. W^O is whatever map the
     decoder applies to a context.
 
-    Coverage (Tu et al. 2016, §3.1, linguistic, without fertility): the attention that a source token
+    Coverage (Tu et al. 2016, §3, linguistic, without fertility): the attention that a source token
     has received so far, C_tj = Σ_{i<t} α_ij, enters the score through its key: key_j + C_tj · w.
     """
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class TokenEmbedding(nn.Module):
-    """Tokens → vectors, of which training drops units, and whole tokens (Gal and Ghahramani 2016, §4.2).
+    """Tokens → vectors, of which training drops units, and whole tokens (Iyyer et al. 2015).
 
     Args:
         vocabulary: number of tokens.

@@ -167,9 +167,9 @@ class GaussianScore(_ProjectedKeys):
 
 
 class LocationScore(nn.Module):
-    """score(s, h_j) = (W s)_j: by the query and the place alone   (Luong et al. 2015, §3.1, eq. 8).
+    """score(s, h_j) = (W s)_j: by the query and the position alone   (Luong et al. 2015, §3.1, eq. 8).
 
-    W has a row for each of `attention.positions` places; places after them are never attended to.
+    W has a row for each of `attention.positions` positions; those after them are never attended to.
     """
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:

@@ -1,4 +1,4 @@
-"""Spans: from scores to weights, over the whole source, a window of it, or one place.
+"""Spans: from scores to weights, over the whole source, a window of it, or one token.
 
 Weights are 0 on padding and outside the span, and each row sums to 1.
 
@@ -15,11 +15,11 @@ from nmt.config import AttentionConfig
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over the last axis, where masked-out places get exactly 0.
+    """Softmax over the last axis, where masked-out positions get exactly 0.
 
     Args:
         scores: [..., S].
-        mask: True at places that count, of a shape that expands to the scores'; one in each row at least.
+        mask: True at positions that count, of a shape that expands to the scores'; one in each row at least.
     """
     return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
 
@@ -66,9 +66,9 @@ class LocalMonotonicSpan(nn.Module):
 
 
 class LocalPredictiveSpan(nn.Module):
-    """A window around a place that the query foretells (Luong et al. 2015, §3.2, local-p, eq. 9 and 10).
+    """A window around a position predicted from the query (Luong et al. 2015, §3.2, local-p, eq. 9 and 10).
 
-    p_t = (S − 1) · σ(vᵀ tanh(W s_t)), with places counted from 0;
+    p_t = (S − 1) · σ(vᵀ tanh(W s_t)), with positions counted from 0;
     α_t(s) ∝ exp(score) · exp(−(s − p_t)² / 2σ²) for |s − p_t| ≤ D, with σ = D / 2.
 
     The paper multiplies the softmax of the window by the Gaussian and lets the sum fall below 1; here
@@ -111,7 +111,7 @@ class HardSpan(nn.Module):
 
 
 def _distance(centre: Tensor, source_length: int) -> Tensor:
-    """Places less centres [B, T] → [B, 1, T, S]."""
+    """Positions less centres [B, T] → [B, 1, T, S]."""
     return torch.arange(source_length, device=centre.device) - centre[:, None, :, None]
 
 

@@ -3,8 +3,8 @@
 Layers are normalised before each part instead of after it (Xiong et al. 2020, "pre-LN"), which trains
 without a long warm-up.
 
-Shapes: B batch, S source length, T target length, M size of a state, K heads, D = M / K, N real target
-tokens in the batch.
+Shapes: B batch, S source length, T target length, L either length, M size of a state, K heads, D = M / K,
+N real target tokens in the batch.
 """
 
 import math
@@ -37,7 +37,7 @@ class FeedForward(nn.Module):
 
 def attended(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """softmax(Q Kᵀ / √D) V by PyTorch's own kernel; arguments as `MultiHead.forward`, the queries split
-    into heads like the keys.
+    into heads like the keys. Returns [B, K, T, D].
 
     On a CPU never in bfloat16, in which the kernel's backward pass takes several times as long.
     """
@@ -178,7 +178,7 @@ class TransformerDecoder(nn.Module):
     2017, §3.1); embeddings of E units are multiplied by √E (§3.4).
 
     Its alignment is the attention to the source of the last layer but one (of one layer: its own), which
-    aligns best (Garg et al. 2019, §3.1).
+    aligns best (Garg et al. 2019).
     """
 
     def __init__(self, config: ModelConfig) -> None:

@@ -105,7 +105,7 @@ class NaiveAttention:
         if self.config.span == "hard":
             return [float(j == scores.index(max(scores))) for j in range(len(scores))]
         last = sum(score > -math.inf for score in scores) - 1
-        centre = float(min(step, last)) if self.config.span == "local_m" else last * self._foretold(s)
+        centre = float(min(step, last)) if self.config.span == "local_m" else last * self._predicted(s)
         D = self.config.window
         window = [j for j in range(last + 1) if abs(j - centre) <= D]
         weights = [0.0] * len(scores)
@@ -114,7 +114,7 @@ class NaiveAttention:
             weights[j] = weight if self.config.span == "local_m" else weight * kernel
         return [weight / sum(weights) for weight in weights]
 
-    def _foretold(self, s: Vector) -> float:
+    def _predicted(self, s: Vector) -> float:
         """Where in the sentence local-p looks, from 0 to 1; W and v are kept as √Q W and √Q v."""
         root = math.sqrt(len(s))
         hidden = [math.tanh(x / root) for x in times(self.parameters["span.hidden.weight"], s)]

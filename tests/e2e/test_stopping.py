@@ -72,10 +72,13 @@ def at_the_end(patch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_handlers() -> Iterator[None]:
-    """Training puts back what it found."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    """Training puts back what it found, which is not nohup's."""
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in numbers}
     yield
     assert {number: signal.getsignal(number) for number in before} == before
+    signal.signal(signal.SIGHUP, hangup)
 
 
 def step_of(run: Path) -> int:

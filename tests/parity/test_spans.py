@@ -113,7 +113,7 @@ def test_local_p_favours_the_centre_by_a_gaussian_of_half_the_window():
 
 
 @pytest.mark.parametrize("size", [64, 1024])
-def test_one_update_leaves_the_foretold_place_free(size):
+def test_one_update_leaves_the_predicted_position_free(size):
     """Adam moves every weight by the rate; were they not kept as √Q W and √Q v, the moves would add up."""
     torch.manual_seed(1)
     span = LocalPredictiveSpan(size, AttentionConfig())
@@ -121,15 +121,15 @@ def test_one_update_leaves_the_foretold_place_free(size):
     nn.init.uniform_(span.centre.weight, -0.1, 0.1)
     query, mask, places = torch.randn(1, 1, size), padded_mask([101]), torch.arange(101.0)
 
-    def place():
+    def position():
         return (span(torch.zeros(1, 1, 1, 101), query, mask, 0) * places).sum()
 
-    before = place()
+    before = position()
     optimizer = torch.optim.Adam(span.parameters(), lr=3e-3)
     before.backward()
     optimizer.step()
-    moved = float(before - place())
-    assert 0 < moved < 15  # of 100 places
+    moved = (before - position()).item()
+    assert 0 < moved < 15  # of 100 positions
 
 
 @pytest.mark.parametrize("span", SPANS)

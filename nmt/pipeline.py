@@ -72,7 +72,10 @@ def train(request: Request) -> float:
             if processes.first:
                 mark_launches(run, launches)
             state = processes.from_first(lambda: found)
-            return _train(run, config, prepared, checkpoint, state, precision, signals, processes)
+            best = _train(run, config, prepared, checkpoint, state, precision, signals, processes)
+    if signals.received:
+        raise StoppedError("stopped; the run that was nearly done is finished", signals.received, best)
+    return best
 
 
 def _settings(request: Request, processes: Processes) -> tuple[Config, Run | None]:
@@ -162,10 +165,6 @@ def _train(
         if reporter:
             _finish(run, config, prepared, progress, reporter, precision.device)
     assert progress.best is not None, "search refuses a model that gives NaN"
-    if signals.received:
-        raise StoppedError(
-            "stopped; the run that was nearly done is finished", signals.received, progress.best
-        )
     return progress.best
 
 

@@ -123,30 +123,12 @@ class ModelConfig:
         "the recurrent decoder's first state from the encoder's states",
         choices=("last", "mean", "attention_pooling", "luong_pooling"),
     )
-    dropout: float = option(
-        0.4,
-        "share of units dropped in training: of features, and between layers",
-        at_least=0,
-        below=1,
-    )
-    embedding_dropout: float = option(
-        0.3, "share of units of the embeddings dropped in training", at_least=0, below=1
-    )
-    word_dropout: float = option(
-        0.0,
-        "share of tokens, on either side, whose embedding is dropped whole in training",
-        at_least=0,
-        below=1,
-    )
     initialisation: str = option(
         "uniform",
         "first weights: uniform(-range, range), orthogonal recurrences with Gaussian rest, or xavier",
         choices=("uniform", "orthogonal", "xavier"),
     )
     initial_range: float = option(0.1, "range of uniform initialisation", above=0)
-    rate_factor: float = option(
-        1.0, "times training.learning_rate: what this kind of model can bear", above=0
-    )
 
 
 # ---------------------------------------------------------------- training and decoding
@@ -160,6 +142,9 @@ class TrainingConfig:
     max_steps: int | None = option(None, "stop after this many updates", at_least=1)
     batch_tokens: int = option(640, "tokens in a batch on its longer side, with padding", at_least=1)
     learning_rate: float = option(1.5e-3, "the highest learning rate", above=0)
+    lr_multiplier: float = option(
+        1.0, "times learning_rate; a model file sets it for a model that needs another rate", above=0
+    )
     warmup_steps: int = option(200, "updates of linear warm-up", at_least=0)
     decay: str = option(
         "cosine",
@@ -183,6 +168,15 @@ class TrainingConfig:
     )
     guided_alignment: float = option(
         0.0, "weight of the attention's cross-entropy to the word alignments of the corpus", at_least=0
+    )
+    dropout: float = option(
+        0.4, "probability of dropping a unit of the features, and between layers", at_least=0, below=1
+    )
+    embedding_dropout: float = option(
+        0.3, "probability of dropping a unit of an embedding", at_least=0, below=1
+    )
+    word_dropout: float = option(
+        0.0, "probability of dropping the whole embedding of a token, on either side", at_least=0, below=1
     )
     label_smoothing: float = option(
         0.1, "share of the probability spread over the vocabulary", at_least=0, below=1
@@ -236,3 +230,13 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
+
+
+RENAMED = {
+    "model.dropout": "training.dropout",
+    "model.embedding_dropout": "training.embedding_dropout",
+    "model.word_dropout": "training.word_dropout",
+    "model.rate_factor": "training.lr_multiplier",
+}
+"""Old keys of settings and what they are called now; command lines, runs and checkpoints with the old keys
+keep working."""

@@ -21,6 +21,7 @@ from nmt.evaluation.evaluate import evaluate, write_evaluation
 from nmt.evaluation.report import save_report
 from nmt.files import write_json
 from nmt.model.initialise import build_model
+from nmt.model.translation import DropoutRates
 from nmt.observers import Follower, Reporter
 from nmt.processes import Processes, join_processes
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
@@ -113,7 +114,7 @@ def _open(
     if kept_checkpoints(run.last):
         refuse_other_data(run, prepared)
         newest = find_checkpoint(run.last)  # weights and state of one checkpoint, whatever is damaged
-        checkpoint, state = load_checkpoint(newest, device), load_training(newest)
+        checkpoint, state = load_checkpoint(newest, device, _dropout(config)), load_training(newest)
     else:  # a new run, or one that was stopped before its first checkpoint
         write_json(run.prepared, prepared.report)
         for part in ("dev", "test"):
@@ -127,8 +128,13 @@ def _open(
 
 def _new(config: Config, prepared: Prepared, device: torch.device) -> Checkpoint:
     source, target = load_tokenizers(prepared, config.data)
-    model = build_model(config.model, len(source), len(target), PAD).to(device)
+    model = build_model(config.model, len(source), len(target), PAD, _dropout(config)).to(device)
     return Checkpoint(model, config.model, source, target, {})
+
+
+def _dropout(config: Config) -> DropoutRates:
+    training = config.training
+    return DropoutRates(training.dropout, training.embedding_dropout, training.word_dropout)
 
 
 def _train(
@@ -147,7 +153,7 @@ def _train(
     batches = _batches(config, prepared.parts["train"], checkpoint, processes)
     reporter = Reporter(run, config, checkpoint, prepared.parts["dev"], signals) if processes.first else None
     observer = reporter or Follower(signals)
-    rate = config.training.learning_rate * config.model.rate_factor
+    rate = config.training.learning_rate * config.training.lr_multiplier
     training = replace(config.training, learning_rate=rate)
     trainer = Trainer(checkpoint.model, batches, training, precision, observer, processes)
     if processes.rank:  # with the weights of the first, but a dropout of its own

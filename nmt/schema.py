@@ -1,8 +1,10 @@
 """What a schema of settings is made of: dataclasses with help and bounds, their leaves, and plain data."""
 
+import copy
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, TypeVar
 
@@ -46,6 +48,31 @@ def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field
 def to_dict(config: Any) -> dict[str, Any]:
     """A config as nested dicts of plain values."""
     return dataclasses.asdict(config)
+
+
+def rename_keys(values: dict[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Nested settings with old keys moved to where they are now; a value under the new key takes precedence.
+
+    Args:
+        values: nested dicts, as `to_dict` gives them; unchanged.
+        renamed: dotted old key → dotted new key.
+    """
+    values = copy.deepcopy(values)
+    for old, new in renamed.items():
+        *groups, name = old.split(".")
+        place: Any = values
+        for group in groups:
+            place = place.get(group) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or name not in place:
+            continue
+        value = place.pop(name)
+        *groups, name = new.split(".")
+        place = values
+        for group in groups:
+            place = place.setdefault(group, {}) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.setdefault(name, value)
+    return values
 
 
 def _matches(value: Any, kind: Any) -> bool:

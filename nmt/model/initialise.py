@@ -6,14 +6,18 @@ from torch import nn
 from nmt.config import ModelConfig
 from nmt.model.recurrent import GATES
 from nmt.model.scores import CosineScore, GaussianScore
-from nmt.model.translation import TranslationModel
+from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 
 _OWN_START = (nn.LayerNorm, CosineScore, GaussianScore)
 """Modules whose own parameters (not those of parts of theirs) begin at a value that means something."""
 
 
 def build_model(
-    config: ModelConfig, source_vocabulary: int, target_vocabulary: int, padding: int
+    config: ModelConfig,
+    source_vocabulary: int,
+    target_vocabulary: int,
+    padding: int,
+    dropout: DropoutRates = NO_DROPOUT,
 ) -> TranslationModel:
     """A model with first weights drawn from torch's global random state.
 
@@ -22,8 +26,9 @@ def build_model(
         source_vocabulary: number of source pieces.
         target_vocabulary: number of target pieces.
         padding: index of the padding token, whose embeddings are zero.
+        dropout: what training drops.
     """
-    model = TranslationModel(config, source_vocabulary, target_vocabulary, padding)
+    model = TranslationModel(config, source_vocabulary, target_vocabulary, padding, dropout)
     parameters = {
         f"{name}.{own}": parameter
         for name, module in model.named_modules()

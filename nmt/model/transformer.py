@@ -106,13 +106,13 @@ class SelfAttentionEncoder(nn.Module):
     after `encoder.positions` share the last position.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         encoder = config.encoder
         self.positions = encoder.positions
         self.enter = nn.Linear(encoder.embedding, encoder.size)
         self.layers = nn.ModuleList(
-            EncoderLayer(encoder.size, encoder.heads, encoder.feedforward, config.dropout)
+            EncoderLayer(encoder.size, encoder.heads, encoder.feedforward, dropout)
             for _ in range(encoder.layers)
         )
         self.norm = nn.LayerNorm(encoder.size)
@@ -181,15 +181,13 @@ class TransformerDecoder(nn.Module):
     aligns best (Garg et al. 2019).
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         decoder = config.decoder
         self.size, self.heads = decoder.size, decoder.heads
         self.enter = nn.Linear(decoder.embedding, decoder.size)
         self.layers = nn.ModuleList(
-            DecoderLayer(
-                decoder.size, config.encoder.size, decoder.heads, decoder.feedforward, config.dropout
-            )
+            DecoderLayer(decoder.size, config.encoder.size, decoder.heads, decoder.feedforward, dropout)
             for _ in range(decoder.layers)
         )
         self.norm = nn.LayerNorm(decoder.size)

@@ -22,12 +22,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from nmt.config import ModelConfig
+from nmt.config import RENAMED, ModelConfig
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.errors import ConfigError, RunError
 from nmt.files import naming, replacing, sha256, sync_folder, write_bytes, write_json
-from nmt.model.translation import TranslationModel
-from nmt.schema import from_dict, to_dict
+from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
+from nmt.schema import from_dict, rename_keys, to_dict
 
 logger = logging.getLogger("nmt")
 FORMAT = 1
@@ -190,8 +190,17 @@ def _tokenizer(path: Path) -> Tokenizer:
         raise RunError(f"{path}: {error}") from error
 
 
-def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
+def load_checkpoint(
+    folder: Path,
+    device: torch.device,
+    dropout: DropoutRates = NO_DROPOUT,
+) -> Checkpoint:
     """Read and verify a checkpoint.
+
+    Args:
+        folder: such as `runs/<name>/checkpoints/best`.
+        device: where the weights go.
+        dropout: for a model that is to be trained.
 
     Raises:
         RunError: when it is missing, damaged, or of a format this version does not know.
@@ -200,9 +209,10 @@ def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
     description = _description(folder / "model.json")
     source, target = (_tokenizer(folder / f"{side}.model") for side in ("source", "target"))
     try:
-        config = from_dict(ModelConfig, description["model"], "model")
+        settings = rename_keys({"model": description["model"]}, RENAMED)
+        config = from_dict(ModelConfig, settings["model"], "model")
         with torch.device("meta"):  # no memory, no random numbers: the weights come from the file
-            model = TranslationModel(config, len(source), len(target), PAD)
+            model = TranslationModel(config, len(source), len(target), PAD, dropout)
         weights = load_file(folder / "model.safetensors", device=str(device))
         # Copies, for in the file they stand at odd addresses, where sums are rounded otherwise (and slower).
         model.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from nmt.config import Config, DecodingConfig
+from nmt.config import RENAMED, Config, DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.files import explain, write_text
-from nmt.schema import from_dict, to_dict
+from nmt.schema import from_dict, rename_keys, to_dict
 from nmt.storage.checkpoint import kept_checkpoints
 
 logger = logging.getLogger("nmt")
@@ -98,10 +99,10 @@ def reopen_run(path: Path) -> tuple[Run, Config]:
         raise RunError(f"resume={path}: no such run")
     run = Run(path.resolve())
     try:
-        values = OmegaConf.to_container(OmegaConf.load(run.folder / "config.yaml"))
-        if not values:
+        values: Any = OmegaConf.to_container(OmegaConf.load(run.folder / "config.yaml"))
+        if not isinstance(values, dict) or not values:
             raise ConfigError("no settings in it")
-        return run, from_dict(Config, values, "config")
+        return run, from_dict(Config, rename_keys(values, RENAMED), "config")
     except (OSError, YAMLError, OmegaConfBaseException, ValueError, ConfigError) as error:
         where = run.folder / "config.yaml"
         raise RunError(f"{where}: missing or damaged: {str(error).splitlines()[0]}") from error

@@ -241,7 +241,7 @@ def test_a_manifest_names_the_files_of_its_folder_only(folder, name):
         ({"format": 2}, "format 2, this version reads 1"),
         ({"format": None}, "format None"),
         ({"model": {"bridge": "last", "colour": "red"}}, r"model\.colour: no such setting"),
-        ({"model": {"dropout": "much"}}, r"model\.dropout='much': wrong type"),
+        ({"model": {"initial_range": "much"}}, r"model\.initial_range='much': wrong type"),
         ({"model": {}}, "do not fit"),  # the sizes are others
     ],
 )

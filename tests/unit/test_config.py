@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.checking import check
-from nmt.config import Config, DataConfig, ModelConfig
+from nmt.config import RENAMED, Config, DataConfig, ModelConfig
 from nmt.errors import ConfigError
-from nmt.schema import from_dict, settings, to_dict
+from nmt.schema import from_dict, rename_keys, settings, to_dict
 
 LEAVES = settings(Config())
 STEP = 1e-3  # past a bound
@@ -101,8 +101,8 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
         ("data.dev_fraction", 0.0),
         ("data.test_fraction", 0.5),
         ("data.source_column", 0),
-        ("model.dropout", 1.0),
-        ("model.dropout", -0.1),
+        ("training.dropout", 1.0),
+        ("training.dropout", -0.1),
         ("training.epochs", 0),
         ("training.learning_rate", 0.0),
         ("training.label_smoothing", 1.0),
@@ -310,13 +310,13 @@ def test_any_config_comes_back_through_json(config: Config) -> None:
 
 
 def test_missing_settings_take_their_defaults() -> None:
-    assert from_dict(Config, {"model": {"dropout": 0}}, "config") == with_value("model.dropout", 0)
+    assert from_dict(Config, {"training": {"dropout": 0}}, "config") == with_value("training.dropout", 0)
     assert from_dict(Config, {}, "config") == Config()
 
 
 def test_plain_data_is_a_copy() -> None:
     config = Config()
-    to_dict(config)["model"]["dropout"] = 0.9
+    to_dict(config)["training"]["dropout"] = 0.9
     assert config == Config()
 
 
@@ -331,8 +331,8 @@ def test_plain_data_is_a_copy() -> None:
         ({"seed": None}, "config.seed=None: wrong type NoneType"),
         ({"threads": False}, "config.threads=False: wrong type bool"),
         ({"name": 3}, "config.name=3: wrong type int"),
-        ({"model": {"dropout": True}}, "config.model.dropout=True: wrong type bool"),
-        ({"model": {"dropout": "0.1"}}, "config.model.dropout='0.1': wrong type str"),
+        ({"training": {"dropout": True}}, "config.training.dropout=True: wrong type bool"),
+        ({"training": {"dropout": "0.1"}}, "config.training.dropout='0.1': wrong type str"),
         ({"data": {"swap": 1}}, "config.data.swap=1: wrong type int"),
         ({"data": {"cache": ["a"]}}, "config.data.cache=['a']: wrong type list"),
         ({"model": 3}, "config.model: expected a mapping, found int"),
@@ -351,3 +351,30 @@ def test_only_the_asked_kind_is_built() -> None:
     assert from_dict(ModelConfig, {"bridge": "mean"}, "model.json") == ModelConfig(bridge="mean")
     with pytest.raises(ConfigError, match=r"^model\.json\.seed: no such setting"):
         from_dict(ModelConfig, {"seed": 1}, "model.json")
+
+
+# ---------------------------------------------------------------- renamed keys
+
+
+def test_every_renamed_key_leads_to_a_setting() -> None:
+    keys = {key for key, _, _ in settings(Config())}
+    assert set(RENAMED.values()) <= keys
+    assert not set(RENAMED) & keys
+
+
+def test_old_keys_are_read_under_their_new_names() -> None:
+    old = {"model": {"dropout": 0.25, "rate_factor": 0.5, "bridge": "mean"}, "training": {"epochs": 3}}
+    config = from_dict(Config, rename_keys(old, RENAMED), "config")
+    assert (config.training.dropout, config.training.lr_multiplier, config.training.epochs) == (0.25, 0.5, 3)
+    assert config.model.bridge == "mean"
+    assert old["model"]["dropout"] == 0.25  # unchanged
+
+
+def test_the_new_key_takes_precedence() -> None:
+    both = {"model": {"dropout": 0.25}, "training": {"dropout": 0.1}}
+    assert rename_keys(both, RENAMED) == {"model": {}, "training": {"dropout": 0.1}}
+
+
+@pytest.mark.parametrize("values", [{}, {"model": None}, {"model": 3, "training": 4}])
+def test_damaged_settings_are_left_to_the_reader(values: dict[str, Any]) -> None:
+    assert rename_keys(values, RENAMED) == values

@@ -11,6 +11,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nmt.config import EncoderConfig, TrainingConfig
 from nmt.data.batches import TrainingBatches
+from nmt.model.translation import DropoutRates
 from nmt.training.loop import Progress, Trainer
 from nmt.training.precision import choose_precision
 from nmt.training.schedule import learning_rate
@@ -23,7 +24,7 @@ def trainer(
 ) -> Trainer:
     """By default 20 pairs in 7 batches an epoch, 2 epochs, no warm-up to speak of."""
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
-    model = tiny_model(10, 10, dataclasses.replace(TINY, dropout=dropout))
+    model = tiny_model(10, 10, dropout=DropoutRates(dropout))
     batches = batches or copy_batches(pairs=20, budget=18, block=config.accumulate)
     return Trainer(model, batches, config, FP32, observer)
 

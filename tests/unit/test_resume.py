@@ -145,7 +145,7 @@ def test_changes_are_told_and_kept(run, told):
     [
         ("model.encoder.size", 128, "another model"),
         ("model.encoder.size", 33, "another model"),  # impossible anyway, but that is not the point
-        ("model.dropout", 0.5, "another model"),
+        ("model.initial_range", 0.5, "another model"),
         ("model.attention.score", "general", "another model"),
         ("data.max_words", 5, "other training data"),
         ("data.source", "sample", "other training data"),

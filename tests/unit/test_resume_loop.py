@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 from observer import Recorder, Report
-from tiny import TINY, copy_batches, tiny_model
+from tiny import copy_batches, tiny_model
 
 from nmt.config import TrainingConfig
 from nmt.data.batches import TrainingBatches
-from nmt.model.translation import TranslationModel
+from nmt.model.translation import DropoutRates, TranslationModel
 from nmt.training.loop import Progress, Trainer
 from nmt.training.precision import choose_precision
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
-MODEL = dataclasses.replace(TINY, dropout=0.3, word_dropout=0.2)
+DROPOUT = DropoutRates(units=0.3, words=0.2)
 BUDGET, OTHER_BUDGET = 18, 30
 CASES: dict[str, dict[str, Any]] = {
     "plain": {"ema": 0.0},
@@ -73,7 +73,7 @@ def begin(observer: Saver, budget: int = BUDGET, seed: int = 1, **settings: obje
     for generator in (random.seed, np.random.seed, torch.manual_seed):
         generator(seed)
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
-    model: TranslationModel = tiny_model(10, 10, MODEL, seed=seed)
+    model: TranslationModel = tiny_model(10, 10, seed=seed, dropout=DROPOUT)
     observer.trainer = Trainer(model, batches(budget, config.accumulate), config, FP32, observer)
     return observer.trainer
 

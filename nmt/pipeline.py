@@ -26,6 +26,7 @@ from nmt.observers import Follower, Reporter
 from nmt.processes import Processes, join_processes
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
 from nmt.schema import settings
+from nmt.shell import command
 from nmt.storage.checkpoint import (
     Checkpoint,
     find_checkpoint,
@@ -165,7 +166,7 @@ def _train(
     with closing(reporter.journal) if reporter else nullcontext():
         progress = trainer.run()
         if trainer.stopped and progress.step < trainer.total:
-            way = f"python -m nmt.train resume={run.folder}"
+            way = command("python", "-m", "nmt.train", f"resume={run.folder}")
             said = f"stopped after step {progress.step}, all is saved; go on with: {way}"
             raise StoppedError(said if processes.first else "", trainer.stopped)
         if reporter:
@@ -191,7 +192,7 @@ def _finish(
     _write_training(run, progress, reporter.journal, newest)
     final = _evaluate_best(run, config, prepared, progress, device)
     reporter.journal.finished({key: value for key, _, value in settings(config)}, final)
-    _tell_end(run)
+    _tell_end(run, prepared.parts["test"][0].source)
 
 
 def _batches(
@@ -260,13 +261,14 @@ def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
     )
 
 
-def _tell_end(run: Run) -> None:
+def _tell_end(run: Run, example: str) -> None:
     folder = run.evaluation("test")
     logger.info(f"translations, scores and attention: {folder}")
     if (folder / "heatmaps").is_dir():
         logger.info(f"alignment heatmaps:                 {folder / 'heatmaps'}")
+    translate = ("python", "-m", "nmt.translate", "--run", run.folder, "--")
     logger.info(
         f"report:                             {run.report}\n"
-        f"training curves:                    tensorboard --logdir {run.folder.parent}\n"
-        f'translate:                          python -m nmt.translate --run {run.folder} "…"'
+        f"training curves:                    {command('tensorboard', '--logdir', run.folder.parent)}\n"
+        f"translate:                          {command(*translate, example)}"
     )

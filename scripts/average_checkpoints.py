@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nmt import cli
 from nmt.errors import ConfigError, RunError
+from nmt.shell import command
 
 if TYPE_CHECKING:
     from nmt.storage.checkpoint import Checkpoint
@@ -68,7 +69,8 @@ def main() -> None:
     shutil.copytree(run.folder / "data", output.folder / "data")
     save_checkpoint(output.best, average)
     print(f"their average: {_development(average, run)}")
-    print(f"score it on the test part: python -m nmt.evaluate --run {output.folder}")
+    way = command("python", "-m", "nmt.evaluate", "--run", output.folder)
+    print(f"score it on the test part: {way}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from nmt.config import RENAMED, Config, DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.files import explain, write_text
 from nmt.schema import from_dict, rename_keys, to_dict
+from nmt.shell import command
 from nmt.storage.checkpoint import kept_checkpoints
 
 logger = logging.getLogger("nmt")
@@ -131,7 +132,7 @@ def locked(run: Run) -> Iterator[None]:
     except OSError as error:
         if error.errno is None or isinstance(error, BrokenPipeError):  # not about a file
             raise
-        way = f"python -m nmt.train resume={run.folder}"
+        way = command("python", "-m", "nmt.train", f"resume={run.folder}")
         raise RunError(f"{explain(error, run.folder)}, then go on with: {way}") from error
 
 
@@ -200,7 +201,9 @@ def point_latest(run: Run) -> None:
         fresh.symlink_to(run.folder.name, target_is_directory=True)
         fresh.replace(link)
     except OSError as error:
-        logger.warning(f"warning: {link}: not made ({error.strerror}); name this run with --run {run.folder}")
+        logger.warning(
+            f"warning: {link}: not made ({error.strerror}); name this run with {command('--run', run.folder)}"
+        )
 
 
 def open_run(path: Path) -> Run:

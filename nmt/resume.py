@@ -14,7 +14,7 @@ from nmt.config import Config
 from nmt.data.prepare import Prepared
 from nmt.errors import ConfigError, RunError
 from nmt.files import write_text
-from nmt.schema import settings
+from nmt.schema import key_of, settings
 from nmt.storage.run import Run, reopen_run, write_config
 
 logger = logging.getLogger("nmt")
@@ -89,7 +89,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
     run, before = reopen_run(Path(request.config.resume))
     config, asked = copy.deepcopy(before), {key: value for key, _, value in settings(request.config)}
     for word in request.overrides:
-        key = word.lstrip("+~").partition("=")[0]
+        key = key_of(word)
         if key in _GROUPS:
             raise ConfigError(
                 f"{word}: a resumed run keeps its {key}; leave it out, or start a new run without resume="
@@ -106,7 +106,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
             raise ConfigError(
                 f"{key}: {old} → {new} would make {what}; leave it out, or start a new run without resume="
             )
-    check(config)
+    check(config, {key_of(word) for word in request.overrides})
     return replace(config, name=before.name, runs=str(run.folder.parent), resume=request.config.resume), run
 
 

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from nmt.errors import ConfigError
 
 T = TypeVar("T")
+Condition = Mapping[str, tuple[Any, ...]]
+"""Values of other settings, by dotted key; it holds if each setting has one of its values."""
 
 
 def option(
@@ -22,13 +24,33 @@ def option(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
+    literal: str = "",
+    used_if: Condition | None = None,
+    unused_if: Condition | None = None,
+    required_if: Condition | None = None,
 ) -> Any:
-    """A dataclass field with its help and the bounds that `nmt.checking` enforces."""
+    """A dataclass field with its help and the rules that `nmt.checking` enforces.
+
+    Args:
+        default: its value.
+        help: one line for `--help`.
+        choices: the values it may have; empty: any.
+        at_least, above, at_most, below: bounds of a number.
+        literal: "name" or "path" of a text that is taken as it was typed, not parsed; of a path a leading
+            `~` is the home folder.
+        used_if: something reads it only if each of these settings has one of these values.
+        unused_if: nothing reads it if each of these settings has one of these values.
+        required_if: it must be given if each of these settings has one of these values.
+    """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     metadata = {
         "help": help,
         "choices": choices,
         "bounds": {word: limit for word, limit in bounds.items() if limit is not None},
+        "literal": literal,
+        "used_if": used_if,
+        "unused_if": unused_if,
+        "required_if": required_if,
     }
     return field(default=default, metadata=metadata)
 
@@ -43,6 +65,16 @@ def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field
         else:
             leaves.append((key, item, value))
     return leaves
+
+
+def as_text(value: Any) -> str:
+    """A value as it is written on a command line or in YAML."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def key_of(word: str) -> str:
+    """The key in a word of a command line, `key=value`, also with Hydra's `+`, `++` or `~` before it."""
+    return word.lstrip("+~").partition("=")[0]
 
 
 def to_dict(config: Any) -> dict[str, Any]:

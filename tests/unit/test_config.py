@@ -26,6 +26,8 @@ def with_value(key: str, value: Any) -> Config:
     config = Config()
     if key == "data.alignment_column":
         config.data = DataConfig(source="tsv", path="pairs.tsv", source_column=2, target_column=3)
+    if key == "training.teacher_forcing_decay":
+        config.training.teacher_forcing = 0.5
     *groups, name = key.split(".")
     group: Any = config
     for part in groups:
@@ -159,7 +161,10 @@ def test_a_file_that_would_not_be_read_is_refused(source: str, foreign: str, own
     config = with_value("data.source", source)
     config.data.path = "file" if source == "tsv" else None
     setattr(config.data, foreign, "file")
-    assert refused(config) == [f"data.{foreign}: data={source} does not read it", f"add data={owner}"]
+    assert refused(config) == [
+        f"data.{foreign}=file: has no effect with data={source}, only with data={owner}",
+        "leave it out",
+    ]
 
 
 @pytest.mark.parametrize("source", ["manythings", "tsv", "moses"])
@@ -378,3 +383,75 @@ def test_the_new_key_takes_precedence() -> None:
 @pytest.mark.parametrize("values", [{}, {"model": None}, {"model": 3, "training": 4}])
 def test_damaged_settings_are_left_to_the_reader(values: dict[str, Any]) -> None:
     assert rename_keys(values, RENAMED) == values
+
+
+# ---------------------------------------------------------------- what has no effect
+
+CONDITIONS = [
+    (key, name, condition)
+    for key, item, _ in LEAVES
+    for name in ("used_if", "unused_if", "required_if")
+    if (condition := item.metadata[name]) is not None
+]
+
+
+def test_every_condition_can_hold() -> None:
+    """By keys and values that exist."""
+    leaves = {key: (item, value) for key, item, value in LEAVES}
+    for key, _, condition in CONDITIONS:
+        for other, allowed in condition.items():
+            item, value = leaves[other]
+            assert other != key
+            for one in allowed:
+                assert one is None or type(one) is type(value) or value is None
+                assert not item.metadata["choices"] or one in item.metadata["choices"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "typed"),
+    [
+        ({"decoder.style": "transformer"}, "decoder.cell"),
+        ({"decoder.style": "transformer"}, "decoder.readout"),
+        ({"decoder.style": "transformer"}, "decoder.input_feeding"),
+        ({}, "decoder.input_feeding"),  # of bahdanau
+        ({}, "encoder.kernel"),  # of a recurrent encoder
+        ({}, "encoder.positions"),
+        ({"encoder.type": "convolutional"}, "encoder.bidirectional"),
+        ({}, "attention.window"),  # of global attention
+        ({"attention.score": "general"}, "attention.size"),
+        ({"decoder.style": "vector"}, "attention.size"),
+        ({"initialisation": "xavier"}, "initial_range"),
+    ],
+)
+def test_a_typed_setting_without_effect_is_refused(changes: dict[str, Any], typed: str) -> None:
+    """Whatever its value; from a file, where sizes are set for models of every kind, a number may stay."""
+    config = Config()
+    for key, value in changes.items():
+        part, _, name = key.rpartition(".")
+        setattr(getattr(config.model, part) if part else config.model, name, value)
+    check(config)
+    with pytest.raises(ConfigError, match=rf"^model\.{typed}=\w+\S*: has no effect with model\."):
+        check(config, {f"model.{typed}"})
+    *groups, name = f"model.{typed}".split(".")
+    group: Any = config
+    for part in groups:
+        group = getattr(group, part)
+    if type(getattr(group, name)) in (int, float):
+        setattr(group, name, 7)
+        check(config)
+
+
+def test_a_typed_setting_with_effect_is_accepted() -> None:
+    config = with_value("model.attention.span", "local_p")
+    check(config, {"model.attention.window", "model.attention.size", "model.decoder.readout"})
+
+
+def test_a_choice_without_effect_is_refused_wherever_it_comes_from() -> None:
+    config = with_value("model.encoder.cell", "lstm")
+    check(config)
+    config.model.encoder.type = "convolutional"
+    assert refused(config) == [
+        "model.encoder.cell=lstm: has no effect with model.encoder.type=convolutional, only with "
+        "model.encoder.type=recurrent",
+        "leave it out",
+    ]

@@ -13,9 +13,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "nmt"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "schema", "config", "files", "device"}
+BASE = {"errors", "schema", "config", "files", "shell", "device"}
 ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import beside itself
     "errors": set(),
+    "shell": set(),
     "schema": {"errors"},
     "config": {"schema"},
     "checking": {"errors", "schema", "config"},
@@ -24,7 +25,8 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
     "processes": {"errors"},
     "cli": {"errors", "config", "files"},
     "sweep": {"errors", "files", "training"},
-    "composition": {"errors", "schema", "config", "checking", "files", "sweep", "resume"},
+    "overrides": {"errors", "schema", "config"},
+    "composition": {"errors", "schema", "config", "checking", "files", "sweep", "resume", "overrides"},
     "data": BASE,
     "model": BASE,
     "visualisation": {"errors", "files"},

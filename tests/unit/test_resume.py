@@ -187,7 +187,10 @@ def test_a_whole_section_is_refused(run):
     [
         ({"training.epochs": 0}, "training.epochs=0: must be at least 1"),
         ({"training.metric": "ter"}, "training.metric=ter: choose one of"),
-        ({"data.archive": "x.zip"}, "data.archive: data=tsv does not read it"),
+        (
+            {"data.archive": "x.zip"},
+            "data.archive=x.zip: has no effect with data=tsv, only with data=manythings",
+        ),
         ({"training.guided_alignment": 0.5}, "training.guided_alignment=0.5"),
     ],
 )

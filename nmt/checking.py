@@ -53,7 +53,7 @@ def _unused(config: Config, typed: Collection[str]) -> list[str]:
         if (used is None or _holds(used, values)) and (unused is None or not _holds(unused, values)):
             continue
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if key in typed or not (value == item.default or is_number):
+        if key in typed or not (value == item.metadata["default"] or is_number):
             found.append(f"{key}={as_text(value)}: {_why_unused(used, unused, values)}; leave it out")
     return found
 
@@ -146,12 +146,29 @@ def _odd(key: str, size: int) -> list[str]:
     return [f"{key}={size}: must be even, for sinusoidal positions"] if size % 2 else []
 
 
+def _held_out_conflicts(data: DataConfig, split: str) -> list[str]:
+    path, source, targets = (
+        getattr(data, f"{split}_{name}") for name in ("path", "source_path", "target_paths")
+    )
+    key = f"data.{split}"
+    if path is not None and (source is not None or targets):
+        return [f"{key}_path and {key}_source_path: two {split} sets; give one of them"]
+    if source is not None and not targets:
+        return [f"{key}_target_paths: {key}_source_path needs it; add {key}_target_paths=FILE"]
+    if source is None and targets:
+        return [f"{key}_source_path: {key}_target_paths needs it; add {key}_source_path=FILE"]
+    if data.swap and len(targets) > 1:
+        return [f"{key}_target_paths: with data.swap=true these are to be translated; give one file"]
+    return []
+
+
 def _data_conflicts(data: DataConfig) -> list[str]:
     found = []
     if data.source == "tsv" and data.source_column == data.target_column:
         found.append(f"data.target_column={data.target_column}: the same as data.source_column")
     if data.source == "tsv" and data.alignment_column in (data.source_column, data.target_column):
         found.append(f"data.alignment_column={data.alignment_column}: a column of sentences")
+    found += _held_out_conflicts(data, "dev") + _held_out_conflicts(data, "test")
     if data.dev_fraction + data.test_fraction > 0.5:
         found.append("data.dev_fraction + data.test_fraction: more than half; nothing to train on")
     return found

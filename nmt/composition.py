@@ -66,8 +66,9 @@ def _expand_home(config: Any) -> None:
         value = getattr(config, item.name)
         if dataclasses.is_dataclass(value):
             _expand_home(value)
-        elif item.metadata["literal"] == "path" and isinstance(value, str):
-            setattr(config, item.name, os.path.expanduser(value))  # noqa: PTH111 (Path drops "./" and "//")
+        elif item.metadata["literal"] == "path" and value:
+            home = os.path.expanduser  # Path.expanduser would drop "./" and "//"
+            setattr(config, item.name, home(value) if isinstance(value, str) else [*map(home, value)])
 
 
 def _refuse_additions(config: Any, prefix: str = "") -> None:

@@ -76,12 +76,42 @@ class DataConfig:
     alignment_path: str | None = option(
         None, "moses: the word alignments, line by line the same", used_if=_MOSES, literal="path"
     )
+    dev_path: str | None = option(
+        None,
+        "a development set of your own: TSV, the columns as in the corpus or else the first two; a source "
+        "on several lines has several references",
+        literal="path",
+    )
+    dev_source_path: str | None = option(
+        None, "or plain text: the source sentences, one a line (plain or .gz) …", literal="path"
+    )
+    dev_target_paths: list[str] = option(
+        [], "… and files of references, line by line: FILE or [FILE,FILE,…]", literal="path"
+    )
+    test_path: str | None = option(None, "a test set of your own, like dev_path", literal="path")
+    test_source_path: str | None = option(None, "or plain text, like dev_source_path", literal="path")
+    test_target_paths: list[str] = option([], "… like dev_target_paths", literal="path")
     swap: bool = option(False, "translate in the other direction")
     cache: str = option("data/cache", "folder of downloads and prepared data", literal="path")
     max_words: int = option(100, "drop pairs with a longer side", at_least=1)
     max_ratio: float = option(9.0, "drop pairs with one side this many times longer, in characters", above=1)
-    dev_fraction: float = option(0.02, "share of the components for development", above=0, below=0.5)
-    test_fraction: float = option(0.03, "share of the components for the test", above=0, below=0.5)
+    max_tokens: int = option(
+        500, "drop pairs with more tokens (sub-word pieces) on a side, after tokenising", at_least=1
+    )
+    dev_fraction: float = option(
+        0.02,
+        "share of the components for development",
+        above=0,
+        below=0.5,
+        used_if={"data.dev_path": (None,), "data.dev_source_path": (None,)},
+    )
+    test_fraction: float = option(
+        0.03,
+        "share of the components for the test",
+        above=0,
+        below=0.5,
+        used_if={"data.test_path": (None,), "data.test_source_path": (None,)},
+    )
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
 

@@ -11,9 +11,9 @@ import torch
 from nmt.config import Config
 from nmt.data.batches import TrainingBatches
 from nmt.data.examples import Example, save_examples
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import PAD
-from nmt.data.vocabulary import load_tokenizers, piece_links
+from nmt.data.vocabulary import Corpus, load_corpus, piece_links
 from nmt.decoding.opening import open_translator
 from nmt.device import choose_device
 from nmt.errors import DataError, StoppedError
@@ -65,16 +65,16 @@ def train(request: Request) -> float:
         device = choose_device(config.device, processes.local_rank)
         precision = choose_precision(config.training.precision, device)
         _set_up_torch(config, device)
-        prepared = _prepare(config, processes)
+        corpus = _load_corpus(config, processes)
         run = processes.from_first(lambda: old or create_run(config, request.name))
         lock = locked(run) if processes.first else nullcontext()
         with lock, StopSignals(_ECHO if processes.size > 1 else 0.0) as signals:
-            checkpoint, found = _open(run, config, prepared, device, processes)
+            checkpoint, found = _open(run, config, corpus, device, processes)
             launches = processes.gathered(processes.launch)
             if processes.first:
                 mark_launches(run, launches)
             state = processes.from_first(lambda: found)
-            best = _train(run, config, prepared, checkpoint, state, precision, signals, processes)
+            best = _train(run, config, corpus.prepared, checkpoint, state, precision, signals, processes)
     if signals.received:
         raise StoppedError("stopped; the run that was nearly done is finished", signals.received, best)
     return best
@@ -90,27 +90,28 @@ def _settings(request: Request, processes: Processes) -> tuple[Config, Run | Non
     return request.config, None
 
 
-def _prepare(config: Config, processes: Processes) -> Prepared:
+def _load_corpus(config: Config, processes: Processes) -> Corpus:
     """The prepared data; the first process makes them, the others read them or, elsewhere, make the same."""
-    mine = prepare(config.data) if processes.first else None
-    fingerprint = processes.from_first(lambda: mine and mine.report["fingerprint"])
-    prepared = mine or prepare(config.data)
-    if prepared.report["fingerprint"] != fingerprint:
+    mine = load_corpus(config.data) if processes.first else None
+    fingerprint = processes.from_first(lambda: mine and mine.prepared.report["fingerprint"])
+    corpus = mine or load_corpus(config.data)
+    if corpus.prepared.report["fingerprint"] != fingerprint:
         raise DataError(
-            "other data than the first process has; give all machines the same files", prepared.folder
+            "other data than the first process has; give all machines the same files", corpus.prepared.folder
         )
-    return prepared
+    return corpus
 
 
 def _open(
-    run: Run, config: Config, prepared: Prepared, device: torch.device, processes: Processes
+    run: Run, config: Config, corpus: Corpus, device: torch.device, processes: Processes
 ) -> tuple[Checkpoint, State]:
     """The newest checkpoint of a run with the state of its training, or a new model and none; the latter
     too where another process reads them.
     """
     if not processes.first:
-        return _new(config, prepared, device), None
+        return _new(config, corpus, device), None
     state: State
+    prepared = corpus.prepared
     start_log(run.log)
     if kept_checkpoints(run.last):
         refuse_other_data(run, prepared)
@@ -121,14 +122,14 @@ def _open(
         for part in ("dev", "test"):
             save_examples(run.examples(part), prepared.parts[part])
         _tell_start(run, prepared, config)
-        checkpoint, state = _new(config, prepared, device), None
+        checkpoint, state = _new(config, corpus, device), None
     if config.resume is not None:
         keep_settings(run, config)
     return checkpoint, state
 
 
-def _new(config: Config, prepared: Prepared, device: torch.device) -> Checkpoint:
-    source, target = load_tokenizers(prepared, config.data)
+def _new(config: Config, corpus: Corpus, device: torch.device) -> Checkpoint:
+    source, target = corpus.source, corpus.target
     model = build_model(config.model, len(source), len(target), PAD, _dropout(config)).to(device)
     return Checkpoint(model, config.model, source, target, {})
 
@@ -255,6 +256,11 @@ def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
         logger.info(
             f"the source has changed since it was last prepared: {change['new_sources']} new source "
             f"sentences, {change['gone_sources']} gone, {change['moved_sources']} in another part now"
+        )
+    if report.get("dev_in_test"):
+        logger.warning(
+            f"warning: {report['dev_in_test']} development sentences share a sentence with the test set, so "
+            "the best checkpoint is chosen with a view of the test"
         )
     logger.info(
         f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"

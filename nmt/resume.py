@@ -30,6 +30,12 @@ _PLACES = (
     "data.target_path",
     "data.alignment_path",
     "data.cache",
+    "data.dev_path",
+    "data.dev_source_path",
+    "data.dev_target_paths",
+    "data.test_path",
+    "data.test_source_path",
+    "data.test_target_paths",
 )
 """Settings of the data that may change: the same bytes elsewhere are the same data."""
 

@@ -45,6 +45,7 @@ def option(
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     metadata = {
         "help": help,
+        "default": default,
         "choices": choices,
         "bounds": {word: limit for word, limit in bounds.items() if limit is not None},
         "literal": literal,
@@ -52,6 +53,8 @@ def option(
         "unused_if": unused_if,
         "required_if": required_if,
     }
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -69,6 +72,8 @@ def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field
 
 def as_text(value: Any) -> str:
     """A value as it is written on a command line or in YAML."""
+    if isinstance(value, list):
+        return f"[{','.join(map(as_text, value))}]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -112,6 +117,8 @@ def _matches(value: Any, kind: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         return any(_matches(value, option) for option in typing.get_args(kind))
+    if typing.get_origin(kind) is list:
+        return isinstance(value, list) and all(_matches(one, typing.get_args(kind)[0]) for one in value)
     return type(value) is kind or (kind is types.NoneType and value is None)
 
 

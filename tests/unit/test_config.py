@@ -53,7 +53,7 @@ def test_every_setting_has_help_and_a_plain_type() -> None:
     assert len({key for key, _, _ in LEAVES}) == len(LEAVES)
     for key, item, value in LEAVES:
         assert item.metadata.get("help"), f"{key} has no help"
-        assert value is None or type(value) in (str, int, float, bool), f"{key}: no plain value"
+        assert value is None or type(value) in (str, int, float, bool, list), f"{key}: no plain value"
 
 
 def test_the_defaults_are_possible_and_match_their_types() -> None:
@@ -298,6 +298,8 @@ def of_type(kind: Any) -> st.SearchStrategy[Any]:
     """Any value of a setting's type."""
     if dataclasses.is_dataclass(kind):
         return configs(typing.cast(type[Any], kind))
+    if typing.get_origin(kind) is list:
+        return st.lists(of_type(typing.get_args(kind)[0]))
     if isinstance(kind, types.UnionType):
         return st.one_of([of_type(option) for option in typing.get_args(kind)])
     simple = {str: st.text(), int: st.integers(), bool: st.booleans(), types.NoneType: st.none()}

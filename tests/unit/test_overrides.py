@@ -12,7 +12,8 @@ from nmt.overrides import quoted, renamed, unquoted
 
 NAMES = [
     "pairs (1).tsv", "daten-größe.tsv", "मराठी.tsv", "a=b.tsv", "a,b.tsv", "My Drive/x", "it's", "a'b\\",
-    "{x}", "[x]", "2024_10_01", "1e5", "true", "a:b", "$HOME", "%20", "#", "x\\", "a\nb", "~/corpus.tsv", "-", " x ",
+    "{x}", "[x]", "2024_10_01", "1e5", "true", "a:b", "$HOME", "%20", "#", "x\\", "a\nb", "~/corpus.tsv",
+    "-", " x ",
 ]  # fmt: skip
 
 

@@ -170,7 +170,9 @@ def test_a_bad_alignment_is_named_by_file_and_line(tmp_path: Path, monkeypatch: 
     ],
 )
 def test_an_empty_part_names_its_setting(tmp_path: Path, key: str, options: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match=rf"leave the {key[5:].split('_')[0]} part empty; change {key}"):
+    with pytest.raises(
+        DataError, match=rf"leave the {key[5:].split('_')[0]} part empty: .*; raise {key}, or"
+    ):
         prepare(settings(tmp_path, **options))
     assert not list(tmp_path.glob("cache/prepared/*"))
 

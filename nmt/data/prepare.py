@@ -4,16 +4,17 @@ The result lives under `<data.cache>/prepared/<fingerprint>/`. The fingerprint c
 source files and every setting that matters, so a changed source is a new preparation.
 """
 
+import functools
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nmt.config import DataConfig
-from nmt.data.alignment import format_pharaoh, parse_pharaoh
+from nmt.data.alignment import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.data.examples import Example, load_examples, save_examples
 from nmt.data.growth import changes, previous_preparation
 from nmt.data.sources import RawPair, read_pairs, source_files
@@ -162,7 +163,8 @@ def _make(config: DataConfig, files: list[Path]) -> tuple[dict[str, list[Example
 def _clean_pairs(config: DataConfig, files: list[Path], dropped: Counter[str]) -> Iterator[_Pair]:
     """The pairs worth keeping, cleaned; the others are counted by reason."""
     seen: set[tuple[str, str]] = set()
-    for raw in read_pairs(config, files):
+    again = functools.partial(read_pairs, config, files)
+    for raw in again():
         source, target = clean(raw.source), clean(raw.target)
         reason = _reason_to_drop(source, target, config)
         if reason is None and (source, target) in seen:
@@ -172,7 +174,7 @@ def _clean_pairs(config: DataConfig, files: list[Path], dropped: Counter[str]) -
             continue
         seen.add((source, target))
         where = files[2] if len(files) == 3 else files[0]
-        yield _Pair(source, target, _checked_alignment(raw, source, target, where))
+        yield _Pair(source, target, _checked_alignment(raw, source, target, where, again))
 
 
 def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
@@ -184,18 +186,19 @@ def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
     return "ratio" if longer > config.max_ratio * shorter else None
 
 
-def _checked_alignment(raw: RawPair, source: str, target: str, path: Path) -> str:
-    """The alignment of a cleaned pair, all of whose links are between words that are there."""
+def _checked_alignment(
+    raw: RawPair, source: str, target: str, path: Path, again: Callable[[], Iterator[RawPair]]
+) -> str:
+    """The alignment of a cleaned pair, all of whose links are between words that are there; `again` reads
+    the whole corpus, to tell what is wrong.
+    """
     links = parse_pharaoh(raw.alignment or "", path, raw.line)
     if links:
-        counts = len(word_spans(source)), len(word_spans(target))
-        for s, t in links:
-            if s >= counts[0] or t >= counts[1]:
-                raise DataError(
-                    f"link {s}-{t}, but the sentences have {counts[0]} and {counts[1]} words, counted from 0",
-                    path,
-                    raw.line,
-                )
+        sizes = len(word_spans(source)), len(word_spans(target))
+        link = outside(links, *sizes)
+        if link is not None:
+            every = (parse_pharaoh(pair.alignment or "", path, pair.line) for pair in again())
+            raise outside_error(link, sizes, counts_from_one(every), path, raw.line)
     return format_pharaoh(links)
 
 

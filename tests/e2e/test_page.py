@@ -108,7 +108,9 @@ def test_a_curve_has_a_gap_where_there_is_no_value(page):
     gaps, nothing, whole = browser.find_elements(By.CSS_SELECTOR, "#curves svg")
 
     def places(picture, tag: str, attribute: str) -> list[str]:
-        return [one.get_attribute(attribute) for one in picture.find_elements(By.CSS_SELECTOR, f"{tag}.curve")]
+        return [
+            one.get_attribute(attribute) for one in picture.find_elements(By.CSS_SELECTOR, f"{tag}.curve")
+        ]
 
     lines = [line.split() for line in places(gaps, "polyline", "points")]
     assert [len(line) for line in lines] == [2, 2]

@@ -105,11 +105,8 @@ class Observer(Protocol):
         ...
 
     def validated(self, progress: Progress, improved: bool) -> None:
-        """Called with the newest scores at the end of `progress.history`: the place to save.
-
-        Args:
-            progress: where training stands.
-            improved: none of the scores before were better: this checkpoint is the one to keep.
+        """Called with the newest scores at the end of `progress.history`: the place to save. `improved`:
+        none before them were better, so that this checkpoint is the one to keep.
         """
 
     def save(self, progress: Progress) -> None:

@@ -311,6 +311,11 @@ class TrainingConfig:
     metric: str = option(
         "bleu", "what early stopping and the best checkpoint go by", choices=("bleu", "chrf", "loss")
     )
+    bleu_tokenizer: str = option(
+        "auto",
+        "sacreBLEU's tokenizer for BLEU (auto: by the script of the training targets)",
+        choices=("auto", "13a", "intl", "zh", "char", "ja-mecab", "ko-mecab"),
+    )
     patience: int | None = option(None, "stop after N validations without a better one", at_least=1)
     accumulate: int = option(1, "batches whose gradients make one update", at_least=1)
     max_skipped: int = option(

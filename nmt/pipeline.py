@@ -17,8 +17,10 @@ from nmt.data.vocabulary import Corpus, load_corpus, piece_links
 from nmt.decoding.opening import open_translator
 from nmt.device import choose_device
 from nmt.errors import DataError, StoppedError
+from nmt.evaluation.bleu_tokenizer import check_tokenizer
 from nmt.evaluation.evaluate import evaluate, write_evaluation
 from nmt.evaluation.report import save_report
+from nmt.evaluation.scoring import RECORD, choose_scoring
 from nmt.files import write_json
 from nmt.model.initialise import build_model
 from nmt.model.translation import DropoutRates
@@ -54,7 +56,8 @@ def train(request: Request) -> float:
         request: the settings; checked, unless they go on with a run.
 
     Returns:
-        the best value of `training.metric` on the development part.
+        the best value on the development part of the metric that selects: `training.metric`, or chrF where
+        the references are too short for BLEU.
 
     Raises:
         StoppedError: when a signal came; everything is saved, and what was past its last update finished.
@@ -66,6 +69,10 @@ def train(request: Request) -> float:
         precision = choose_precision(config.training.precision, device)
         _set_up_torch(config, device)
         corpus = _load_corpus(config, processes)
+        parts, report = corpus.prepared.parts, corpus.prepared.report
+        scoring = processes.from_first(lambda: choose_scoring(config.training, parts, old))
+        prepared = replace(corpus.prepared, report=report | {RECORD: scoring.tokenizer})
+        corpus = corpus._replace(prepared=prepared)
         run = processes.from_first(lambda: old or create_run(config, request.name))
         lock = locked(run) if processes.first else nullcontext()
         with lock, StopSignals(_ECHO if processes.size > 1 else 0.0) as signals:
@@ -73,8 +80,12 @@ def train(request: Request) -> float:
             launches = processes.gathered(processes.launch)
             if processes.first:
                 mark_launches(run, launches)
+            if processes.first and found is None:
+                for line in scoring.notes(config.training):
+                    logger.info(line)
             state = processes.from_first(lambda: found)
-            best = _train(run, config, corpus.prepared, checkpoint, state, precision, signals, processes)
+            scored = scoring.applied(config)
+            best = _train(run, scored, prepared, checkpoint, state, precision, signals, processes)
     if signals.received:
         raise StoppedError("stopped; the run that was nearly done is finished", signals.received, best)
     return best
@@ -87,6 +98,7 @@ def _settings(request: Request, processes: Processes) -> tuple[Config, Run | Non
     if request.config.resume is not None:
         return resumed(request)
     check_name(request.config)
+    check_tokenizer(request.config.training.bleu_tokenizer)
     return request.config, None
 
 
@@ -190,7 +202,7 @@ def _finish(
         newest = reporter.validate(progress)
         line = "  ".join(f"{name} {value:.2f}" for name, value in newest.items())
         logger.info(f"development with the newest weights in place of their average: {line}")
-    _write_training(run, progress, reporter.journal, newest)
+    _write_training(run, progress, reporter.journal, newest, config.training.metric)
     final = _evaluate_best(run, config, prepared, progress, device)
     reporter.journal.finished({key: value for key, _, value in settings(config)}, final)
     _tell_end(run, prepared.parts["test"][0].source)
@@ -226,16 +238,19 @@ def _evaluate_best(
 ) -> dict[str, float]:
     test = prepared.parts["test"]
     translator = open_translator(run, config.decoding, device)
-    evaluation = evaluate(translator, test)
+    evaluation = evaluate(translator, test, config.training.bleu_tokenizer)
     write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
     save_report(run.report, config, evaluation, test, progress.history, prepared.report)
     return evaluation.values()
 
 
-def _write_training(run: Run, progress: Progress, journal: Journal, newest: dict[str, float] | None) -> None:
+def _write_training(
+    run: Run, progress: Progress, journal: Journal, newest: dict[str, float] | None, metric: str
+) -> None:
     values = {
         "steps": progress.step,
+        "metric": metric,
         "best_step": progress.best_step,
         "seconds": progress.seconds,
         "skipped": progress.skipped,

@@ -80,7 +80,7 @@ def _refuse_impossible(config: DictConfig) -> None:
 
 def _refuse_unknown(config: DictConfig) -> None:
     """Refuse what can never be in a sweep whose jobs are not known ahead."""
-    from nmt.training.loop import LOWER_IS_BETTER
+    from nmt.training.selection import LOWER_IS_BETTER
 
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)

@@ -29,11 +29,12 @@ def _development(checkpoint: "Checkpoint", run: "Run") -> str:
     """Scores on the development part, as training shows them: greedy."""
     from nmt.data.examples import load_examples
     from nmt.decoding.translator import Translator
+    from nmt.evaluation.scoring import recorded_tokenizer
     from nmt.evaluation.validation import validate
 
     greedy = replace(run.decoding(), beam_size=1)
     translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
-    scores = validate(translator, load_examples(run.examples("dev"))).scores
+    scores = validate(translator, load_examples(run.examples("dev")), recorded_tokenizer(run)).scores
     return "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
 
 

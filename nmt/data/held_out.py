@@ -5,6 +5,7 @@ source sentences and one or more of references, line by line. Nothing of it is d
 that share a sentence with it are.
 """
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -67,10 +68,11 @@ def _read_lines(data: DataConfig, files: Sequence[Path]) -> list[Example]:
 
 def _read_columns(data: DataConfig, file: Path) -> list[Example]:
     pairs = []
-    for raw in read_columns(data, file):
+    again = functools.partial(read_columns, data, file)
+    for raw in again():
         source, target = clean(raw.source), clean(raw.target)
         if source and target:
-            pairs.append(Pair(source, target, checked_alignment(raw, source, target, file)))
+            pairs.append(Pair(source, target, checked_alignment(raw, source, target, file, again)))
         elif source or target:
             side = "target" if source else "source"
             raise DataError(f"its {side} sentence is empty; write it or take the line out", file, raw.line)

@@ -1,16 +1,16 @@
 """Sentence pairs: cleaned, counted when they are dropped, and grouped into examples."""
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config import DataConfig
-from nmt.data.alignment import format_pharaoh, parse_pharaoh
+from nmt.data.alignment import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.data.examples import Example
 from nmt.data.sources import RawPair, read_pairs
 from nmt.data.text import clean, word_spans
-from nmt.errors import DataError
 
 
 class Pair(NamedTuple):
@@ -39,7 +39,8 @@ def clean_pairs(
         DataError: while iterating, for what cannot be read, with file and line.
     """
     seen: set[tuple[str, str]] = set()
-    for raw in read_pairs(config, files):
+    again = functools.partial(read_pairs, config, files)
+    for raw in again():
         source, target = clean(raw.source), clean(raw.target)
         reason = _reason_to_drop(source, target, config)
         if reason is None and (source, target) in seen:
@@ -51,7 +52,7 @@ def clean_pairs(
             continue
         seen.add((source, target))
         where = files[2] if len(files) == 3 else files[0]
-        yield Pair(source, target, checked_alignment(raw, source, target, where))
+        yield Pair(source, target, checked_alignment(raw, source, target, where, again))
 
 
 def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
@@ -63,22 +64,27 @@ def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
     return "ratio" if longer > config.max_ratio * shorter else None
 
 
-def checked_alignment(raw: RawPair, source: str, target: str, path: Path) -> str:
+def checked_alignment(
+    raw: RawPair, source: str, target: str, path: Path, again: Callable[[], Iterator[RawPair]]
+) -> str:
     """The alignment of a cleaned pair, all of whose links are between words that are there.
+
+    Args:
+        raw: the pair as it stands in its file.
+        source, target: cleaned.
+        path: the file of its alignment.
+        again: reads the whole corpus, to find out what is wrong with it.
 
     Raises:
         DataError: for a link that is not, with file and line.
     """
     links = parse_pharaoh(raw.alignment or "", path, raw.line)
     if links:
-        counts = len(word_spans(source)), len(word_spans(target))
-        for s, t in links:
-            if s >= counts[0] or t >= counts[1]:
-                raise DataError(
-                    f"link {s}-{t}, but the sentences have {counts[0]} and {counts[1]} words, counted from 0",
-                    path,
-                    raw.line,
-                )
+        sizes = len(word_spans(source)), len(word_spans(target))
+        link = outside(links, *sizes)
+        if link is not None:
+            every = (parse_pharaoh(pair.alignment or "", path, pair.line) for pair in again())
+            raise outside_error(link, sizes, counts_from_one(every), path, raw.line)
     return format_pharaoh(links)
 
 

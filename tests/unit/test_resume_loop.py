@@ -321,3 +321,21 @@ def test_an_average_that_comes_or_goes_leaves_training_alone(then, now):
     found, expected = outcome(trainer, [observer]), uninterrupted("plain")
     torch.testing.assert_close(found.weights, expected.weights, rtol=0, atol=0)
     assert bool(found.average) == bool(now)
+
+
+def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
+    """Not with a number of the old one."""
+    script = {"bleu": [9.0, 8.0, 7.0, 6.0], "chrf": [3.0, 2.0, 4.0, 5.0], "loss": [1.0, 1.0, 1.0, 1.0]}
+
+    def scripted(stop: int | None = None) -> Saver:
+        observer = Saver(script, stop_after=stop)
+        observer.by_weights = False
+        return observer
+
+    first, second = scripted(2), scripted()
+    begin(first, validate_every=1, max_steps=4).run()
+    trainer = go_on(first.file, second, validate_every=1, max_steps=4, metric="chrf")
+    assert (trainer.progress.best, trainer.progress.best_step) == (3.0, 1)
+    progress = trainer.run()
+    assert first.validations + second.validations == [(1, True), (2, False), (3, True), (4, True)]
+    assert (progress.best, progress.best_step) == (5.0, 4)

@@ -50,7 +50,7 @@ class Disk:
 
         return wrapped
 
-    def _opened(self, descriptor: int, mode: str, encoding: str | None, newline: str | None) -> Any:
+    def _opened(self, descriptor: int, mode: str, **text: Any) -> Any:
         disk = self
 
         class Raw(io.FileIO):
@@ -61,7 +61,7 @@ class Disk:
                 return super().write(content)
 
         binary = io.BufferedWriter(Raw(descriptor, "wb"))
-        return binary if "b" in mode else io.TextIOWrapper(binary, encoding, newline=newline)
+        return binary if "b" in mode else io.TextIOWrapper(binary, **text)
 
 
 def full() -> OSError:

@@ -1,6 +1,7 @@
 """What all commands share: arguments, standard streams, one line for an error, start-up of torch."""
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -82,7 +83,7 @@ def check_output(path: str | None) -> None:
 
 def open_output(path: str | None) -> AbstractContextManager[IO[str]]:
     """What `--output` names, to write text to: a file that is replaced whole, or not at all; a device or
-    pipe as it is; standard output, in UTF-8, if there is none.
+    pipe as it is; standard output if there is none. Text is UTF-8, and lines end as written.
 
     Raises:
         ConfigError: when that is closed.
@@ -91,7 +92,8 @@ def open_output(path: str | None) -> AbstractContextManager[IO[str]]:
 
     if path is None:
         check_output(path)
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+        assert isinstance(sys.stdout, io.TextIOWrapper)
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
         return nullcontext(sys.stdout)
     place = Path(path).resolve()  # a link stays a link
     if place.exists() and not place.is_file():  # a device or a pipe is written to, not replaced

@@ -21,7 +21,9 @@ def refused(*arguments, **options):
     raise OSError(errno.EPERM, "A required privilege is not held by the client")
 
 builtins.__import__, os.symlink = guarded, refused
-del signal.SIGHUP, signal.SIGUSR1, os.O_DIRECTORY, os.fork
+for owner, name in ((signal, "SIGHUP"), (signal, "SIGUSR1"), (os, "O_DIRECTORY"), (os, "fork")):
+    if hasattr(owner, name):
+        delattr(owner, name)
 try:
     exec("import fcntl", {{"__package__": "nmt.data"}})
 except ModuleNotFoundError:
@@ -58,7 +60,7 @@ def test_training(folder, begun):
     assert begun.code == 0, begun.err
     latest = folder / "runs" / "latest"
     assert not latest.is_symlink()
-    assert "warning: runs/latest: not made" in begun.out
+    assert f"warning: {Path('runs', 'latest')}: not made" in begun.out
     assert "tensorboard --logdir runs\n" in begun.out  # not a folder of links
     assert {path.name for path in (folder / "runs").iterdir()} == {"run"}
     assert (folder / "runs" / "run" / "report.html").is_file()

@@ -65,7 +65,8 @@ format: setup  ## put the code into the house style
 	$(BIN)/ruff format
 
 tensorboard: setup  ## show the training curves of all runs on http://localhost:6006
-	$(BIN)/tensorboard --logdir runs
+	@folder=runs; for link in runs/.tensorboard/*; do [ -e "$$link" ] && folder=runs/.tensorboard; done; \
+	set -x; $(BIN)/tensorboard --logdir $$folder
 
 clean:  ## remove .venv and caches; runs and downloads stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

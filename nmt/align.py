@@ -21,20 +21,33 @@ def parser() -> argparse.ArgumentParser:
         description="Force a model through given translations and write their word alignments: one line a "
         "pair, source-target, words counted from 0 (Pharaoh format).",
     )
-    parser.add_argument("--source", metavar="FILE", required=True, help="sentences, one a line")
-    parser.add_argument("--target", metavar="FILE", required=True, help="their translations, one a line")
-    parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
     parser.add_argument(
-        "--attention", metavar="OUT", help="also write the matrices: OUT.npz, .jsonl, .html, .png, .svg"
+        "--source", type=cli.path, metavar="FILE", required=True, help="sentences, one a line"
     )
-    parser.add_argument("--gold", metavar="FILE", help="score against these links (1-2 sure, 1?2 possible)")
+    parser.add_argument(
+        "--target", type=cli.path, metavar="FILE", required=True, help="their translations, one a line"
+    )
+    parser.add_argument(
+        "--output", type=cli.path, metavar="FILE", help="write there instead of to standard output"
+    )
+    parser.add_argument(
+        "--attention",
+        type=cli.path,
+        metavar="OUT",
+        help="also write the matrices: OUT.npz, .jsonl, .html, .png, .svg",
+    )
+    parser.add_argument(
+        "--gold", type=cli.path, metavar="FILE", help="score against these links (1-2 sure, 1?2 possible)"
+    )
     parser.add_argument(
         "--threshold", type=float, metavar="P", help="link all source words with at least this attention"
     )
     parser.add_argument(
         "--shift", type=int, default=0, metavar="N", help="read the attention of a word N pieces later"
     )
-    parser.add_argument("--reverse", metavar="RUN", help="a run of the other direction, to symmetrise with")
+    parser.add_argument(
+        "--reverse", type=cli.path, metavar="RUN", help="a run of the other direction, to symmetrise with"
+    )
     parser.add_argument(
         "--symmetrise",
         choices=("intersection", "union", "grow-diag-final"),
@@ -81,6 +94,7 @@ def main() -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from nmt.evaluation.formats import check_attention_name, check_threshold
 
+    cli.check_output(arguments.output)
     check_threshold(arguments.threshold)
     if arguments.attention:
         check_attention_name(arguments.attention)

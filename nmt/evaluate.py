@@ -18,10 +18,15 @@ def parser() -> argparse.ArgumentParser:
         description="Score a run: BLEU, chrF and TER with sacreBLEU's signatures, against all references.",
     )
     parser.add_argument("--split", choices=("dev", "test"), help="part of the run's own data (default: test)")
-    parser.add_argument("--source", metavar="FILE", help="sentences to translate instead, one a line")
-    parser.add_argument("--reference", metavar="FILE", nargs="+", action="extend", help="their translations")
+    parser.add_argument(
+        "--source", type=cli.path, metavar="FILE", help="sentences to translate instead, one a line"
+    )
+    parser.add_argument(
+        "--reference", type=cli.path, metavar="FILE", nargs="+", action="extend", help="their translations"
+    )
     parser.add_argument(
         "--output",
+        type=cli.path,
         metavar="FOLDER",
         help="where translations, scores and attention go (default: RUN/<split>)",
     )
@@ -60,6 +65,7 @@ def main() -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from nmt.errors import ConfigError
 
+    cli.check_stream("stdout", "redirect it to a file")
     if bool(arguments.source) != bool(arguments.reference):
         raise ConfigError("--source and --reference: give both, or neither")
     if arguments.source and arguments.split:

@@ -5,11 +5,13 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+_POLL = 0.1  # seconds between attempts to get a lock
 _ADVICE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
@@ -52,8 +54,16 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries, so that a rename in it survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Flush a folder's entries, so that a rename in it survives a power cut. Windows cannot open folders
+    and needs nothing of the kind.
+
+    Raises:
+        OSError: when they cannot be written.
+    """
+    directory = getattr(os, "O_DIRECTORY", None)
+    if directory is None:
+        return
+    descriptor = os.open(folder, os.O_RDONLY | directory)
     try:
         os.fsync(descriptor)
     finally:
@@ -61,21 +71,54 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
+def lock_file(path: Path, wait: bool) -> Iterator[None]:
+    """Hold an exclusive lock on the file at `path`, which is made; the system releases it when the process
+    dies.
+
+    Args:
+        path: of a file that has no other use.
+        wait: until another process that holds the lock releases it.
+
+    Raises:
+        BlockingIOError: when another process holds it and `wait` is False.
+        OSError: when the file cannot be opened, or its file system has no locks.
+    """
+    from portalocker import AlreadyLocked, LockException, LockFlags, lock, unlock
+
+    with path.open("ab") as file:
+        while True:
+            try:
+                lock(file, LockFlags.EXCLUSIVE | LockFlags.NON_BLOCKING)  # a wait ends after 10 s on Windows
+                break
+            except AlreadyLocked as error:
+                if not wait:
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(path)) from error
+            except LockException as error:
+                cause = error.__cause__
+                number = (cause.errno if isinstance(cause, OSError) else None) or errno.ENOLCK
+                raise OSError(number, os.strerror(number), str(path)) from error
+            time.sleep(_POLL)
+        try:
+            yield
+        finally:
+            unlock(file)
+
+
+@contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file that takes the place of `path` when the block ends without an error.
 
-    Text is UTF-8 and lines end as written (no translation). On an error the temporary file goes and
-    what stood at `path` stays untouched.
+    Text is UTF-8 and lines end as written (no translation); what UTF-8 cannot encode, a lone surrogate in
+    a file's name, is written as an escape, which in JSON is the same string. On an error the temporary file
+    goes and what stood at `path` stays untouched.
 
     Raises:
         OSError: when it cannot be written; it names `path` or the folder that cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path), _temporary(path) as (descriptor, temporary):
-        text = "b" not in mode
-        with os.fdopen(
-            descriptor, mode, encoding="utf-8" if text else None, newline="" if text else None
-        ) as file:
+        text: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
+        with os.fdopen(descriptor, mode, **({} if "b" in mode else text)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

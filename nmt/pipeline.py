@@ -25,7 +25,7 @@ from nmt.files import write_json
 from nmt.model.initialise import build_model
 from nmt.model.translation import DropoutRates
 from nmt.observers import Follower, Reporter
-from nmt.processes import Processes, join_processes
+from nmt.processes import Processes, join_processes, losses_explained
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
 from nmt.schema import settings
 from nmt.shell import command
@@ -36,8 +36,8 @@ from nmt.storage.checkpoint import (
     load_checkpoint,
     load_training,
 )
-from nmt.storage.run import Run, check_name, create_run, locked
-from nmt.training.journal import Journal, duration, start_log
+from nmt.storage.run import Run, check_name, create_run, curves_folder, link_curves, locked
+from nmt.training.journal import Journal, duration, errors_logged, log_error, start_log
 from nmt.training.loop import Progress, Trainer
 from nmt.training.precision import Precision, choose_precision
 from nmt.training.randomness import seed_everything
@@ -75,7 +75,12 @@ def train(request: Request) -> float:
         corpus = corpus._replace(prepared=prepared)
         run = processes.from_first(lambda: old or create_run(config, request.name))
         lock = locked(run) if processes.first else nullcontext()
-        with lock, StopSignals(_ECHO if processes.size > 1 else 0.0) as signals:
+        with (
+            lock,
+            errors_logged(run.log, processes.name),
+            losses_explained(processes),
+            StopSignals(_ECHO if processes.size > 1 else 0.0) as signals,
+        ):
             checkpoint, found = _open(run, config, corpus, device, processes)
             launches = processes.gathered(processes.launch)
             if processes.first:
@@ -87,7 +92,10 @@ def train(request: Request) -> float:
             scored = scoring.applied(config)
             best = _train(run, scored, prepared, checkpoint, state, precision, signals, processes)
     if signals.received:
-        raise StoppedError("stopped; the run that was nearly done is finished", signals.received, best)
+        stop = StoppedError("stopped; the run that was nearly done is finished", signals.received, best)
+        if processes.first:
+            log_error(run.log, stop)
+        raise stop
     return best
 
 
@@ -125,6 +133,7 @@ def _open(
     state: State
     prepared = corpus.prepared
     start_log(run.log)
+    link_curves(run)
     if kept_checkpoints(run.last):
         refuse_other_data(run, prepared)
         newest = find_checkpoint(run.last)  # weights and state of one checkpoint, whatever is damaged
@@ -290,6 +299,6 @@ def _tell_end(run: Run, example: str) -> None:
     translate = ("python", "-m", "nmt.translate", "--run", run.folder, "--")
     logger.info(
         f"report:                             {run.report}\n"
-        f"training curves:                    {command('tensorboard', '--logdir', run.folder.parent)}\n"
+        f"training curves:                    {command('tensorboard', '--logdir', curves_folder(run))}\n"
         f"translate:                          {command(*translate, example)}"
     )

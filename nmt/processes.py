@@ -47,6 +47,11 @@ class Processes:
     launch: str | None = None
 
     @property
+    def name(self) -> str:
+        """What this one is called among several; nothing for a process by itself."""
+        return f"process {self.rank} of {self.size}" if self.size > 1 else ""
+
+    @property
     def first(self) -> bool:
         """Whether this is the one that reports and saves."""
         return self.rank == 0
@@ -95,6 +100,24 @@ class Processes:
 
 
 @contextmanager
+def losses_explained(processes: Processes) -> Iterator[None]:
+    """Say in one line that another process has gone.
+
+    Raises:
+        NmtError: in place of what the engine raises then.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, engine.DistError) and "gloo" not in str(error):
+            raise
+        raise NmtError(
+            f"{processes.name}: another one has ended or cannot be reached; its own message says why. All is "
+            "saved up to the last checkpoint: go on with resume=RUN"
+        ) from error
+
+
+@contextmanager
 def join_processes() -> Iterator[Processes]:
     """Meet the other processes that `torchrun` has started, if it has.
 
@@ -112,7 +135,7 @@ def join_processes() -> Iterator[Processes]:
         int(environment["LOCAL_RANK"]),
         str(Path(errors).parents[2]) if errors else None,
     )
-    try:
+    with losses_explained(processes):
         if processes.size > 1:
             engine.init_process_group(
                 "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
@@ -124,13 +147,6 @@ def join_processes() -> Iterator[Processes]:
         yield processes
         if processes.size > 1:
             engine.destroy_process_group()
-    except RuntimeError as error:
-        if not isinstance(error, engine.DistError) and "gloo" not in str(error):
-            raise
-        raise NmtError(
-            f"process {processes.rank} of {processes.size}: another one has ended or cannot be reached; its "
-            "own message says why. All is saved up to the last checkpoint: go on with resume=RUN"
-        ) from error
 
 
 def _meet(processes: Processes) -> Store:

@@ -18,13 +18,17 @@ _CHUNK = 512  # lines read before they are translated together, when nobody wait
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
+    parser = cli.TextParser(
         prog="python -m nmt.translate",
         description="Translate sentences with a trained run. Without TEXT and --input: standard input.",
     )
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
-    parser.add_argument("--input", metavar="FILE", help="translate the lines of FILE; - is standard input")
-    parser.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument(
+        "--input", type=cli.path, metavar="FILE", help="translate the lines of FILE; - is standard input"
+    )
+    parser.add_argument(
+        "--output", type=cli.path, metavar="FILE", help="write there instead of to standard output"
+    )
     parser.add_argument(
         "--nbest",
         type=int,
@@ -35,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with scores")
     parser.add_argument(
         "--attention",
+        type=cli.path,
         metavar="OUT",
         help="also write the alignment: OUT.png or .svg (a picture), .html (a page), .npz or .jsonl (the "
         "matrices), or .pharaoh (links)",
@@ -67,7 +72,6 @@ def main() -> None:
         raise ConfigError(
             f"{wanted}: the model of {run.folder} has no attention (model.decoder.style=vector)"
         )
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     kept: list[Translation] = []
     with cli.open_output(arguments.output) as out:
         for number, best in enumerate(_translate(translator, arguments), 1):
@@ -97,6 +101,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
     if arguments.text and arguments.input:
         raise ConfigError("TEXT and --input: give one of them, not both")
+    if not arguments.text and arguments.input in (None, "-"):
+        cli.check_stream("stdin", "give TEXT or --input FILE")
+    cli.check_output(arguments.output)
     for name in ("beam_size", "nbest"):
         value = getattr(arguments, name)
         if value is not None and value < 1:

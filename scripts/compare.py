@@ -16,7 +16,11 @@ from nmt.config import Config
 from nmt.errors import ConfigError, RunError, StoppedError
 from nmt.schema import from_dict
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
+    if hasattr(signal, name)
+]
 OURS = ("model", "name", "resume", "runs")  # settings that this program gives
 
 

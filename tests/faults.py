@@ -4,7 +4,6 @@ import errno
 import io
 import math
 import os
-import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -50,7 +49,7 @@ class Disk:
 
         return wrapped
 
-    def _opened(self, descriptor: int, mode: str, encoding: str | None, newline: str | None) -> Any:
+    def _opened(self, descriptor: int, mode: str, **text: Any) -> Any:
         disk = self
 
         class Raw(io.FileIO):
@@ -61,7 +60,7 @@ class Disk:
                 return super().write(content)
 
         binary = io.BufferedWriter(Raw(descriptor, "wb"))
-        return binary if "b" in mode else io.TextIOWrapper(binary, encoding, newline=newline)
+        return binary if "b" in mode else io.TextIOWrapper(binary, **text)
 
 
 def full() -> OSError:
@@ -72,6 +71,7 @@ def full() -> OSError:
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Inside, no file can grow beyond so many bytes: a write that would is refused by the system."""
+    resource = pytest.importorskip("resource")  # not on Windows
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -6,7 +6,6 @@ download is resumed; if the two halves turn out not to fit, the download starts 
 file lets one process at a time download; the others wait and find the file there.
 """
 
-import fcntl
 import http.client
 import os
 import re
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from nmt import __version__
 from nmt.data.archive import check_archive
 from nmt.errors import ConfigError, DataError, DownloadError
+from nmt.files import lock_file
 
 USER_AGENT = f"nmt/{__version__} (neural machine translation)"  # the site answers 406 to the library's own
 _CHUNK = 1 << 16
@@ -140,14 +140,6 @@ class _Download:
             return bytes(response.read(_CHUNK))
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path`, waiting for it; the system lets go of it if the process dies."""
-    with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _persist(download: _Download, attempts: int, sleep: Callable[[float], None]) -> None:
     """Attempt until it works, with pauses of 1, 2, 4 … seconds."""
     for number in range(attempts):
@@ -216,7 +208,7 @@ def fetch(
         if not re.fullmatch(r"https?://[!-~]+", url):
             raise ConfigError(f"data.url={url}: not a web address (http://… or https://…)")
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(destination.with_name(f".{destination.name}.lock")):
+        with lock_file(destination.with_name(f".{destination.name}.lock"), wait=True):
             if not destination.is_file():  # another process may have fetched it meanwhile
                 _fetch(_Download(url, destination, part, timeout), member, attempts, sleep)
     except OSError as error:

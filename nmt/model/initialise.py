@@ -1,7 +1,11 @@
 """First weights. They decide much of the quality of a small model: measured, not assumed."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from nmt.config import ModelConfig
 from nmt.model.recurrent import GATES
@@ -10,6 +14,43 @@ from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 
 _OWN_START = (nn.LayerNorm, CosineScore, GaussianScore)
 """Modules whose own parameters (not those of parts of theirs) begin at a value that means something."""
+
+
+_FILLERS = {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_}
+
+
+class _Unfilled(TorchFunctionMode):
+    """Inside, what fills a tensor with first values does nothing: methods, and `torch.nn.init`. On the meta
+    device there are no values to fill in, but some of it would first import PyTorch's compiler, which takes
+    longer than all the rest of a short translation.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Called by PyTorch in place of `func`."""
+        kwargs = kwargs or {}
+        if func in _FILLERS or getattr(func, "__module__", None) == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def empty_model(
+    config: ModelConfig,
+    source_vocabulary: int,
+    target_vocabulary: int,
+    padding: int,
+    dropout: DropoutRates = NO_DROPOUT,
+) -> TranslationModel:
+    """A model on the meta device, without weights: no memory, no random numbers. Arguments as for
+    `build_model`.
+    """
+    with torch.device("meta"), _Unfilled():
+        return TranslationModel(config, source_vocabulary, target_vocabulary, padding, dropout)
 
 
 def build_model(

@@ -21,11 +21,13 @@ from typing import IO, Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch.nn import RNNBase
 
 from nmt.config import RENAMED, ModelConfig
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.errors import ConfigError, RunError
 from nmt.files import naming, replacing, sha256, sync_folder, write_bytes, write_json
+from nmt.model.initialise import empty_model
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 from nmt.schema import from_dict, rename_keys, to_dict
 
@@ -211,11 +213,13 @@ def load_checkpoint(
     try:
         settings = rename_keys({"model": description["model"]}, RENAMED)
         config = from_dict(ModelConfig, settings["model"], "model")
-        with torch.device("meta"):  # no memory, no random numbers: the weights come from the file
-            model = TranslationModel(config, len(source), len(target), PAD, dropout)
+        model = empty_model(config, len(source), len(target), PAD, dropout)
         weights = load_file(folder / "model.safetensors", device=str(device))
         # Copies, for in the file they stand at odd addresses, where sums are rounded otherwise (and slower).
         model.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)
+        for module in model.modules():
+            if isinstance(module, RNNBase):
+                module.flatten_parameters()  # into one piece of memory, as cuDNN wants it
     except (ConfigError, SafetensorError, RuntimeError, KeyError) as error:
         first_line = str(error).splitlines()[0]
         raise RunError(f"{folder}: model.json and model.safetensors do not fit: {first_line}") from error

@@ -1,29 +1,28 @@
 """The run folder: everything one training leaves behind. Move it to another machine and it translates."""
 
 import dataclasses
-import fcntl
 import logging
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+import yaml
 
 from nmt.config import RENAMED, Config, DecodingConfig
 from nmt.errors import ConfigError, RunError
-from nmt.files import explain, write_text
+from nmt.files import explain, lock_file, write_text
 from nmt.schema import from_dict, rename_keys, to_dict
 from nmt.shell import command
 from nmt.storage.checkpoint import kept_checkpoints
 
 logger = logging.getLogger("nmt")
 LATEST = "latest"
+CURVES = ".tensorboard"
+_UNREADABLE = (OSError, yaml.YAMLError, ValueError, ConfigError)
 
 
 @dataclass(frozen=True)
@@ -83,34 +82,37 @@ class Run:
         """
         path = self.folder / "config.yaml"
         try:
-            values = OmegaConf.to_container(OmegaConf.load(path))
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
             decoding = values.get("decoding") if isinstance(values, dict) else None
             return from_dict(DecodingConfig, decoding, "decoding")
-        except (OSError, YAMLError, OmegaConfBaseException, ValueError, ConfigError) as error:
+        except _UNREADABLE as error:
             raise RunError(f"{path}: missing or damaged: {str(error).splitlines()[0]}") from error
 
 
 def reopen_run(path: Path) -> tuple[Run, Config]:
-    """A run to go on with, and its settings.
+    """A run to go on with, and its settings; `path` as for `find_run`.
 
     Raises:
         RunError: when there is none, or its settings cannot be read.
     """
-    if not path.is_dir():
+    found = find_run(path)
+    if not found.is_dir():
         raise RunError(f"resume={path}: no such run")
-    run = Run(path.resolve())
+    run = Run(found.resolve())
     try:
-        values: Any = OmegaConf.to_container(OmegaConf.load(run.folder / "config.yaml"))
+        values: Any = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
         if not isinstance(values, dict) or not values:
             raise ConfigError("no settings in it")
         return run, from_dict(Config, rename_keys(values, RENAMED), "config")
-    except (OSError, YAMLError, OmegaConfBaseException, ValueError, ConfigError) as error:
+    except _UNREADABLE as error:
         where = run.folder / "config.yaml"
         raise RunError(f"{where}: missing or damaged: {str(error).splitlines()[0]}") from error
 
 
 def write_config(run: Run, config: Config) -> None:
     """Keep the settings of a run."""
+    from omegaconf import OmegaConf  # slow to import, and translating has no need of it
+
     write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(to_dict(config))))
 
 
@@ -123,9 +125,9 @@ def locked(run: Run) -> Iterator[None]:
         RunError: when another process trains into it, or something in it cannot be written.
     """
     try:
-        with (run.folder / ".lock").open("w") as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(lock_file(run.folder / ".lock", wait=False))
             except BlockingIOError as error:
                 raise RunError(f"{run.folder}: another process is training into it") from error
             yield
@@ -148,9 +150,10 @@ def check_name(config: Config) -> None:
         raise RunError(f"{latest}: must be a link to the newest run; move what is there")
     if config.name is None:
         return
-    if Path(config.name).name != config.name or config.name in ("", "..", LATEST):
+    if Path(config.name).name != config.name or config.name in ("", "..", LATEST, CURVES):
         raise ConfigError(
-            f"name={config.name}: must be a plain folder name, and not {LATEST}; the folder of runs is `runs`"
+            f"name={config.name}: must be a plain folder name, and not {LATEST} or {CURVES}; "
+            "the folder of runs is `runs`"
         )
     folder = Path(config.runs) / config.name
     if folder.exists():
@@ -199,19 +202,64 @@ def point_latest(run: Run) -> None:
     try:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(run.folder.name, target_is_directory=True)
-        fresh.replace(link)
+        try:
+            fresh.replace(link)
+        except PermissionError:  # Windows replaces no link to a folder
+            link.unlink()
+            fresh.rename(link)
     except OSError as error:
         logger.warning(
             f"warning: {link}: not made ({error.strerror}); name this run with {command('--run', run.folder)}"
         )
 
 
+def link_curves(run: Run) -> None:
+    """Let `<runs>/.tensorboard` hold one relative link to the TensorBoard folder of each run, and none to a
+    run that is gone. TensorBoard follows links, so in the folder of runs itself it would find the newest run
+    twice, there and through `latest`. Where links cannot be made, nothing is.
+    """
+    folder = run.folder.parent / CURVES
+    runs = [path.parent for path in run.folder.parent.glob("*/tensorboard") if not path.parent.is_symlink()]
+    try:
+        folder.mkdir(exist_ok=True)
+        for link in folder.iterdir():
+            if link.is_symlink() and not (folder.parent / link.name).is_dir():
+                link.unlink(missing_ok=True)
+        for name in sorted({run.folder.name, *(path.name for path in runs)}):
+            with suppress(FileExistsError):
+                (folder / name).symlink_to(Path("..", name, "tensorboard"), target_is_directory=True)
+    except OSError:
+        with suppress(OSError):
+            folder.rmdir()  # if it is empty
+
+
+def curves_folder(run: Run) -> Path:
+    """What TensorBoard is to be given to show this run and those beside it, each of them once."""
+    folder = run.folder.parent / CURVES
+    return folder if (folder / run.folder.name).exists() else run.folder.parent
+
+
+def find_run(path: Path) -> Path:
+    """The folder of the run that `path` names: where the link `<runs>/latest` does not exist (Windows does
+    not let everybody make one), the run beside it whose best checkpoint is the newest, if there is any.
+    """
+    if path.name != LATEST or path.exists() or path.is_symlink():
+        return path
+    best = [
+        checkpoints[0]
+        for folder in path.parent.glob("*/")
+        if not folder.is_symlink() and (checkpoints := kept_checkpoints(Run(folder).best))
+    ]
+    return max(best, key=lambda place: place.stat().st_mtime).parent.parent if best else path
+
+
 def open_run(path: Path) -> Run:
-    """A run that has a checkpoint; whether that is whole shows when it is loaded.
+    """A run that has a checkpoint; whether that is whole shows when it is loaded. `path` as for `find_run`.
 
     Raises:
         RunError: when there is none, saying how to make one.
     """
+    path = find_run(path)
     if not path.exists():
         way = "train a model first: `make demo` (two minutes) or `python -m nmt.train`"
         if path.is_symlink():

@@ -6,7 +6,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,6 +17,7 @@ from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 from tqdm import tqdm
 
+from nmt.failures import whole_text
 from nmt.files import naming
 from nmt.training.loop import Progress, Window
 
@@ -48,14 +49,46 @@ class _TerminalHandler(logging.Handler):
             sys.stdout.flush()
 
 
+def _file_handler(path: Path) -> logging.Handler:
+    file = _FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    return file
+
+
+def log_error(path: Path, error: BaseException, process: str = "") -> None:
+    """Add to the log file of a run, and nowhere else, what ended its training: one line, after the traceback
+    if the mistake is ours. Where the file cannot be written, or the run's folder is on another machine,
+    nothing happens.
+
+    Args:
+        path: of the log file.
+        error: what ended the training.
+        process: the name of the process among several.
+    """
+    text = whole_text(error, path.parent)
+    if not text:
+        return
+    with contextlib.suppress(OSError), contextlib.closing(_file_handler(path)) as file:
+        text = f"{process}: {text}" if process else text
+        file.handle(logger.makeRecord(logger.name, logging.ERROR, "", 0, text, (), None))
+
+
+@contextlib.contextmanager
+def errors_logged(path: Path, process: str = "") -> Iterator[None]:
+    """Let an error inside leave its trace in the log file of a run; arguments as for `log_error`."""
+    try:
+        yield
+    except BaseException as error:
+        log_error(path, error, process)
+        raise
+
+
 def start_log(path: Path) -> None:
     """Let what is logged under "nmt" go to the terminal and, with the time, to a file of this run."""
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    file = _FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logger.addHandler(file)
+    logger.addHandler(_file_handler(path))
     logger.addHandler(_TerminalHandler())
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -4,13 +4,14 @@ import signal
 import time
 from types import FrameType, TracebackType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+_HANGUP, _WARNING = (getattr(signal, name, None) for name in ("SIGHUP", "SIGUSR1"))  # not on Windows
+_SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP, _WARNING) if number is not None]
 
 
 class StopSignals:
     """While entered, SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal is closed; not under nohup) and SIGUSR1
     (Slurm's warning before the time limit) are only noted, so that work can come to a good end. A second
-    Ctrl-C leaves at once.
+    Ctrl-C leaves at once. What the platform does not have is left out.
 
     Args:
         echo: seconds in which a second Ctrl-C is taken for the same one: a launcher passes on to its
@@ -27,7 +28,7 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         for number in _SIGNALS:
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -42,4 +43,4 @@ class StopSignals:
         if self.received and number == signal.SIGINT and now - self._since >= self._echo:
             raise KeyboardInterrupt
         if not self.received:
-            self.received, self._since = (signal.SIGTERM if number == signal.SIGUSR1 else number), now
+            self.received, self._since = (signal.SIGTERM if number == _WARNING else number), now

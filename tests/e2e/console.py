@@ -27,7 +27,8 @@ def command(*arguments: object, folder: Path, stdin: bytes = b"") -> Answer:
         timeout=300,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+    out, err = (stream.decode().replace(os.linesep, "\n") for stream in (done.stdout, done.stderr))
+    return Answer(done.returncode, out, err)
 
 
 def lines_of(out: str) -> list[str]:

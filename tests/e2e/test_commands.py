@@ -240,3 +240,23 @@ def test_help_is_quick():
         )
         assert done.stdout.startswith("usage: ")
         assert module in done.stdout
+
+
+NEEDLESS = ("torch._dynamo", "sympy", "omegaconf", "hydra", "tensorboard", "matplotlib")
+WATCH = f"""
+import runpy, sys
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+print(*[name for name in {NEEDLESS!r} if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--json", "--nbest", "2", "--show")])
+def test_translating_imports_what_it_needs(trained, tmp_path, options):
+    """Most of the time that a short translation takes is spent on imports."""
+    (tmp_path / "watch.py").write_text(WATCH)
+    answer = command("watch", "nmt.translate", "--run", trained, "The dog sees.", *options, folder=tmp_path)
+    assert answer.code == 0, answer.err
+    translation, needless = lines_of(answer.out)
+    assert translation
+    assert needless == ""

@@ -1,6 +1,5 @@
 """A training that was killed, then stopped, then finished is the training that nothing interrupted."""
 
-import fcntl
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from nmt import train
 from nmt.config import Config
+from nmt.files import lock_file
 from nmt.schema import from_dict
 
 STEPS = 40  # validated every 10, told every 5
@@ -195,8 +195,7 @@ def _fresh_hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("_fresh_hydra")
 def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
     before = {path: path.read_bytes() for path in broken.rglob("*") if path.is_file()}
-    with (broken / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with lock_file(broken / ".lock", wait=False):
         cache = folder / "data" / "cache"
         answer = call(train, f"resume={broken}", f"data.cache={cache}", "training.max_steps=50")
     assert (answer.code, answer.out) == (2, "")

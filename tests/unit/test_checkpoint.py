@@ -58,6 +58,9 @@ def test_round_trip(folder, checkpoint):
     assert sorted(file.name for file in folder.iterdir()) == sorted(FILES)
     loaded = load_checkpoint(folder, CPU)
     assert torch.equal(logits(loaded), logits(checkpoint))
+    found, expected = loaded.model.state_dict(), checkpoint.model.state_dict()
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert not loaded.model.training
     assert all(parameter.requires_grad for parameter in loaded.model.parameters())
     assert (loaded.config, loaded.progress) == (TINY, {"step": 7, "epoch": 1})
@@ -263,3 +266,17 @@ def test_no_checkpoint(tmp_path):
     for function in (find_checkpoint, load_training, lambda path: load_checkpoint(path, CPU)):
         with pytest.raises(RunError, match="nothing: no checkpoint"):
             function(tmp_path / "nothing")
+
+
+def test_recurrent_weights_are_laid_out_for_the_device_once_they_are_there(folder, monkeypatch):
+    """On a GPU in one piece of memory, without which cuDNN copies them at every call."""
+    laid_out = []
+
+    def flatten(module: torch.nn.RNNBase) -> None:
+        laid_out.append((id(module), any(weight.is_meta for weight in module.parameters())))
+
+    monkeypatch.setattr(torch.nn.RNNBase, "flatten_parameters", flatten)
+    model = load_checkpoint(folder, CPU).model
+    recurrent = [id(module) for module in model.modules() if isinstance(module, torch.nn.RNNBase)]
+    assert len(recurrent) == 2
+    assert {name for name, empty in laid_out if not empty} == set(recurrent)

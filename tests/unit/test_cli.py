@@ -26,3 +26,114 @@ def test_threads_that_wait_leave_the_cores_to_others(given, count):
     assert found == count
     assert "nmt.errors" in modules
     assert "torch" not in modules  # it reads this when it is loaded
+
+
+# ---------------------------------------------------------------- errors
+
+
+def ended(program: str, **environment: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command whose `main` is this program."""
+    lines = "".join(f"    {line}\n" for line in program.splitlines())
+    code = f"import errno, os, sys\nfrom nmt import cli, errors\ndef main():\n{lines}cli.run(main)"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, capture_output=True)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        ("{}['mine']", "internal error: KeyError: 'mine'"),
+        ("raise OSError('mine')", "internal error: OSError: mine"),  # no error of the system
+        ("import io; io.BytesIO().fileno()", "internal error: UnsupportedOperation: fileno"),
+        ("raise RuntimeError('mine\\nand more')", "internal error: RuntimeError: mine"),
+        ("raise AssertionError", "internal error: AssertionError: "),
+    ],
+)
+def test_our_mistakes_come_with_their_traceback(program, line):
+    code, out, err = ended(program)
+    assert (code, out) == (1, "")
+    first, *rest, last = err.splitlines()
+    assert (first, last) == ("Traceback (most recent call last):", line)
+    assert any(", in main" in one for one in rest)
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "line"),
+    [
+        ("raise errors.DataError('is empty', 'a.txt', 3)", 2, "error: a.txt, line 3: is empty"),
+        ("raise errors.ConfigError('one\\n  two')", 2, "error: one two"),
+        ("raise errors.StoppedError('stopped', 15)", 143, "stopped"),
+        ("raise KeyboardInterrupt", 130, "interrupted"),
+        ("raise OSError(errno.ENOSPC, 'Full', 'a')", 2, "error: a: Full; free some space"),
+        ("open('/nothing/there')", 2, "error: /nothing/there: No such file or directory; mend that"),
+    ],
+)
+def test_other_errors_are_one_line(program, code, line):
+    assert ended(program) == (code, "", f"{line}\n")
+    found, _, err = ended(program, NMT_TRACEBACK="1")
+    assert found == code
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.endswith(f"\n{line}\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1:strict"])
+def test_what_the_terminal_cannot_show_is_escaped(encoding):
+    code, out, err = ended(
+        "print('मराठी → \\udcff'); raise errors.DataError('नाही')", PYTHONIOENCODING=encoding
+    )
+    assert code == 2
+    assert out == f"{'मराठी → '.encode('ascii', 'backslashreplace').decode()}\\udcff\n"
+    assert err == f"error: {'नाही'.encode('ascii', 'backslashreplace').decode()}\n"
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def test_a_leading_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("USERPROFILE", "/home/me")
+    from nmt import align, evaluate, translate
+
+    expanded = {
+        translate: ("--run=~/x", "--input=~/x", "--output=~/x", "--attention=~/x"),
+        align: ("--run=~/x", "--source=~/x", "--target=~/x", "--gold=~/x", "--reverse=~/x", "--output=~/x"),
+        evaluate: ("--run=~/x", "--source=~/x", "--output=~/x", "--reference=~/x"),
+    }
+    for command, words in expanded.items():
+        values = vars(command.parser().parse_args(words))
+        for word in words:
+            name = word.removeprefix("--").partition("=")[0]
+            assert values[name] in ("/home/me/x", ["/home/me/x"]), word
+    given = evaluate.parser().parse_args(["--reference", "~/a", "b~", "--run", "~"])
+    assert (given.reference, given.run) == (["/home/me/a", "b~"], "/home/me")
+    assert translate.parser().parse_args(["--input", "-", "~/text"]).input == "-"
+    assert translate.parser().parse_args(["~/text"]).text == ["~/text"]
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (["-Hello"], "-- -Hello"),
+        (["-x"], "-- -x"),
+        (["Hello", "--no", "-a=b c"], "-- --no '-a=b c'"),
+        (["--run", "x", "-Hello"], "-- -Hello"),
+    ],
+)
+def test_a_text_that_begins_with_a_hyphen(capsys, words, way):
+    from nmt import translate
+
+    with pytest.raises(SystemExit) as left:
+        translate.parser().parse_args(words)
+    assert left.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("python -m nmt.translate: error: ")
+    assert last.endswith(f'a text that begins with "-" comes after --: python -m nmt.translate {way}')
+    assert translate.parser().parse_args(["--", *words]).text == words
+
+
+def test_other_mistakes_are_not_about_texts(capsys):
+    from nmt import translate
+
+    with pytest.raises(SystemExit):
+        translate.parser().parse_args(["--nbest", "many", "text"])
+    assert "comes after" not in capsys.readouterr().err

@@ -6,12 +6,13 @@ import io
 import json
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 from faults import largest_file
 
-from nmt.files import explain, naming, replacing, sha256, sync_folder, write_json, write_text
+from nmt.files import explain, lock_file, naming, replacing, sha256, sync_folder, write_json, write_text
 
 
 @pytest.mark.parametrize("before", [None, "old\n"])
@@ -207,3 +208,52 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
 )
 def test_what_is_said(error: OSError, words: str) -> None:
     assert explain(error, "here") == words
+
+
+# ---------------------------------------------------------------- platforms
+
+
+def test_where_folders_cannot_be_opened_they_are_not_flushed(tmp_path, monkeypatch):
+    """Windows has no such flag."""
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    opened, real = [], os.open
+
+    def watched(path, *rest, **options):
+        opened.append(Path(path))
+        return real(path, *rest, **options)
+
+    monkeypatch.setattr(os, "open", watched)
+    write_text(tmp_path / "file", "x")
+    assert opened
+    assert tmp_path not in opened
+
+
+def test_names_that_are_not_utf8_can_be_written(tmp_path):
+    """Python reads them from the file system as lone surrogates."""
+    name = os.fsdecode(b"gr\xf6\xdfe.tsv")
+    write_json(tmp_path / "file.json", {"name": name})
+    assert json.loads((tmp_path / "file.json").read_text(encoding="utf-8")) == {"name": name}
+    write_text(tmp_path / "file.txt", f"{name}\n")
+    assert (tmp_path / "file.txt").read_text(encoding="utf-8") == "gr\\udcf6\\udcdfe.tsv\n"
+
+
+def test_a_lock_is_held_by_one_at_a_time(tmp_path):
+    path, order = tmp_path / ".lock", []
+
+    def wait() -> None:
+        with lock_file(path, wait=True):
+            order.append("second")
+
+    def refuse() -> None:
+        with lock_file(path, wait=False):
+            order.append("never")
+
+    with lock_file(path, wait=False):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        with pytest.raises(BlockingIOError) as caught:
+            refuse()
+        assert caught.value.filename == str(path)
+        order.append("first")
+    waiting.join(timeout=60)
+    assert order == ["first", "second"]

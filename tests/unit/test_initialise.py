@@ -1,6 +1,10 @@
 """First weights: their ranges, what is zero, what keeps its own start, and that the seed decides them."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +12,7 @@ from tiny import tiny_config, tiny_model
 from torch import Tensor, nn
 
 from nmt.data.tokenizer import PAD
+from nmt.model.initialise import empty_model
 from nmt.model.recurrent import GATES
 from nmt.model.scores import CosineScore, GaussianScore
 from nmt.model.translation import TranslationModel
@@ -187,3 +192,57 @@ def test_the_seed_decides(kind):
     one, two, other = (build(f"initialisation={kind}", seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(value, two[name]) for name, value in one.items())
     assert not torch.equal(one["vocabulary.weight"], other["vocabulary.weight"])
+
+
+# ---------------------------------------------------------------- without weights
+
+EVERY = (
+    "",
+    "encoder.cell=lstm decoder.cell=lstm encoder.layers=2 attention.coverage=true attention.heads=3",
+    "decoder.style=luong attention.score=location bridge=attention_pooling",
+    "decoder.style=luong attention.score=gaussian",
+    "attention.score=cosine decoder.tie_embeddings=true",
+    "encoder.type=convolutional decoder.style=vector",
+    "encoder.type=self_attention decoder.style=transformer decoder.lexical=true",
+)
+
+
+@pytest.mark.parametrize("overrides", EVERY)
+def test_an_empty_model_is_the_same_but_for_its_weights(overrides):
+    state = torch.get_rng_state()
+    empty = empty_model(tiny_config(overrides), 30, 40, PAD)
+    assert torch.equal(torch.get_rng_state(), state)
+    full = build(overrides)
+    assert str(empty) == str(full)
+    shapes, expected = (
+        {name: (value.shape, value.dtype) for name, value in model.state_dict().items()}
+        for model in (empty, full)
+    )
+    assert shapes == expected
+    assert {value.device.type for value in empty.state_dict().values()} == {"meta"}
+    weights = nn.Linear(3, 2).weight  # afterwards all is as before
+    assert not weights.is_meta
+    assert weights.std() > 0
+
+
+PROGRAM = f"""
+import sys
+from tiny import tiny_config
+from nmt.model.initialise import empty_model
+for overrides in {EVERY!r}:
+    empty_model(tiny_config(overrides), 30, 40, 0)
+print(*[name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+"""
+
+
+def test_an_empty_model_needs_no_compiler():
+    """Its import takes longer than that of PyTorch."""
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | {"PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "\n"

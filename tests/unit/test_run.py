@@ -1,6 +1,8 @@
 """Run folders: their names, the pointer to the newest, and what is said of those that cannot be used."""
 
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from nmt.storage.run import (
     Run,
     check_name,
     create_run,
+    curves_folder,
+    link_curves,
     locked,
     open_run,
     point_latest,
@@ -49,7 +53,7 @@ def test_a_name_of_ones_own(config, tmp_path):
         create_run(config, "sample-luong")
 
 
-@pytest.mark.parametrize("name", ["a/b", "/tmp/x", "../x", "..", ".", "x/", "latest", ""])
+@pytest.mark.parametrize("name", ["a/b", "/tmp/x", "../x", "..", ".", "x/", "latest", ".tensorboard", ""])
 def test_names_that_are_none(config, name, tmp_path):
     config.name = name
     with pytest.raises(ConfigError, match=f"name={re.escape(name)}: "):
@@ -110,6 +114,83 @@ def test_latest_is_a_relative_link_that_moves(config, tokenizers, tmp_path):
     assert sorted(path.name for path in runs.iterdir()) == ["latest", "one", "two"]
     runs.rename(tmp_path / "elsewhere")
     assert open_run(tmp_path / "elsewhere" / "latest").folder == tmp_path / "elsewhere" / "two"
+
+
+def test_latest_is_replaced_where_a_rename_does_not(config, tokenizers, tmp_path, monkeypatch):
+    """Windows replaces a file with a link, but no link to a folder."""
+    rename, replace = os.rename, os.replace
+
+    def refused(source, target):
+        if Path(target).is_dir():
+            raise PermissionError(13, "Access is denied", str(target))
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refused)
+    monkeypatch.setattr(os, "rename", lambda source, target: rename(source, target))
+    for name in ("one", "two"):
+        config.name = name
+        finish(create_run(config, "x"), tokenizers)
+        assert (tmp_path / "runs" / "latest").readlink() == Path(name)
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["latest", "one", "two"]
+
+
+def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
+    """To translate with and to resume; one that has no checkpoint yet is not meant."""
+    runs, made = tmp_path / "runs", {}
+    for age, name in enumerate(("new", "old", "older")):
+        config.name = name
+        made[name] = create_run(config, "x")
+        finish(made[name], tokenizers)
+        os.utime(made[name].best, (1e9 - age, 1e9 - age))
+    config.name = "begun"
+    create_run(config, "x")
+    assert open_run(runs / "latest").folder == made["older"].folder  # the link
+    (runs / "latest").unlink()
+    assert open_run(runs / "latest").folder == made["new"].folder
+    assert reopen_run(runs / "latest")[0].folder == made["new"].folder
+    made["new"].best.rename(made["new"].best.with_name("best.1"))  # a crash came between two renames
+    assert open_run(runs / "latest").folder == made["new"].folder
+    with pytest.raises(RunError, match="other: no such run"):
+        open_run(runs / "other")
+    (runs / "latest").symlink_to("gone")
+    with pytest.raises(RunError, match="points at a run that is gone"):
+        open_run(runs / "latest")
+
+
+# ---------------------------------------------------------------- curves
+
+
+def test_a_folder_of_links_has_each_run_once(config, tokenizers, tmp_path):
+    runs, made = tmp_path / "runs", []
+    for name in ("one", "two", "three"):
+        config.name = name
+        made.append(create_run(config, "x"))
+        finish(made[-1], tokenizers)
+        link_curves(made[-1])
+        assert curves_folder(made[-1]) == runs  # there are no curves yet
+        made[-1].tensorboard.mkdir()
+        assert curves_folder(made[-1]) == runs / ".tensorboard"
+    links = {path.name: path.readlink() for path in (runs / ".tensorboard").iterdir()}
+    assert links == {name: Path("..", name, "tensorboard") for name in ("one", "two", "three")}
+    shutil.rmtree(made[0].folder)
+    made[1].folder.rename(runs / "renamed")
+    link_curves(made[2])
+    assert sorted(path.name for path in (runs / ".tensorboard").iterdir()) == ["renamed", "three"]
+    runs.rename(tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / ".tensorboard" / "three").resolve().is_dir()
+
+
+def test_where_links_cannot_be_made_there_is_no_folder_of_them(config, tmp_path, monkeypatch):
+    run = create_run(config, "x")
+    run.tensorboard.mkdir()
+
+    def refused(*_, **__):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refused)
+    link_curves(run)
+    assert curves_folder(run) == tmp_path / "runs"
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.folder.name]
 
 
 def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):

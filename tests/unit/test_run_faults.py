@@ -75,7 +75,7 @@ def test_what_cannot_be_written_is_told_with_the_way_on(config):
 def test_a_lock_that_is_not_given(config, monkeypatch, number, words):
     """Because another process has it, or because the file system has none."""
     run = create_run(config, "x")
-    refuse(number, monkeypatch, "fcntl.flock")
+    refuse(number, monkeypatch, "portalocker.portalocker.LOCKER")
     with pytest.raises(RunError, match=words), locked(run):
         raise AssertionError
 

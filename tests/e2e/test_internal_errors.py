@@ -1,0 +1,154 @@
+"""Our own mistakes in the middle of a training: the traceback is in the log, and nothing is lost."""
+
+import errno
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from console import TRAINING, command
+from inside import STEPS, check_finished, go_on
+
+from nmt.decoding.translator import Translator
+from nmt.errors import DataError
+from nmt.training.journal import log_error
+from nmt.training.update import Updater
+
+TRACE = "Traceback (most recent call last):"
+LINE = "internal error: RuntimeError: planted"
+
+
+def plant(owner: type, name: str, number: int, error: BaseException, patch: pytest.MonkeyPatch) -> None:
+    """Let call `number`, counted from 1, of a method raise an error."""
+    real, calls = getattr(owner, name), iter(range(1, 1 << 30))
+
+    def planted(*arguments, **options):
+        if next(calls) == number:
+            raise error
+        return real(*arguments, **options)
+
+    patch.setattr(owner, name, planted)
+
+
+def read(log: Path) -> str:
+    return log.read_text(encoding="utf-8")
+
+
+Place = Callable[[BaseException, pytest.MonkeyPatch], None]
+PLACES: dict[str, Place] = {
+    "update": lambda error, patch: plant(Updater, "update", STEPS - 1, error, patch),
+    "validation": lambda error, patch: plant(Translator, "align", 1, error, patch),
+    "final evaluation": lambda error, patch: plant(Translator, "translate", 3, error, patch),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_internal_error(begin, whole, monkeypatch, tmp_path, place):
+    run = tmp_path / "runs" / "run"
+    with monkeypatch.context() as patch:
+        PLACES[place](RuntimeError("planted"), patch)
+        answer = begin(tmp_path)
+    assert answer.code == 1
+    assert f"{TRACE}\n" in answer.err  # Hydra has a line of its own before it
+    assert answer.err.endswith(f"\n{LINE}\n")
+    assert answer.err.count(TRACE) == 1
+    assert TRACE not in answer.out
+    assert LINE not in answer.out
+    log = read(run / "train.log")
+    assert log.count(TRACE) == 1
+    assert ", in planted\n" in log
+    assert log.endswith(f"\nRuntimeError: planted\n{LINE}\n")
+    assert go_on(run).code == 0
+    check_finished(run, whole)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (DataError("cannot be read", "a.txt"), "error: a.txt: cannot be read"),
+        (KeyboardInterrupt(), "interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.txt"), "error: a.txt: No space left on device"),
+    ],
+)
+def test_other_errors_are_one_line_of_the_log(begin, monkeypatch, tmp_path, error, line):
+    with monkeypatch.context() as patch:
+        PLACES["update"](error, patch)
+        answer = begin(tmp_path)
+    assert answer.code in (2, 130)
+    assert line in answer.err
+    log = read(tmp_path / "runs" / "run" / "train.log")
+    assert TRACE not in log
+    time, words = log.splitlines()[-1].split(",", 1)
+    assert words.split(" ", 1)[1].startswith(line)
+    assert time.startswith("20")
+
+
+def test_a_refused_training_leaves_the_log_alone(copy):
+    before = read(copy / "train.log")
+    assert go_on(copy, "training.epochs=0").code == 2
+    assert read(copy / "train.log") == before
+
+
+def test_a_log_that_is_elsewhere(tmp_path, monkeypatch):
+    """On another machine than the first process; and what was logged is not told twice."""
+    monkeypatch.setattr(logging.getLogger("nmt"), "handlers", [])
+    log_error(tmp_path / "runs" / "run" / "train.log", RuntimeError("planted"))
+    assert list(tmp_path.iterdir()) == []
+    log_error(tmp_path / "train.log", RuntimeError("planted"), "process 3 of 4")
+    assert f" process 3 of 4: RuntimeError: planted\n{LINE}\n" in read(tmp_path / "train.log")
+
+
+# ---------------------------------------------------------------- processes of their own
+
+
+PROGRAM = """
+import os, runpy, sys
+from nmt.training.update import Updater
+real, calls = Updater.update, iter(range(1, 1 << 30))
+
+def planted(*arguments, **options):
+    if os.environ.get("RANK", "1") == "1" and next(calls) == 5:
+        raise RuntimeError("planted")
+    return real(*arguments, **options)
+
+Updater.update = planted
+runpy.run_module("nmt.train", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "planted.py").write_text(PROGRAM, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def words(trained) -> tuple[str, ...]:
+    return (*TRAINING, f"data.cache={trained.parent.parent / 'data' / 'cache'}", "name=run")
+
+
+def test_in_a_process_of_its_own(folder, words):
+    answer = command("planted", *words, folder=folder)
+    assert answer.code == 1
+    assert f"{TRACE}\n" in answer.err  # Hydra has a line of its own before it
+    assert answer.err.endswith(f"\nRuntimeError: planted\n{LINE}\n")
+    log = read(folder / "runs" / "run" / "train.log")
+    assert log.endswith(f"\nRuntimeError: planted\n{LINE}\n")
+    assert log.count(TRACE) == answer.err.count(TRACE) == 1
+
+
+def test_in_the_second_of_two_processes(folder, words):
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "planted", *words],
+        cwd=folder,
+        capture_output=True,
+        timeout=300,
+        text=True,
+    )
+    assert done.returncode == 1
+    log = read(folder / "runs" / "run" / "train.log")
+    assert log.count(TRACE) == 1, log
+    assert f" process 1 of 2: {TRACE}\n" in log
+    assert f"\nRuntimeError: planted\n{LINE}\n" in log

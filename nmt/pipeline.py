@@ -61,8 +61,8 @@ def train(request: Request) -> float:
     with join_processes() as processes:
         config, old = processes.from_first(lambda: _settings(request, processes))
         device = choose_device(config.device, processes.local_rank)
-        precision = choose_precision(config.training.precision, device)
         _set_up_torch(config, device)
+        precision = choose_precision(config.training.precision, device)
         prepared = _prepare(config, processes)
         run = processes.from_first(lambda: old or create_run(config, request.name))
         lock = locked(run) if processes.first else nullcontext()

@@ -203,9 +203,10 @@ def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
         config = from_dict(ModelConfig, description["model"], "model")
         with torch.device("meta"):  # no memory, no random numbers: the weights come from the file
             model = TranslationModel(config, len(source), len(target), PAD)
-        weights = load_file(folder / "model.safetensors", device=str(device))
+        weights = load_file(folder / "model.safetensors")  # on the CPU: not every version knows mps:0
         # Copies, for in the file they stand at odd addresses, where sums are rounded otherwise (and slower).
-        model.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)
+        moved = {name: value.to(device, copy=True) for name, value in weights.items()}
+        model.load_state_dict(moved, assign=True)
     except (ConfigError, SafetensorError, RuntimeError, KeyError) as error:
         first_line = str(error).splitlines()[0]
         raise RunError(f"{folder}: model.json and model.safetensors do not fit: {first_line}") from error

@@ -36,7 +36,8 @@ from nmt.storage.checkpoint import (
     load_checkpoint,
     load_training,
 )
-from nmt.storage.run import Run, check_name, create_run, curves_folder, link_curves, locked
+from nmt.storage.run import Run, check_name, create_run, link_curves, locked
+from nmt.summary import log_end, log_start
 from nmt.training.journal import Journal, duration, errors_logged, log_error, start_log
 from nmt.training.loop import Progress, Trainer
 from nmt.training.precision import Precision, choose_precision
@@ -66,8 +67,8 @@ def train(request: Request) -> float:
     with join_processes() as processes:
         config, old = processes.from_first(lambda: _settings(request, processes))
         device = choose_device(config.device, processes.local_rank)
-        precision = choose_precision(config.training.precision, device)
         _set_up_torch(config, device)
+        precision = choose_precision(config.training.precision, device)
         corpus = _load_corpus(config, processes)
         parts, report = corpus.prepared.parts, corpus.prepared.report
         scoring = processes.from_first(lambda: choose_scoring(config.training, parts, old))
@@ -142,7 +143,7 @@ def _open(
         write_json(run.prepared, prepared.report)
         for part in ("dev", "test"):
             save_examples(run.examples(part), prepared.parts[part])
-        _tell_start(run, prepared, config)
+        log_start(run, prepared, config)
         checkpoint, state = _new(config, corpus, device), None
     if config.resume is not None:
         keep_settings(run, config)
@@ -214,7 +215,7 @@ def _finish(
     _write_training(run, progress, reporter.journal, newest, config.training.metric)
     final = _evaluate_best(run, config, prepared, progress, device)
     reporter.journal.finished({key: value for key, _, value in settings(config)}, final)
-    _tell_end(run, prepared.parts["test"][0].source)
+    log_end(run, prepared.parts["test"][0].source)
 
 
 def _batches(
@@ -268,37 +269,3 @@ def _write_training(
         "newest_weights": newest,
     }
     write_json(run.training, values)
-
-
-def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
-    report = prepared.report
-    drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
-    parts = ", ".join(f"{part} {size['pairs']:,}" for part, size in report["parts"].items())
-    logger.info(f"run folder: {run.folder}")
-    change = report["since_previous"]
-    if prepared.fresh and change is not None:
-        logger.info(
-            f"the source has changed since it was last prepared: {change['new_sources']} new source "
-            f"sentences, {change['gone_sources']} gone, {change['moved_sources']} in another part now"
-        )
-    if report.get("dev_in_test"):
-        logger.warning(
-            f"warning: {report['dev_in_test']} development sentences share a sentence with the test set, so "
-            "the best checkpoint is chosen with a view of the test"
-        )
-    logger.info(
-        f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"
-    )
-
-
-def _tell_end(run: Run, example: str) -> None:
-    folder = run.evaluation("test")
-    logger.info(f"translations, scores and attention: {folder}")
-    if (folder / "heatmaps").is_dir():
-        logger.info(f"alignment heatmaps:                 {folder / 'heatmaps'}")
-    translate = ("python", "-m", "nmt.translate", "--run", run.folder, "--")
-    logger.info(
-        f"report:                             {run.report}\n"
-        f"training curves:                    {command('tensorboard', '--logdir', curves_folder(run))}\n"
-        f"translate:                          {command(*translate, example)}"
-    )

@@ -214,9 +214,10 @@ def load_checkpoint(
         settings = rename_keys({"model": description["model"]}, RENAMED)
         config = from_dict(ModelConfig, settings["model"], "model")
         model = empty_model(config, len(source), len(target), PAD, dropout)
-        weights = load_file(folder / "model.safetensors", device=str(device))
+        weights = load_file(folder / "model.safetensors")  # on the CPU: not every version knows mps:0
         # Copies, for in the file they stand at odd addresses, where sums are rounded otherwise (and slower).
-        model.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)
+        moved = {name: value.to(device, copy=True) for name, value in weights.items()}
+        model.load_state_dict(moved, assign=True)
         for module in model.modules():
             if isinstance(module, RNNBase):
                 module.flatten_parameters()  # into one piece of memory, as cuDNN wants it

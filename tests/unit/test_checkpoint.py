@@ -67,6 +67,12 @@ def test_round_trip(folder, checkpoint):
     assert (loaded.source.model, loaded.target.model) == (checkpoint.source.model, checkpoint.target.model)
 
 
+def test_onto_any_device(folder):
+    """Also onto one whose name safetensors does not know, such as mps:0 (up to 0.6); here meta."""
+    parameters = load_checkpoint(folder, torch.device("meta")).model.parameters()
+    assert all(parameter.device.type == "meta" for parameter in parameters)
+
+
 def test_manifest_has_the_digest_of_every_other_file(folder):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest == {name: sha256(folder / name) for name in FILES[1:]}

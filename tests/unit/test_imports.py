@@ -35,6 +35,7 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
     "training": BASE | {"failures", "data", "model", "storage", "processes"},
     "decoding": BASE | {"data", "model", "storage"},
     "evaluation": BASE | {"data", "model", "storage", "decoding", "visualisation"},
+    "summary": {"config", "data", "shell", "storage"},
     "resume": {"errors", "schema", "config", "checking", "files", "data", "storage"},
 }
 COMMANDS = {file.stem for file in PACKAGE.glob("*.py")} - ROOMS.keys() - {"__init__"}

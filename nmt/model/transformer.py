@@ -40,7 +40,7 @@ class FeedForward(nn.Module):
 @contextmanager
 def without_cudnn_attention() -> Iterator[None]:
     """Inside, PyTorch does not choose cuDNN's kernel for scaled dot-product attention; flash,
-    memory-efficient and plain attention stay as they were, and so does everything once it is left.
+    memory-efficient and plain attention stay as they were. On exit the previous setting is restored.
 
     cuDNN's kernel builds a plan for every new shape (see pytorch/pytorch#155958), which takes far longer
     than the attention itself, and here nearly every batch, and every step of a search, has a shape of its

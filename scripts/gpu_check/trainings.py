@@ -1,4 +1,4 @@
-"""Trainings on the device: they learn, stop and go on, and two of the same command are compared.
+"""Trainings on the device: they learn, stop and resume; two of the same command are compared.
 
 Each function runs commands and gives what was found in a line.
 """
@@ -94,7 +94,7 @@ def stop_and_resume(bench: Bench, model: str) -> str:
         raise FailedError(f"SIGTERM did not stop it in its middle; exit status {code}", output)
     output = python(bench, "-m", "nmt.train", f"resume=runs/{name}")
     if f"going on after step {stopped[1]} " not in output:
-        raise FailedError(f"stopped after step {stopped[1]}, it did not go on from there", output)
+        raise FailedError(f"stopped after step {stopped[1]}, it did not continue from there", output)
     return f"stopped after step {stopped[1]} of {bench.steps}; {compared(bench, model, whole, name)}"
 
 

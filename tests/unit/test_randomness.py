@@ -74,7 +74,7 @@ def test_states_of_gpus_need_as_many_gpus(monkeypatch, devices, restored):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_the_state_of_apples_gpu(monkeypatch, there):
-    """It is kept, and restored where there is one; a checkpoint of before, which has none, serves too."""
+    """It is saved, and restored where there is one; an older checkpoint, which has none, still loads."""
     kept, restored = torch.arange(3, dtype=torch.uint8), []
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda: kept)

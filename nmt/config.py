@@ -304,7 +304,7 @@ class TrainingConfig:
     )
     precision: str = option(
         "auto",
-        "auto: bf16 where the hardware has it, else fp16 on a GPU and fp32 on a CPU",
+        "auto: bf16 where the hardware has it, else fp16 on a CUDA GPU and fp32 elsewhere",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     validate_every: int | None = option(None, "validate every N updates (default: each epoch)", at_least=1)
@@ -350,7 +350,9 @@ class Config:
     runs: str = option("runs", "folder of the run folders", literal="path")
     resume: str | None = option(None, "go on with this run: its folder, or runs/latest", literal="path")
     seed: int = option(1, "every random choice comes from it", at_least=0)
-    device: str = option("auto", "auto, cpu, cuda, cuda:1 …")
+    device: str = option(
+        "auto", "auto (a CUDA GPU if there is one, else the CPU), cpu, cuda, cuda:1 … or mps"
+    )
     threads: int | None = option(None, "CPU threads (default: one a core)", at_least=1)
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

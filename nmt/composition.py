@@ -20,11 +20,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nmt.checking import check
-from nmt.config import RENAMED, Config
+from nmt.config.schema import key_of, settings
+from nmt.config.settings import RENAMED, Config
+from nmt.config.validation import check
 from nmt.errors import ConfigError, NmtError, StoppedError
 from nmt.overrides import quoted, renamed, unquoted
-from nmt.schema import key_of, settings
 from nmt.sweep import Refused, errors, read_jobs, recorded, table
 
 Task = Callable[[Config, str, tuple[str, ...]], float | None]

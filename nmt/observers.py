@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config import Config
+from nmt.config.settings import Config
 from nmt.data.examples import Example
 from nmt.decoding.translator import Translation, Translator
 from nmt.evaluation.validation import validate

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
-from nmt.config import RENAMED, Config
+from nmt.config.schema import key_of, settings
+from nmt.config.settings import RENAMED, Config
 from nmt.errors import ConfigError
-from nmt.schema import key_of, settings
 
 _LITERAL = {key: item.metadata["literal"] for key, item, _ in settings(Config()) if item.metadata["literal"]}
 _LISTS = {key for key, _, value in settings(Config()) if isinstance(value, list)}

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from nmt.config import Config
+from nmt.config.schema import settings
+from nmt.config.settings import Config
 from nmt.data.batches import TrainingBatches
 from nmt.data.examples import Example, save_examples
 from nmt.data.prepare import Prepared
@@ -27,7 +28,6 @@ from nmt.model.translation import DropoutRates
 from nmt.observers import Follower, Reporter
 from nmt.processes import Processes, join_processes, losses_explained
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
-from nmt.schema import settings
 from nmt.shell import command
 from nmt.storage.checkpoint import (
     Checkpoint,

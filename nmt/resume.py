@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.checking import check
-from nmt.config import Config
+from nmt.config.schema import key_of, settings
+from nmt.config.settings import Config
+from nmt.config.validation import check
 from nmt.data.prepare import Prepared
 from nmt.errors import ConfigError, RunError
 from nmt.files import write_text
-from nmt.schema import key_of, settings
 from nmt.storage.run import Run, reopen_run, write_config
 
 logger = logging.getLogger("nmt")

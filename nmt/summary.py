@@ -2,7 +2,7 @@
 
 import logging
 
-from nmt.config import Config
+from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
 from nmt.shell import command
 from nmt.storage.run import Run, curves_folder

@@ -3,12 +3,12 @@
 import sys
 
 from nmt import cli
-from nmt.config import Config
+from nmt.config.settings import Config
 
 
 def help_text() -> str:
     """How to call it, and every setting with its default."""
-    from nmt.schema import as_text, settings
+    from nmt.config.schema import as_text, settings
 
     lines = [
         "usage: python -m nmt.train [GROUP=CHOICE ...] [KEY=VALUE ...]",

@@ -12,9 +12,9 @@ from types import FrameType
 from comparison import read_results, write_comparison
 
 from nmt import cli
-from nmt.config import Config
+from nmt.config.schema import from_dict
+from nmt.config.settings import Config
 from nmt.errors import ConfigError, RunError, StoppedError
-from nmt.schema import from_dict
 
 SIGNALS = [
     getattr(signal, name)

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt.config.schema import to_dict
 from nmt.errors import RunError
 from nmt.files import write_json, write_text
-from nmt.schema import to_dict
 from nmt.shell import command
 
 

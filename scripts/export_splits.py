@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nmt import cli
 from nmt.composition import with_config
-from nmt.config import Config
+from nmt.config.settings import Config
 from nmt.data.examples import export_text
 from nmt.data.prepare import prepare
 from nmt.errors import ConfigError

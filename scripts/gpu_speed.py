@@ -21,7 +21,7 @@ from gpu_check.clock import profiled, repeated, wait
 
 from nmt import cli
 from nmt.composition import with_config
-from nmt.config import Config
+from nmt.config.settings import Config
 from nmt.data.batches import Share, TrainingBatches, pad, sorted_batches
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
 from nmt.decoding.search import search

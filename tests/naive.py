@@ -11,7 +11,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nmt.config import AttentionConfig
+from nmt.config.model import AttentionConfig
 from nmt.model.attention import Attention
 
 SCORES = ("additive", "concat", "dot", "general", "scaled_dot", "cosine", "gaussian", "location")

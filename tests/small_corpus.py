@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
 
 Pair = tuple[str, str]
 

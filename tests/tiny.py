@@ -6,13 +6,15 @@ import torch
 import yaml
 from torch import Tensor
 
-from nmt.checking import check
-from nmt.config import AttentionConfig, Config, DecoderConfig, EncoderConfig, ModelConfig, TokenizerConfig
+from nmt.config.data import TokenizerConfig
+from nmt.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from nmt.config.schema import from_dict, to_dict
+from nmt.config.settings import Config
+from nmt.config.validation import check
 from nmt.data.batches import Batch, Share, TrainingBatches
 from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
 from nmt.model.initialise import build_model
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
-from nmt.schema import from_dict, to_dict
 
 TINY = ModelConfig(
     encoder=EncoderConfig(size=12, embedding=7, heads=3, feedforward=10),

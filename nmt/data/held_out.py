@@ -9,7 +9,7 @@ import functools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
 from nmt.data.examples import Example, read_parallel
 from nmt.data.pairs import Pair, checked_alignment, grouped, swapped
 from nmt.data.sources import given_file, read_columns

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
 from nmt.data.alignment import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.data.examples import Example
 from nmt.data.sources import RawPair, read_pairs

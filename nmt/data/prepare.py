@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
 from nmt.data.examples import Example, load_examples, save_examples
 from nmt.data.growth import changes, previous_preparation
 from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out

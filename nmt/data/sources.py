@@ -11,7 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
 from nmt.data.archive import open_member
 from nmt.data.download import fetch
 from nmt.data.lines import decoded_lines, file_lines

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import sentencepiece
 
-from nmt.config import TokenizerConfig
+from nmt.config.data import TokenizerConfig
 from nmt.data.text import Span
 from nmt.errors import ConfigError, RunError
 

@@ -5,7 +5,8 @@ import hashlib
 import json
 from typing import NamedTuple
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
+from nmt.config.schema import to_dict
 from nmt.data.alignment import Link, expand_links, parse_pharaoh, piece_groups
 from nmt.data.examples import Example
 from nmt.data.held_out import held_out_files
@@ -14,7 +15,6 @@ from nmt.data.text import word_spans
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes
-from nmt.schema import to_dict
 
 
 class Corpus(NamedTuple):

@@ -2,7 +2,7 @@
 
 import torch
 
-from nmt.config import DecodingConfig
+from nmt.config.training import DecodingConfig
 from nmt.decoding.translator import Translator
 from nmt.storage.checkpoint import load_checkpoint
 from nmt.storage.run import Run

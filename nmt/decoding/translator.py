@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.config import DecodingConfig
+from nmt.config.training import DecodingConfig
 from nmt.data.alignment import (
     Link,
     argmax_links,

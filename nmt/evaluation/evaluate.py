@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.config import DecodingConfig
+from nmt.config.schema import to_dict
+from nmt.config.training import DecodingConfig
 from nmt.data.alignment import parse_pharaoh
 from nmt.data.examples import Example
 from nmt.data.text import words
@@ -29,7 +30,6 @@ from nmt.evaluation.metrics import (
     sentence_chrf,
 )
 from nmt.files import replacing, write_json
-from nmt.schema import to_dict
 from nmt.visualisation.heatmap import save_heatmap
 
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config
+from nmt.config.schema import settings
+from nmt.config.settings import Config
 from nmt.data.examples import Example
 from nmt.evaluation.coverage import Coverage
 from nmt.evaluation.evaluate import Evaluation
 from nmt.evaluation.metrics import sentence_chrf
 from nmt.evaluation.rows import sentence_row
 from nmt.files import write_text
-from nmt.schema import settings
 from nmt.visualisation.report import Curve, render_page
 
 _CURVES = {

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from nmt.config import Config, TrainingConfig
+from nmt.config.settings import Config
+from nmt.config.training import TrainingConfig
 from nmt.data.examples import Example
 from nmt.errors import ConfigError, RunError
 from nmt.evaluation.bleu_tokenizer import (

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.config import AttentionConfig
+from nmt.config.model import AttentionConfig
 from nmt.model.scores import SCORES, LocationScore, Score, merge_heads, split_heads
 from nmt.model.spans import SPANS, Span
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.model.attention import Attention, Keys, average, average_mapped, mapped_values
 from nmt.model.bridge import Bridge
 from nmt.model.encoder import Encoded

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from nmt.config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.model.recurrent import GATES
 from nmt.model.scores import CosineScore, GaussianScore
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.config import AttentionConfig
+from nmt.config.model import AttentionConfig
 
 
 def split_heads(vectors: Tensor, heads: int) -> Tensor:

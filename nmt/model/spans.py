@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.config import AttentionConfig
+from nmt.config.model import AttentionConfig
 
 _LONG_ROW = 512  # places; over fewer a softmax is exact to 1e-6
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.model.embedding import sinusoids
 from nmt.model.encoder import Encoded, state_at_end
 from nmt.model.scores import merge_heads, split_heads

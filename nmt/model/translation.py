@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.model.decoder import BahdanauDecoder, LuongDecoder
 from nmt.model.embedding import TokenEmbedding
 from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder

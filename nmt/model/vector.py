@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.model.bridge import Bridge
 from nmt.model.decoder import MaxoutReadout, State
 from nmt.model.encoder import Encoded

@@ -23,13 +23,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.nn import RNNBase
 
-from nmt.config import RENAMED, ModelConfig
+from nmt.config.model import ModelConfig
+from nmt.config.schema import from_dict, rename_keys, to_dict
+from nmt.config.settings import RENAMED
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.errors import ConfigError, RunError
 from nmt.files import naming, replacing, sha256, sync_folder, write_bytes, write_json
 from nmt.model.initialise import empty_model
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
-from nmt.schema import from_dict, rename_keys, to_dict
 
 logger = logging.getLogger("nmt")
 FORMAT = 1

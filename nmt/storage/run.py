@@ -12,10 +12,11 @@ from typing import Any
 
 import yaml
 
-from nmt.config import RENAMED, Config, DecodingConfig
+from nmt.config.schema import from_dict, rename_keys, to_dict
+from nmt.config.settings import RENAMED, Config
+from nmt.config.training import DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.files import explain, lock_file, write_text
-from nmt.schema import from_dict, rename_keys, to_dict
 from nmt.shell import command
 from nmt.storage.checkpoint import kept_checkpoints
 

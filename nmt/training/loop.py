@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from nmt.config import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.batches import Share, TrainingBatches
 from nmt.model.translation import TranslationModel
 from nmt.processes import Processes

@@ -2,7 +2,7 @@
 
 import math
 
-from nmt.config import TrainingConfig
+from nmt.config.training import TrainingConfig
 
 
 def learning_rate(step: int, total: int, config: TrainingConfig) -> float:

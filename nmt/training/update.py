@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.config import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.batches import Batch, Share
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel

@@ -18,9 +18,9 @@ from hydra.core.global_hydra import GlobalHydra
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nmt import train
-from nmt.config import Config
+from nmt.config.schema import from_dict
+from nmt.config.settings import Config
 from nmt.files import lock_file
-from nmt.schema import from_dict
 
 STEPS = 40  # validated every 10, told every 5
 LONGER = (*TRAINING, f"training.max_steps={STEPS}", "training.save_every=6")

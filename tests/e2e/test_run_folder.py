@@ -11,12 +11,13 @@ from console import TRAINING, command, lines_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nmt import translate
-from nmt.config import Config, TrainingConfig
+from nmt.config.schema import from_dict, to_dict
+from nmt.config.settings import Config
+from nmt.config.training import TrainingConfig
 from nmt.data.examples import load_examples
 from nmt.data.text import words
 from nmt.evaluation.attention_file import load_attention
 from nmt.files import sha256
-from nmt.schema import from_dict, to_dict
 from nmt.storage.run import Run
 from nmt.training.schedule import learning_rate
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tiny import SOURCES, TARGETS, TINY, tiny_config, tiny_model
 from torch import Tensor
 
-import nmt.schema
-from nmt.checking import check
-from nmt.config import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+import nmt.config.schema
+from nmt.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from nmt.config.validation import check
 from nmt.data.batches import Batch, collate
 from nmt.errors import ConfigError
 from nmt.model.translation import TranslationModel
@@ -125,9 +125,9 @@ def check_distribution(weights: Tensor, heads: int, batch: Batch) -> None:
 def test_every_choice_is_among_the_configs():
     chosen: dict[str, set[str]] = {}
     for overrides in CONFIGS:
-        for key, _, value in nmt.schema.settings(tiny_config(overrides)):
+        for key, _, value in nmt.config.schema.settings(tiny_config(overrides)):
             chosen.setdefault(key, set()).add(value)
-    for key, item, _ in nmt.schema.settings(TINY):
+    for key, item, _ in nmt.config.schema.settings(TINY):
         if key != "initialisation" and item.metadata["choices"]:
             assert chosen[key] == set(item.metadata["choices"]), key
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import padded_mask, random
 
-from nmt.config import EncoderConfig, ModelConfig
+from nmt.config.model import EncoderConfig, ModelConfig
 from nmt.model.embedding import TokenEmbedding, sinusoids
 from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder, state_at_end
 from nmt.model.transformer import SelfAttentionEncoder

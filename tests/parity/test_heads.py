@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from naive import SCORES, Case, case, make, padded_mask, random, shapes
 from torch import Tensor, nn
 
-from nmt.config import AttentionConfig
+from nmt.config.model import AttentionConfig
 from nmt.model.attention import Attention, average, average_mapped, mapped_values
 
 

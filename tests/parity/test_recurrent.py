@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tiny import padded_mask, random
 from torch import Tensor, nn
 
-from nmt.config import EncoderConfig, ModelConfig
+from nmt.config.model import EncoderConfig, ModelConfig
 from nmt.model.encoder import RecurrentEncoder
 from nmt.model.recurrent import CELLS, GATES, Layers, RecurrentStack, gru_cell, lstm_cell, select_layers
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from naive import SCORES, NaiveAttention, case, make, random, shapes
 from torch import Tensor
 
-from nmt.config import AttentionConfig
+from nmt.config.model import AttentionConfig
 from nmt.model.scores import merge_heads, split_heads
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from naive import SCORES, SPANS, case, padded_mask, random, shapes
 from torch import nn
 
-from nmt.config import AttentionConfig
+from nmt.config.model import AttentionConfig
 from nmt.model.attention import Attention
 from nmt.model.spans import SPANS as MODULES
 from nmt.model.spans import HardSpan, LocalMonotonicSpan, LocalPredictiveSpan, masked_softmax

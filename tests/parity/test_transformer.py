@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny import padded_mask, random, tiny_config
 from torch import Tensor, nn
 
-from nmt.config import ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.model.embedding import sinusoids
 from nmt.model.encoder import Encoded
 from nmt.model.transformer import (

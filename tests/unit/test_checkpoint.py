@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny import TINY, copy_batches, epoch_of, share, tiny_model
 
-from nmt.config import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.batches import collate
 from nmt.errors import RunError
 from nmt.files import sha256

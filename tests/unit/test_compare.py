@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from nmt.config import Config
+from nmt.config.schema import to_dict
+from nmt.config.settings import Config
 from nmt.errors import ConfigError, RunError
 from nmt.files import write_json, write_text
-from nmt.schema import to_dict
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "compare.py"
 

@@ -12,9 +12,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from nmt import cli
 from nmt.composition import configs_folder, to_config, with_config
-from nmt.config import Config
+from nmt.config.schema import settings
+from nmt.config.settings import Config
 from nmt.errors import DataError, NmtError, StoppedError
-from nmt.schema import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"tsv": ["data.path=pairs.tsv"], "moses": ["data.source_path=a.en", "data.target_path=a.mr"]}
@@ -231,7 +231,7 @@ def test_what_the_task_raises_comes_through(
         cli.run(lambda: with_config(task))
     assert end.value.code == code
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: a fault" if code == 2 else "internal error: ValueError: a (")
+    assert last.startswith("error: a fault" if code == 2 else "internal error: ValueError: a")
 
 
 def test_the_command_itself(tmp_path: Path) -> None:

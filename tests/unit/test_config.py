@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.checking import check
-from nmt.config import RENAMED, Config, DataConfig, ModelConfig
+from nmt.config.data import DataConfig
+from nmt.config.model import ModelConfig
+from nmt.config.schema import from_dict, rename_keys, settings, to_dict
+from nmt.config.settings import RENAMED, Config
+from nmt.config.validation import check
 from nmt.errors import ConfigError
-from nmt.schema import from_dict, rename_keys, settings, to_dict
 
 LEAVES = settings(Config())
 STEP = 1e-3  # past a bound

@@ -7,7 +7,7 @@ import torch
 from torch.cuda._utils import _get_device_index
 
 from nmt import pipeline
-from nmt.config import Config
+from nmt.config.settings import Config
 from nmt.device import choose_device
 from nmt.errors import ConfigError
 from nmt.training.precision import choose_precision

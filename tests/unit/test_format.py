@@ -11,7 +11,7 @@ import pytest
 import torch
 from observer import Recorder
 
-from nmt.config import DecodingConfig, TrainingConfig
+from nmt.config.training import DecodingConfig, TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.decoding.translator import Translator
 from nmt.model.translation import DropoutRates

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from small_corpus import Pair, corpus, settings, write_tsv
 
-from nmt.checking import check
-from nmt.config import Config, DataConfig, TokenizerConfig
+from nmt.config.data import DataConfig, TokenizerConfig
+from nmt.config.settings import Config
+from nmt.config.validation import check
 from nmt.data.examples import Example
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.text import fold

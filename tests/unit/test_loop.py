@@ -9,7 +9,8 @@ from observer import Recorder
 from tiny import TINY, copy_batches, epoch_of, tiny_model, with_decoder
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from nmt.config import EncoderConfig, TrainingConfig
+from nmt.config.model import EncoderConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates
 from nmt.training.loop import Progress, Trainer

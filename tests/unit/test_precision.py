@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import copy_batches, epoch_of, share, tiny_model
 
-from nmt.config import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.errors import ConfigError
 from nmt.model.translation import TranslationModel
 from nmt.training.precision import Precision, choose_precision

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from nmt.config import Config
+from nmt.config.schema import settings
+from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
 from nmt.errors import NmtError, RunError
 from nmt.resume import Request, keep_settings, refuse_other_data, resumed
-from nmt.schema import settings
 from nmt.storage.run import Run, create_run, reopen_run
 
 CONFIG = Config(name="one")

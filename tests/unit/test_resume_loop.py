@@ -13,7 +13,7 @@ import torch
 from observer import Recorder, Report
 from tiny import copy_batches, tiny_model
 
-from nmt.config import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates, TranslationModel
 from nmt.training.loop import Progress, Trainer

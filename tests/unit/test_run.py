@@ -9,9 +9,10 @@ import pytest
 from omegaconf import OmegaConf
 from tiny import TINY, tiny_model
 
-from nmt.config import Config, DecodingConfig
+from nmt.config.schema import from_dict
+from nmt.config.settings import Config
+from nmt.config.training import DecodingConfig
 from nmt.errors import ConfigError, RunError
-from nmt.schema import from_dict
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
 from nmt.storage.run import (
     Run,

@@ -7,7 +7,7 @@ import os
 import pytest
 from tiny import TINY, tiny_model
 
-from nmt.config import Config
+from nmt.config.settings import Config
 from nmt.errors import RunError
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
 from nmt.storage.run import create_run, locked, open_run, point_latest, reopen_run

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Config
+from nmt.config.settings import Config
 from nmt.evaluation.evaluate import Evaluation
 from nmt.evaluation.report import save_report
 

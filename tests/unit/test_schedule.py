@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.config import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.training.schedule import learning_rate, teacher_forcing
 
 DECAYS = ("cosine", "linear", "inverse_sqrt", "constant")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import Config, TrainingConfig
+from nmt.config.settings import Config
+from nmt.config.training import TrainingConfig
 from nmt.data.examples import Example
 from nmt.errors import ConfigError, RunError
 from nmt.evaluation import bleu_tokenizer

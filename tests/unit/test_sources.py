@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
 from nmt.data import sources
 from nmt.data.sources import RawPair, read_pairs, source_files
 from nmt.errors import ConfigError, DataError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config import DataConfig
+from nmt.config.data import DataConfig
 from nmt.data.prepare import prepare
 from nmt.data.split import LARGE_COMPONENT, PARTS, assign_parts, components
 from nmt.data.text import fold

@@ -22,7 +22,7 @@ from hydra.plugins.sweeper import Sweeper
 
 from nmt import cli
 from nmt.composition import with_config
-from nmt.config import Config
+from nmt.config.settings import Config
 from nmt.errors import DataError, RunError, StoppedError
 from nmt.storage.run import create_run
 from nmt.sweep import Job, read_jobs, table

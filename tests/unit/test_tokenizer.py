@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tiny import ENGLISH, MARATHI
 
-from nmt.config import TokenizerConfig
+from nmt.config.data import TokenizerConfig
 from nmt.data.lines import file_lines
 from nmt.data.sources import sample_file
 from nmt.data.text import clean

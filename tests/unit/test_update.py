@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import SOURCES, TARGETS, share, tiny_model
 
-from nmt.config import TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.alignment import Link
 from nmt.data.batches import Batch, collate
 from nmt.errors import NmtError

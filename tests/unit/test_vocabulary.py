@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small_corpus import settings
 
-from nmt.config import TokenizerConfig
+from nmt.config.data import TokenizerConfig
 from nmt.data import vocabulary
 from nmt.data.prepare import prepare
 from nmt.data.tokenizer import train_tokenizer

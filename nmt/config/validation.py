@@ -4,9 +4,12 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nmt.config import Config, DataConfig, ModelConfig, TrainingConfig
+from nmt.config.data import DataConfig
+from nmt.config.model import ModelConfig
+from nmt.config.schema import Condition, as_text, settings
+from nmt.config.settings import Config
+from nmt.config.training import TrainingConfig
 from nmt.errors import ConfigError
-from nmt.schema import Condition, as_text, settings
 
 _COMPARE = {
     "at least": lambda value, limit: value >= limit,

@@ -29,7 +29,7 @@ def option(
     unused_if: Condition | None = None,
     required_if: Condition | None = None,
 ) -> Any:
-    """A dataclass field with its help and the rules that `nmt.checking` enforces.
+    """A dataclass field with its help and the rules that `nmt.config.validation` enforces.
 
     Args:
         default: its value.

@@ -75,7 +75,7 @@ def test_the_gpu_that_is_asked_for_bf16_is_the_one_trained_on(monkeypatch):
 
     monkeypatch.setattr(pipeline, "_settings", lambda request, processes: (Config(device="cuda:1"), None))
     monkeypatch.setattr(pipeline, "choose_precision", choose)
-    monkeypatch.setattr(pipeline, "_prepare", prepared)
+    monkeypatch.setattr(pipeline, "_load_corpus", prepared)
     with pytest.raises(InterruptedError):
         pipeline.train(SimpleNamespace())
     assert chosen == [torch.bfloat16]

@@ -231,7 +231,7 @@ def test_what_the_task_raises_comes_through(
         cli.run(lambda: with_config(task))
     assert end.value.code == code
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: a fault" if code == 2 else "internal error: ValueError: a (")
+    assert last == ("error: a fault" if code == 2 else "internal error: ValueError: a")
 
 
 def test_the_command_itself(tmp_path: Path) -> None:

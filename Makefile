@@ -7,7 +7,7 @@ TRIALS := 30
 MODELS := bahdanau luong seq2seq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train compare test test-slow test-faults lint format splits tensorboard clean
+.PHONY: help setup demo train compare test test-slow test-faults check-gpu lint format splits tensorboard clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ test-slow: setup  ## run the tests that take long
 test-faults: setup  ## kill trainings at random moments and resume them (TRIALS=30)
 	rm -rf runs/faults
 	$(BIN)/python scripts/kill_and_resume.py runs/faults $(TRIALS)
+
+check-gpu: setup  ## check and measure everything on a CUDA GPU (5 minutes); ARGS='--output FILE …'
+	$(BIN)/python scripts/check_gpu.py $(ARGS)
 
 lint: setup  ## check style and types
 	$(BIN)/ruff check

@@ -65,6 +65,7 @@ def main() -> None:
     from nmt.data.alignment import format_pharaoh
     from nmt.data.sources import side_by_side
     from nmt.errors import DataError
+    from nmt.evaluation.aer import alignment_scores
     from nmt.evaluation.export import write_attention
 
     source, target = Path(arguments.source), Path(arguments.target)
@@ -73,12 +74,13 @@ def main() -> None:
         if not all(side.strip() for side in pair):
             empty = source if not pair[0].strip() else target
             raise DataError("an empty line has no alignment; take the pair out of both files", empty, number)
+    gold = _gold(Path(arguments.gold), pairs) if arguments.gold else None
     forced = _force(arguments.run, pairs, arguments.device)
     links = [one.links(arguments.shift, arguments.threshold) for one in forced]
     if arguments.reverse:
         links = _symmetrised(arguments, pairs, links)
     lines = "".join(format_pharaoh(one) + "\n" for one in links)
-    scores = _score(Path(arguments.gold), links) if arguments.gold else None
+    scores = alignment_scores(links, *gold).summary() if gold else None
     with cli.open_output(arguments.output) as out:
         out.write(lines)
     if arguments.attention:
@@ -125,12 +127,16 @@ def _symmetrised(
     ]
 
 
-def _score(path: Path, links: "Sequence[frozenset[Link]]") -> str:
-    from nmt.data.alignment import read_gold
-    from nmt.evaluation.aer import alignment_scores
+def _gold(
+    path: Path, pairs: "Sequence[tuple[str, str]]"
+) -> "tuple[list[frozenset[Link]], list[frozenset[Link]]]":
+    from nmt.data.alignment import check_gold, read_gold
+    from nmt.data.text import clean, words
 
     sure, possible = read_gold(path)
-    return alignment_scores(links, sure, possible).summary()
+    sizes = [(len(words(clean(source))), len(words(clean(target)))) for source, target in pairs]
+    check_gold(path, [one | other for one, other in zip(sure, possible, strict=True)], sizes)
+    return sure, possible
 
 
 if __name__ == "__main__":

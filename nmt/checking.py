@@ -1,11 +1,12 @@
 """Impossible settings, and combinations that make no sense, refused before any work."""
 
 import math
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from nmt.config import AttentionConfig, Config, DataConfig, ModelConfig, TrainingConfig
+from nmt.config import Config, DataConfig, ModelConfig, TrainingConfig
 from nmt.errors import ConfigError
-from nmt.schema import settings
+from nmt.schema import Condition, as_text, settings
 
 _COMPARE = {
     "at least": lambda value, limit: value >= limit,
@@ -31,6 +32,54 @@ def _violations(config: Any) -> list[str]:
     return found
 
 
+def _holds(condition: Condition, values: Mapping[str, Any]) -> bool:
+    return all(values[key] in allowed for key, allowed in condition.items())
+
+
+def _as_typed(key: str) -> str:
+    """A key as a command line has it: the group `data=` is what sets `data.source`."""
+    return "data" if key == "data.source" else key
+
+
+def _unused(config: Config, typed: Collection[str]) -> list[str]:
+    """Settings that nothing reads beside the others.
+
+    What the user typed is refused in any case. A number from elsewhere may stay unused: experiments set
+    sizes for models of every kind. A choice may not: someone believes that it has an effect.
+    """
+    found, values = [], {key: value for key, _, value in settings(config)}
+    for key, item, value in settings(config):
+        used, unused = item.metadata["used_if"], item.metadata["unused_if"]
+        if (used is None or _holds(used, values)) and (unused is None or not _holds(unused, values)):
+            continue
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if key in typed or not (value == item.metadata["default"] or is_number):
+            found.append(f"{key}={as_text(value)}: {_why_unused(used, unused, values)}; leave it out")
+    return found
+
+
+def _why_unused(used: Condition | None, unused: Condition | None, values: Mapping[str, Any]) -> str:
+    for key, allowed in (used or {}).items():
+        if values[key] not in allowed:
+            needed = " or ".join(map(as_text, allowed))
+            return (
+                f"has no effect with {_as_typed(key)}={as_text(values[key])}, only with "
+                f"{_as_typed(key)}={needed}"
+            )
+    reasons = (f"{_as_typed(key)}={as_text(values[key])}" for key in unused or {})
+    return "has no effect with " + " and ".join(reasons)
+
+
+def _missing(config: Config) -> list[str]:
+    found, values = [], {key: value for key, _, value in settings(config)}
+    for key, item, value in settings(config):
+        required = item.metadata["required_if"]
+        if required is not None and _holds(required, values) and not value:
+            reason = " and ".join(f"{_as_typed(name)}={values[name]}" for name in required)
+            found.append(f"{key}: {reason} needs it; add {key}=FILE")
+    return found
+
+
 def _model_conflicts(model: ModelConfig) -> list[str]:
     return _encoder_conflicts(model) + _decoder_conflicts(model) + _attention_conflicts(model)
 
@@ -51,32 +100,18 @@ def _encoder_conflicts(model: ModelConfig) -> list[str]:
 
 
 def _decoder_conflicts(model: ModelConfig) -> list[str]:
-    decoder, found = model.decoder, []
-    if decoder.style == "vector" and decoder.lexical:
-        found.append(
-            "model.decoder.lexical=true: model.decoder.style=vector has no attention; set it to false"
-        )
+    decoder = model.decoder
     if decoder.style != "transformer":
-        return found
-    if model.bridge != ModelConfig().bridge:
-        found.append(f"model.bridge={model.bridge}: model.decoder.style=transformer has none; take it away")
-    return (
-        found
-        + _not_divided("model.decoder.heads", decoder.heads, {"model.decoder.size": decoder.size})
-        + _odd("model.decoder.size", decoder.size)
+        return []
+    return _not_divided("model.decoder.heads", decoder.heads, {"model.decoder.size": decoder.size}) + _odd(
+        "model.decoder.size", decoder.size
     )
 
 
 def _attention_conflicts(model: ModelConfig) -> list[str]:
     attention, encoder, decoder = model.attention, model.encoder, model.decoder
     if decoder.style in ("vector", "transformer"):
-        usual = AttentionConfig()
-        return [
-            f"model.attention.{name}={getattr(attention, name)}: model.decoder.style={decoder.style} "
-            "has no such attention; take it away"
-            for name in ("score", "span", "heads", "coverage")
-            if getattr(attention, name) != getattr(usual, name)
-        ]
+        return []
     found = []
     if attention.score == "dot" and encoder.size != decoder.size:
         found.append(
@@ -111,28 +146,29 @@ def _odd(key: str, size: int) -> list[str]:
     return [f"{key}={size}: must be even, for sinusoidal positions"] if size % 2 else []
 
 
-_NEEDED_PATHS = {"tsv": ("path",), "moses": ("source_path", "target_path")}
-_OWN_KEYS = {
-    "manythings": ("archive",),
-    "sample": (),
-    "tsv": ("path", "alignment_column"),
-    "moses": ("source_path", "target_path", "alignment_path"),
-}
+def _held_out_conflicts(data: DataConfig, split: str) -> list[str]:
+    path, source, targets = (
+        getattr(data, f"{split}_{name}") for name in ("path", "source_path", "target_paths")
+    )
+    key = f"data.{split}"
+    if path is not None and (source is not None or targets):
+        return [f"{key}_path and {key}_source_path: two {split} sets; give one of them"]
+    if source is not None and not targets:
+        return [f"{key}_target_paths: {key}_source_path needs it; add {key}_target_paths=FILE"]
+    if source is None and targets:
+        return [f"{key}_source_path: {key}_target_paths needs it; add {key}_source_path=FILE"]
+    if data.swap and len(targets) > 1:
+        return [f"{key}_target_paths: with data.swap=true these are to be translated; give one file"]
+    return []
 
 
 def _data_conflicts(data: DataConfig) -> list[str]:
     found = []
-    for name in _NEEDED_PATHS.get(data.source, ()):
-        if not getattr(data, name):
-            found.append(f"data.{name}: data={data.source} needs it; add data.{name}=FILE")
-    for source, names in _OWN_KEYS.items():
-        for name in names:
-            if source != data.source and getattr(data, name):
-                found.append(f"data.{name}: data={data.source} does not read it; add data={source}")
     if data.source == "tsv" and data.source_column == data.target_column:
         found.append(f"data.target_column={data.target_column}: the same as data.source_column")
     if data.source == "tsv" and data.alignment_column in (data.source_column, data.target_column):
         found.append(f"data.alignment_column={data.alignment_column}: a column of sentences")
+    found += _held_out_conflicts(data, "dev") + _held_out_conflicts(data, "test")
     if data.dev_fraction + data.test_fraction > 0.5:
         found.append("data.dev_fraction + data.test_fraction: more than half; nothing to train on")
     return found
@@ -162,14 +198,20 @@ def _guiding_conflicts(config: Config) -> list[str]:
     return found
 
 
-def check(config: Config) -> None:
+def check(config: Config, typed: Collection[str] = ()) -> None:
     """Refuse impossible values and combinations before any work, all of them at once.
+
+    Args:
+        config: the settings.
+        typed: keys that the user typed: one of them that has no effect is refused in any case.
 
     Raises:
         ConfigError: naming every key at fault and what it may be.
     """
     found = (
         _violations(config)
+        + _missing(config)
+        + _unused(config, typed)
         + _data_conflicts(config.data)
         + _model_conflicts(config.model)
         + _training_conflicts(config.training)

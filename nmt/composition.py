@@ -5,7 +5,8 @@ import difflib
 import os
 import re
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nmt.checking import check
-from nmt.config import Config
+from nmt.config import RENAMED, Config
 from nmt.errors import ConfigError, NmtError, StoppedError
-from nmt.schema import settings
+from nmt.overrides import quoted, renamed, unquoted
+from nmt.schema import key_of, settings
 from nmt.sweep import Refused, errors, read_jobs, recorded, table
 
 Task = Callable[[Config, str, tuple[str, ...]], float | None]
@@ -36,9 +38,13 @@ def configs_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "configs"
 
 
-def to_config(composed: DictConfig) -> Config:
+def to_config(composed: DictConfig, words: Sequence[str] = ()) -> Config:
     """A composed config as our dataclasses, checked; but with `resume` most settings are those of the run,
-    and only together with them can they be checked.
+    and only together with them can they be checked. Of paths a leading `~` is expanded.
+
+    Args:
+        composed: by Hydra.
+        words: of the command line, `key=value` each.
 
     Raises:
         ConfigError: for an unknown key, an impossible value or combination.
@@ -49,9 +55,20 @@ def to_config(composed: DictConfig) -> Config:
         raise ConfigError(explain(error)) from error
     assert isinstance(plain, Config), type(plain)
     _refuse_additions(plain)
+    _expand_home(plain)
     if plain.resume is None:
-        check(plain)
+        check(plain, {key_of(word) for word in words})
     return plain
+
+
+def _expand_home(config: Any) -> None:
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            _expand_home(value)
+        elif item.metadata["literal"] == "path" and value:
+            home = os.path.expanduser  # Path.expanduser would drop "./" and "//"
+            setattr(config, item.name, home(value) if isinstance(value, str) else [*map(home, value)])
 
 
 def _refuse_additions(config: Any, prefix: str = "") -> None:
@@ -65,6 +82,8 @@ def _refuse_additions(config: Any, prefix: str = "") -> None:
 
 
 def _no_such_setting(key: str) -> str:
+    if key in RENAMED:
+        return f"{key}: is called {RENAMED[key]} now"
     near = difflib.get_close_matches(key, [name for name, _, _ in settings(Config())], n=1)
     return f"{key}: no such setting" + (f"; did you mean {near[0]}?" if near else "; `--help` lists them all")
 
@@ -108,6 +127,7 @@ def with_config(task: Task) -> None:
     HydraConfig.instance().cfg = None
     failures: list[NmtError] = []  # Hydra would print more about one than the user needs
     at_termination = signal.getsignal(signal.SIGTERM)
+    _prepare_words()
 
     @hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name="config")
     def main(composed: DictConfig) -> float | None:
@@ -138,6 +158,14 @@ def with_config(task: Task) -> None:
         raise failures[0]
 
 
+def _prepare_words() -> None:
+    """Bring the command line into Hydra's grammar, where Hydra will read it."""
+    words, notes = renamed(sys.argv[1:])
+    for note in notes:
+        print(note, file=sys.stderr)
+    sys.argv[1:] = quoted(words)
+
+
 def varying(sweep: Any) -> list[str]:
     """The keys that vary in a sweep, from Hydra's own settings of it (node `hydra`)."""
     overrides = OverridesParser.create().parse_overrides(words_of(sweep))
@@ -156,12 +184,12 @@ def _run(task: Task, composed: DictConfig) -> float | None:
     """Run `task`; as a job of a sweep in a run folder of its own, and what becomes of it is recorded."""
     here = HydraConfig.get()
     default = f"{here.runtime.choices['data']}-{here.runtime.choices['model']}"
-    words = tuple(words_of(here))
+    words = unquoted(words_of(here))
     if here.mode is not RunMode.MULTIRUN:
-        score, _ = _score(task, to_config(composed), default, words)
+        score, _ = _score(task, to_config(composed, words), default, words)
         return score
     with recorded(Path(here.runtime.output_dir), here.job.num, words) as job:
-        config = to_config(composed)
+        config = to_config(composed, words)
         if config.resume is None:
             sweep = Path(here.sweep.dir).name.removeprefix("sweep-")
             name = f"{default}-{sweep}-{here.job.num}" if config.name is None else config.name

@@ -4,29 +4,56 @@ import torch
 
 from nmt.errors import ConfigError
 
+_CHOICES = "choose auto, cpu, cuda, cuda:N or mps"
+
 
 def choose_device(name: str, local_rank: int | None = None) -> torch.device:
-    """The device for a setting: `auto` is the GPU if there is one.
+    """The device for a setting: `auto` is the CUDA GPU if there is one, else the CPU.
 
     Args:
         name: the setting.
         local_rank: this process's number among several on its machine: each takes a GPU of its own.
 
+    Returns:
+        the CPU, or a device with its index: `torch.cuda.set_device` and others refuse one without.
+
     Raises:
         ConfigError: for a name torch does not know, or a GPU that is not there.
     """
+    asked = name
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and local_rank is not None:
-        name = f"cuda:{local_rank}"
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"device={name}: no such device; choose auto, cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device={name}: choose auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and not (
-        torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
-    ):
-        raise ConfigError(f"device={name}: there is no such GPU here; choose cpu or auto")
-    return device
+        raise ConfigError(f"device={asked}: no such device; {_CHOICES}") from error
+    if str(device) != name:  # torch counts indices modulo 256
+        raise ConfigError(f"device={asked}: no such device; {_CHOICES}")
+    if device.type == "cpu":
+        return device
+    if device.type == "cuda":
+        return _cuda(asked, device, local_rank)
+    if device.type == "mps":
+        return _mps(asked, device, local_rank)
+    raise ConfigError(f"device={asked}: {_CHOICES}")
+
+
+def _cuda(asked: str, device: torch.device, local_rank: int | None) -> torch.device:
+    index = (local_rank or 0) if device.index is None else device.index
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index < count:
+        return torch.device("cuda", index)
+    if count and local_rank and device.index is None:
+        raise ConfigError(
+            f"device={asked}: {count} GPUs here and more than {local_rank} processes, each of which needs "
+            "its own; start fewer processes or choose device=cpu"
+        )
+    raise ConfigError(f"device={asked}: there is no such GPU here; choose cpu or auto")
+
+
+def _mps(asked: str, device: torch.device, local_rank: int | None) -> torch.device:
+    if device.index or not torch.backends.mps.is_available():
+        raise ConfigError(f"device={asked}: there is no such GPU here; choose cpu or auto")
+    if local_rank is not None:  # gloo has no collectives for it
+        raise ConfigError(f"device={asked}: not with torchrun; start one process, or choose device=cpu")
+    return torch.device("mps", 0)

@@ -44,13 +44,16 @@ def main() -> None:
     from nmt.decoding.opening import open_translator
     from nmt.device import choose_device
     from nmt.evaluation.evaluate import evaluate, write_evaluation
+    from nmt.evaluation.scoring import recorded_tokenizer
     from nmt.storage.run import open_run
 
     run = open_run(Path(arguments.run))
     config = run.decoding()
     config.beam_size = arguments.beam_size or config.beam_size
     examples = _examples(arguments, run)
-    evaluation = evaluate(open_translator(run, config, choose_device(arguments.device)), examples)
+    tokenizer = recorded_tokenizer(run)
+    translator = open_translator(run, config, choose_device(arguments.device))
+    evaluation = evaluate(translator, examples, tokenizer)
     print(evaluation.summary())
     own = None if arguments.source else run.evaluation(arguments.split or "test")
     folder = Path(arguments.output) if arguments.output else own

@@ -51,4 +51,5 @@ def whole_text(error: BaseException, where: Path | str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Line ends become spaces; other white space may belong to a path."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())

@@ -34,7 +34,7 @@ class Reporter:
     ) -> None:
         self._run, self._checkpoint, self._dev, self._signals = run, checkpoint, dev, signals
         self._keep = config.training.keep
-        self._samples = config.training.samples
+        self._samples, self._tokenizer = config.training.samples, config.training.bleu_tokenizer
         greedy = replace(config.decoding, beam_size=1)
         self._translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
         self._translations: list[Translation] = []
@@ -55,7 +55,7 @@ class Reporter:
 
     def validate(self, progress: Progress) -> dict[str, float]:
         """Translate and score the development part."""
-        validation = validate(self._translator, self._dev)
+        validation = validate(self._translator, self._dev, self._tokenizer)
         self._translations = validation.translations
         return validation.scores
 

@@ -11,20 +11,24 @@ import torch
 from nmt.config import Config
 from nmt.data.batches import TrainingBatches
 from nmt.data.examples import Example, save_examples
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import PAD
-from nmt.data.vocabulary import load_tokenizers, piece_links
+from nmt.data.vocabulary import Corpus, load_corpus, piece_links
 from nmt.decoding.opening import open_translator
 from nmt.device import choose_device
 from nmt.errors import DataError, StoppedError
+from nmt.evaluation.bleu_tokenizer import check_tokenizer
 from nmt.evaluation.evaluate import evaluate, write_evaluation
 from nmt.evaluation.report import save_report
+from nmt.evaluation.scoring import RECORD, choose_scoring
 from nmt.files import write_json
 from nmt.model.initialise import build_model
+from nmt.model.translation import DropoutRates
 from nmt.observers import Follower, Reporter
 from nmt.processes import Processes, join_processes, losses_explained
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
 from nmt.schema import settings
+from nmt.shell import command
 from nmt.storage.checkpoint import (
     Checkpoint,
     find_checkpoint,
@@ -32,7 +36,8 @@ from nmt.storage.checkpoint import (
     load_checkpoint,
     load_training,
 )
-from nmt.storage.run import Run, check_name, create_run, curves_folder, link_curves, locked
+from nmt.storage.run import Run, check_name, create_run, link_curves, locked
+from nmt.summary import log_end, log_start
 from nmt.training.journal import Journal, duration, errors_logged, log_error, start_log
 from nmt.training.loop import Progress, Trainer
 from nmt.training.precision import Precision, choose_precision
@@ -52,7 +57,8 @@ def train(request: Request) -> float:
         request: the settings; checked, unless they go on with a run.
 
     Returns:
-        the best value of `training.metric` on the development part.
+        the best value on the development part of the metric that selects: `training.metric`, or chrF where
+        the references are too short for BLEU.
 
     Raises:
         StoppedError: when a signal came; everything is saved, and what was past its last update finished.
@@ -61,9 +67,13 @@ def train(request: Request) -> float:
     with join_processes() as processes:
         config, old = processes.from_first(lambda: _settings(request, processes))
         device = choose_device(config.device, processes.local_rank)
-        precision = choose_precision(config.training.precision, device)
         _set_up_torch(config, device)
-        prepared = _prepare(config, processes)
+        precision = choose_precision(config.training.precision, device)
+        corpus = _load_corpus(config, processes)
+        parts, report = corpus.prepared.parts, corpus.prepared.report
+        scoring = processes.from_first(lambda: choose_scoring(config.training, parts, old))
+        prepared = replace(corpus.prepared, report=report | {RECORD: scoring.tokenizer})
+        corpus = corpus._replace(prepared=prepared)
         run = processes.from_first(lambda: old or create_run(config, request.name))
         lock = locked(run) if processes.first else nullcontext()
         with (
@@ -72,12 +82,16 @@ def train(request: Request) -> float:
             losses_explained(processes),
             StopSignals(_ECHO if processes.size > 1 else 0.0) as signals,
         ):
-            checkpoint, found = _open(run, config, prepared, device, processes)
+            checkpoint, found = _open(run, config, corpus, device, processes)
             launches = processes.gathered(processes.launch)
             if processes.first:
                 mark_launches(run, launches)
+            if processes.first and found is None:
+                for line in scoring.notes(config.training):
+                    logger.info(line)
             state = processes.from_first(lambda: found)
-            best = _train(run, config, prepared, checkpoint, state, precision, signals, processes)
+            scored = scoring.applied(config)
+            best = _train(run, scored, prepared, checkpoint, state, precision, signals, processes)
     if signals.received:
         stop = StoppedError("stopped; the run that was nearly done is finished", signals.received, best)
         if processes.first:
@@ -93,51 +107,58 @@ def _settings(request: Request, processes: Processes) -> tuple[Config, Run | Non
     if request.config.resume is not None:
         return resumed(request)
     check_name(request.config)
+    check_tokenizer(request.config.training.bleu_tokenizer)
     return request.config, None
 
 
-def _prepare(config: Config, processes: Processes) -> Prepared:
+def _load_corpus(config: Config, processes: Processes) -> Corpus:
     """The prepared data; the first process makes them, the others read them or, elsewhere, make the same."""
-    mine = prepare(config.data) if processes.first else None
-    fingerprint = processes.from_first(lambda: mine and mine.report["fingerprint"])
-    prepared = mine or prepare(config.data)
-    if prepared.report["fingerprint"] != fingerprint:
+    mine = load_corpus(config.data) if processes.first else None
+    fingerprint = processes.from_first(lambda: mine and mine.prepared.report["fingerprint"])
+    corpus = mine or load_corpus(config.data)
+    if corpus.prepared.report["fingerprint"] != fingerprint:
         raise DataError(
-            "other data than the first process has; give all machines the same files", prepared.folder
+            "other data than the first process has; give all machines the same files", corpus.prepared.folder
         )
-    return prepared
+    return corpus
 
 
 def _open(
-    run: Run, config: Config, prepared: Prepared, device: torch.device, processes: Processes
+    run: Run, config: Config, corpus: Corpus, device: torch.device, processes: Processes
 ) -> tuple[Checkpoint, State]:
     """The newest checkpoint of a run with the state of its training, or a new model and none; the latter
     too where another process reads them.
     """
     if not processes.first:
-        return _new(config, prepared, device), None
+        return _new(config, corpus, device), None
     state: State
+    prepared = corpus.prepared
     start_log(run.log)
     link_curves(run)
     if kept_checkpoints(run.last):
         refuse_other_data(run, prepared)
         newest = find_checkpoint(run.last)  # weights and state of one checkpoint, whatever is damaged
-        checkpoint, state = load_checkpoint(newest, device), load_training(newest)
+        checkpoint, state = load_checkpoint(newest, device, _dropout(config)), load_training(newest)
     else:  # a new run, or one that was stopped before its first checkpoint
         write_json(run.prepared, prepared.report)
         for part in ("dev", "test"):
             save_examples(run.examples(part), prepared.parts[part])
-        _tell_start(run, prepared, config)
-        checkpoint, state = _new(config, prepared, device), None
+        log_start(run, prepared, config)
+        checkpoint, state = _new(config, corpus, device), None
     if config.resume is not None:
         keep_settings(run, config)
     return checkpoint, state
 
 
-def _new(config: Config, prepared: Prepared, device: torch.device) -> Checkpoint:
-    source, target = load_tokenizers(prepared, config.data)
-    model = build_model(config.model, len(source), len(target), PAD).to(device)
+def _new(config: Config, corpus: Corpus, device: torch.device) -> Checkpoint:
+    source, target = corpus.source, corpus.target
+    model = build_model(config.model, len(source), len(target), PAD, _dropout(config)).to(device)
     return Checkpoint(model, config.model, source, target, {})
+
+
+def _dropout(config: Config) -> DropoutRates:
+    training = config.training
+    return DropoutRates(training.dropout, training.embedding_dropout, training.word_dropout)
 
 
 def _train(
@@ -156,7 +177,7 @@ def _train(
     batches = _batches(config, prepared.parts["train"], checkpoint, processes)
     reporter = Reporter(run, config, checkpoint, prepared.parts["dev"], signals) if processes.first else None
     observer = reporter or Follower(signals)
-    rate = config.training.learning_rate * config.model.rate_factor
+    rate = config.training.learning_rate * config.training.lr_multiplier
     training = replace(config.training, learning_rate=rate)
     trainer = Trainer(checkpoint.model, batches, training, precision, observer, processes)
     if processes.rank:  # with the weights of the first, but a dropout of its own
@@ -168,7 +189,7 @@ def _train(
     with closing(reporter.journal) if reporter else nullcontext():
         progress = trainer.run()
         if trainer.stopped and progress.step < trainer.total:
-            way = f"python -m nmt.train resume={run.folder}"
+            way = command("python", "-m", "nmt.train", f"resume={run.folder}")
             said = f"stopped after step {progress.step}, all is saved; go on with: {way}"
             raise StoppedError(said if processes.first else "", trainer.stopped)
         if reporter:
@@ -191,10 +212,10 @@ def _finish(
         newest = reporter.validate(progress)
         line = "  ".join(f"{name} {value:.2f}" for name, value in newest.items())
         logger.info(f"development with the newest weights in place of their average: {line}")
-    _write_training(run, progress, reporter.journal, newest)
+    _write_training(run, progress, reporter.journal, newest, config.training.metric)
     final = _evaluate_best(run, config, prepared, progress, device)
     reporter.journal.finished({key: value for key, _, value in settings(config)}, final)
-    _tell_end(run)
+    log_end(run, prepared.parts["test"][0].source)
 
 
 def _batches(
@@ -227,16 +248,19 @@ def _evaluate_best(
 ) -> dict[str, float]:
     test = prepared.parts["test"]
     translator = open_translator(run, config.decoding, device)
-    evaluation = evaluate(translator, test)
+    evaluation = evaluate(translator, test, config.training.bleu_tokenizer)
     write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
     save_report(run.report, config, evaluation, test, progress.history, prepared.report)
     return evaluation.values()
 
 
-def _write_training(run: Run, progress: Progress, journal: Journal, newest: dict[str, float] | None) -> None:
+def _write_training(
+    run: Run, progress: Progress, journal: Journal, newest: dict[str, float] | None, metric: str
+) -> None:
     values = {
         "steps": progress.step,
+        "metric": metric,
         "best_step": progress.best_step,
         "seconds": progress.seconds,
         "skipped": progress.skipped,
@@ -245,31 +269,3 @@ def _write_training(run: Run, progress: Progress, journal: Journal, newest: dict
         "newest_weights": newest,
     }
     write_json(run.training, values)
-
-
-def _tell_start(run: Run, prepared: Prepared, config: Config) -> None:
-    report = prepared.report
-    drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
-    parts = ", ".join(f"{part} {size['pairs']:,}" for part, size in report["parts"].items())
-    logger.info(f"run folder: {run.folder}")
-    change = report["since_previous"]
-    if prepared.fresh and change is not None:
-        logger.info(
-            f"the source has changed since it was last prepared: {change['new_sources']} new source "
-            f"sentences, {change['gone_sources']} gone, {change['moved_sources']} in another part now"
-        )
-    logger.info(
-        f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"
-    )
-
-
-def _tell_end(run: Run) -> None:
-    folder = run.evaluation("test")
-    logger.info(f"translations, scores and attention: {folder}")
-    if (folder / "heatmaps").is_dir():
-        logger.info(f"alignment heatmaps:                 {folder / 'heatmaps'}")
-    logger.info(
-        f"report:                             {run.report}\n"
-        f"training curves:                    tensorboard --logdir {curves_folder(run)}\n"
-        f'translate:                          python -m nmt.translate --run {run.folder} "…"'
-    )

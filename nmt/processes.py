@@ -2,7 +2,8 @@
 
 `torchrun` starts them and says in the environment who is who; PyTorch's own engine carries what they tell
 each other (gloo between CPUs, NCCL between GPUs). The first alone prepares, reports, validates and saves.
-A process by itself is the first of one and needs no engine.
+A process by itself is the first of one and needs no engine; one that `torchrun` has started alone uses it
+like several, so that one GPU shows whether several can work.
 """
 
 import os
@@ -39,12 +40,14 @@ class Processes:
         local_rank: this one's number on its machine, or None for a process by itself.
         launch: what names this start by `torchrun` on this machine, the same when it starts them again
             after a failure; None without it.
+        joined: they have met, and exchange values through the engine.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int | None = None
     launch: str | None = None
+    joined: bool = False
 
     @property
     def name(self) -> str:
@@ -58,7 +61,7 @@ class Processes:
 
     def from_first(self, work: Callable[[], T]) -> T:
         """What `work` gives in the first process; the others wait for it and get it too."""
-        if self.size == 1:
+        if not self.joined:
             return work()
         parcel: list[Any] = [work() if self.first else None]
         engine.broadcast_object_list(parcel, src=0)
@@ -67,7 +70,7 @@ class Processes:
 
     def gathered(self, value: T) -> list[T]:
         """The values of all, in the order of their ranks."""
-        if self.size == 1:
+        if not self.joined:
             return [value]
         values: list[Any] = [None] * self.size
         engine.all_gather_object(values, value)
@@ -75,14 +78,14 @@ class Processes:
 
     def total(self, value: Tensor) -> Tensor:
         """The sum of everyone's value."""
-        if self.size > 1:
+        if self.joined:
             value = value.clone()
             engine.all_reduce(value)
         return value
 
     def largest(self, value: int) -> int:
         """The largest of everyone's numbers."""
-        if self.size == 1:
+        if not self.joined:
             return value
         number = torch.tensor(value)
         engine.all_reduce(number, engine.ReduceOp.MAX)
@@ -90,7 +93,7 @@ class Processes:
 
     def together(self, model: nn.Module) -> nn.Module:
         """The model with its gradients averaged over all processes, and the first one's weights."""
-        if self.size == 1:
+        if not self.joined:
             return model
         return DistributedDataParallel(model)
 
@@ -129,14 +132,16 @@ def join_processes() -> Iterator[Processes]:
         yield Processes()
         return
     errors = environment.get("TORCHELASTIC_ERROR_FILE")  # <the launch's own folder>/attempt_N/…/error.json
+    size = int(environment["WORLD_SIZE"])
     processes = Processes(
         int(environment["RANK"]),
-        int(environment["WORLD_SIZE"]),
+        size,
         int(environment["LOCAL_RANK"]),
         str(Path(errors).parents[2]) if errors else None,
+        joined=size > 1 or engine.is_torchelastic_launched(),
     )
     with losses_explained(processes):
-        if processes.size > 1:
+        if processes.joined:
             engine.init_process_group(
                 "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
                 timeout=_PATIENCE,
@@ -145,7 +150,7 @@ def join_processes() -> Iterator[Processes]:
                 world_size=processes.size,
             )
         yield processes
-        if processes.size > 1:
+        if processes.joined:
             engine.destroy_process_group()
 
 

@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nmt.composition import HYDRAS_SWEEPER, explain, to_config, varying, words_of
 from nmt.errors import ConfigError, NmtError
+from nmt.overrides import unquoted
 from nmt.sweep import Refused
 
 _HYDRAS_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -70,7 +71,7 @@ def _refuse_impossible(config: DictConfig) -> None:
         try:
             _rehearse(config, _compose(config, loader, number, words), words, taken)
         except (NmtError, HydraException, OmegaConfBaseException) as error:
-            own = " ".join(word for word in words if word.partition("=")[0] in keys)
+            own = " ".join(word for word in unquoted(words) if word.partition("=")[0] in keys)
             refusals.append(f"{_ours(error)} (job {own})" if own else str(_ours(error)))
     if refusals:
         several = f"; {len(refusals)} of the {len(jobs)} jobs are impossible" if len(refusals) > 1 else ""
@@ -79,7 +80,7 @@ def _refuse_impossible(config: DictConfig) -> None:
 
 def _refuse_unknown(config: DictConfig) -> None:
     """Refuse what can never be in a sweep whose jobs are not known ahead."""
-    from nmt.training.loop import LOWER_IS_BETTER
+    from nmt.training.selection import LOWER_IS_BETTER
 
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
@@ -134,7 +135,7 @@ def _rehearse(config: DictConfig, job: DictConfig, words: Sequence[str], taken: 
 
     if job.runs != config.runs:
         raise ConfigError(f"runs={job.runs}: the jobs of a sweep have one folder of runs; give one")
-    settings, folder = to_config(job), None
+    settings, folder = to_config(job, words), None
     if settings.resume is not None:
         settings, run = resumed(Request(settings, "", tuple(words)))
         folder = run.folder

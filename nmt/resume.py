@@ -14,7 +14,7 @@ from nmt.config import Config
 from nmt.data.prepare import Prepared
 from nmt.errors import ConfigError, RunError
 from nmt.files import write_text
-from nmt.schema import settings
+from nmt.schema import key_of, settings
 from nmt.storage.run import Run, reopen_run, write_config
 
 logger = logging.getLogger("nmt")
@@ -30,6 +30,12 @@ _PLACES = (
     "data.target_path",
     "data.alignment_path",
     "data.cache",
+    "data.dev_path",
+    "data.dev_source_path",
+    "data.dev_target_paths",
+    "data.test_path",
+    "data.test_source_path",
+    "data.test_target_paths",
 )
 """Settings of the data that may change: the same bytes elsewhere are the same data."""
 
@@ -89,7 +95,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
     run, before = reopen_run(Path(request.config.resume))
     config, asked = copy.deepcopy(before), {key: value for key, _, value in settings(request.config)}
     for word in request.overrides:
-        key = word.lstrip("+~").partition("=")[0]
+        key = key_of(word)
         if key in _GROUPS:
             raise ConfigError(
                 f"{word}: a resumed run keeps its {key}; leave it out, or start a new run without resume="
@@ -106,7 +112,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
             raise ConfigError(
                 f"{key}: {old} → {new} would make {what}; leave it out, or start a new run without resume="
             )
-    check(config)
+    check(config, {key_of(word) for word in request.overrides})
     return replace(config, name=before.name, runs=str(run.folder.parent), resume=request.config.resume), run
 
 

@@ -1,14 +1,18 @@
 """What a schema of settings is made of: dataclasses with help and bounds, their leaves, and plain data."""
 
+import copy
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, TypeVar
 
 from nmt.errors import ConfigError
 
 T = TypeVar("T")
+Condition = Mapping[str, tuple[Any, ...]]
+"""Values of other settings, by dotted key; it holds if each setting has one of its values."""
 
 
 def option(
@@ -20,14 +24,37 @@ def option(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
+    literal: str = "",
+    used_if: Condition | None = None,
+    unused_if: Condition | None = None,
+    required_if: Condition | None = None,
 ) -> Any:
-    """A dataclass field with its help and the bounds that `nmt.checking` enforces."""
+    """A dataclass field with its help and the rules that `nmt.checking` enforces.
+
+    Args:
+        default: its value.
+        help: one line for `--help`.
+        choices: the values it may have; empty: any.
+        at_least, above, at_most, below: bounds of a number.
+        literal: "name" or "path" of a text that is taken as it was typed, not parsed; of a path a leading
+            `~` is the home folder.
+        used_if: something reads it only if each of these settings has one of these values.
+        unused_if: nothing reads it if each of these settings has one of these values.
+        required_if: it must be given if each of these settings has one of these values.
+    """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     metadata = {
         "help": help,
+        "default": default,
         "choices": choices,
         "bounds": {word: limit for word, limit in bounds.items() if limit is not None},
+        "literal": literal,
+        "used_if": used_if,
+        "unused_if": unused_if,
+        "required_if": required_if,
     }
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)
 
 
@@ -43,9 +70,46 @@ def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field
     return leaves
 
 
+def as_text(value: Any) -> str:
+    """A value as it is written on a command line or in YAML."""
+    if isinstance(value, list):
+        return f"[{','.join(map(as_text, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def key_of(word: str) -> str:
+    """The key in a word of a command line, `key=value`, also with Hydra's `+`, `++` or `~` before it."""
+    return word.lstrip("+~").partition("=")[0]
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """A config as nested dicts of plain values."""
     return dataclasses.asdict(config)
+
+
+def rename_keys(values: dict[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Nested settings with old keys moved to where they are now; a value under the new key takes precedence.
+
+    Args:
+        values: nested dicts, as `to_dict` gives them; unchanged.
+        renamed: dotted old key → dotted new key.
+    """
+    values = copy.deepcopy(values)
+    for old, new in renamed.items():
+        *groups, name = old.split(".")
+        place: Any = values
+        for group in groups:
+            place = place.get(group) if isinstance(place, dict) else None
+        if not isinstance(place, dict) or name not in place:
+            continue
+        value = place.pop(name)
+        *groups, name = new.split(".")
+        place = values
+        for group in groups:
+            place = place.setdefault(group, {}) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.setdefault(name, value)
+    return values
 
 
 def _matches(value: Any, kind: Any) -> bool:
@@ -53,6 +117,8 @@ def _matches(value: Any, kind: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         return any(_matches(value, option) for option in typing.get_args(kind))
+    if typing.get_origin(kind) is list:
+        return isinstance(value, list) and all(_matches(one, typing.get_args(kind)[0]) for one in value)
     return type(value) is kind or (kind is types.NoneType and value is None)
 
 

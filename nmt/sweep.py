@@ -33,7 +33,8 @@ class Job:
     Attributes:
         number: from 0.
         words: its settings, `key=value` each.
-        metric: what its score is, `training.metric`; None before that is known.
+        metric: what its score is: `training.metric`, or what the training used in its place; None before
+            that is known.
         run: its run folder; likewise.
         score: the best on the development part.
         failure: why there is none.
@@ -61,11 +62,21 @@ def recorded(folder: Path, number: int, words: Sequence[str]) -> Iterator[Job]:
     write_json(file, asdict(job))
     try:
         yield job
+        job.metric = _metric_used(job)
     except BaseException as error:
         job.failure, job.signal = _reason(error)
         raise
     finally:
         write_json(file, asdict(job))
+
+
+def _metric_used(job: Job) -> str | None:
+    """What a finished training says that its score is; else what is known so far."""
+    try:
+        record = json.loads((Path(str(job.run)) / "training.json").read_text(encoding="utf-8"))
+        return str(record["metric"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return job.metric
 
 
 def _reason(error: BaseException) -> tuple[str, int]:
@@ -135,7 +146,7 @@ def table(jobs: Sequence[Job], varying: Sequence[str]) -> str:
 
 def _place(job: Job) -> tuple[bool, str, float, int]:
     """Its place in the table: failed ones last, another metric is another competition."""
-    from nmt.training.loop import LOWER_IS_BETTER
+    from nmt.training.selection import LOWER_IS_BETTER
 
     score = job.score or 0.0
     return (

@@ -8,7 +8,7 @@ from nmt.config import Config
 
 def help_text() -> str:
     """How to call it, and every setting with its default."""
-    from nmt.schema import settings
+    from nmt.schema import as_text, settings
 
     lines = [
         "usage: python -m nmt.train [GROUP=CHOICE ...] [KEY=VALUE ...]",
@@ -23,9 +23,8 @@ def help_text() -> str:
         "Settings and their defaults; the files of data=, model= and experiment= choose some of them anew:",
     ]
     for key, item, value in settings(Config()):
-        shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
         choices = f" ({'|'.join(item.metadata['choices'])})" if item.metadata["choices"] else ""
-        lines.append(f"  {key}={shown}\n      {item.metadata['help']}{choices}")
+        lines.append(f"  {key}={as_text(value)}\n      {item.metadata['help']}{choices}")
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nmt import cli
 from nmt.errors import ConfigError, RunError
+from nmt.shell import command
 
 if TYPE_CHECKING:
     from nmt.storage.checkpoint import Checkpoint
@@ -28,11 +29,12 @@ def _development(checkpoint: "Checkpoint", run: "Run") -> str:
     """Scores on the development part, as training shows them: greedy."""
     from nmt.data.examples import load_examples
     from nmt.decoding.translator import Translator
+    from nmt.evaluation.scoring import recorded_tokenizer
     from nmt.evaluation.validation import validate
 
     greedy = replace(run.decoding(), beam_size=1)
     translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
-    scores = validate(translator, load_examples(run.examples("dev"))).scores
+    scores = validate(translator, load_examples(run.examples("dev")), recorded_tokenizer(run)).scores
     return "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
 
 
@@ -68,7 +70,8 @@ def main() -> None:
     shutil.copytree(run.folder / "data", output.folder / "data")
     save_checkpoint(output.best, average)
     print(f"their average: {_development(average, run)}")
-    print(f"score it on the test part: python -m nmt.evaluate --run {output.folder}")
+    way = command("python", "-m", "nmt.evaluate", "--run", output.folder)
+    print(f"score it on the test part: {way}")
 
 
 if __name__ == "__main__":

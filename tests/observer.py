@@ -22,7 +22,7 @@ class Recorder:
     """Gives scripted scores and keeps what the loop tells it.
 
     Attributes:
-        scores: by name, one for each validation; where there is none, the loss is 0 and BLEU the step.
+        scores: by name, one for each validation; where there is none, loss and chrF are 0, BLEU the step.
         stop_after: the update after which to stop, if any.
     """
 
@@ -44,7 +44,7 @@ class Recorder:
     def validate(self, progress: Progress) -> dict[str, float]:
         done = len(progress.history)
         scripted = {name: values[done] for name, values in self.scores.items()}
-        return {"loss": 0.0, "bleu": float(progress.step)} | scripted
+        return {"loss": 0.0, "bleu": float(progress.step), "chrf": 0.0} | scripted
 
     def validated(self, progress: Progress, improved: bool) -> None:
         assert progress.history[-1]["step"] == progress.step

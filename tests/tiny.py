@@ -11,16 +11,13 @@ from nmt.config import AttentionConfig, Config, DecoderConfig, EncoderConfig, Mo
 from nmt.data.batches import Batch, Share, TrainingBatches
 from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
 from nmt.model.initialise import build_model
-from nmt.model.translation import TranslationModel
+from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 from nmt.schema import from_dict, to_dict
 
 TINY = ModelConfig(
     encoder=EncoderConfig(size=12, embedding=7, heads=3, feedforward=10),
     attention=AttentionConfig(size=9),
     decoder=DecoderConfig(size=12, embedding=6, readout=5, heads=2, feedforward=11, tie_embeddings=False),
-    dropout=0.0,
-    embedding_dropout=0.0,
-    word_dropout=0.0,
     initial_range=0.6,
 )
 
@@ -82,11 +79,16 @@ def tiny_tokenizers() -> tuple[Tokenizer, Tokenizer]:
 
 
 def tiny_model(
-    source: int, target: int, config: ModelConfig = TINY, seed: int = 1, double: bool = False
+    source: int,
+    target: int,
+    config: ModelConfig = TINY,
+    seed: int = 1,
+    double: bool = False,
+    dropout: DropoutRates = NO_DROPOUT,
 ) -> TranslationModel:
     """An untrained model with random weights, in evaluation mode."""
     torch.manual_seed(seed)
-    model = build_model(config, source, target, PAD).eval()
+    model = build_model(config, source, target, PAD, dropout).eval()
     return model.double() if double else model
 
 

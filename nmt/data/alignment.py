@@ -172,6 +172,59 @@ def read_gold(path: Path) -> tuple[list[frozenset[Link]], list[frozenset[Link]]]
     return sure, possible
 
 
+def outside(links: Iterable[Link], source_words: int, target_words: int) -> Link | None:
+    """The first of the links that lead outside sentences of so many words, in ascending order; None if none
+    does.
+    """
+    return min(((s, t) for s, t in links if s >= source_words or t >= target_words), default=None)
+
+
+def counts_from_one(file: Iterable[Iterable[Link]]) -> bool:
+    """Whether no link of a whole file has a 0, as it is when somebody counted from 1."""
+    return not any(0 in link for links in file for link in links)
+
+
+def outside_error(
+    link: Link, sizes: tuple[int, int], from_one: bool, path: Path | str | None, line: int | None
+) -> DataError:
+    """The error to raise for a link that leads outside its sentences.
+
+    Args:
+        link: as `outside` finds it.
+        sizes: words of the source and of the target.
+        from_one: as `counts_from_one` says of the file.
+        path: the file.
+        line: the line of the link, from 1.
+    """
+    fits = from_one and link[0] <= sizes[0] and link[1] <= sizes[1]  # as the last words, if so counted
+    hint = "; this file seems to count from 1" if fits else ""
+    return DataError(
+        f"link {link[0]}-{link[1]}, but the sentences have {sizes[0]} and {sizes[1]} words; "
+        f"links are counted from 0{hint}",
+        path,
+        line,
+    )
+
+
+def check_gold(path: Path, gold: Sequence[Iterable[Link]], sizes: Sequence[tuple[int, int]]) -> None:
+    """Refuse gold alignments that do not fit their sentences.
+
+    Args:
+        path: their file, for messages.
+        gold: the links of each line.
+        sizes: words of the source and of the target of each sentence pair.
+
+    Raises:
+        DataError: for another number of lines than of pairs, or a link outside its sentences.
+    """
+    if len(gold) != len(sizes):
+        raise DataError(f"{len(gold)} lines, but {len(sizes)} sentence pairs; give a line for each", path)
+    for number, (links, size) in enumerate(zip(gold, sizes, strict=True), 1):
+        link = outside(links, *size)
+        if link is not None:
+            raise outside_error(link, size, counts_from_one(gold), path, number)
+
+
 def format_pharaoh(links: Iterable[Link]) -> str:
     """Write links in the Pharaoh format, in ascending order: {(1, 2), (0, 0)} is "0-0 1-2"."""
     return " ".join(f"{source}-{target}" for source, target in sorted(links))

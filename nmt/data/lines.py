@@ -22,6 +22,12 @@ def decoded_lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]
         content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
         if not content:  # a file of nothing but the mark
             return
+        if number == 1 and not content.endswith(b"\n") and b"\r" in content.rstrip(b"\r"):
+            raise DataError(
+                "its lines end in CR alone, as on an old Mac, so that all of it is one line; "
+                "convert it: tr '\\r' '\\n' <OLD >NEW",
+                where,
+            )
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:

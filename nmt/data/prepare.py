@@ -7,18 +7,18 @@ source files and every setting that matters, so a changed source is a new prepar
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nmt.config import DataConfig
-from nmt.data.alignment import format_pharaoh, parse_pharaoh
 from nmt.data.examples import Example, load_examples, save_examples
 from nmt.data.growth import changes, previous_preparation
-from nmt.data.sources import RawPair, read_pairs, source_files
-from nmt.data.split import PARTS, assign_parts, components
-from nmt.data.text import clean, word_spans
+from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
+from nmt.data.pairs import Pair, clean_pairs, grouped, swapped
+from nmt.data.sources import source_files
+from nmt.data.split import LARGE_COMPONENT, PARTS, assign_parts, components
 from nmt.errors import DataError
 from nmt.files import sha256, write_json
 
@@ -50,12 +50,6 @@ class Prepared:
     fresh: bool = field(compare=False)
 
 
-class _Pair(NamedTuple):
-    source: str
-    target: str
-    alignment: str
-
-
 def prepare(config: DataConfig) -> Prepared:
     """Read, clean and split a corpus, or load the same from the cache.
 
@@ -63,20 +57,24 @@ def prepare(config: DataConfig) -> Prepared:
         DataError: when the corpus cannot be read, or leaves a part empty, or the cache cannot be written.
     """
     files = source_files(config)
-    described = [{"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)} for file in files]
-    fingerprint = _fingerprint(config, [str(file["sha256"]) for file in described])
+    own = {split: held for split in sorted(HELD_OUT) if (held := held_out_files(config, split))}
+    described = [_described(file) for file in files]
+    digests = {split: [str(_described(file)["sha256"]) for file in held] for split, held in own.items()}
+    fingerprint = _fingerprint(config, [str(file["sha256"]) for file in described], digests)
     folder = Path(config.cache) / "prepared" / fingerprint[:16]
     report_path = folder / "prepared.json"
     fresh = not report_path.exists()
     if fresh:
-        parts, counts = _make(config, files)
-        identity = _fingerprint(config, [str(file.resolve()) for file in files])
+        parts, counts = _make(config, files, own)
+        places = {split: [str(file.resolve()) for file in held] for split, held in own.items()}
+        identity = _fingerprint(config, [str(file.resolve()) for file in files], places)
         previous = previous_preparation(folder, identity)
         report = {
             "format": FORMAT,
             "source": config.source,
             "licence": LICENCES.get(config.source),
-            "files": described,
+            "files": described
+            + [{**_described(file), "split": split} for split, held in own.items() for file in held],
             **counts,
             "since_previous": None if previous is None else changes(previous, parts),
             "identity": identity,
@@ -84,6 +82,10 @@ def prepare(config: DataConfig) -> Prepared:
         }
         _save(folder, parts, report)
     return _load(folder, fresh)
+
+
+def _described(file: Path) -> dict[str, Any]:
+    return {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)}
 
 
 def _save(folder: Path, parts: dict[str, list[Example]], report: dict[str, Any]) -> None:
@@ -111,107 +113,90 @@ def _load(folder: Path, fresh: bool) -> Prepared:
     return Prepared(parts, report, folder, fresh)
 
 
-def _fingerprint(config: DataConfig, files: list[str]) -> str:
-    """A digest of the settings that matter and of what `files` says of the source."""
-    content = [FORMAT, files, {name: getattr(config, name) for name in _SETTINGS}]
+def _fingerprint(config: DataConfig, files: list[str], own: Mapping[str, list[str]]) -> str:
+    """A digest of the settings that matter and of what `files` and `own` say of the source, and of the sets
+    of the user's own.
+    """
+    content = [FORMAT, files, {name: getattr(config, name) for name in _SETTINGS}, *([own] if own else [])]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 # ---------------------------------------------------------------- making it
 
 
-def _make(config: DataConfig, files: list[Path]) -> tuple[dict[str, list[Example]], dict[str, Any]]:
-    dropped: Counter[str] = Counter(dict.fromkeys(("empty", "too_long", "ratio", "duplicate"), 0))
-    pairs = list(_clean_pairs(config, files, dropped))
+def _make(
+    config: DataConfig, files: list[Path], own: Mapping[str, list[Path]]
+) -> tuple[dict[str, list[Example]], dict[str, Any]]:
+    held_out = HeldOut({split: read_held_out(config, held) for split, held in own.items()}, config.swap)
+    reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
+    dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
+    pairs = list(clean_pairs(config, files, dropped, held_out.reason))
     if not pairs:
-        raise DataError("no usable sentence pair in it", files[0])
+        raise DataError("no usable sentence pair in it" + _all_held_out(dropped), files[0])
     sides = [(pair.source, pair.target) for pair in pairs]
     component = components(sides)
-    assigned = assign_parts(sides, component, config.dev_fraction, config.test_fraction)
+    fractions = [
+        0.0 if split in own else fraction
+        for split, fraction in (("dev", config.dev_fraction), ("test", config.test_fraction))
+    ]
+    assigned = assign_parts(sides, component, *fractions)
     if config.swap:
-        pairs = [_swapped(pair) for pair in pairs]
-    grouped: dict[str, list[_Pair]] = {part: [] for part in PARTS}
+        pairs = [swapped(pair) for pair in pairs]
+    by_part: dict[str, list[Pair]] = {part: [] for part in PARTS}
     for pair, part in zip(pairs, assigned, strict=True):
-        grouped[part].append(pair)
-    parts = {part: _examples(part, grouped[part]) for part in PARTS}
+        by_part[part].append(pair)
+    train = [Example(source, (target,), (links,)) for source, target, links in by_part["train"]]
+    parts = {"train": train, "dev": grouped(by_part["dev"]), "test": grouped(by_part["test"])}
+    parts |= {split: list(examples) for split, examples in held_out.sets.items()}
+    sizes = Counter(component)
     for part, examples in parts.items():
         if not examples:
-            key = "data.test_fraction" if part == "test" else "data.dev_fraction"
-            raise DataError(
-                f"its {len(pairs)} usable pairs leave the {part} part empty; change {key}", files[0]
-            )
-    sizes = Counter(component)
+            raise DataError(_why_empty(part, len(pairs), sizes), files[0])
     counts = {
         "pairs_read": len(pairs) + dropped.total(),
         "dropped": dict(dropped),
         "pairs_kept": len(pairs),
         "components": len(sizes),
         "largest_component": max(sizes.values()),
-        "parts": {
-            part: {
-                "examples": len(examples),
-                "sources": len({example.source for example in examples}),
-                "pairs": len(grouped[part]),
-            }
-            for part, examples in parts.items()
-        },
+        "parts": {part: part_sizes(examples) for part, examples in parts.items()},
     }
+    if len(own) == len(HELD_OUT):
+        counts["dev_in_test"] = held_out.dev_in_test()
     return parts, counts
 
 
-def _clean_pairs(config: DataConfig, files: list[Path], dropped: Counter[str]) -> Iterator[_Pair]:
-    """The pairs worth keeping, cleaned; the others are counted by reason."""
-    seen: set[tuple[str, str]] = set()
-    for raw in read_pairs(config, files):
-        source, target = clean(raw.source), clean(raw.target)
-        reason = _reason_to_drop(source, target, config)
-        if reason is None and (source, target) in seen:
-            reason = "duplicate"
-        if reason is not None:
-            dropped[reason] += 1
-            continue
-        seen.add((source, target))
-        where = files[2] if len(files) == 3 else files[0]
-        yield _Pair(source, target, _checked_alignment(raw, source, target, where))
+def part_sizes(examples: Sequence[Example]) -> dict[str, int]:
+    """How many examples, distinct sources and pairs a part has."""
+    return {
+        "examples": len(examples),
+        "sources": len({example.source for example in examples}),
+        "pairs": sum(len(example.references) for example in examples),
+    }
 
 
-def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
-    if not source or not target:
-        return "empty"
-    if max(len(source.split()), len(target.split())) > config.max_words:
-        return "too_long"
-    shorter, longer = sorted((len(source), len(target)))  # characters: not every script has spaces
-    return "ratio" if longer > config.max_ratio * shorter else None
+def _all_held_out(dropped: Mapping[str, int]) -> str:
+    shared = sum(count for reason, count in dropped.items() if reason.startswith("in_"))
+    return f"; {shared} share a sentence with the development or test set" if shared else ""
 
 
-def _checked_alignment(raw: RawPair, source: str, target: str, path: Path) -> str:
-    """The alignment of a cleaned pair, all of whose links are between words that are there."""
-    links = parse_pharaoh(raw.alignment or "", path, raw.line)
-    if links:
-        counts = len(word_spans(source)), len(word_spans(target))
-        for s, t in links:
-            if s >= counts[0] or t >= counts[1]:
-                raise DataError(
-                    f"link {s}-{t}, but the sentences have {counts[0]} and {counts[1]} words, counted from 0",
-                    path,
-                    raw.line,
-                )
-    return format_pharaoh(links)
-
-
-def _swapped(pair: _Pair) -> _Pair:
-    links = frozenset((target, source) for source, target in parse_pharaoh(pair.alignment))
-    return _Pair(pair.target, pair.source, format_pharaoh(links))
-
-
-def _examples(part: str, pairs: Sequence[_Pair]) -> list[Example]:
-    """Training: one example a pair. Development and test: one a source, with every translation."""
+def _why_empty(part: str, pairs: int, sizes: Mapping[int, int]) -> str:
+    """Why no pair came into a part, and what helps."""
+    own = f"a {part} set of your own (data.{part}_path=FILE.tsv, or data.{part}_source_path=FILE and "
+    own += f"data.{part}_target_paths=FILE)"
+    largest = f"the largest such component has {max(sizes.values()):,} pairs"
     if part == "train":
-        return [Example(source, (target,), (alignment,)) for source, target, alignment in pairs]
-    by_source: dict[str, list[_Pair]] = {}
-    for pair in pairs:
-        by_source.setdefault(pair.source, []).append(pair)
-    return [
-        Example(source, tuple(pair.target for pair in group), tuple(pair.alignment for pair in group))
-        for source, group in by_source.items()
-    ]
+        return (
+            f"its {pairs:,} usable pairs leave nothing to train on; lower data.dev_fraction and "
+            "data.test_fraction"
+        )
+    if all(size > LARGE_COMPONENT for size in sizes.values()):
+        return (
+            f"all of its {pairs:,} usable pairs hang together through shared sentences: {largest}, and a "
+            f"component is never divided, so that no {part} sentence is known from training; give {own}, "
+            "or add pairs that share no sentence with these"
+        )
+    return (
+        f"its {pairs:,} usable pairs leave the {part} part empty: they are {len(sizes):,} components of "
+        f"pairs that share sentences, and each goes to one part ({largest}); raise data.{part}_fraction, or "
+        f"give {own}"
+    )

@@ -48,10 +48,15 @@ def sample_file() -> Path:
     raise DataError("the bundled corpus is missing; install the package again", places[0])
 
 
-def _given_file(source: str, key: str, value: str | None) -> Path:
-    """The file that the setting `data.<key>` names, once it is certain that it can be read."""
+def given_file(key: str, value: str | None) -> Path:
+    """The file that the setting `data.<key>` names, once it is certain that it can be read.
+
+    Raises:
+        ConfigError: if it names none.
+        DataError: if it cannot be read.
+    """
     if not value:
-        raise ConfigError(f"data.{key}: data={source} needs it; add data.{key}=FILE")
+        raise ConfigError(f"data.{key}: names no file; add data.{key}=FILE")
     path = Path(value)
     try:
         if not path.exists():
@@ -74,7 +79,7 @@ def _member(data: DataConfig) -> str:
 def _archive(data: DataConfig) -> Path:
     member = _member(data)
     if data.archive:
-        path = _given_file("manythings", "archive", data.archive)
+        path = given_file("archive", data.archive)
         with open_member(path, member):
             return path
     cached = Path(data.cache) / "manythings" / f"{data.language}-eng.zip"
@@ -99,10 +104,10 @@ def source_files(data: DataConfig) -> list[Path]:
     if data.source == "sample":
         return [sample_file()]
     if data.source == "tsv":
-        return [_given_file("tsv", "path", data.path)]
+        return [given_file("path", data.path)]
     assert data.source == "moses", data.source
     names = ["source_path", "target_path", *(["alignment_path"] if data.alignment_path else [])]
-    return [_given_file("moses", name, getattr(data, name)) for name in names]
+    return [given_file(name, getattr(data, name)) for name in names]
 
 
 # ---------------------------------------------------------------- pairs
@@ -129,6 +134,17 @@ def _columns(
             raise DataError(
                 f"has no column {needed}; its columns, separated by tabs, are {len(cells)}", where, number
             )
+
+
+def read_columns(data: DataConfig, file: Path) -> Iterator[RawPair]:
+    """The pairs of a TSV file, in the columns that the settings name, or in the first two where the corpus
+    has no columns.
+
+    Raises:
+        DataError: while iterating, for text that is not UTF-8 and for a missing column.
+    """
+    columns = (data.source_column, data.target_column, data.alignment_column)
+    return _columns(file_lines(file), str(file), *(columns if data.source == "tsv" else (1, 2)))
 
 
 def side_by_side(source: Path, target: Path, alignment: Path | None = None) -> Iterator[RawPair]:
@@ -172,5 +188,4 @@ def read_pairs(data: DataConfig, files: list[Path]) -> Iterator[RawPair]:
         return _columns(_member_lines(file, member), f"{file} ({member})", 1, 2)
     if data.source == "sample":
         return _columns(file_lines(file), str(file), 1, 2, 3)
-    columns = data.source_column, data.target_column, data.alignment_column
-    return _columns(file_lines(file), str(file), *columns)
+    return read_columns(data, file)

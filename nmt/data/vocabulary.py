@@ -1,17 +1,39 @@
 """The tokenizers of a prepared corpus, trained once and cached beside it, and its links in their pieces."""
 
+import dataclasses
 import hashlib
 import json
+from typing import NamedTuple
 
 from nmt.config import DataConfig
 from nmt.data.alignment import Link, expand_links, parse_pharaoh, piece_groups
 from nmt.data.examples import Example
-from nmt.data.prepare import Prepared
+from nmt.data.held_out import held_out_files
+from nmt.data.prepare import Prepared, part_sizes, prepare
 from nmt.data.text import word_spans
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes
 from nmt.schema import to_dict
+
+
+class Corpus(NamedTuple):
+    """Prepared data and their tokenizers."""
+
+    prepared: Prepared
+    source: Tokenizer
+    target: Tokenizer
+
+
+def load_corpus(config: DataConfig) -> Corpus:
+    """Prepare a corpus and train its tokenizers, or load them from the cache; overlong pairs are left out.
+
+    Raises:
+        ConfigError, DataError: as `prepare`, `load_tokenizers` and `limit_tokens`.
+    """
+    prepared = prepare(config)
+    source, target = load_tokenizers(prepared, config)
+    return Corpus(limit_tokens(prepared, source, target, config), source, target)
 
 
 def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, Tokenizer]:
@@ -35,6 +57,49 @@ def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, 
         return both, both
     return _load(prepared, config, "source", sides["source"]), _load(
         prepared, config, "target", sides["target"]
+    )
+
+
+def limit_tokens(prepared: Prepared, source: Tokenizer, target: Tokenizer, config: DataConfig) -> Prepared:
+    """A corpus without the pairs that have more than `config.max_tokens` tokens on a side; they are counted
+    as dropped in its report, under "too_many_tokens".
+
+    Words are counted before; but a text without spaces is one word, however long, and only here it shows
+    that no memory would hold it.
+
+    Raises:
+        DataError: for a sentence of a set of the user's own, of which nothing is dropped; and if none is left
+            in a part.
+    """
+    parts, dropped, limit = {}, 0, config.max_tokens
+    for part, examples in prepared.parts.items():
+        too_long = {k for k, one in enumerate(examples) if not _fits(one, source, target, limit)}
+        if too_long and part != "train" and (files := held_out_files(config, part)):
+            raise DataError(
+                f"{part} sentence {min(too_long) + 1} has more than data.max_tokens={limit} tokens; "
+                "shorten it, or raise the limit",
+                files[0],
+            )
+        kept = [example for k, example in enumerate(examples) if k not in too_long]
+        if not kept:
+            raise DataError(f"data.max_tokens={limit}: leaves the {part} part empty; raise it")
+        parts[part] = kept
+        dropped += sum(len(examples[k].references) for k in too_long)
+    if not dropped:
+        return prepared
+    report = prepared.report | {
+        "dropped": prepared.report["dropped"] | {"too_many_tokens": dropped},
+        "pairs_kept": prepared.report["pairs_kept"] - dropped,
+        "parts": {part: part_sizes(examples) for part, examples in parts.items()},
+    }
+    return dataclasses.replace(prepared, parts=parts, report=report)
+
+
+def _fits(example: Example, source: Tokenizer, target: Tokenizer, limit: int) -> bool:
+    sides = [(source, example.source), *((target, text) for text in example.references)]
+    # A token is a byte at least, but for the mark of the first word: few texts have to be tokenised.
+    return all(
+        len(text.encode()) < limit or len(tokenizer.encode(text)) <= limit for tokenizer, text in sides
     )
 
 

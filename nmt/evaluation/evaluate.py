@@ -16,6 +16,8 @@ from nmt.data.examples import Example
 from nmt.data.text import words
 from nmt.decoding.translator import Translation, Translator
 from nmt.evaluation.aer import AlignmentScores, alignment_scores
+from nmt.evaluation.bleu_tokenizer import DEFAULT
+from nmt.evaluation.collapse import Collapse, find_collapse
 from nmt.evaluation.coverage import Coverage, coverage, coverage_scores
 from nmt.evaluation.export import write_attention
 from nmt.evaluation.metrics import (
@@ -43,6 +45,7 @@ class Evaluation:
         lengths: BLEU by the number of words in the source, the signs among them.
         translations: in order.
         seconds: that translating took.
+        collapse: the one output of a model that hardly looks at its input; None of any other.
     """
 
     scores: list[Score]
@@ -51,14 +54,15 @@ class Evaluation:
     lengths: list[LengthBucket]
     translations: list[Translation]
     seconds: float
+    collapse: Collapse | None = None
 
     def summary(self) -> str:
         """The lines a person reads."""
         return "\n".join([format_scores(self.scores), *self.notes()])
 
     def notes(self) -> list[str]:
-        """The lines below the scores: alignments, coverage, speed."""
-        lines = []
+        """The lines below the scores: warning of a collapsed model, alignments, coverage, speed."""
+        lines = [] if self.collapse is None else [self.collapse.warning()]
         if self.alignment is not None:
             lines.append(self.alignment[0].summary())
         if self.coverage is not None:
@@ -77,20 +81,28 @@ class Evaluation:
         return values if self.alignment is None else values | {"AER": self.alignment[0].aer}
 
 
-def evaluate(translator: Translator, examples: Sequence[Example]) -> Evaluation:
-    """Translate every source, score against all references, and attention against gold alignments."""
+def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str = DEFAULT) -> Evaluation:
+    """Translate every source, score against all references, and attention against gold alignments.
+
+    Args:
+        translator: the model with its search.
+        examples: what to translate, with the references.
+        tokenizer: of BLEU.
+    """
     start = time.perf_counter()
     found = translator.translate([example.source for example in examples])
     seconds = time.perf_counter() - start
     translations = [best[0] for best in found]
     texts, references = [one.text for one in translations], [example.references for example in examples]
+    lengths = [len(words(example.source)) for example in examples]
     return Evaluation(
-        corpus_scores(texts, references),
+        corpus_scores(texts, references, tokenizer),
         _score_alignment(translator, examples),
         [coverage(_between_words(one)) for one in translations] if translator.heads else None,
-        bleu_by_length([len(words(example.source)) for example in examples], texts, references),
+        bleu_by_length(lengths, texts, references, tokenizer=tokenizer),
         translations,
         seconds,
+        find_collapse([example.source for example in examples], texts, references),
     )
 
 

@@ -9,10 +9,11 @@ short translation nearly meets. So the gaps are filled with `None`, never with a
 Text goes in as people read it: no tokenisation, lower-casing or rounding of our own. The scores, by the
 names that appear in files and tables:
 
-    BLEU        BLEU-4 with the tokeniser 13a, the usual one. It knows ASCII punctuation only: in
-                Devanagari text the danda and curly quotes stay part of the word they touch, so that
-                `आहे।` and `आहे` are different words.
-    BLEU-intl   BLEU-4 with the tokeniser intl, which separates all Unicode punctuation and symbols.
+    BLEU        BLEU-4 with the tokenizer that the caller names, by default 13a, the usual one. That
+                knows ASCII punctuation only: in Devanagari text the danda and curly quotes stay part of
+                the word they touch, so that `आहे।` and `आहे` are different words. It knows no words in
+                scripts without spaces: `nmt.evaluation.bleu_tokenizer` chooses another for those.
+    BLEU-intl   BLEU-4 with the tokenizer intl, which separates all Unicode punctuation and symbols.
     chrF2       character n-grams up to 6, recall weighted twice.
     chrF2++     the same with words and word pairs.
     TER         edits and shifts per reference word; lower is better, and it may pass 100. sacreBLEU's
@@ -30,6 +31,7 @@ from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
 from nmt.errors import DataError
+from nmt.evaluation.bleu_tokenizer import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class LengthBucket(NamedTuple):
     bleu: float
 
 
-def corpus_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[Score]:
+def corpus_scores(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokenizer: str = DEFAULT
+) -> list[Score]:
     """BLEU, BLEU-intl, chrF2, chrF2++ and TER of a corpus, in this order.
 
     sacreBLEU warns, through its logger, where 100 or more hypotheses end in a lone full stop, as text
@@ -64,13 +68,14 @@ def corpus_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     Args:
         hypotheses: N translations.
         references: N sequences of references, of any lengths; blank ones are left out.
+        tokenizer: sacreBLEU's name of the one for BLEU.
 
     Raises:
         DataError: there is nothing to score, the numbers of sentences differ, or a sentence has no reference.
     """
     streams = _streams(hypotheses, references)
     metrics = {
-        "BLEU": BLEU(tokenize="13a"),
+        "BLEU": BLEU(tokenize=tokenizer),
         "BLEU-intl": BLEU(tokenize="intl", force=True),
         "chrF2": CHRF(),
         "chrF2++": CHRF(word_order=2),
@@ -82,8 +87,10 @@ def corpus_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]
     ]
 
 
-def quick_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """The two scores to follow while training: `bleu` (13a) and `chrf` (chrF2), without TER, the slow one.
+def quick_scores(
+    hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokenizer: str = DEFAULT
+) -> dict[str, float]:
+    """The two scores to follow while training: `bleu` and `chrf` (chrF2), without TER, the slow one.
 
     The same values as `corpus_scores` gives. No warning about tokenised text: it would come back at
     every validation.
@@ -93,7 +100,7 @@ def quick_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str]])
     """
     streams = _streams(hypotheses, references)
     return {
-        "bleu": _bleu(hypotheses, streams),
+        "bleu": _bleu(hypotheses, streams, tokenizer),
         "chrf": float(CHRF().corpus_score(hypotheses, streams).score),
     }
 
@@ -113,8 +120,9 @@ def bleu_by_length(
     hypotheses: Sequence[str],
     references: Sequence[Sequence[str]],
     edges: Sequence[int] = (3, 5, 7, 9, 12, 15, 20, 30),
+    tokenizer: str = DEFAULT,
 ) -> list[LengthBucket]:
-    """BLEU (13a) of the sentences in each range of source length; ranges without a sentence are left out.
+    """BLEU of the sentences in each range of source length; ranges without a sentence are left out.
 
     As sacreBLEU has it, a bucket whose hypotheses hold no four-word run scores 0.
 
@@ -123,6 +131,7 @@ def bleu_by_length(
         hypotheses: N translations.
         references: N sequences of references.
         edges: the longest length of each range, ascending: (5, 10) gives "≤5", "6-10" and ">10".
+        tokenizer: of BLEU.
 
     Raises:
         DataError: as `corpus_scores`, or the number of lengths differs.
@@ -140,7 +149,7 @@ def bleu_by_length(
     for label, members in zip(labels, buckets, strict=True):
         if members:
             some = [hypotheses[i] for i in members]
-            bleu = _bleu(some, _streams(some, [references[i] for i in members]))
+            bleu = _bleu(some, _streams(some, [references[i] for i in members]), tokenizer)
             found.append(LengthBucket(label, len(members), bleu))
     return found
 
@@ -152,8 +161,8 @@ def format_scores(scores: Sequence[Score]) -> str:
     return "\n".join(f"{s.name:<{names}}  {s.value:>{values}.2f}  {s.signature}" for s in scores)
 
 
-def _bleu(hypotheses: Sequence[str], streams: list[Any]) -> float:
-    return float(BLEU(tokenize="13a", force=True).corpus_score(hypotheses, streams).score)
+def _bleu(hypotheses: Sequence[str], streams: list[Any], tokenizer: str) -> float:
+    return float(BLEU(tokenize=tokenizer, force=True).corpus_score(hypotheses, streams).score)
 
 
 def _streams(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[Any]:

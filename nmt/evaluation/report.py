@@ -66,7 +66,7 @@ def save_report(
 
 
 def _curve(name: str, title: str, history: Sequence[dict[str, float]]) -> Curve:
-    values = [scores[name] if math.isfinite(scores[name]) else 0.0 for scores in history]
+    values = [scores[name] if math.isfinite(scores[name]) else None for scores in history]
     return Curve(name=title, steps=[int(scores["step"]) for scores in history], values=values)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nmt.data.examples import Example
 from nmt.decoding.translator import Translation, Translator
+from nmt.evaluation.bleu_tokenizer import DEFAULT
 from nmt.evaluation.metrics import quick_scores
 
 
@@ -13,7 +14,7 @@ class Validation(NamedTuple):
     """Scores of a model on the development part.
 
     Attributes:
-        scores: loss (nats a token), perplexity, bleu (13a), chrf (chrF2).
+        scores: loss (nats a token), perplexity, bleu, chrf (chrF2).
         translations: of every example, in order.
     """
 
@@ -21,15 +22,17 @@ class Validation(NamedTuple):
     translations: list[Translation]
 
 
-def validate(translator: Translator, examples: Sequence[Example]) -> Validation:
-    """Translate and score the development part."""
+def validate(translator: Translator, examples: Sequence[Example], tokenizer: str = DEFAULT) -> Validation:
+    """Translate and score the development part; `tokenizer` is BLEU's."""
     translations = [found[0] for found in translator.translate([example.source for example in examples])]
     pairs = [(example.source, reference) for example in examples for reference in example.references]
     forced = translator.align([source for source, _ in pairs], [target for _, target in pairs])
     tokens = sum(len(translation.target.ids) + 1 for translation in forced)
     loss = -sum(translation.log_probability for translation in forced) / tokens
     scores = quick_scores(
-        [translation.text for translation in translations], [example.references for example in examples]
+        [translation.text for translation in translations],
+        [example.references for example in examples],
+        tokenizer,
     )
     perplexity = math.exp(min(loss, 50.0))
     return Validation({"loss": loss, "perplexity": perplexity, **scores}, translations)

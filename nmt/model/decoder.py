@@ -72,16 +72,16 @@ class BahdanauDecoder(nn.Module):
     The appendix writes s_{t−1} in t̃_t, eq. 4 of the text s_t; we follow the latter, which knows more.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         decoder, state_size = config.decoder, config.encoder.size
         self.bridge = Bridge(config.bridge, state_size, decoder.size, decoder.layers)
         self.recurrence = RecurrentStack(
-            decoder.cell, decoder.embedding, decoder.size, decoder.layers, config.dropout
+            decoder.cell, decoder.embedding, decoder.size, decoder.layers, dropout
         )
         self.attention = Attention(decoder.size, state_size, config.attention)
         self.value = nn.Linear(state_size, GATES[decoder.cell] * decoder.size, bias=False)
-        self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, config)
+        self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, decoder.readout, dropout)
         self.feature_size, self.heads = decoder.readout, config.attention.heads
 
     def prepare(self, encoded: Encoded) -> Memory:
@@ -145,11 +145,11 @@ class BahdanauDecoder(nn.Module):
 class MaxoutReadout(nn.Module):
     """t̃ = U s + V E y + C c;   t = max of each pair of units (Bahdanau et al. 2015, appendix A.2.2)."""
 
-    def __init__(self, input_size: int, config: ModelConfig) -> None:
+    def __init__(self, input_size: int, units: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.units = config.decoder.readout
+        self.units = units
         self.linear = nn.Linear(input_size, 2 * self.units)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, hidden: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
         """States [N, H], embeddings [N, E] and contexts [N, M] → features [N, F]."""
@@ -166,20 +166,18 @@ class LuongDecoder(nn.Module):
     loop, unless coverage needs one.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         decoder, state_size, size = config.decoder, config.encoder.size, config.decoder.size
         self.bridge = Bridge(config.bridge, state_size, size, decoder.layers)
-        self.recurrence = RecurrentStack(
-            decoder.cell, decoder.embedding, size, decoder.layers, config.dropout
-        )
+        self.recurrence = RecurrentStack(decoder.cell, decoder.embedding, size, decoder.layers, dropout)
         self.attention = Attention(size, state_size, config.attention)
         self.value = nn.Linear(state_size, size, bias=False)  # W_c's part for c_t
         self.combine = nn.Linear(size, size)  # W_c's part for h_t
         self.feed: nn.Linear | None = None
         if decoder.input_feeding:
             self.feed = nn.Linear(size, GATES[decoder.cell] * size, bias=False)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(dropout)
         self.feature_size, self.heads = size, config.attention.heads
 
     def prepare(self, encoded: Encoded) -> Memory:

@@ -46,7 +46,7 @@ class RecurrentEncoder(nn.Module):
     several of them against the noise, and no longer to point at one.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         encoder = config.encoder
         directions = 2 if encoder.bidirectional else 1
@@ -55,7 +55,7 @@ class RecurrentEncoder(nn.Module):
             encoder.size // directions,
             num_layers=encoder.layers,
             bidirectional=encoder.bidirectional,
-            dropout=config.dropout if encoder.layers > 1 else 0.0,
+            dropout=dropout if encoder.layers > 1 else 0.0,
             batch_first=True,
         )
         self.directions = directions
@@ -86,7 +86,7 @@ class ConvolutionalEncoder(nn.Module):
     Tokens after `encoder.positions` share the last position embedding.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         encoder = config.encoder
         self.position = nn.Embedding(encoder.positions, encoder.embedding)
@@ -95,7 +95,7 @@ class ConvolutionalEncoder(nn.Module):
             nn.Conv1d(encoder.size, 2 * encoder.size, encoder.kernel, padding=encoder.kernel // 2)
             for _ in range(encoder.layers)
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode; arguments as `RecurrentEncoder.forward`."""

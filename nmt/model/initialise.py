@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 from nmt.config import ModelConfig
 from nmt.model.recurrent import GATES
 from nmt.model.scores import CosineScore, GaussianScore
-from nmt.model.translation import TranslationModel
+from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 
 _OWN_START = (nn.LayerNorm, CosineScore, GaussianScore)
 """Modules whose own parameters (not those of parts of theirs) begin at a value that means something."""
@@ -40,17 +40,25 @@ class _Unfilled(TorchFunctionMode):
 
 
 def empty_model(
-    config: ModelConfig, source_vocabulary: int, target_vocabulary: int, padding: int
+    config: ModelConfig,
+    source_vocabulary: int,
+    target_vocabulary: int,
+    padding: int,
+    dropout: DropoutRates = NO_DROPOUT,
 ) -> TranslationModel:
     """A model on the meta device, without weights: no memory, no random numbers. Arguments as for
     `build_model`.
     """
     with torch.device("meta"), _Unfilled():
-        return TranslationModel(config, source_vocabulary, target_vocabulary, padding)
+        return TranslationModel(config, source_vocabulary, target_vocabulary, padding, dropout)
 
 
 def build_model(
-    config: ModelConfig, source_vocabulary: int, target_vocabulary: int, padding: int
+    config: ModelConfig,
+    source_vocabulary: int,
+    target_vocabulary: int,
+    padding: int,
+    dropout: DropoutRates = NO_DROPOUT,
 ) -> TranslationModel:
     """A model with first weights drawn from torch's global random state.
 
@@ -59,8 +67,9 @@ def build_model(
         source_vocabulary: number of source pieces.
         target_vocabulary: number of target pieces.
         padding: index of the padding token, whose embeddings are zero.
+        dropout: what training drops.
     """
-    model = TranslationModel(config, source_vocabulary, target_vocabulary, padding)
+    model = TranslationModel(config, source_vocabulary, target_vocabulary, padding, dropout)
     parameters = {
         f"{name}.{own}": parameter
         for name, module in model.named_modules()

@@ -13,15 +13,22 @@ from torch import Tensor, nn
 
 from nmt.config import AttentionConfig
 
+_LONG_ROW = 512  # places; over fewer a softmax is exact to 1e-6
+
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last axis, where masked-out positions get exactly 0.
+
+    PyTorch's CPU kernel adds up a row term by term, which over 10,000 like terms loses 2e-5 of the sum (the
+    more, the narrower the processor's vectors are). So a long row is divided by its sum once more, which
+    `sum` computes pairwise.
 
     Args:
         scores: [..., S].
         mask: True at positions that count, of a shape that expands to the scores'; one in each row at least.
     """
-    return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    return weights / weights.sum(dim=-1, keepdim=True) if weights.shape[-1] > _LONG_ROW else weights
 
 
 class GlobalSpan(nn.Module):
@@ -86,8 +93,10 @@ class LocalPredictiveSpan(nn.Module):
     def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first: int) -> Tensor:
         """Weights; arguments and result as `GlobalSpan.forward`."""
         last = mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
-        hidden = (self.hidden(query) * self.scale).tanh()  # [B, T, Q]
-        centre = last * (self.centre(hidden) * self.scale).squeeze(-1).sigmoid()  # [B, T]
+        with torch.autocast(query.device.type, enabled=False):  # half precision cannot tell places beyond 256
+            exact = query.to(torch.promote_types(query.dtype, torch.float32))
+            hidden = (self.hidden(exact) * self.scale).tanh()  # [B, T, Q]
+            centre = last * (self.centre(hidden) * self.scale).squeeze(-1).sigmoid()  # [B, T]
         distance = _distance(centre, scores.shape[3])
         near = (distance.abs() <= self.window) & mask[:, None, None, :]
         return masked_softmax(scores - distance.square() / (2 * (self.window / 2) ** 2), near)

@@ -8,6 +8,8 @@ N real target tokens in the batch.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -35,12 +37,33 @@ class FeedForward(nn.Module):
         return narrow
 
 
+@contextmanager
+def without_cudnn_attention() -> Iterator[None]:
+    """Inside, PyTorch does not choose cuDNN's kernel for scaled dot-product attention; flash,
+    memory-efficient and plain attention stay as they were. On exit the previous setting is restored.
+
+    cuDNN's kernel builds a plan for every new shape (see pytorch/pytorch#155958), which takes far longer
+    than the attention itself, and here nearly every batch, and every step of a search, has a shape of its
+    own. Only the forward call need be inside: its backward pass is of the same kind.
+    """
+    before = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    try:
+        yield
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
+
+
 def attended(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """softmax(Q Kᵀ / √D) V by PyTorch's own kernel; arguments as `MultiHead.forward`, the queries split
     into heads like the keys. Returns [B, K, T, D].
 
-    On a CPU never in bfloat16, in which the kernel's backward pass takes several times as long.
+    On CUDA never by cuDNN's (see `without_cudnn_attention`). On a CPU never in bfloat16, in which the
+    kernel's backward pass takes several times as long.
     """
+    if queries.device.type == "cuda":
+        with without_cudnn_attention():
+            return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
     if queries.device.type != "cpu":
         return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
     kind = torch.promote_types(queries.dtype, torch.float32)
@@ -106,13 +129,13 @@ class SelfAttentionEncoder(nn.Module):
     after `encoder.positions` share the last position.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         encoder = config.encoder
         self.positions = encoder.positions
         self.enter = nn.Linear(encoder.embedding, encoder.size)
         self.layers = nn.ModuleList(
-            EncoderLayer(encoder.size, encoder.heads, encoder.feedforward, config.dropout)
+            EncoderLayer(encoder.size, encoder.heads, encoder.feedforward, dropout)
             for _ in range(encoder.layers)
         )
         self.norm = nn.LayerNorm(encoder.size)
@@ -181,15 +204,13 @@ class TransformerDecoder(nn.Module):
     aligns best (Garg et al. 2019).
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         decoder = config.decoder
         self.size, self.heads = decoder.size, decoder.heads
         self.enter = nn.Linear(decoder.embedding, decoder.size)
         self.layers = nn.ModuleList(
-            DecoderLayer(
-                decoder.size, config.encoder.size, decoder.heads, decoder.feedforward, config.dropout
-            )
+            DecoderLayer(decoder.size, config.encoder.size, decoder.heads, decoder.feedforward, dropout)
             for _ in range(decoder.layers)
         )
         self.norm = nn.LayerNorm(decoder.size)

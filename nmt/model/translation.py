@@ -71,6 +71,23 @@ class Source(NamedTuple):
         return Source(self.memory.select(index), embeddings)
 
 
+class DropoutRates(NamedTuple):
+    """Probabilities of dropping in training; they belong to the training, not to the model.
+
+    Attributes:
+        units: of the features, and between layers.
+        embeddings: units of an embedding.
+        words: the whole embedding of a token.
+    """
+
+    units: float = 0.0
+    embeddings: float = 0.0
+    words: float = 0.0
+
+
+NO_DROPOUT = DropoutRates()
+
+
 class TranslationModel(nn.Module):
     """p(target | source), one target token after the other (Bahdanau et al. 2015, eq. 2 and 4).
 
@@ -79,21 +96,23 @@ class TranslationModel(nn.Module):
         source_vocabulary: number of source pieces.
         target_vocabulary: number of target pieces.
         padding: index of the padding token in both.
+        dropout: what training drops.
     """
 
     def __init__(
-        self, config: ModelConfig, source_vocabulary: int, target_vocabulary: int, padding: int
+        self,
+        config: ModelConfig,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        padding: int,
+        dropout: DropoutRates = NO_DROPOUT,
     ) -> None:
         super().__init__()
-        encoder, decoder, drop = (
-            config.encoder,
-            config.decoder,
-            (config.embedding_dropout, config.word_dropout),
-        )
-        self.source = TokenEmbedding(source_vocabulary, encoder.embedding, padding, *drop)
-        self.encoder: Encoder = ENCODERS[encoder.type](config)
-        self.target = TokenEmbedding(target_vocabulary, decoder.embedding, padding, *drop)
-        self.decoder: Decoder = DECODERS[decoder.style](config)
+        encoder, decoder = config.encoder, config.decoder
+        self.source = TokenEmbedding(source_vocabulary, encoder.embedding, padding, *dropout[1:])
+        self.encoder: Encoder = ENCODERS[encoder.type](config, dropout.units)
+        self.target = TokenEmbedding(target_vocabulary, decoder.embedding, padding, *dropout[1:])
+        self.decoder: Decoder = DECODERS[decoder.style](config, dropout.units)
         features = self.decoder.feature_size
         self.tied = TiedProjection(features, self.target.table) if decoder.tie_embeddings else None
         self.lexical = LexicalModel(encoder.embedding, target_vocabulary) if decoder.lexical else None

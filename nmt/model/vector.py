@@ -39,14 +39,14 @@ class VectorDecoder(nn.Module):
     only the attention is missing. Its weights have no heads: [B, 0, T, S].
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         decoder, state_size = config.decoder, config.encoder.size
         self.bridge = Bridge(config.bridge, state_size, decoder.size, decoder.layers)
         self.recurrence = RecurrentStack(
-            decoder.cell, decoder.embedding + state_size, decoder.size, decoder.layers, config.dropout
+            decoder.cell, decoder.embedding + state_size, decoder.size, decoder.layers, dropout
         )
-        self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, config)
+        self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, decoder.readout, dropout)
         self.feature_size, self.heads = decoder.readout, 0
 
     def prepare(self, encoded: Encoded) -> VectorMemory:

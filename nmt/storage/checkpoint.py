@@ -23,13 +23,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.nn import RNNBase
 
-from nmt.config import ModelConfig
+from nmt.config import RENAMED, ModelConfig
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.errors import ConfigError, RunError
 from nmt.files import naming, replacing, sha256, sync_folder, write_bytes, write_json
 from nmt.model.initialise import empty_model
-from nmt.model.translation import TranslationModel
-from nmt.schema import from_dict, to_dict
+from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
+from nmt.schema import from_dict, rename_keys, to_dict
 
 logger = logging.getLogger("nmt")
 FORMAT = 1
@@ -192,8 +192,17 @@ def _tokenizer(path: Path) -> Tokenizer:
         raise RunError(f"{path}: {error}") from error
 
 
-def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
+def load_checkpoint(
+    folder: Path,
+    device: torch.device,
+    dropout: DropoutRates = NO_DROPOUT,
+) -> Checkpoint:
     """Read and verify a checkpoint.
+
+    Args:
+        folder: such as `runs/<name>/checkpoints/best`.
+        device: where the weights go.
+        dropout: for a model that is to be trained.
 
     Raises:
         RunError: when it is missing, damaged, or of a format this version does not know.
@@ -202,11 +211,13 @@ def load_checkpoint(folder: Path, device: torch.device) -> Checkpoint:
     description = _description(folder / "model.json")
     source, target = (_tokenizer(folder / f"{side}.model") for side in ("source", "target"))
     try:
-        config = from_dict(ModelConfig, description["model"], "model")
-        model = empty_model(config, len(source), len(target), PAD)
-        weights = load_file(folder / "model.safetensors", device=str(device))
+        settings = rename_keys({"model": description["model"]}, RENAMED)
+        config = from_dict(ModelConfig, settings["model"], "model")
+        model = empty_model(config, len(source), len(target), PAD, dropout)
+        weights = load_file(folder / "model.safetensors")  # on the CPU: not every version knows mps:0
         # Copies, for in the file they stand at odd addresses, where sums are rounded otherwise (and slower).
-        model.load_state_dict({name: value.clone() for name, value in weights.items()}, assign=True)
+        moved = {name: value.to(device, copy=True) for name, value in weights.items()}
+        model.load_state_dict(moved, assign=True)
         for module in model.modules():
             if isinstance(module, RNNBase):
                 module.flatten_parameters()  # into one piece of memory, as cuDNN wants it

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from nmt.config import Config, DecodingConfig
+from nmt.config import RENAMED, Config, DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.files import explain, lock_file, write_text
-from nmt.schema import from_dict, to_dict
+from nmt.schema import from_dict, rename_keys, to_dict
+from nmt.shell import command
 from nmt.storage.checkpoint import kept_checkpoints
 
 logger = logging.getLogger("nmt")
@@ -98,10 +100,10 @@ def reopen_run(path: Path) -> tuple[Run, Config]:
         raise RunError(f"resume={path}: no such run")
     run = Run(found.resolve())
     try:
-        values = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
-        if not values:
+        values: Any = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or not values:
             raise ConfigError("no settings in it")
-        return run, from_dict(Config, values, "config")
+        return run, from_dict(Config, rename_keys(values, RENAMED), "config")
     except _UNREADABLE as error:
         where = run.folder / "config.yaml"
         raise RunError(f"{where}: missing or damaged: {str(error).splitlines()[0]}") from error
@@ -132,7 +134,7 @@ def locked(run: Run) -> Iterator[None]:
     except OSError as error:
         if error.errno is None or isinstance(error, BrokenPipeError):  # not about a file
             raise
-        way = f"python -m nmt.train resume={run.folder}"
+        way = command("python", "-m", "nmt.train", f"resume={run.folder}")
         raise RunError(f"{explain(error, run.folder)}, then go on with: {way}") from error
 
 
@@ -206,7 +208,9 @@ def point_latest(run: Run) -> None:
             link.unlink()
             fresh.rename(link)
     except OSError as error:
-        logger.warning(f"warning: {link}: not made ({error.strerror}); name this run with --run {run.folder}")
+        logger.warning(
+            f"warning: {link}: not made ({error.strerror}); name this run with {command('--run', run.folder)}"
+        )
 
 
 def link_curves(run: Run) -> None:

@@ -16,9 +16,8 @@ from nmt.training.average import WeightAverage
 from nmt.training.precision import Precision
 from nmt.training.randomness import random_state, restore_random_state
 from nmt.training.schedule import learning_rate
+from nmt.training.selection import compare
 from nmt.training.update import Update, Updater
-
-LOWER_IS_BETTER = frozenset({"loss"})
 
 
 @dataclass
@@ -31,9 +30,9 @@ class Progress:
         batch: batches of it that are done, in all processes.
         budget: tokens in a batch of this epoch; a change of the setting waits for the next.
         block: batches in an update of this epoch; likewise, and when processes join or leave.
-        best: the best value so far of the metric that decides, if there was a validation.
-        best_step: when that was.
-        stale: validations since.
+        best: the value of `training.metric` at the best validation so far, if there was any.
+        best_step: when that was; of validations that are equal in all scores, the newest.
+        stale: validations since the last that was better than all before it.
         skipped: updates left out because a loss or gradient was not finite.
         seconds: of training so far, over all its processes.
         history: the scores of every validation, with the step.
@@ -106,7 +105,9 @@ class Observer(Protocol):
         ...
 
     def validated(self, progress: Progress, improved: bool) -> None:
-        """Called with the newest scores at the end of `progress.history`: the place to save."""
+        """Called with the newest scores at the end of `progress.history`: the place to save. `improved`:
+        none before them were better, so that this checkpoint is the one to keep.
+        """
 
     def save(self, progress: Progress) -> None:
         """Save between validations."""
@@ -205,6 +206,9 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave; the model has the weights saved with it."""
         self.progress = Progress(**state["progress"])
+        best = self._best_scores()
+        if best is not None:  # the metric may be another now
+            self.progress.best = best[self.config.metric]
         self.updater.restore(state)
         self.average.restore(state["average"])
         self.window = Window(state["window"]["likelihood"], state["window"]["tokens"])
@@ -255,17 +259,18 @@ class Trainer:
     def _validate(self) -> None:
         progress, metric = self.progress, self.config.metric
         scores = self.processes.from_first(lambda: self.observer.validate(progress))
+        order = compare(scores, self._best_scores(), metric)
         progress.history.append({"step": progress.step, **scores})
-        value = scores[metric]
-        improved = not math.isnan(value) and (
-            progress.best is None
-            or (value < progress.best if metric in LOWER_IS_BETTER else value > progress.best)
-        )
-        if improved:
-            progress.best, progress.best_step, progress.stale = value, progress.step, 0
-        else:
-            progress.stale += 1
-        self.observer.validated(progress, improved)
+        if order >= 0:
+            progress.best, progress.best_step = scores[metric], progress.step
+        progress.stale = 0 if order > 0 else progress.stale + 1
+        self.observer.validated(progress, order >= 0)
+
+    def _best_scores(self) -> dict[str, float] | None:
+        """The scores of the best validation so far."""
+        progress = self.progress
+        found = (scores for scores in progress.history if scores["step"] == progress.best_step)
+        return None if progress.best is None else next(found, None)
 
     def _finished(self) -> bool:
         patience = self.config.patience

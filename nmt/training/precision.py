@@ -39,18 +39,24 @@ class Precision:
 
 def choose_precision(name: str, device: torch.device) -> Precision:
     """The precision for a setting: `auto` is bf16 where the hardware multiplies in it, or else fp16 on a
-    GPU and fp32 on a CPU.
+    CUDA GPU and fp32 elsewhere, on Apple's GPUs always.
+
+    Args:
+        name: auto, fp32, bf16 or fp16.
+        device: if it is a CUDA GPU, the current one (`torch.cuda.set_device`): `auto` asks that one.
 
     Raises:
-        ConfigError: for fp16 on a CPU, where it gains nothing.
+        ConfigError: for fp16 elsewhere than on CUDA: a CPU gains nothing, Apple's GPUs scale no losses.
     """
     if name == "auto":
         if device.type == "cuda":
             name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         else:
             name = "bf16" if device.type == "cpu" and _multiplies_bf16() else "fp32"
-    if name == "fp16" and device.type == "cpu":
-        raise ConfigError("training.precision=fp16: for GPUs only; on a CPU choose fp32 or bf16")
+    if name == "fp16" and device.type != "cuda":
+        raise ConfigError(
+            f"training.precision=fp16: for CUDA GPUs only; on {device.type} choose fp32 or bf16"
+        )
     return Precision(device, _TYPES[name])
 
 

@@ -14,7 +14,7 @@ def seed_everything(seed: int, rank: int = 0) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """The states of Python's, NumPy's and torch's generators, CUDA's included."""
+    """The states of Python's, NumPy's and torch's generators, those of GPUs (CUDA, MPS) included."""
     version, numbers, gauss = random.getstate()
     state: Any = np.random.get_state()  # or a dict, says its type; not so without arguments
     kind, keys, position, has_gauss, cached = state
@@ -24,11 +24,12 @@ def random_state() -> dict[str, Any]:
         "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if has_cuda else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
     }
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Go on from states that `random_state` gave; CUDA's only on as many devices."""
+    """Go on from states that `random_state` gave; CUDA's only on as many devices, MPS's only where it is."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     kind, keys, position, has_gauss, cached = state["numpy"]
@@ -36,3 +37,6 @@ def restore_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
+    mps = state.get("mps")  # older checkpoints have none
+    if mps is not None and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(mps)

@@ -167,8 +167,14 @@ def _is_out_of_memory(error: Exception) -> bool:
 def _too_large(batch: Batch, step: int) -> str:
     B, T = batch.target.shape
     longest = max(T, batch.source.shape[1])
+    if B == 1:  # no smaller batch can help
+        advice = f"start a new run without such pairs: data.max_tokens={longest // 2}"
+    else:
+        advice = (
+            "lower training.batch_tokens (and raise training.accumulate, which keeps the size of an update)"
+        )
+    pairs = "1 pair" if B == 1 else f"{B} pairs"
     return (
-        f"step {step + 1}: out of memory with a batch of {B} pairs, {batch.tokens} target tokens, the "
-        f"longest sentence {longest} pieces; lower training.batch_tokens (and raise training.accumulate, "
-        "which keeps the size of an update), or lower data.max_words"
+        f"step {step + 1}: out of memory with a batch of {pairs}, {batch.tokens} target tokens, the longest "
+        f"sentence {longest} tokens; {advice}"
     )

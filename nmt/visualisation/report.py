@@ -32,11 +32,11 @@ class Sentence(TypedDict):
 
 
 class Curve(TypedDict):
-    """A line of a small chart."""
+    """A line of a small chart; it has a gap where a value is None."""
 
     name: str
     steps: Sequence[int]
-    values: Sequence[float]
+    values: Sequence[float | None]
 
 
 def render_page(

@@ -91,3 +91,26 @@ def test_mistakes(trained, call, pairs, tmp_path):
     assert "tgt has 1 lines, src has 10" in refused(*pairs)
     (tmp_path / "src").write_text(" \n", encoding="utf-8")
     assert "src, line 1: an empty line has no alignment" in refused(*pairs)
+
+
+def test_gold_that_does_not_fit_is_refused(trained, call, pairs, tmp_path):
+    def refused() -> str:
+        answer = call(align, "--run", trained, *pairs, "--gold", "gold", "--output", "out")
+        assert (answer.code, answer.out) == (2, "")
+        assert not (tmp_path / "out").exists()
+        (line,) = answer.err.splitlines()
+        return line
+
+    gold = links_of((tmp_path / "gold").read_text(encoding="utf-8"))
+    from_one = [" ".join(f"{s + 1}-{t + 1}" for s, t in sorted(links)) for links in gold]
+    (tmp_path / "gold").write_text("".join(line + "\n" for line in from_one), encoding="utf-8")
+    line = refused()
+    assert "gold, line 1: link " in line
+    assert line.endswith("; links are counted from 0; this file seems to count from 1")
+    possible = from_one[0].replace("-", "?")  # links that are only possible count too
+    (tmp_path / "gold").write_text(possible + "\n" + "0-0\n" * 9, encoding="utf-8")
+    line = refused()
+    assert "gold, line 1: link " in line
+    assert line.endswith("links are counted from 0")
+    (tmp_path / "gold").write_text("0-0\n" * 9, encoding="utf-8")
+    assert "gold: 9 lines, but 10 sentence pairs" in refused()

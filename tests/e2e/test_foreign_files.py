@@ -61,7 +61,7 @@ LOADED = {
     **{f"checkpoints/best/{name}": "translate" for name in CHECKPOINT},
     **{f"checkpoints/last/{name}": "train" for name in (*CHECKPOINT, "training.pt")},
     "config.yaml": "translate train evaluate align",
-    "prepared.json": "train",
+    "prepared.json": "train evaluate",
     "data/test.jsonl": "evaluate",
     "data/dev.jsonl": "evaluate --split dev",
 }

@@ -97,6 +97,34 @@ def test_everything_is_there(page):
     assert len(browser.find_elements(By.CSS_SELECTOR, "svg")) == 2
 
 
+def test_a_curve_has_a_gap_where_there_is_no_value(page):
+    values = [4.0, 3.0, None, 2.0, None, 1.0, 1.5]
+    curves = [
+        {"name": "gaps", "steps": list(range(10, 17)), "values": values},
+        {"name": "nothing", "steps": [1, 2], "values": [None, None]},
+        {"name": "whole", "steps": [1, 2, 3], "values": [0.0, 1.0, 0.5]},
+    ]
+    browser = page([sentence(1, 50.0), sentence(2, 10.0)], curves=curves)
+    gaps, nothing, whole = browser.find_elements(By.CSS_SELECTOR, "#curves svg")
+
+    def places(picture, tag: str, attribute: str) -> list[str]:
+        return [
+            one.get_attribute(attribute) for one in picture.find_elements(By.CSS_SELECTOR, f"{tag}.curve")
+        ]
+
+    lines = [line.split() for line in places(gaps, "polyline", "points")]
+    assert [len(line) for line in lines] == [2, 2]
+    (dot,) = places(gaps, "circle", "cx")
+    across = [float(point.split(",")[0]) for line in lines for point in line]
+    assert across[0] < across[1] < float(dot) < across[2] < across[3]
+    down = [float(point.split(",")[1]) for line in lines for point in line]
+    assert max(down) == down[2]  # the lowest is 1.0: nothing is drawn as 0
+    assert [len(line.split()) for line in places(whole, "polyline", "points")] == [3]
+    assert places(nothing, "polyline", "points") == places(nothing, "circle", "cx") == []
+    labels = [text.text for text in nothing.find_elements(By.TAG_NAME, "text")]
+    assert labels[:3] == ["0.00", "0.50", "1.00"]
+
+
 def test_searching_and_sorting(page):
     browser = page([sentence(1, 50.0), sentence(2, 10.0), sentence(3, 90.0)])
     order = Select(browser.find_element(By.ID, "order"))

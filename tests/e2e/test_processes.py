@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found through /proc")
 STEPS = 50
-ALIKE = (*TRAINING, f"training.max_steps={STEPS}", "training.log_every=1", "model.dropout=0")
-ALIKE += ("model.embedding_dropout=0", "training.precision=fp32", "training.batch_tokens=256")
+ALIKE = (*TRAINING, f"training.max_steps={STEPS}", "training.log_every=1", "training.dropout=0")
+ALIKE += ("training.embedding_dropout=0", "training.precision=fp32", "training.batch_tokens=256")
 
 
 class Launch:

@@ -210,8 +210,8 @@ def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
         (["resume=nothing"], "resume=nothing: no such run"),
         (["resume=file"], "resume=file: no such run"),
         (
-            ["resume=RUN", "model.dropout=0.7"],
-            f"model.dropout: {Config().model.dropout} → 0.7 would make another model; ",
+            ["resume=RUN", "model.attention.size=7"],
+            "model.attention.size: 32 → 7 would make another model; ",
         ),
         (["resume=RUN", "data=sample"], "data=sample: a resumed run keeps its data; leave it out"),
         (["resume=RUN", "training.epoch=3"], "training.epoch: no such setting"),

@@ -108,7 +108,7 @@ def naive_convolutions(encoder: ConvolutionalEncoder, embedded: list[Vector]) ->
 def test_convolutional_encoder_is_the_papers(lengths, layers, kernel, positions, seed):
     torch.manual_seed(seed)
     config = EncoderConfig(size=4, embedding=3, layers=layers, kernel=kernel, positions=positions)
-    encoder = ConvolutionalEncoder(ModelConfig(encoder=config, dropout=0.4)).double().eval()
+    encoder = ConvolutionalEncoder(ModelConfig(encoder=config), dropout=0.4).double().eval()
     mask = padded_mask(lengths)
     embedded = random(*mask.shape, 3, seed=seed)  # not zero on padding: it must not count
     encoded = encoder(embedded, mask)
@@ -140,7 +140,7 @@ def test_state_at_end_is_that_of_the_last_real_token():
 def test_dropout_is_for_training_only(kind):
     config = EncoderConfig(type=kind, size=6, embedding=5, layers=2, heads=2, feedforward=7)
     encoder, mask = (
-        ENCODERS[kind](ModelConfig(encoder=config, dropout=0.5)).double(),
+        ENCODERS[kind](ModelConfig(encoder=config), dropout=0.5).double(),
         padded_mask([3, 2]),
     )
     embedded = random(2, 3, 5)
@@ -153,7 +153,7 @@ def test_dropout_is_for_training_only(kind):
 def test_places_after_the_last_position_share_it(kind):
     """A token gets the same vector at every place from there on; before, another at each."""
     config = EncoderConfig(size=6, embedding=5, kernel=1, positions=3, heads=2, feedforward=7)
-    encoder = ENCODERS[kind](ModelConfig(encoder=config, dropout=0.0)).double().eval()
+    encoder = ENCODERS[kind](ModelConfig(encoder=config)).double().eval()
     states = encoder(random(1, 1, 5).expand(1, 6, 5), padded_mask([6])).states[0]
     torch.testing.assert_close(states[2:], states[2].expand(4, 6), atol=1e-12, rtol=0)
     assert (states[0] - states[2]).abs().max() > 1e-3

@@ -150,7 +150,7 @@ def test_both_drivers_drop_as_much_between_layers(cell):
 def test_encoder_is_an_rnn_run_sentence_by_sentence(cell, bidirectional, layers, lengths, seed):
     torch.manual_seed(seed)
     config = EncoderConfig(cell=cell, layers=layers, bidirectional=bidirectional, size=6, embedding=5)
-    encoder = RecurrentEncoder(ModelConfig(encoder=config, dropout=0.4)).double().eval()
+    encoder = RecurrentEncoder(ModelConfig(encoder=config), dropout=0.4).double().eval()
     reference = CELLS[cell](5, 3 if bidirectional else 6, layers, bidirectional=bidirectional).double()
     reference.load_state_dict(encoder.rnn.state_dict())
     mask = padded_mask(lengths)

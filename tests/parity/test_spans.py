@@ -53,6 +53,18 @@ def test_a_mask_may_have_any_shape_that_expands(kept):
     assert torch.equal(every, masked_softmax(scores, mask[0].expand(2, 5)))
 
 
+@pytest.mark.parametrize("length", [500, 10_000, 100_000])
+def test_a_row_of_any_length_sums_to_one(length):
+    """Also where all scores are alike, so that rounding errors add up instead of cancelling out."""
+    scores = torch.full((50, length), -1.0) * torch.linspace(0, 1, 50)[:, None]
+    scores[:, 0] = 0
+    mask = torch.ones(1, length, dtype=torch.bool)
+    weights = masked_softmax(scores, mask)
+    assert (weights.double().sum(dim=-1) - 1).abs().max() < 2e-6
+    exact = masked_softmax(scores.double(), mask)
+    torch.testing.assert_close(weights.double(), exact, rtol=2e-6, atol=0)
+
+
 def test_one_real_token_gets_everything():
     weights = masked_softmax(torch.tensor([[[-700.0, 900.0]]]), torch.tensor([[[True, False]]]))
     assert weights.tolist() == [[[1.0, 0.0]]]
@@ -130,6 +142,19 @@ def test_one_update_leaves_the_predicted_position_free(size):
     optimizer.step()
     moved = (before - position()).item()
     assert 0 < moved < 15  # of 100 positions
+
+
+def test_local_p_finds_its_position_in_float32_under_mixed_precision():
+    """In bfloat16, places beyond 256 are two apart."""
+    torch.manual_seed(3)
+    span = LocalPredictiveSpan(16, AttentionConfig(window=3))
+    nn.init.normal_(span.centre.weight, std=4.0)
+    query, scores = torch.randn(2, 5, 16), torch.zeros(2, 1, 5, 300)
+    mask = torch.ones(2, 300, dtype=torch.bool)
+    expected = span(scores, query, mask, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = span(scores, query, mask, 0)
+    torch.testing.assert_close(mixed, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("span", SPANS)

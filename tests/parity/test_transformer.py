@@ -83,7 +83,7 @@ def test_self_attention_encoder_is_torchs(lengths, layers, heads, positions, see
     config = tiny_config(
         f"encoder.layers={layers} encoder.heads={heads} encoder.positions={positions}"
     ).encoder
-    encoder = randomised(SelfAttentionEncoder(ModelConfig(encoder=config, dropout=0.4)), seed)
+    encoder = randomised(SelfAttentionEncoder(ModelConfig(encoder=config), dropout=0.4), seed)
     mask = padded_mask(lengths)
     embedded = random(*mask.shape, config.embedding, seed=seed)  # not zero on padding: it must not count
     encoded = encoder(embedded, mask)

@@ -1,4 +1,5 @@
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from nmt.data.alignment import (
     argmax_links,
+    check_gold,
     expand_links,
     format_pharaoh,
     merge_to_words,
@@ -209,3 +211,30 @@ def test_gold_has_sure_and_possible_links(tmp_path):
     path.write_text("0-0\n1:2\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"gold.*2.*'1:2' is no link"):
         read_gold(path)
+
+
+HINT = "; links are counted from 0; this file seems to count from 1"
+
+
+@pytest.mark.parametrize(
+    ("gold", "message"),
+    [
+        (["1-1 2-2", "1-1 2-3"], "gold, line 1: link 2-2, but the sentences have 2 and 2 words" + HINT),
+        (["1-1", "2-1 1-3"], "gold, line 2: link 1-3, but the sentences have 2 and 3 words" + HINT),
+        (["1-1", "1-3 2-1 0-0"], "gold, line 2: link 1-3, but the sentences have 2 and 3 words"),  # has a 0
+        (["1-1 5-1", "1-3"], "gold, line 1: link 5-1, but the sentences have 2 and 2 words"),  # nor from 1
+        (["0-0 1-2", "1-1"], "gold, line 1: link 1-2, but the sentences have 2 and 2 words"),
+        (["0-0"], "gold: 1 lines, but 2 sentence pairs"),
+        (["0-0", "0-0", "0-0"], "gold: 3 lines, but 2 sentence pairs"),
+    ],
+)
+def test_gold_that_does_not_fit_its_sentences(gold, message):
+    with pytest.raises(DataError) as caught:
+        check_gold(Path("gold"), list(map(parse_pharaoh, gold)), [(2, 2), (2, 3)])
+    assert str(caught.value).startswith(message)
+    assert ("this file seems to count from 1" in str(caught.value)) == message.endswith(HINT)
+
+
+def test_gold_that_fits():
+    check_gold(Path("gold"), list(map(parse_pharaoh, ["0-0 1-1", "1-2"])), [(2, 2), (2, 3)])
+    check_gold(Path("gold"), list(map(parse_pharaoh, ["1-1", ""])), [(2, 2), (2, 3)])  # no 0, all the same

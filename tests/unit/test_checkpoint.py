@@ -67,6 +67,12 @@ def test_round_trip(folder, checkpoint):
     assert (loaded.source.model, loaded.target.model) == (checkpoint.source.model, checkpoint.target.model)
 
 
+def test_onto_any_device(folder):
+    """Also onto one whose name safetensors does not know, such as mps:0 (up to 0.6); here meta."""
+    parameters = load_checkpoint(folder, torch.device("meta")).model.parameters()
+    assert all(parameter.device.type == "meta" for parameter in parameters)
+
+
 def test_manifest_has_the_digest_of_every_other_file(folder):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     assert manifest == {name: sha256(folder / name) for name in FILES[1:]}
@@ -244,7 +250,7 @@ def test_a_manifest_names_the_files_of_its_folder_only(folder, name):
         ({"format": 2}, "format 2, this version reads 1"),
         ({"format": None}, "format None"),
         ({"model": {"bridge": "last", "colour": "red"}}, r"model\.colour: no such setting"),
-        ({"model": {"dropout": "much"}}, r"model\.dropout='much': wrong type"),
+        ({"model": {"initial_range": "much"}}, r"model\.initial_range='much': wrong type"),
         ({"model": {}}, "do not fit"),  # the sizes are others
     ],
 )

@@ -233,7 +233,7 @@ def test_mistakes(compare, monkeypatch, tmp_path, name):
 
 
 def test_settings_of_the_model_may_be_given(compare, tmp_path):
-    assert compare._check(["a"], str(tmp_path / "new"), ["model.dropout=0.1"]) == tmp_path / "new"
+    assert compare._check(["a"], str(tmp_path / "new"), ["training.dropout=0.1"]) == tmp_path / "new"
 
 
 def test_help_imports_nothing_heavy():

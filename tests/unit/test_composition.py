@@ -83,8 +83,8 @@ def test_without_a_choice_the_schema_with_the_model_bahdanau() -> None:
 
 
 def test_the_command_line_has_the_last_word() -> None:
-    config = composed("experiment=demo", "training.epochs=3", "model.dropout=0", "name=null")
-    assert (config.training.epochs, config.model.dropout, config.name) == (3, 0.0, None)
+    config = composed("experiment=demo", "training.epochs=3", "training.dropout=0", "name=null")
+    assert (config.training.epochs, config.training.dropout, config.name) == (3, 0.0, None)
     assert config.data.source == "sample"
     assert composed("experiment=demo", "data=manythings").data.source == "manythings"
 
@@ -173,7 +173,7 @@ def test_a_signal_stops_a_sweep(
     ("arguments", "message"),
     [
         ("training.learnin_rate=1", "training.learnin_rate: no such setting; did you mean training.learn"),
-        ("modle.dropout=1", "modle.dropout: no such setting; did you mean model.dropout?"),
+        ("trainig.dropout=1", "trainig.dropout: no such setting; did you mean training.dropout?"),
         ("+training.epoch=1", "training.epoch: no such setting; did you mean training.epochs?"),
         ("++data.cash=x", "data.cash: no such setting; did you mean data.cache?"),
         ("+x=1", "x: no such setting; `--help` lists them all"),
@@ -185,7 +185,7 @@ def test_a_signal_stops_a_sweep(
         ("model.encoder=5", "model.encoder: "),
         ("data.path=${nowhere}", "data.path: Interpolation key 'nowhere' not found"),
         ("training.epochs=0", "training.epochs=0: must be at least 1"),
-        ("model.dropout=nan", "model.dropout=nan: must be at least 0"),
+        ("training.dropout=nan", "training.dropout=nan: must be at least 0"),
         ("model.bridge=rope", "model.bridge=rope: choose one of last, mean"),
         ("model=transformer9", "model=transformer9: no such choice; there are bahdanau, "),
         ("experiment=big", "experiment=big: no such choice; there are debug, "),

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.checking import check
-from nmt.config import Config, DataConfig, ModelConfig
+from nmt.config import RENAMED, Config, DataConfig, ModelConfig
 from nmt.errors import ConfigError
-from nmt.schema import from_dict, settings, to_dict
+from nmt.schema import from_dict, rename_keys, settings, to_dict
 
 LEAVES = settings(Config())
 STEP = 1e-3  # past a bound
@@ -26,6 +26,8 @@ def with_value(key: str, value: Any) -> Config:
     config = Config()
     if key == "data.alignment_column":
         config.data = DataConfig(source="tsv", path="pairs.tsv", source_column=2, target_column=3)
+    if key == "training.teacher_forcing_decay":
+        config.training.teacher_forcing = 0.5
     *groups, name = key.split(".")
     group: Any = config
     for part in groups:
@@ -51,7 +53,7 @@ def test_every_setting_has_help_and_a_plain_type() -> None:
     assert len({key for key, _, _ in LEAVES}) == len(LEAVES)
     for key, item, value in LEAVES:
         assert item.metadata.get("help"), f"{key} has no help"
-        assert value is None or type(value) in (str, int, float, bool), f"{key}: no plain value"
+        assert value is None or type(value) in (str, int, float, bool, list), f"{key}: no plain value"
 
 
 def test_the_defaults_are_possible_and_match_their_types() -> None:
@@ -101,8 +103,8 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
         ("data.dev_fraction", 0.0),
         ("data.test_fraction", 0.5),
         ("data.source_column", 0),
-        ("model.dropout", 1.0),
-        ("model.dropout", -0.1),
+        ("training.dropout", 1.0),
+        ("training.dropout", -0.1),
         ("training.epochs", 0),
         ("training.learning_rate", 0.0),
         ("training.label_smoothing", 1.0),
@@ -159,7 +161,10 @@ def test_a_file_that_would_not_be_read_is_refused(source: str, foreign: str, own
     config = with_value("data.source", source)
     config.data.path = "file" if source == "tsv" else None
     setattr(config.data, foreign, "file")
-    assert refused(config) == [f"data.{foreign}: data={source} does not read it", f"add data={owner}"]
+    assert refused(config) == [
+        f"data.{foreign}=file: has no effect with data={source}, only with data={owner}",
+        "leave it out",
+    ]
 
 
 @pytest.mark.parametrize("source", ["manythings", "tsv", "moses"])
@@ -293,6 +298,8 @@ def of_type(kind: Any) -> st.SearchStrategy[Any]:
     """Any value of a setting's type."""
     if dataclasses.is_dataclass(kind):
         return configs(typing.cast(type[Any], kind))
+    if typing.get_origin(kind) is list:
+        return st.lists(of_type(typing.get_args(kind)[0]))
     if isinstance(kind, types.UnionType):
         return st.one_of([of_type(option) for option in typing.get_args(kind)])
     simple = {str: st.text(), int: st.integers(), bool: st.booleans(), types.NoneType: st.none()}
@@ -310,13 +317,13 @@ def test_any_config_comes_back_through_json(config: Config) -> None:
 
 
 def test_missing_settings_take_their_defaults() -> None:
-    assert from_dict(Config, {"model": {"dropout": 0}}, "config") == with_value("model.dropout", 0)
+    assert from_dict(Config, {"training": {"dropout": 0}}, "config") == with_value("training.dropout", 0)
     assert from_dict(Config, {}, "config") == Config()
 
 
 def test_plain_data_is_a_copy() -> None:
     config = Config()
-    to_dict(config)["model"]["dropout"] = 0.9
+    to_dict(config)["training"]["dropout"] = 0.9
     assert config == Config()
 
 
@@ -331,8 +338,8 @@ def test_plain_data_is_a_copy() -> None:
         ({"seed": None}, "config.seed=None: wrong type NoneType"),
         ({"threads": False}, "config.threads=False: wrong type bool"),
         ({"name": 3}, "config.name=3: wrong type int"),
-        ({"model": {"dropout": True}}, "config.model.dropout=True: wrong type bool"),
-        ({"model": {"dropout": "0.1"}}, "config.model.dropout='0.1': wrong type str"),
+        ({"training": {"dropout": True}}, "config.training.dropout=True: wrong type bool"),
+        ({"training": {"dropout": "0.1"}}, "config.training.dropout='0.1': wrong type str"),
         ({"data": {"swap": 1}}, "config.data.swap=1: wrong type int"),
         ({"data": {"cache": ["a"]}}, "config.data.cache=['a']: wrong type list"),
         ({"model": 3}, "config.model: expected a mapping, found int"),
@@ -351,3 +358,102 @@ def test_only_the_asked_kind_is_built() -> None:
     assert from_dict(ModelConfig, {"bridge": "mean"}, "model.json") == ModelConfig(bridge="mean")
     with pytest.raises(ConfigError, match=r"^model\.json\.seed: no such setting"):
         from_dict(ModelConfig, {"seed": 1}, "model.json")
+
+
+# ---------------------------------------------------------------- renamed keys
+
+
+def test_every_renamed_key_leads_to_a_setting() -> None:
+    keys = {key for key, _, _ in settings(Config())}
+    assert set(RENAMED.values()) <= keys
+    assert not set(RENAMED) & keys
+
+
+def test_old_keys_are_read_under_their_new_names() -> None:
+    old = {"model": {"dropout": 0.25, "rate_factor": 0.5, "bridge": "mean"}, "training": {"epochs": 3}}
+    config = from_dict(Config, rename_keys(old, RENAMED), "config")
+    assert (config.training.dropout, config.training.lr_multiplier, config.training.epochs) == (0.25, 0.5, 3)
+    assert config.model.bridge == "mean"
+    assert old["model"]["dropout"] == 0.25  # unchanged
+
+
+def test_the_new_key_takes_precedence() -> None:
+    both = {"model": {"dropout": 0.25}, "training": {"dropout": 0.1}}
+    assert rename_keys(both, RENAMED) == {"model": {}, "training": {"dropout": 0.1}}
+
+
+@pytest.mark.parametrize("values", [{}, {"model": None}, {"model": 3, "training": 4}])
+def test_damaged_settings_are_left_to_the_reader(values: dict[str, Any]) -> None:
+    assert rename_keys(values, RENAMED) == values
+
+
+# ---------------------------------------------------------------- what has no effect
+
+CONDITIONS = [
+    (key, name, condition)
+    for key, item, _ in LEAVES
+    for name in ("used_if", "unused_if", "required_if")
+    if (condition := item.metadata[name]) is not None
+]
+
+
+def test_every_condition_can_hold() -> None:
+    """By keys and values that exist."""
+    leaves = {key: (item, value) for key, item, value in LEAVES}
+    for key, _, condition in CONDITIONS:
+        for other, allowed in condition.items():
+            item, value = leaves[other]
+            assert other != key
+            for one in allowed:
+                assert one is None or type(one) is type(value) or value is None
+                assert not item.metadata["choices"] or one in item.metadata["choices"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "typed"),
+    [
+        ({"decoder.style": "transformer"}, "decoder.cell"),
+        ({"decoder.style": "transformer"}, "decoder.readout"),
+        ({"decoder.style": "transformer"}, "decoder.input_feeding"),
+        ({}, "decoder.input_feeding"),  # of bahdanau
+        ({}, "encoder.kernel"),  # of a recurrent encoder
+        ({}, "encoder.positions"),
+        ({"encoder.type": "convolutional"}, "encoder.bidirectional"),
+        ({}, "attention.window"),  # of global attention
+        ({"attention.score": "general"}, "attention.size"),
+        ({"decoder.style": "vector"}, "attention.size"),
+        ({"initialisation": "xavier"}, "initial_range"),
+    ],
+)
+def test_a_typed_setting_without_effect_is_refused(changes: dict[str, Any], typed: str) -> None:
+    """Whatever its value; from a file, where sizes are set for models of every kind, a number may stay."""
+    config = Config()
+    for key, value in changes.items():
+        part, _, name = key.rpartition(".")
+        setattr(getattr(config.model, part) if part else config.model, name, value)
+    check(config)
+    with pytest.raises(ConfigError, match=rf"^model\.{typed}=\w+\S*: has no effect with model\."):
+        check(config, {f"model.{typed}"})
+    *groups, name = f"model.{typed}".split(".")
+    group: Any = config
+    for part in groups:
+        group = getattr(group, part)
+    if type(getattr(group, name)) in (int, float):
+        setattr(group, name, 7)
+        check(config)
+
+
+def test_a_typed_setting_with_effect_is_accepted() -> None:
+    config = with_value("model.attention.span", "local_p")
+    check(config, {"model.attention.window", "model.attention.size", "model.decoder.readout"})
+
+
+def test_a_choice_without_effect_is_refused_wherever_it_comes_from() -> None:
+    config = with_value("model.encoder.cell", "lstm")
+    check(config)
+    config.model.encoder.type = "convolutional"
+    assert refused(config) == [
+        "model.encoder.cell=lstm: has no effect with model.encoder.type=convolutional, only with "
+        "model.encoder.type=recurrent",
+        "leave it out",
+    ]

@@ -14,6 +14,7 @@ from observer import Recorder
 from nmt.config import DecodingConfig, TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.decoding.translator import Translator
+from nmt.model.translation import DropoutRates
 from nmt.storage.checkpoint import load_checkpoint, load_training
 from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
@@ -40,7 +41,7 @@ def test_it_translates():
 
 
 def test_it_goes_on():
-    checkpoint, state = load_checkpoint(KEPT, CPU), load_training(KEPT)
+    checkpoint, state = load_checkpoint(KEPT, CPU, DropoutRates(units=0.3)), load_training(KEPT)
     checkpoint.model.train()
     sources = [checkpoint.source.encode(text) for text in PAIRS]
     targets = [checkpoint.target.encode(text) for text in PAIRS.values()]

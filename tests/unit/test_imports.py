@@ -13,9 +13,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "nmt"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "schema", "config", "files", "device"}
+BASE = {"errors", "schema", "config", "files", "shell", "device"}
 ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import beside itself
     "errors": set(),
+    "shell": set(),
     "schema": {"errors"},
     "config": {"schema"},
     "checking": {"errors", "schema", "config"},
@@ -25,7 +26,8 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
     "processes": {"errors"},
     "cli": {"errors", "config", "files", "failures"},
     "sweep": {"errors", "files", "training"},
-    "composition": {"errors", "schema", "config", "checking", "files", "sweep", "resume"},
+    "overrides": {"errors", "schema", "config"},
+    "composition": {"errors", "schema", "config", "checking", "files", "sweep", "resume", "overrides"},
     "data": BASE,
     "model": BASE,
     "visualisation": {"errors", "files"},
@@ -33,6 +35,7 @@ ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import b
     "training": BASE | {"failures", "data", "model", "storage", "processes"},
     "decoding": BASE | {"data", "model", "storage"},
     "evaluation": BASE | {"data", "model", "storage", "decoding", "visualisation"},
+    "summary": {"config", "data", "shell", "storage"},
     "resume": {"errors", "schema", "config", "checking", "files", "data", "storage"},
 }
 COMMANDS = {file.stem for file in PACKAGE.glob("*.py")} - ROOMS.keys() - {"__init__"}

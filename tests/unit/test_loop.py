@@ -11,6 +11,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nmt.config import EncoderConfig, TrainingConfig
 from nmt.data.batches import TrainingBatches
+from nmt.model.translation import DropoutRates
 from nmt.training.loop import Progress, Trainer
 from nmt.training.precision import choose_precision
 from nmt.training.schedule import learning_rate
@@ -23,7 +24,7 @@ def trainer(
 ) -> Trainer:
     """By default 20 pairs in 7 batches an epoch, 2 epochs, no warm-up to speak of."""
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
-    model = tiny_model(10, 10, dataclasses.replace(TINY, dropout=dropout))
+    model = tiny_model(10, 10, dropout=DropoutRates(dropout))
     batches = batches or copy_batches(pairs=20, budget=18, block=config.accumulate)
     return Trainer(model, batches, config, FP32, observer)
 
@@ -81,12 +82,38 @@ def test_windows_cover_every_token_once():
 
 
 def test_patience():
-    bleu = {"bleu": [1.0, 3.0, 2.0, 3.0, 9.0]}
+    bleu = {"bleu": [1.0, 3.0, 2.0, 3.0, 9.0], "loss": [1.0, 2.0, 1.0, 3.0, 1.0]}
     progress, observer = run(bleu, validate_every=1, patience=2, max_steps=5)
-    assert observer.validations == [(1, True), (2, True), (3, False), (4, False)]  # a draw is no better
+    assert observer.validations == [(1, True), (2, True), (3, False), (4, False)]
     assert (progress.best, progress.best_step, progress.stale, progress.step) == (3.0, 2, 2, 4)
     progress, _ = run(bleu, validate_every=1, patience=3, max_steps=5)
     assert (progress.best, progress.best_step, progress.stale) == (9.0, 5, 0)
+
+
+def test_patience_goes_by_chrf_and_loss_where_bleu_sees_nothing():
+    scores = {
+        "bleu": [0.0] * 6,
+        "chrf": [1.0, 5.0, 5.0, 4.0, 5.0, 6.0],
+        "loss": [6.0, 5.0, 4.0, 3.0, 4.5, 1.0],
+    }
+    progress, observer = run(scores, validate_every=1, patience=3, max_steps=6)
+    assert observer.validations == [(1, True), (2, True), (3, True), (4, False), (5, False), (6, True)]
+    assert (progress.best, progress.best_step, progress.stale) == (0.0, 6, 0)
+    progress, _ = run(scores, validate_every=1, patience=2, max_steps=6)
+    assert (progress.best_step, progress.stale, progress.step) == (3, 2, 5)
+
+
+def test_of_equal_checkpoints_the_newest_is_kept_but_patience_runs_out():
+    progress, observer = run({"bleu": [3.0] * 4}, validate_every=1, patience=3, max_steps=6)
+    assert observer.validations == [(1, True), (2, True), (3, True), (4, True)]
+    assert (progress.best, progress.best_step, progress.stale, progress.step) == (3.0, 4, 3, 4)
+
+
+def test_a_model_that_has_diverged_is_not_kept():
+    scores = {"bleu": [0.0] * 4, "loss": [5.0, math.nan, math.inf, math.nan]}
+    progress, observer = run(scores, validate_every=1, max_steps=4)
+    assert [improved for _, improved in observer.validations] == [True, False, False, False]
+    assert (progress.best_step, progress.stale) == (1, 3)
 
 
 @pytest.mark.parametrize(("metric", "best_step"), [("bleu", 2), ("chrf", 3), ("loss", 4)])

@@ -24,7 +24,7 @@ def test_choices_on_a_cpu(name, dtype):
 @pytest.mark.parametrize(("has_bf16", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
 def test_auto_on_a_gpu_takes_what_it_has(monkeypatch, has_bf16, dtype):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
-    precision = choose_precision("auto", torch.device("cuda"))
+    precision = choose_precision("auto", torch.device("cuda", 0))
     assert precision.dtype == dtype
     assert precision.scales == (dtype == torch.float16)
 
@@ -43,9 +43,15 @@ def test_auto_on_a_cpu_that_tells_nothing_is_fp32(monkeypatch):
     assert choose_precision("auto", CPU).dtype == torch.float32
 
 
-def test_fp16_on_a_cpu_is_refused():
-    with pytest.raises(ConfigError, match=r"training\.precision=fp16.*fp32 or bf16"):
-        choose_precision("fp16", CPU)
+@pytest.mark.parametrize("device", ["cpu", "mps:0"])
+def test_fp16_is_for_cuda_only(device):
+    with pytest.raises(ConfigError, match=rf"training\.precision=fp16.*on {device[:3]} choose fp32 or bf16"):
+        choose_precision("fp16", torch.device(device))
+
+
+def test_auto_on_apples_gpu_is_fp32(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    assert choose_precision("auto", torch.device("mps", 0)).dtype == torch.float32
 
 
 @pytest.mark.parametrize(("name", "inside"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
@@ -85,7 +91,7 @@ def test_bf16_trains_on_a_cpu():
 @pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
 def test_precisions_agree_on_a_gpu(name):
     _, expected = train(choose_precision("fp32", CPU))
-    model, found = train(choose_precision(name, torch.device("cuda")))
+    model, found = train(choose_precision(name, torch.device("cuda", 0)))
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert found == pytest.approx(expected, rel=0.02)
 
@@ -95,7 +101,7 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
     """Else the scale (65,536 at first) would be in the norm, and clipping would stop all learning."""
     norms = []
     for name in ("fp32", "fp16"):
-        precision = choose_precision(name, torch.device("cuda"))
+        precision = choose_precision(name, torch.device("cuda", 0))
         model, updater = make(precision, clip_norm=0.01)
         batch = epoch_of(copy_batches(pairs=20, budget=64), 0)[0]
         norms.append(float(updater.update(share(batch), 1e-3, 0, 10).gradient_norm))
@@ -107,7 +113,7 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
 
 @needs_gpu
 def test_an_fp16_overflow_skips_the_update():
-    precision = choose_precision("fp16", torch.device("cuda"))
+    precision = choose_precision("fp16", torch.device("cuda", 0))
     model, updater = make(precision)
     updater.restore(updater.state() | {"scaler": updater.state()["scaler"] | {"scale": 2.0**40}})
     before = {name: value.clone() for name, value in model.state_dict().items()}

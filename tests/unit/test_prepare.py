@@ -159,6 +159,24 @@ def test_a_bad_alignment_is_named_by_file_and_line(tmp_path: Path, monkeypatch: 
     assert str(caught.value).startswith(f"{file}, line 7: ")
 
 
+def test_an_alignment_counted_from_1_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gold.tsv"
+    right = [("a b", "c d", "0-0 1-1"), ("e f g", "h i j", "0-0 1-2 2-1"), *GOLD]
+    shifted = [
+        (one, two, " ".join(f"{int(s) + 1}-{int(t) + 1}" for s, t in _links(links)))
+        for one, two, links in right
+    ]
+    hint = "links are counted from 0; this file seems to count from 1"
+    for rows, hinted in ((shifted, True), ([*shifted, ("k", "l", "0-0")], False)):
+        gold_corpus(file, rows, monkeypatch)
+        with pytest.raises(DataError, match="link 2-2, but the sentences have 2 and 2 words") as caught:
+            prepare(settings(tmp_path, source="sample"))
+        assert str(caught.value).startswith(f"{file}, line 1: ")
+        assert (hint in str(caught.value)) == hinted
+
+
 # ---------------------------------------------------------------- what cannot be
 
 
@@ -170,7 +188,9 @@ def test_a_bad_alignment_is_named_by_file_and_line(tmp_path: Path, monkeypatch: 
     ],
 )
 def test_an_empty_part_names_its_setting(tmp_path: Path, key: str, options: dict[str, Any]) -> None:
-    with pytest.raises(DataError, match=rf"leave the {key[5:].split('_')[0]} part empty; change {key}"):
+    with pytest.raises(
+        DataError, match=rf"leave the {key[5:].split('_')[0]} part empty: .*; raise {key}, or"
+    ):
         prepare(settings(tmp_path, **options))
     assert not list(tmp_path.glob("cache/prepared/*"))
 

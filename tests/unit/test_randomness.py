@@ -72,6 +72,25 @@ def test_states_of_gpus_need_as_many_gpus(monkeypatch, devices, restored):
     assert calls == [states] * restored
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_the_state_of_apples_gpu(monkeypatch, there):
+    """It is saved, and restored where there is one; an older checkpoint, which has none, still loads."""
+    kept, restored = torch.arange(3, dtype=torch.uint8), []
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: kept)
+    monkeypatch.setattr(torch.mps, "set_rng_state", restored.append)
+    state = through_a_file(random_state())
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: there)
+    expected = draws()
+    restore_random_state(state)
+    assert draws() == expected
+    assert [one.tolist() for one in restored] == [[0, 1, 2]] * there
+    del state["mps"]
+    restore_random_state(state)
+    assert draws() == expected
+    assert len(restored) == there
+
+
 @needs_gpu
 def test_on_a_gpu():
     torch.rand(1, device="cuda")

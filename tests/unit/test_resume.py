@@ -145,7 +145,7 @@ def test_changes_are_told_and_kept(run, told):
     [
         ("model.encoder.size", 128, "another model"),
         ("model.encoder.size", 33, "another model"),  # impossible anyway, but that is not the point
-        ("model.dropout", 0.5, "another model"),
+        ("model.initial_range", 0.5, "another model"),
         ("model.attention.score", "general", "another model"),
         ("data.max_words", 5, "other training data"),
         ("data.source", "sample", "other training data"),
@@ -187,7 +187,10 @@ def test_a_whole_section_is_refused(run):
     [
         ({"training.epochs": 0}, "training.epochs=0: must be at least 1"),
         ({"training.metric": "ter"}, "training.metric=ter: choose one of"),
-        ({"data.archive": "x.zip"}, "data.archive: data=tsv does not read it"),
+        (
+            {"data.archive": "x.zip"},
+            "data.archive=x.zip: has no effect with data=tsv, only with data=manythings",
+        ),
         ({"training.guided_alignment": 0.5}, "training.guided_alignment=0.5"),
     ],
 )

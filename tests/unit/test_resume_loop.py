@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 from observer import Recorder, Report
-from tiny import TINY, copy_batches, tiny_model
+from tiny import copy_batches, tiny_model
 
 from nmt.config import TrainingConfig
 from nmt.data.batches import TrainingBatches
-from nmt.model.translation import TranslationModel
+from nmt.model.translation import DropoutRates, TranslationModel
 from nmt.training.loop import Progress, Trainer
 from nmt.training.precision import choose_precision
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
-MODEL = dataclasses.replace(TINY, dropout=0.3, word_dropout=0.2)
+DROPOUT = DropoutRates(units=0.3, words=0.2)
 BUDGET, OTHER_BUDGET = 18, 30
 CASES: dict[str, dict[str, Any]] = {
     "plain": {"ema": 0.0},
@@ -73,7 +73,7 @@ def begin(observer: Saver, budget: int = BUDGET, seed: int = 1, **settings: obje
     for generator in (random.seed, np.random.seed, torch.manual_seed):
         generator(seed)
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
-    model: TranslationModel = tiny_model(10, 10, MODEL, seed=seed)
+    model: TranslationModel = tiny_model(10, 10, seed=seed, dropout=DROPOUT)
     observer.trainer = Trainer(model, batches(budget, config.accumulate), config, FP32, observer)
     return observer.trainer
 
@@ -321,3 +321,21 @@ def test_an_average_that_comes_or_goes_leaves_training_alone(then, now):
     found, expected = outcome(trainer, [observer]), uninterrupted("plain")
     torch.testing.assert_close(found.weights, expected.weights, rtol=0, atol=0)
     assert bool(found.average) == bool(now)
+
+
+def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
+    """Not with a number of the old one."""
+    script = {"bleu": [9.0, 8.0, 7.0, 6.0], "chrf": [3.0, 2.0, 4.0, 5.0], "loss": [1.0, 1.0, 1.0, 1.0]}
+
+    def scripted(stop: int | None = None) -> Saver:
+        observer = Saver(script, stop_after=stop)
+        observer.by_weights = False
+        return observer
+
+    first, second = scripted(2), scripted()
+    begin(first, validate_every=1, max_steps=4).run()
+    trainer = go_on(first.file, second, validate_every=1, max_steps=4, metric="chrf")
+    assert (trainer.progress.best, trainer.progress.best_step) == (3.0, 1)
+    progress = trainer.run()
+    assert first.validations + second.validations == [(1, True), (2, False), (3, True), (4, True)]
+    assert (progress.best, progress.best_step) == (5.0, 4)

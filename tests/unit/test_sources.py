@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nmt.config import DataConfig
@@ -64,6 +64,13 @@ def test_a_line_ends_nowhere_else(tmp_path: Path, separator: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("content", [b"a\tb\rc\td", b"a\tb\rc\td\r", b"\xef\xbb\xbfa\tb\r\rc\td\r"])
+def test_lines_that_end_in_cr_alone_are_named_as_the_cause(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(DataError, match=r"^\S*pairs\.tsv: its lines end in CR alone, as on an old Mac"):
+        read_tsv(tmp_path, content)
+    assert read_tsv(tmp_path, b"a\tb\r") == [RawPair("a", "b", 1)]
+
+
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\t"))
 
 
@@ -78,6 +85,7 @@ def test_any_text_comes_back(
     content = b"\xef\xbb\xbf" if mark or (pairs and pairs[0][0].startswith("\ufeff")) else b""
     content += "\r\n".join("\t".join(pair) for pair in pairs).encode()
     content += b"\r\n" if pairs and (end or pairs[-1][1].endswith("\r")) else b""
+    assume(b"\n" in content or b"\r" not in content)  # else it looks like lines that end in CR
     path = tmp_path_factory.getbasetemp() / "any.tsv"
     found = read(source="tsv", path=put(path, gzip.compress(content) if compressed else content))
     assert [pair[:2] for pair in found] == pairs

@@ -13,6 +13,7 @@ from nmt.data.text import clean, words
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
 from nmt.decoding.translator import Translation, Translator
 from nmt.errors import ConfigError
+from nmt.model.translation import DropoutRates
 
 DECODING = DecodingConfig(beam_size=3, max_length_factor=2.0, max_length_extra=4)
 TEXTS = ["The dog sees.", "", "Where is my house?", "  \t ", "a", "\x00", *ENGLISH]
@@ -229,7 +230,7 @@ def test_words_of_whatever_is_found(translator):
 def test_the_models_mode_is_left_as_it_was(tokenizers, training):
     """While at work there is no dropout: two answers are one."""
     source, target = tokenizers
-    model = tiny_model(len(source), len(target), dataclasses.replace(TINY, dropout=0.5)).train(training)
+    model = tiny_model(len(source), len(target), dropout=DropoutRates(0.5)).train(training)
     translator = Translator(model, source, target, DECODING)
     first, second = (translator.translate(ENGLISH)[0][0] for _ in range(2))
     assert (first.target, first.score) == (second.target, second.score)

@@ -233,10 +233,20 @@ def test_too_little_memory_says_for_what(error, swapped):
         f"step 8: out of memory with a batch of 3 pairs, {tokens} target tokens, the longest sentence 7 "
     )
     assert said.startswith(expected)
-    for key in ("training.batch_tokens", "training.accumulate", "data.max_words"):
+    for key in ("training.batch_tokens", "training.accumulate"):
         assert key in said
     assert "\n" not in said
     assert caught.value.__cause__ is error
+
+
+def test_one_pair_too_large_for_the_memory_cannot_be_divided():
+    _, updater = failing(MemoryError())
+    with pytest.raises(NmtError) as caught:
+        once(updater, collate([[5] * 40], [[6]]))
+    assert str(caught.value).endswith(
+        "a batch of 1 pair, 2 target tokens, the longest sentence 41 tokens; start a new run without such "
+        "pairs: data.max_tokens=20"
+    )
 
 
 def test_a_real_allocation_that_fails_is_recognised():

@@ -63,13 +63,29 @@ function round(value) {
   return Math.abs(value) >= 10 ? value.toFixed(0) : value.toFixed(2);
 }
 
+// The places of the values that are numbers, in runs without a gap.
+function segments(values) {
+  const runs = [];
+  values.forEach((value, i) => {
+    if (!Number.isFinite(value)) return;
+    if (i && Number.isFinite(values[i - 1])) runs[runs.length - 1].push(i);
+    else runs.push([i]);
+  });
+  return runs;
+}
+
 function curve({ name, steps, values }) {
   const known = values.filter((value) => Number.isFinite(value));
+  if (!known.length) known.push(0, 1); // the axes alone
   return chart(name, Math.min(...known), Math.max(...known), (picture, y) => {
     const first = steps[0], last = steps[steps.length - 1];
     const x = (step) => LEFT + ((step - first) / (last - first || 1)) * (WIDTH - LEFT - RIGHT);
-    const points = steps.map((step, i) => [x(step), y(values[i])]).filter(([, place]) => Number.isFinite(place));
-    picture.append(drawing("polyline", { class: "curve", points: points.map((point) => point.join(",")).join(" ") }));
+    for (const run of segments(values)) {
+      const points = run.map((i) => [x(steps[i]), y(values[i])]);
+      const [[cx, cy]] = points;
+      if (run.length === 1) picture.append(drawing("circle", { class: "curve", cx, cy, r: 1 }));
+      else picture.append(drawing("polyline", { class: "curve", points: points.map((point) => point.join(",")).join(" ") }));
+    }
     picture.append(drawing("text", { x: LEFT, y: HEIGHT - 8 }, `step ${first}`));
     picture.append(drawing("text", { x: WIDTH - RIGHT, y: HEIGHT - 8, "text-anchor": "end" }, String(last)));
   });

@@ -1,0 +1,105 @@
+"""Sentence pairs: cleaned, counted when they are dropped, and grouped into examples."""
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.config import DataConfig
+from nmt.data.alignment import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
+from nmt.data.examples import Example
+from nmt.data.sources import RawPair, read_pairs
+from nmt.data.text import clean, word_spans
+
+
+class Pair(NamedTuple):
+    """A cleaned pair in the corpus's own direction, with its word alignment (Pharaoh) or ""."""
+
+    source: str
+    target: str
+    alignment: str
+
+
+def clean_pairs(
+    config: DataConfig,
+    files: list[Path],
+    dropped: Counter[str],
+    held_out: Callable[[str, str], str | None],
+) -> Iterator[Pair]:
+    """The pairs of a corpus worth keeping, cleaned; the others are counted by reason.
+
+    Args:
+        config: what to read, and the limits.
+        files: of the corpus, from `source_files`.
+        dropped: is added to.
+        held_out: a reason to drop a pair because it shares a sentence with a set of the user's own, or None.
+
+    Raises:
+        DataError: while iterating, for what cannot be read, with file and line.
+    """
+    seen: set[tuple[str, str]] = set()
+    again = functools.partial(read_pairs, config, files)
+    for raw in again():
+        source, target = clean(raw.source), clean(raw.target)
+        reason = _reason_to_drop(source, target, config)
+        if reason is None and (source, target) in seen:
+            reason = "duplicate"
+        if reason is None:
+            reason = held_out(source, target)
+        if reason is not None:
+            dropped[reason] += 1
+            continue
+        seen.add((source, target))
+        where = files[2] if len(files) == 3 else files[0]
+        yield Pair(source, target, checked_alignment(raw, source, target, where, again))
+
+
+def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
+    if not source or not target:
+        return "empty"
+    if max(len(source.split()), len(target.split())) > config.max_words:
+        return "too_long"
+    shorter, longer = sorted((len(source), len(target)))  # characters: not every script has spaces
+    return "ratio" if longer > config.max_ratio * shorter else None
+
+
+def checked_alignment(
+    raw: RawPair, source: str, target: str, path: Path, again: Callable[[], Iterator[RawPair]]
+) -> str:
+    """The alignment of a cleaned pair, all of whose links are between words that are there.
+
+    Args:
+        raw: the pair as it stands in its file.
+        source, target: cleaned.
+        path: the file of its alignment.
+        again: reads the whole corpus, to find out what is wrong with it.
+
+    Raises:
+        DataError: for a link that is not, with file and line.
+    """
+    links = parse_pharaoh(raw.alignment or "", path, raw.line)
+    if links:
+        sizes = len(word_spans(source)), len(word_spans(target))
+        link = outside(links, *sizes)
+        if link is not None:
+            every = (parse_pharaoh(pair.alignment or "", path, pair.line) for pair in again())
+            raise outside_error(link, sizes, counts_from_one(every), path, raw.line)
+    return format_pharaoh(links)
+
+
+def swapped(pair: Pair) -> Pair:
+    """The pair for the other direction, its links turned round."""
+    links = frozenset((target, source) for source, target in parse_pharaoh(pair.alignment))
+    return Pair(pair.target, pair.source, format_pharaoh(links))
+
+
+def grouped(pairs: Sequence[Pair]) -> list[Example]:
+    """One example a source, with all its translations, as development and test sets have them."""
+    by_source: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        by_source.setdefault(pair.source, []).append(pair)
+    return [
+        Example(source, tuple(pair.target for pair in group), tuple(pair.alignment for pair in group))
+        for source, group in by_source.items()
+    ]

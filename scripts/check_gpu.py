@@ -1,0 +1,251 @@
+"""Check the program on this machine's CUDA GPU through its own commands, and measure its speed there.
+
+Writes a table to standard output and all of it as JSON to a file. A check that fails stops no other.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gpu_check import results, trainings
+from gpu_check.commands import ROOT, Bench, FailedError, SkippedError
+
+MODELS = ("bahdanau", "luong", "transformer")
+STEPS, STEPS_ON_CPU = 200, 40
+LAST_LINES = 15  # of the output of a command that failed
+
+
+@dataclass(frozen=True)
+class Row:
+    """A check and its result.
+
+    Attributes:
+        check: what was checked.
+        result: "ok", "failed" or "skipped".
+        seconds: that it took.
+        found: in a line.
+        output: the last lines of the command that failed.
+    """
+
+    check: str
+    result: str
+    seconds: float
+    found: str
+    output: tuple[str, ...] = ()
+
+
+Check = tuple[str, Callable[[], str]]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    assert __doc__
+    parser = argparse.ArgumentParser(
+        prog="python scripts/check_gpu.py",
+        description=__doc__,
+        epilog="Exit status: 0; 1 when a check failed; 2 where there is no CUDA GPU.",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", default="runs/check-gpu.json", help="the JSON (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu"),
+        default="auto",
+        help="cpu: try the checks themselves without a GPU",
+    )
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, help=f"default: all three; with --device cpu {MODELS[0]}"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=min(6, os.cpu_count() or 1),
+        help="checks at once, but for the measurements (default here: %(default)s)",
+    )
+    return parser
+
+
+def main() -> None:
+    """The command."""
+    arguments = parser().parse_args()
+    import torch
+
+    from nmt.errors import ConfigError
+    from nmt.files import write_json
+
+    on_cpu = arguments.device == "cpu"
+    if not on_cpu and not torch.cuda.is_available():
+        raise ConfigError(
+            f"nothing to check: PyTorch {torch.__version__} finds no CUDA GPU here "
+            "(--device cpu tries the checks themselves)"
+        )
+    models = arguments.models or (MODELS[:1] if on_cpu else MODELS)
+    jobs, started = max(1, arguments.jobs), time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="check-gpu-", ignore_cleanup_errors=True) as folder:
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        steps = STEPS_ON_CPU if on_cpu else STEPS
+        bench = Bench(Path(folder), arguments.device, steps, threads, small=on_cpu)
+        rows = [row for stage, side in stages(bench, models) for row in run_stage(stage, jobs if side else 1)]
+    seconds = time.perf_counter() - started
+    print(f"\n{speed_table(bench.speeds)}")
+    failed = [row.check for row in rows if row.result == "failed"]
+    report: dict[str, Any] = {
+        "machine": machine(on_cpu),
+        "seconds": round(seconds, 1),
+        "passed": not failed,
+        "checks": [asdict(row) for row in rows],
+        "speeds": bench.speeds,
+    }
+    write_json(Path(arguments.output), report)
+    print(
+        f"\n{describe(report['machine'])}\n{len(rows)} checks in {seconds:.0f} s, written: {arguments.output}"
+    )
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+        sys.exit(1)
+
+
+# ---------------------------------------------------------------- the checks
+
+
+def stages(bench: Bench, models: Sequence[str]) -> Iterator[tuple[list[Check], bool]]:
+    """The checks, in stages that need those before; and whether those of a stage may run side by side."""
+    first, precisions = models[0], ("bf16",) if bench.device == "cpu" else ("bf16", "fp16")
+
+    def check(name: str, function: Callable[..., str], *arguments: Any) -> Check:
+        return name, lambda: function(bench, *arguments)
+
+    def train(model: str, precision: str) -> Check:
+        return check(f"train {model}, {precision}", trainings.train, model, precision)
+
+    yield [train(first, "fp32")], False  # and prepare the data, once
+    yield [train(model, "fp32") for model in models[1:]], True
+    yield (
+        (
+            [train(model, precision) for model in models for precision in precisions]
+            + [check(f"same command twice, {model}", trainings.train_again, model) for model in models]
+            + [check(f"translate, {model}", results.translate, model) for model in models]
+            + [check(f"evaluate, {model}", results.evaluate, model) for model in models]
+            + [check(f"align, {model}", results.align, model) for model in models]
+        ),
+        True,
+    )
+    yield (
+        (
+            [check(f"stop and resume, {model}", trainings.stop_and_resume, model) for model in models]
+            + [
+                check(f"torchrun, {first}", trainings.torchrun, first),
+                check("tests that need CUDA", results.tests),
+            ]
+        ),
+        True,
+    )
+    yield [check(f"speed, {model}", results.measure, model) for model in models], False
+
+
+def run_stage(checks: Sequence[Check], jobs: int) -> Iterator[Row]:
+    """Do the checks, so many at once; prints and gives each result, in their order."""
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for row in pool.map(lambda check: run_check(*check), checks):
+                print(row_text(row), flush=True)
+                yield row
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def run_check(name: str, function: Callable[[], str]) -> Row:
+    """Do one check. Whatever happens in it is its result."""
+    started = time.perf_counter()
+    result, output = "ok", ""
+    try:
+        found = function()
+    except SkippedError as reason:
+        result, found = "skipped", str(reason)
+    except FailedError as failure:
+        result, found, output = "failed", str(failure), failure.output
+    except Exception as error:  # a file that is missing, numbers that cannot be read: the command's fault too
+        result, found = "failed", f"{type(error).__name__}: {error}"
+    last = tuple(output.splitlines()[-LAST_LINES:])
+    return Row(name, result, round(time.perf_counter() - started, 1), " ".join(found.split()), last)
+
+
+# ---------------------------------------------------------------- what is shown
+
+
+def row_text(row: Row) -> str:
+    """A line of the table; below it, the last lines of a command that failed."""
+    line = f"{row.check:<32} {row.result:<8} {row.seconds:5.1f} s  {row.found}"
+    return "\n".join([line, *(f"    | {text}" for text in row.output)])
+
+
+def speed_table(speeds: Sequence[dict[str, Any]]) -> str:
+    """A line for each measurement; – where nothing measures a figure."""
+    names = (
+        "model",
+        "work",
+        "batch tokens",
+        "precision",
+        "speed",
+        "time of each",
+        "GPU busy",
+        "kernels of each",
+    )
+    lines = ["{:<12} {:<9} {:>12}  {:<9} {:>21} {:>18} {:>9} {:>16}".format(*names)]
+    for one in speeds:
+        unit, step = ("tokens/s", "update") if one["work"] == "training" else ("sentences/s", "step")
+        busy = "–" if one["busy"] is None else f"{100 * one['busy']:.0f} %"
+        kernels = "–" if one["kernels"] is None else f"{one['kernels']:,.0f}"
+        speed, each = f"{one['per_second']:,.0f} {unit}", f"{one['milliseconds']:.1f} ms/{step}"
+        lines.append(
+            f"{one['model']:<12} {one['work']:<9} {one['batch']:>12,}  {one['precision']:<9} "
+            f"{speed:>21} {each:>18} {busy:>9} {kernels:>16}"
+        )
+    return "\n".join(lines)
+
+
+def machine(on_cpu: bool) -> dict[str, Any]:
+    """What the figures depend on."""
+    import torch
+
+    found: dict[str, Any] = {
+        "date": time.strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "gpu": None,
+    }
+    if not on_cpu:
+        properties = torch.cuda.get_device_properties(0)
+        found |= {
+            "gpu": properties.name,
+            "gpu_memory_gib": round(properties.total_memory / 2**30, 1),
+            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        }
+    return found
+
+
+def describe(machine: dict[str, Any]) -> str:
+    """The same in a line."""
+    gpu = f"{machine['gpu']}, CUDA {machine['cuda']}" if machine["gpu"] else "CPU"
+    versions = f"torch {machine['torch']}, Python {machine['python']}"
+    return f"{gpu}, {versions}, {machine['cores']} cores, {machine['date']}"
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))  # a checkout is enough: nothing need be installed
+    from nmt import cli
+
+    cli.run(main)

@@ -1,0 +1,1 @@
+"""The small grammar of English and Marathi behind the bundled corpus."""

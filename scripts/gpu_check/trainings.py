@@ -1,0 +1,137 @@
+"""Trainings on the device: they learn, stop and resume; two of the same command are compared.
+
+Each function runs commands and gives what was found in a line.
+"""
+
+import os
+import re
+import time
+from pathlib import Path
+
+from gpu_check.commands import (
+    BUDGET,
+    ROOT,
+    Bench,
+    FailedError,
+    SkippedError,
+    finish,
+    python,
+    read_json,
+    start,
+)
+
+LOSSES_AGREE = 0.2  # of the loss in fp32
+AS_FAR = 20.0  # times the difference of two equal trainings, that a resumed one may be away
+
+
+def words(bench: Bench, model: str, precision: str, name: str) -> list[str]:
+    """The words of `python` for a training."""
+    return [
+        "-m",
+        "nmt.train",
+        "experiment=debug",
+        f"model={model}",
+        f"name={name}",
+        f"device={bench.device}",
+        f"training.precision={precision}",
+        f"training.max_steps={bench.steps}",
+        f"training.validate_every={bench.steps // 2}",
+        f"training.save_every={bench.steps // 4}",
+    ]
+
+
+def train(bench: Bench, model: str, precision: str) -> str:
+    """Train, and see that the loss falls, to about where it falls in fp32."""
+    output = python(bench, *words(bench, model, precision, f"{model}-{precision}"))
+    place = re.search(r"parameters, on (\S+) in torch\.(\w+)", output)
+    if not place or place[1].startswith("cpu") != (bench.device == "cpu"):
+        raise FailedError("it did not train on the device asked for", output)
+    report = read_json(bench.run(f"{model}-{precision}") / "training.json")
+    losses = [validation["loss"] for validation in report["validations"]]
+    found = f"on {place[1]} in {place[2]}, loss {losses[0]:.2f} → {losses[-1]:.2f}"
+    if report["skipped"]:
+        found += f", {report['skipped']} updates left out"
+    if not losses[-1] < losses[0]:  # nor is NaN
+        raise FailedError(f"{found}: it does not fall", output)
+    if precision != "fp32":
+        exact = read_json(bench.finished(f"{model}-fp32") / "training.json")["validations"][-1]["loss"]
+        if abs(losses[-1] - exact) > LOSSES_AGREE * exact:
+            raise FailedError(f"{found}, but {exact:.2f} in fp32", output)
+    return found
+
+
+def train_again(bench: Bench, model: str) -> str:
+    """Give the command of the training in fp32 a second time; say whether its weights are the same."""
+    whole = bench.finished(f"{model}-fp32")
+    python(bench, *words(bench, model, "fp32", f"{model}-again"))
+    apart = bench.apart[model] = difference(whole, bench.run(f"{model}-again"))
+    if apart == 0:
+        return "identical weights"
+    if bench.device == "cpu":
+        raise FailedError(f"weights differ by up to {apart:.1e}; on a CPU they must not")
+    script = ROOT / "scripts" / "gpu_speed.py"
+    named = python(bench, script, "--model", model, "--nondeterministic", CUBLAS_WORKSPACE_CONFIG=":4096:8")
+    lines = [line for line in named.splitlines() if "eterministic" in line]
+    reasons = "; ".join(lines) or "kernels that add in an order that changes (atomic additions)"
+    return f"weights differ by up to {apart:.1e}; likely reason: {reasons}"
+
+
+def stop_and_resume(bench: Bench, model: str) -> str:
+    """Stop a training in its middle by SIGTERM, resume it, and compare it with one that nothing stopped."""
+    if os.name == "nt":
+        raise SkippedError("Windows has no SIGTERM")
+    whole, name = bench.finished(f"{model}-fp32"), f"{model}-stopped"
+    log, checkpoint = bench.folder / f"{name}.log", bench.run(name) / "checkpoints/last/manifest.json"
+    process = start(bench, log, *words(bench, model, "fp32", name))
+    until = time.monotonic() + BUDGET
+    while process.poll() is None and not checkpoint.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.terminate()
+    code = finish(process, BUDGET)
+    output = log.read_text(encoding="utf-8", errors="replace")
+    stopped = re.search(r"stopped after step (\d+)", output)
+    if code != 143 or not stopped:
+        raise FailedError(f"SIGTERM did not stop it in its middle; exit status {code}", output)
+    output = python(bench, "-m", "nmt.train", f"resume=runs/{name}")
+    if f"going on after step {stopped[1]} " not in output:
+        raise FailedError(f"stopped after step {stopped[1]}, it did not continue from there", output)
+    return f"stopped after step {stopped[1]} of {bench.steps}; {compared(bench, model, whole, name)}"
+
+
+def torchrun(bench: Bench, model: str) -> str:
+    """Train in one process under torchrun; the gradients pass NCCL all the same (on a CPU gloo)."""
+    whole, name = bench.finished(f"{model}-fp32"), f"{model}-torchrun"
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
+    output = python(bench, *launcher, *words(bench, model, "fp32", name), NCCL_DEBUG="INFO")
+    engine = "gloo"
+    if bench.device != "cpu":
+        version = re.search(r"NCCL version (\S+)", output)
+        if not re.search(r"NCCL INFO .*Init COMPLETE", output):
+            raise FailedError("NCCL has not been used", output)
+        engine = f"NCCL {version[1]}" if version else "NCCL"
+    return f"one process, {engine}; {compared(bench, model, whole, name)}"
+
+
+def compared(bench: Bench, model: str, whole: Path, name: str) -> str:
+    """How far a training is from the one that it must equal, as far as any two equal ones do here.
+
+    Raises:
+        FailedError: when it is farther away.
+    """
+    if model not in bench.apart:
+        raise SkippedError("needs two equal trainings to compare with; the second has failed")
+    apart, usual = difference(whole, bench.run(name)), bench.apart[model]
+    if apart == 0:
+        return "identical weights"
+    found = f"weights differ by up to {apart:.1e}, those of two equal commands by up to {usual:.1e}"
+    if apart > AS_FAR * usual:
+        raise FailedError(found)
+    return found
+
+
+def difference(one: Path, other: Path) -> float:
+    """The largest difference between the newest weights of two runs."""
+    from safetensors.torch import load_file
+
+    ours, theirs = (load_file(run / "checkpoints" / "last" / "model.safetensors") for run in (one, other))
+    return max(float((ours[name] - theirs[name]).abs().max()) for name in ours)

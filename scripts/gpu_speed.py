@@ -1,0 +1,262 @@
+"""Measure one model of full size on a device: training and beam search, and how busy the GPU is.
+
+python scripts/gpu_speed.py --model transformer --device cuda:0 --output FILE.json
+python scripts/gpu_speed.py --model transformer --device cuda:0 --nondeterministic
+
+Sentences are random, of 3 to 30 tokens; the weights are the first ones. With --nondeterministic it prints
+instead, one a line, the operations of an update of which PyTorch has no deterministic kernel.
+"""
+
+import argparse
+import json
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from gpu_check.clock import profiled, repeated, wait
+
+from nmt import cli
+from nmt.composition import with_config
+from nmt.config import Config
+from nmt.data.batches import Share, TrainingBatches, pad, sorted_batches
+from nmt.data.tokenizer import BOS, EOS, PAD, UNK
+from nmt.decoding.search import search
+from nmt.device import choose_device
+from nmt.files import write_json
+from nmt.model.initialise import build_model
+from nmt.model.translation import TranslationModel
+from nmt.training.average import WeightAverage
+from nmt.training.precision import choose_precision
+from nmt.training.update import Updater
+
+VOCABULARY = 2000  # pieces on each side, the default of data.tokenizer.vocab_size
+BATCHES = (640, 4096, 16384)  # tokens
+WARM_UP, PROFILED, AT_LEAST = 5, 5, 5  # updates
+SMALL_BATCHES, SMALL_SIZE = (128, 256), 64  # tokens, units: what a CPU can do in seconds
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured of one kind of work.
+
+    Attributes:
+        model: file of configs/model.
+        work: "training", or "beam 5".
+        batch: tokens in a batch, at most; of source pieces times beam in a search.
+        precision: type of the matrix products.
+        per_second: real target tokens of training, or sentences of a search.
+        milliseconds: of an update, or of a step of a search.
+        busy: share of that time in which the GPU works; None where nothing measures it.
+        kernels: launched in an update, or in a step of a search; None likewise.
+    """
+
+    model: str
+    work: str
+    batch: int
+    precision: str
+    per_second: float
+    milliseconds: float
+    busy: float | None
+    kernels: float | None
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    assert __doc__
+    parser = argparse.ArgumentParser(prog="python scripts/gpu_speed.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="a file of configs/model")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda:1 …")
+    parser.add_argument("--output", metavar="FILE", help="the measurements as JSON")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="of each measurement (default: %(default)s)"
+    )
+    parser.add_argument("--small", action="store_true", help="a small model and small batches")
+    parser.add_argument(
+        "--nondeterministic", action="store_true", help="only list the operations that are not deterministic"
+    )
+    return parser
+
+
+def main() -> None:
+    """The command."""
+    arguments = parser().parse_args()
+    device = choose_device(arguments.device)
+    config = compose(arguments.model, arguments.small)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if arguments.nondeterministic:
+        print(*nondeterministic(config, device), sep="\n")
+        return
+    budgets = SMALL_BATCHES if arguments.small else BATCHES
+    found = [training_speed(arguments.model, config, device, one, arguments.seconds) for one in budgets]
+    found.append(search_speed(arguments.model, config, device, arguments.seconds, arguments.small))
+    rows = [asdict(speed) for speed in found]
+    if arguments.output:
+        write_json(Path(arguments.output), rows)
+    else:
+        print(json.dumps(rows, indent=2))
+
+
+def compose(model: str, small: bool) -> Config:
+    """The settings of a model as `nmt.train model=…` has them; small: with narrow layers."""
+    words = [f"model={model}", "data=sample"]
+    if small:
+        words += [
+            f"model.{side}.{key}={SMALL_SIZE}"
+            for side in ("encoder", "decoder")
+            for key in ("size", "embedding")
+        ]
+    found: list[Config] = []
+    sys.argv[1:] = words
+    with_config(lambda config, name, overrides: found.append(config))
+    return found[0]
+
+
+# ---------------------------------------------------------------- training
+
+
+def sentences(count: int, seed: int) -> list[list[int]]:
+    """Random token lists of 3 to 30 tokens."""
+    chance = random.Random(seed)
+    return [
+        chance.choices(range(max(PAD, UNK, BOS, EOS) + 1, VOCABULARY), k=chance.randint(3, 30))
+        for _ in range(count)
+    ]
+
+
+def shares(budget: int) -> Iterator[Share]:
+    """Updates of one batch each without end; of near-equal lengths, as in training."""
+    sources = sentences(max(2000, budget // 2), seed=1)
+    batches = TrainingBatches(sources, sentences(len(sources), seed=2), budget, seed=1)
+    epoch = 0
+    while True:
+        yield from (share for share, _ in batches.epoch(epoch))
+        epoch += 1
+
+
+def updates(config: Config, device: torch.device, budget: int) -> Callable[[], int]:
+    """A function that does the next update of a new model and gives its real target tokens."""
+    torch.manual_seed(config.seed)
+    model = new_model(config, device).train()
+    updater = Updater(model, config.training, choose_precision(config.training.precision, device))
+    average = WeightAverage(model, config.training.ema)
+    stream, done = shares(budget), iter(range(1, sys.maxsize))
+
+    def update() -> int:
+        step = next(done)
+        tokens = updater.update(next(stream), config.training.learning_rate / 100, step, 10**6).tokens
+        average.update(step)
+        return tokens
+
+    return update
+
+
+def new_model(config: Config, device: torch.device) -> TranslationModel:
+    """A model with its first weights."""
+    return build_model(config.model, VOCABULARY, VOCABULARY, PAD).to(device)
+
+
+def training_speed(name: str, config: Config, device: torch.device, budget: int, seconds: float) -> Speed:
+    """Updates one after the other for some seconds, then a few under the profiler."""
+    update = updates(config, device, budget)
+    for _ in range(WARM_UP):
+        update()
+    tokens, count, spent = repeated(update, device, seconds, AT_LEAST)
+    gpu, kernels = profiled(update, device, PROFILED)
+    return Speed(
+        name,
+        "training",
+        budget,
+        precision_name(config, device),
+        per_second=tokens / spent,
+        milliseconds=1000 * spent / count,
+        busy=None if gpu is None else min(1.0, gpu / (spent / count)),
+        kernels=kernels,
+    )
+
+
+def precision_name(config: Config, device: torch.device) -> str:
+    """Such as bfloat16."""
+    return str(choose_precision(config.training.precision, device).dtype).removeprefix("torch.")
+
+
+# ---------------------------------------------------------------- search
+
+
+def search_speed(name: str, config: Config, device: torch.device, seconds: float, small: bool) -> Speed:
+    """Beam search over batches of sentences. The weights being the first ones, hardly a hypothesis ends by
+    itself: translations are as long as they may be, two tokens longer than their source.
+    """
+    torch.manual_seed(config.seed)
+    model, decoding = new_model(config, device).eval(), config.decoding
+    texts = sentences(32 if small else 512, seed=3)
+    budget = max(1, decoding.batch_tokens // decoding.beam_size)
+    batches = [[texts[i] for i in chosen] for chosen in sorted_batches([len(t) + 1 for t in texts], budget)]
+    steps = sum(max(len(text) for text in batch) + 3 for batch in batches)
+
+    def work() -> int:
+        for batch in batches:
+            search_batch(model, batch, config, device)
+        return len(texts)
+
+    search_batch(model, batches[0], config, device)  # warm-up
+    count, rounds, spent = repeated(work, device, seconds, at_least=1)
+    gpu, kernels = profiled(work, device, 1)
+    return Speed(
+        name,
+        f"beam {decoding.beam_size}",
+        decoding.batch_tokens,
+        str(next(model.parameters()).dtype).removeprefix("torch."),
+        per_second=count / spent,
+        milliseconds=1000 * spent / (rounds * steps),
+        busy=None if gpu is None else min(1.0, gpu * rounds / spent),
+        kernels=None if kernels is None else kernels / steps,
+    )
+
+
+@torch.inference_mode()
+def search_batch(
+    model: TranslationModel, batch: Sequence[list[int]], config: Config, device: torch.device
+) -> None:
+    """Search the translations of token lists, as `nmt.decoding.translator` does."""
+    tokens, mask = (part.to(device) for part in pad([[*sentence, EOS] for sentence in batch]))
+    state, memory = model.encode(tokens, mask)
+    search(
+        model,
+        state,
+        memory,
+        beam_size=config.decoding.beam_size,
+        max_lengths=mask.sum(dim=1) + 2,
+        length_penalty=config.decoding.length_penalty,
+        bos=BOS,
+        eos=EOS,
+        forbidden=(PAD, UNK),
+    )
+
+
+# ---------------------------------------------------------------- why two runs differ
+
+
+def nondeterministic(config: Config, device: torch.device) -> list[str]:
+    """What PyTorch warns of in an update when deterministic kernels are asked for: a sentence for each
+    operation that has none. Operations that have both kinds are not among them.
+    """
+    update = updates(config, device, min(BATCHES))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            update()
+            wait(device)
+        finally:
+            torch.use_deterministic_algorithms(False)
+    said = [str(warning.message).split(". ")[0].split(", but you set")[0] for warning in caught]
+    return sorted({one for one in said if "eterministic" in one})
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,46 @@
+"""The numerical tests under the kernels of other processors, which PyTorch chooses when it is loaded."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NUMERICAL = (
+    "tests/parity",
+    "tests/unit/test_average.py",
+    "tests/unit/test_coverage.py",
+    "tests/unit/test_format.py",
+    "tests/unit/test_initialise.py",
+    "tests/unit/test_loop.py",
+    "tests/unit/test_loss.py",
+    "tests/unit/test_precision.py",
+    "tests/unit/test_resume_loop.py",
+    "tests/unit/test_translator.py",
+    "tests/unit/test_update.py",
+)
+PROCESSORS = {
+    "no vector instructions beyond SSE": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
+    "AVX2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+}
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_numbers_are_right_on_another_processor(processor: str) -> None:
+    environment = os.environ | PROCESSORS[processor]
+    arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, *NUMERICAL],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]

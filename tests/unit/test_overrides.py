@@ -1,0 +1,76 @@
+"""The words of a command line: paths and names mean what was typed, through Hydra's grammar and back."""
+
+import hypothesis
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import QuotedString
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.errors import ConfigError
+from nmt.overrides import quoted, renamed, unquoted
+
+NAMES = [
+    "pairs (1).tsv", "daten-größe.tsv", "मराठी.tsv", "a=b.tsv", "a,b.tsv", "My Drive/x", "it's", "a'b\\",
+    "{x}", "[x]", "2024_10_01", "1e5", "true", "a:b", "$HOME", "%20", "#", "x\\", "a\nb", "~/corpus.tsv",
+    "-", " x ",
+]  # fmt: skip
+
+
+def parsed(word: str) -> object:
+    """What Hydra makes of a word."""
+    value = OverridesParser.create().parse_override(word).value()
+    return value.text if isinstance(value, QuotedString) else value
+
+
+@pytest.mark.parametrize("key", ["data.path", "+runs", "name", "resume", "data.url"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_typed_is_what_is_meant(key: str, name: str) -> None:
+    (word,) = quoted([f"{key}={name}"])
+    assert parsed(word) == name
+    assert unquoted([word]) == (f"{key}={name}",)
+
+
+@hypothesis.settings(deadline=None, max_examples=300)
+@given(st.text(alphabet="a'\"\\,(){}[]=~$ é", min_size=1, max_size=8))
+def test_any_text_comes_through(name: str) -> None:
+    hypothesis.assume(not (len(name) > 1 and name[0] == name[-1] and name[0] in "'\""))
+    (word,) = quoted([f"data.path={name}"])
+    assert parsed(word) == name
+    assert unquoted([word]) == (f"data.path={name}",)
+
+
+@pytest.mark.parametrize("word", ["name=null", "name='x y'", 'name="x y"', "name=", "~name", "data=tsv"])
+def test_what_hydra_understands_is_left_to_it(word: str) -> None:
+    assert quoted([word]) == [word]
+
+
+def test_other_settings_are_left_to_hydra() -> None:
+    words = ["model.encoder.size=1,2", "--cfg", "job", "-m", "training.epochs=range(1,3)", "seed=1"]
+    assert quoted(words) == words
+
+
+def test_commas_separate_the_values_of_a_sweep(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert quoted(["-m", "name=a (1),b"]) == ["-m", "name='a (1)','b'"]
+    assert quoted(["-m", "data.language=choice(mar,deu)"]) == ["-m", "data.language=choice(mar,deu)"]
+    (tmp_path / "a,b.tsv").touch()
+    assert quoted(["-m", "data.path=a,b.tsv"]) == ["-m", "data.path='a,b.tsv'"]
+
+
+def test_interpolations_stay_what_they_are() -> None:
+    assert quoted(["data.cache=${runs}/cache"]) == ["data.cache='${runs}/cache'"]
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.path=a\\udcff\.tsv: .* not valid UTF-8; rename"):
+        quoted(["data.path=a\udcff.tsv"])
+
+
+def test_an_old_key_is_the_new_one_and_says_so() -> None:
+    words, notes = renamed(["model.dropout=0.2", "+model.rate_factor=0.3", "model=luong", "-m"])
+    assert words == ["training.dropout=0.2", "+training.lr_multiplier=0.3", "model=luong", "-m"]
+    assert notes == [
+        "note: model.dropout is called training.dropout now",
+        "note: model.rate_factor is called training.lr_multiplier now",
+    ]

@@ -1,0 +1,49 @@
+"""One process that `torchrun` has started: it uses the engine as several do."""
+
+import socket
+
+import pytest
+import torch
+import torch.distributed as engine
+from tiny import tiny_model
+from torch.nn.parallel import DistributedDataParallel
+
+from nmt.processes import join_processes
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """What every launcher says of a single process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    values = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    for name, value in values.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    return monkeypatch
+
+
+def test_torchrun_with_one_process_uses_the_engine(environment):
+    environment.setenv("TORCHELASTIC_RUN_ID", "one")
+    with join_processes() as processes:
+        assert processes.joined
+        assert engine.is_initialized()
+        assert processes.from_first(lambda: {"settings": 1}) == {"settings": 1}
+        assert processes.gathered([1, "two"]) == [[1, "two"]]
+        assert processes.largest(15) == 15
+        assert float(processes.total(torch.tensor(2.5))) == 2.5
+        model = tiny_model(10, 10)
+        together = processes.together(model)
+        assert isinstance(together, DistributedDataParallel)
+        assert together.module is model
+    assert not engine.is_initialized()
+
+
+def test_another_launcher_with_one_process_needs_no_engine(environment):
+    """It may have named an address that nobody answers."""
+    environment.setenv("MASTER_ADDR", "nobody.invalid")
+    with join_processes() as processes:
+        assert (processes.size, processes.joined) == (1, False)
+        assert not engine.is_initialized()
+        assert processes.gathered(1) == [1]

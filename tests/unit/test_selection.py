@@ -1,0 +1,98 @@
+"""Which checkpoint is kept: a total order of scores, and what it does with ties and NaN."""
+
+import functools
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.training.selection import compare, rank
+
+NAN, INF = math.nan, math.inf
+VALUES = st.sampled_from([0.0, 1.0, 2.0, INF, NAN])  # few, so that ties are common
+SCORES = st.builds(
+    lambda bleu, chrf, loss: {"bleu": bleu, "chrf": chrf, "loss": loss}, VALUES, VALUES, VALUES
+)
+METRICS = st.sampled_from(["bleu", "chrf", "loss"])
+
+
+def scores(bleu: float, chrf: float, loss: float) -> dict[str, float]:
+    return {"step": 1, "perplexity": 1.0, "bleu": bleu, "chrf": chrf, "loss": loss}
+
+
+@pytest.mark.parametrize(
+    ("newest", "best", "metric", "order"),
+    [
+        (scores(2, 0, 9), scores(1, 9, 0), "bleu", 1),
+        (scores(1, 9, 0), scores(2, 0, 9), "bleu", -1),
+        (scores(0, 2, 9), scores(0, 1, 0), "bleu", 1),  # BLEU sees nothing: chrF
+        (scores(0, 1, 0), scores(0, 2, 9), "bleu", -1),
+        (scores(0, 1, 2), scores(0, 1, 3), "bleu", 1),  # nor does chrF: the loss, and less of it
+        (scores(0, 1, 3), scores(0, 1, 2), "bleu", -1),
+        (scores(5, 5, 5), scores(5, 5, 5), "bleu", 0),
+        (scores(9, 1, 0), scores(0, 2, 9), "chrf", -1),
+        (scores(0, 1, 2), scores(9, 1, 3), "chrf", 1),
+        (scores(0, 0, 1), scores(9, 9, 2), "loss", 1),
+        (scores(0, 3, 1), scores(9, 2, 1), "loss", 1),
+        (scores(0, 0, 9), None, "bleu", 1),
+        (scores(0, 0, INF), scores(0, 0, 9), "bleu", -1),
+        (scores(0, 0, NAN), scores(0, 0, INF), "bleu", -1),
+        (scores(0, 0, NAN), scores(0, 0, NAN), "bleu", -1),  # diverged again: not equal
+        (scores(1, 0, NAN), scores(0, 0, 1), "bleu", 1),  # what decides is a number
+        (scores(0, 0, NAN), None, "loss", -1),
+        (scores(NAN, 9, 0), scores(NAN, 0, 9), "bleu", -1),
+        (scores(0, 0, 9), scores(0, 0, NAN), "bleu", 1),
+    ],
+)
+def test_metric_then_chrf_then_loss(newest, best, metric, order):
+    assert compare(newest, best, metric) == order
+
+
+@given(SCORES, SCORES, METRICS)
+def test_of_two_one_is_better_or_they_are_equal(one, other, metric):
+    there, back = compare(one, other, metric), compare(other, one, metric)
+    if not any(map(math.isnan, (*one.values(), *other.values()))):
+        assert there == -back
+    assert (there, back) != (1, 1)
+    if there == 0:
+        assert rank(one, metric) == rank(other, metric)
+
+
+@given(st.lists(SCORES, min_size=1, max_size=8), METRICS)
+def test_the_kept_one_is_none_worse_than_any_and_the_newest_of_equals(validations, metric):
+    """As the training loop goes through them."""
+    kept = None
+    for place, newest in enumerate(validations):
+        if compare(newest, None if kept is None else validations[kept], metric) >= 0:
+            kept = place
+    finite = [place for place, one in enumerate(validations) if not math.isnan(one[metric])]
+    if not finite:
+        assert kept is None
+        return
+    best = max(rank(validations[place], metric) for place in finite)
+    assert rank(validations[kept], metric) == best
+    equals = [place for place in finite if rank(validations[place], metric) == best]
+    assert kept == (equals[-1] if all(known for known, _ in best) else equals[0])
+
+
+@given(st.lists(SCORES, max_size=6), METRICS)
+def test_ranks_sort_as_the_scores_by_hand(validations, metric):
+    """An independent comparison: one score after the other."""
+
+    def by_hand(one: dict[str, float], other: dict[str, float]) -> int:
+        for name in (metric, "chrf", "loss"):
+            a, b = one[name], other[name]
+            if math.isnan(a) or math.isnan(b):
+                if math.isnan(a) != math.isnan(b):
+                    return -1 if math.isnan(a) else 1
+            elif a != b:
+                return 1 if (a < b if name == "loss" else a > b) else -1
+        return 0
+
+    by_rank = sorted(range(len(validations)), key=lambda place: rank(validations[place], metric))
+    compared = sorted(
+        range(len(validations)),
+        key=functools.cmp_to_key(lambda a, b: by_hand(validations[a], validations[b])),
+    )
+    assert by_rank == compared

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from console import TRAINING, command, lines_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
 from nmt import translate
 from nmt.config.schema import from_dict, to_dict
@@ -193,6 +194,16 @@ def test_curves(events, trained):
     final["AER"] = metrics["alignment"]["aer"]
     found = {tag.removeprefix("final/"): values for tag, values in curves.items() if tag.startswith("final/")}
     assert {name: values[-1].value for name, values in found.items()} == pytest.approx(final, rel=1e-5)
+
+
+def test_tensorboard_shows_each_run_once(trained):
+    """In the folder of runs itself it would find the newest once more, through the link."""
+    printed = (trained.parent.parent / "printed").read_text(encoding="utf-8")
+    (folder,) = re.findall(r"tensorboard --logdir (.+)\n", printed)
+    shown = EventMultiplexer().AddRunsFromDirectory(str(trained.parent.parent / folder)).Runs()
+    folders = trained.parent.glob("*/tensorboard")
+    assert sorted(shown) == sorted(path.parent.name for path in folders if not path.parent.is_symlink())
+    assert "tiny" in shown
 
 
 def test_pictures_texts_and_settings_in_tensorboard(events, trained):

@@ -86,6 +86,11 @@ def step_of(run: Path) -> int:
     return json.loads((place / "model.json").read_text(encoding="utf-8"))["progress"]["step"]
 
 
+def last_line(run: Path) -> str:
+    """Of the log, without the time."""
+    return (run / "train.log").read_text(encoding="utf-8").splitlines()[-1].split(" ", 2)[2]
+
+
 @pytest.mark.parametrize(
     ("moment", "number", "code", "step"),
     [
@@ -105,6 +110,7 @@ def test_a_signal_stops_when_all_is_saved(begin, whole, monkeypatch, tmp_path, m
     assert answer.err == (
         f"stopped after step {step}, all is saved; go on with: python -m nmt.train resume=runs/run\n"
     )
+    assert last_line(run) == answer.err.strip()
     assert step_of(run) == step < STEPS
     assert not (run / "report.html").exists()
     answer = go_on(run)
@@ -127,6 +133,7 @@ def test_a_second_ctrl_c_leaves_at_once(begin, monkeypatch, tmp_path, moment, st
         moment(patch, send(signal.SIGINT, signal.SIGINT))
         answer = begin(tmp_path)
     assert (answer.code, answer.err) == (130, "interrupted\n")
+    assert last_line(run) == "interrupted"
     assert step_of(run) == step
     kept = kept_checkpoints(run / "checkpoints" / "last")
     assert [find_checkpoint(place) for place in kept] == kept
@@ -139,4 +146,5 @@ def test_a_signal_after_the_last_step_lets_it_finish(begin: Begin, whole, monkey
         at_the_end(patch, send(signal.SIGTERM))
         answer = begin(tmp_path)
     assert (answer.code, answer.err) == (0, "")
+    assert last_line(tmp_path / "runs" / "run") == "stopped; the run that was nearly done is finished"
     check_finished(tmp_path / "runs" / "run", whole)

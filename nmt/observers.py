@@ -11,7 +11,8 @@ from nmt.data.examples import Example
 from nmt.decoding.translator import Translation, Translator
 from nmt.evaluation.validation import validate
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.run import Run, point_latest
+from nmt.storage.latest import point_latest
+from nmt.storage.run import Run
 from nmt.training.journal import Journal
 from nmt.training.loop import Progress, Trainer, Window
 from nmt.training.signals import StopSignals
@@ -65,7 +66,7 @@ class Reporter:
         if improved:
             save_checkpoint(self._run.best, self._checkpoint, keep=self._keep)
             if not self._is_latest:
-                point_latest(self._run)
+                point_latest(self._run.folder)
                 self._is_latest = True
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]

@@ -36,7 +36,7 @@ from nmt.storage.checkpoint import (
     load_checkpoint,
     load_training,
 )
-from nmt.storage.run import Run, check_name, create_run, link_curves, locked
+from nmt.storage.run import Run, check_name, create_run, locked
 from nmt.summary import log_end, log_start
 from nmt.training.journal import Journal, duration, errors_logged, log_error, start_log
 from nmt.training.loop import Progress, Trainer
@@ -134,7 +134,6 @@ def _open(
     state: State
     prepared = corpus.prepared
     start_log(run.log)
-    link_curves(run)
     if kept_checkpoints(run.last):
         refuse_other_data(run, prepared)
         newest = find_checkpoint(run.last)  # weights and state of one checkpoint, whatever is damaged

@@ -5,7 +5,7 @@ import logging
 from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
 from nmt.shell import command
-from nmt.storage.run import Run, curves_folder
+from nmt.storage.run import Run
 
 logger = logging.getLogger("nmt")
 
@@ -41,6 +41,6 @@ def log_end(run: Run, example: str) -> None:
     translate = ("python", "-m", "nmt.translate", "--run", run.folder, "--")
     logger.info(
         f"report:                             {run.report}\n"
-        f"training curves:                    {command('tensorboard', '--logdir', curves_folder(run))}\n"
+        f"training curves:                    {command('tensorboard', '--logdir', run.folder.parent)}\n"
         f"translate:                          {command(*translate, example)}"
     )

@@ -12,7 +12,6 @@ from types import FrameType
 from comparison import read_results, write_comparison
 
 from nmt import cli
-from nmt.config.schema import from_dict
 from nmt.config.settings import Config
 from nmt.errors import ConfigError, RunError, StoppedError
 
@@ -174,20 +173,19 @@ def run_sweep(*words: str) -> None:
 
 def finished_runs(folder: Path) -> dict[Path, Config]:
     """The runs in `folder` that have been evaluated, oldest first, each with its bare settings."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
+    from nmt.storage.latest import is_pointer
+    from nmt.storage.run import reopen_run
 
     found = {}
     for metrics in sorted(folder.glob("*/test/metrics.json"), key=lambda path: path.stat().st_mtime):
         run = metrics.parent.parent
+        if is_pointer(run):  # as `latest` is
+            continue
         try:
-            values = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
-            config = from_dict(Config, values, "config")
-        except (OSError, ValueError, YAMLError, OmegaConfBaseException, ConfigError):
+            _, config = reopen_run(run)
+        except RunError:
             continue  # of another version, or damaged: not the same settings
-        if not run.is_symlink():  # as `latest` is
-            found[run] = _bare(config)
+        found[run] = _bare(config)
     return found
 
 

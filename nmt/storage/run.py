@@ -5,7 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,9 @@ from nmt.errors import ConfigError, RunError
 from nmt.files import explain, lock_file, write_text
 from nmt.shell import command
 from nmt.storage.checkpoint import kept_checkpoints
+from nmt.storage.latest import LATEST, find_run, is_pointer
 
 logger = logging.getLogger("nmt")
-LATEST = "latest"
-CURVES = ".tensorboard"
 _UNREADABLE = (OSError, yaml.YAMLError, ValueError, ConfigError)
 
 
@@ -99,7 +98,7 @@ def reopen_run(path: Path) -> tuple[Run, Config]:
     found = find_run(path)
     if not found.is_dir():
         raise RunError(f"resume={path}: no such run")
-    run = Run(found.resolve())
+    run = Run(found)
     try:
         values: Any = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
         if not isinstance(values, dict) or not values:
@@ -147,14 +146,13 @@ def check_name(config: Config) -> None:
         RunError: when something that is no link is in the way of the pointer to the newest run.
     """
     latest = Path(config.runs) / LATEST
-    if latest.exists() and not latest.is_symlink():
-        raise RunError(f"{latest}: must be a link to the newest run; move what is there")
+    if latest.exists() and not is_pointer(latest):
+        raise RunError(f"{latest}: must point at the newest run; move what is there")
     if config.name is None:
         return
-    if Path(config.name).name != config.name or config.name in ("", "..", LATEST, CURVES):
+    if Path(config.name).name != config.name or config.name in ("", "..", LATEST):
         raise ConfigError(
-            f"name={config.name}: must be a plain folder name, and not {LATEST} or {CURVES}; "
-            "the folder of runs is `runs`"
+            f"name={config.name}: must be a plain folder name, and not {LATEST}; the folder of runs is `runs`"
         )
     folder = Path(config.runs) / config.name
     if folder.exists():
@@ -194,79 +192,19 @@ def create_run(config: Config, name: str) -> Run:
     return run
 
 
-def point_latest(run: Run) -> None:
-    """Let `<runs>/latest` point at this run; the pointer is a relative symbolic link, replaced whole.
-    Training can do without: where it cannot be made, a warning says so.
-    """
-    link = run.folder.parent / LATEST
-    fresh = run.folder.parent / f".{LATEST}.{run.folder.name}"
-    try:
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(run.folder.name, target_is_directory=True)
-        try:
-            fresh.replace(link)
-        except PermissionError:  # Windows replaces no link to a folder
-            link.unlink()
-            fresh.rename(link)
-    except OSError as error:
-        logger.warning(
-            f"warning: {link}: not made ({error.strerror}); name this run with {command('--run', run.folder)}"
-        )
-
-
-def link_curves(run: Run) -> None:
-    """Let `<runs>/.tensorboard` hold one relative link to the TensorBoard folder of each run, and none to a
-    run that is gone. TensorBoard follows links, so in the folder of runs itself it would find the newest run
-    twice, there and through `latest`. Where links cannot be made, nothing is.
-    """
-    folder = run.folder.parent / CURVES
-    runs = [path.parent for path in run.folder.parent.glob("*/tensorboard") if not path.parent.is_symlink()]
-    try:
-        folder.mkdir(exist_ok=True)
-        for link in folder.iterdir():
-            if link.is_symlink() and not (folder.parent / link.name).is_dir():
-                link.unlink(missing_ok=True)
-        for name in sorted({run.folder.name, *(path.name for path in runs)}):
-            with suppress(FileExistsError):
-                (folder / name).symlink_to(Path("..", name, "tensorboard"), target_is_directory=True)
-    except OSError:
-        with suppress(OSError):
-            folder.rmdir()  # if it is empty
-
-
-def curves_folder(run: Run) -> Path:
-    """What TensorBoard is to be given to show this run and those beside it, each of them once."""
-    folder = run.folder.parent / CURVES
-    return folder if (folder / run.folder.name).exists() else run.folder.parent
-
-
-def find_run(path: Path) -> Path:
-    """The folder of the run that `path` names: where the link `<runs>/latest` does not exist (Windows does
-    not let everybody make one), the run beside it whose best checkpoint is the newest, if there is any.
-    """
-    if path.name != LATEST or path.exists() or path.is_symlink():
-        return path
-    best = [
-        checkpoints[0]
-        for folder in path.parent.glob("*/")
-        if not folder.is_symlink() and (checkpoints := kept_checkpoints(Run(folder).best))
-    ]
-    return max(best, key=lambda place: place.stat().st_mtime).parent.parent if best else path
-
-
 def open_run(path: Path) -> Run:
     """A run that has a checkpoint; whether that is whole shows when it is loaded. `path` as for `find_run`.
 
     Raises:
         RunError: when there is none, saying how to make one.
     """
-    path = find_run(path)
-    if not path.exists():
-        way = "train a model first: `make demo` (two minutes) or `python -m nmt.train`"
-        if path.is_symlink():
+    found = find_run(path)
+    if not found.exists():
+        way = "train a model first: `make demo` (minutes) or `python -m nmt.train`"
+        if is_pointer(path):
             raise RunError(f"{path}: points at a run that is gone; name another with --run, or {way}")
         raise RunError(f"{path}: no such run; {way}, or name one with --run")
-    run = Run(path.resolve())
+    run = Run(found)
     if not kept_checkpoints(run.best):
         raise RunError(f"{path}: no finished checkpoint in it; name another run with --run")
     return run

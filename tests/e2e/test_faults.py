@@ -37,7 +37,7 @@ def full_at(name: str, number: int, patch: pytest.MonkeyPatch) -> None:
 def check_whole(folder: Path) -> None:
     """Whatever has its final name is whole, and nothing else is left."""
     for path in folder.rglob("*"):
-        assert path.name in (".lock", "latest", ".tensorboard") or not path.name.startswith(".")
+        assert path.name in (".lock", "latest") or not path.name.startswith(".")
         if path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))
         if path.suffix == ".jsonl":

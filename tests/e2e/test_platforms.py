@@ -59,9 +59,8 @@ def elsewhere(*arguments: object, folder: Path) -> Answer:
 def test_training(folder, begun):
     assert begun.code == 0, begun.err
     latest = folder / "runs" / "latest"
-    assert not latest.is_symlink()
+    assert not latest.exists()
     assert f"warning: {Path('runs', 'latest')}: not made" in begun.out
-    assert "tensorboard --logdir runs\n" in begun.out  # not a folder of links
     assert {path.name for path in (folder / "runs").iterdir()} == {"run"}
     assert (folder / "runs" / "run" / "report.html").is_file()
 

@@ -19,6 +19,7 @@ from nmt.data.examples import load_examples
 from nmt.data.text import words
 from nmt.evaluation.attention_file import load_attention
 from nmt.files import sha256
+from nmt.storage.latest import find_run
 from nmt.storage.run import Run
 from nmt.training.schedule import learning_rate
 
@@ -62,8 +63,8 @@ def test_all_files_are_there_and_no_others(trained):
         *(f"test/heatmaps/{number:03d}.png" for number in range(1, HEATMAPS + 1)),
     }
     latest = trained.parent / "latest"
-    assert latest.is_symlink()
-    assert latest.resolve() == trained.resolve()
+    assert find_run(latest) == trained.resolve()
+    assert (latest / "report.html").read_bytes() == (trained / "report.html").read_bytes()
 
 
 def test_settings(trained):
@@ -197,13 +198,13 @@ def test_curves(events, trained):
 
 
 def test_tensorboard_shows_each_run_once(trained):
-    """In the folder of runs itself it would find the newest once more, through the link."""
+    """And the newest not once more, through `latest`."""
     printed = (trained.parent.parent / "printed").read_text(encoding="utf-8")
     (folder,) = re.findall(r"tensorboard --logdir (.+)\n", printed)
     shown = EventMultiplexer().AddRunsFromDirectory(str(trained.parent.parent / folder)).Runs()
     folders = trained.parent.glob("*/tensorboard")
-    assert sorted(shown) == sorted(path.parent.name for path in folders if not path.parent.is_symlink())
-    assert "tiny" in shown
+    assert sorted(shown) == sorted(f"{path.parent.name}/tensorboard" for path in folders)
+    assert "tiny/tensorboard" in shown
 
 
 def test_pictures_texts_and_settings_in_tensorboard(events, trained):

@@ -1,5 +1,6 @@
 """Run folders: their names, the pointer to the newest, and what is said of those that cannot be used."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -14,15 +15,13 @@ from nmt.config.settings import Config
 from nmt.config.training import DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
+from nmt.storage.latest import point_latest
 from nmt.storage.run import (
     Run,
     check_name,
     create_run,
-    curves_folder,
-    link_curves,
     locked,
     open_run,
-    point_latest,
     reopen_run,
     write_config,
 )
@@ -36,7 +35,7 @@ def config(tmp_path) -> Config:
 def finish(run: Run, tokenizers) -> None:
     source, target = tokenizers
     save_checkpoint(run.best, Checkpoint(tiny_model(len(source), len(target)), TINY, source, target, {}))
-    point_latest(run)
+    point_latest(run.folder)
 
 
 def test_default_names_have_the_time_and_never_meet(config, monkeypatch):
@@ -54,7 +53,7 @@ def test_a_name_of_ones_own(config, tmp_path):
         create_run(config, "sample-luong")
 
 
-@pytest.mark.parametrize("name", ["a/b", "/tmp/x", "../x", "..", ".", "x/", "latest", ".tensorboard", ""])
+@pytest.mark.parametrize("name", ["a/b", "/tmp/x", "../x", "..", ".", "x/", "latest", ""])
 def test_names_that_are_none(config, name, tmp_path):
     config.name = name
     with pytest.raises(ConfigError, match=f"name={re.escape(name)}: "):
@@ -104,35 +103,48 @@ def test_damaged_settings(tmp_path, content, words):
     assert "\n" not in str(caught.value)
 
 
-def test_latest_is_a_relative_link_that_moves(config, tokenizers, tmp_path):
+def test_latest_is_a_folder_of_relative_links(config, tokenizers, tmp_path):
     runs = tmp_path / "runs"
     for name in ("one", "two"):
         config.name = name
         run = create_run(config, "x")
         finish(run, tokenizers)
-        assert (runs / "latest").readlink() == Path(name)  # relative: the folder of runs can be moved
+        run.tensorboard.mkdir()
+        run.log.touch()
+        assert (runs / "latest" / "train.log").readlink() == Path("..", name, "train.log")
+        assert (runs / "latest" / "checkpoints" / "best" / "model.json").is_file()
         assert open_run(runs / "latest").folder == run.folder
+        assert reopen_run(runs / "latest")[0].folder == run.folder
     assert sorted(path.name for path in runs.iterdir()) == ["latest", "one", "two"]
-    runs.rename(tmp_path / "elsewhere")
+    runs.rename(tmp_path / "elsewhere")  # with what points at it
     assert open_run(tmp_path / "elsewhere" / "latest").folder == tmp_path / "elsewhere" / "two"
 
 
-def test_latest_is_replaced_where_a_rename_does_not(config, tokenizers, tmp_path, monkeypatch):
-    """Windows replaces a file with a link, but no link to a folder."""
-    rename, replace = os.rename, os.replace
-
-    def refused(source, target):
-        if Path(target).is_dir():
-            raise PermissionError(13, "Access is denied", str(target))
-        return replace(source, target)
-
-    monkeypatch.setattr(os, "replace", refused)
-    monkeypatch.setattr(os, "rename", lambda source, target: rename(source, target))
+def test_tensorboard_finds_each_run_once(config, tokenizers, tmp_path):
+    """It walks a folder and follows links."""
     for name in ("one", "two"):
         config.name = name
-        finish(create_run(config, "x"), tokenizers)
-        assert (tmp_path / "runs" / "latest").readlink() == Path(name)
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["latest", "one", "two"]
+        run = create_run(config, "x")
+        finish(run, tokenizers)
+        run.tensorboard.mkdir()
+        (run.tensorboard / "events.out.tfevents.1").touch()
+    walk = os.walk(tmp_path / "runs", followlinks=True)
+    found = [Path(folder).parent.name for folder, _, files in walk if "events.out.tfevents.1" in files]
+    assert sorted(found) == ["one", "two"]
+
+
+def test_a_link_of_an_older_version_is_understood_and_replaced(config, tokenizers, tmp_path):
+    config.name = "one"
+    run = create_run(config, "x")
+    finish(run, tokenizers)
+    latest = tmp_path / "runs" / "latest"
+    shutil.rmtree(latest)
+    latest.symlink_to("one")
+    assert open_run(latest).folder == run.folder
+    check_name(dataclasses.replace(config, name=None))
+    point_latest(run.folder)
+    assert not latest.is_symlink()
+    assert open_run(latest).folder == run.folder
 
 
 def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
@@ -146,7 +158,7 @@ def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
     config.name = "begun"
     create_run(config, "x")
     assert open_run(runs / "latest").folder == made["older"].folder  # the link
-    (runs / "latest").unlink()
+    shutil.rmtree(runs / "latest")
     assert open_run(runs / "latest").folder == made["new"].folder
     assert reopen_run(runs / "latest")[0].folder == made["new"].folder
     made["new"].best.rename(made["new"].best.with_name("best.1"))  # a crash came between two renames
@@ -156,42 +168,6 @@ def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
     (runs / "latest").symlink_to("gone")
     with pytest.raises(RunError, match="points at a run that is gone"):
         open_run(runs / "latest")
-
-
-# ---------------------------------------------------------------- curves
-
-
-def test_a_folder_of_links_has_each_run_once(config, tokenizers, tmp_path):
-    runs, made = tmp_path / "runs", []
-    for name in ("one", "two", "three"):
-        config.name = name
-        made.append(create_run(config, "x"))
-        finish(made[-1], tokenizers)
-        link_curves(made[-1])
-        assert curves_folder(made[-1]) == runs  # there are no curves yet
-        made[-1].tensorboard.mkdir()
-        assert curves_folder(made[-1]) == runs / ".tensorboard"
-    links = {path.name: path.readlink() for path in (runs / ".tensorboard").iterdir()}
-    assert links == {name: Path("..", name, "tensorboard") for name in ("one", "two", "three")}
-    shutil.rmtree(made[0].folder)
-    made[1].folder.rename(runs / "renamed")
-    link_curves(made[2])
-    assert sorted(path.name for path in (runs / ".tensorboard").iterdir()) == ["renamed", "three"]
-    runs.rename(tmp_path / "elsewhere")
-    assert (tmp_path / "elsewhere" / ".tensorboard" / "three").resolve().is_dir()
-
-
-def test_where_links_cannot_be_made_there_is_no_folder_of_them(config, tmp_path, monkeypatch):
-    run = create_run(config, "x")
-    run.tensorboard.mkdir()
-
-    def refused(*_, **__):
-        raise OSError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "symlink", refused)
-    link_curves(run)
-    assert curves_folder(run) == tmp_path / "runs"
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.folder.name]
 
 
 def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):
@@ -226,7 +202,7 @@ def test_a_name_is_refused_before_anything_is_made(config, tmp_path):
         check_name(config)
     config.name = None
     (tmp_path / "runs" / "latest").mkdir()
-    with pytest.raises(RunError, match="latest: must be a link to the newest run; move what is there"):
+    with pytest.raises(RunError, match="latest: must point at the newest run; move what is there"):
         check_name(config)
 
 
@@ -236,7 +212,7 @@ def test_a_name_is_refused_before_anything_is_made(config, tmp_path):
 def test_a_run_comes_back_with_all_its_settings(config, tmp_path):
     config.training.learning_rate, config.data.archive, config.name = 3e-4, "मराठी: yes.zip", "one"
     run = create_run(config, "x")
-    point_latest(run)
+    point_latest(run.folder)
     for path in (run.folder, tmp_path / "runs" / "latest"):
         again, settings = reopen_run(path)
         assert again.folder == run.folder.resolve()

@@ -10,7 +10,8 @@ from tiny import TINY, tiny_model
 from nmt.config.settings import Config
 from nmt.errors import RunError
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.run import create_run, locked, open_run, point_latest, reopen_run
+from nmt.storage.latest import point_latest
+from nmt.storage.run import create_run, locked, open_run, reopen_run
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_where_links_cannot_be_made_there_is_none(config, tokenizers, tmp_path, 
     run = create_run(config, "x")
     source, target = tokenizers
     save_checkpoint(run.best, Checkpoint(tiny_model(len(source), len(target)), TINY, source, target, {}))
-    point_latest(run)
+    point_latest(run.folder)
     (message,) = set(caplog.messages)  # pytest listens at loggers that do not propagate as well
     assert message == (
         f"warning: {tmp_path / 'runs' / 'latest'}: not made (Operation not permitted); "

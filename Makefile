@@ -68,8 +68,7 @@ format: setup  ## put the code into the house style
 	$(BIN)/ruff format
 
 tensorboard: setup  ## show the training curves of all runs on http://localhost:6006
-	@folder=runs; for link in runs/.tensorboard/*; do [ -e "$$link" ] && folder=runs/.tensorboard; done; \
-	set -x; $(BIN)/tensorboard --logdir $$folder
+	$(BIN)/tensorboard --logdir runs
 
 clean:  ## remove .venv and caches; runs and downloads stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -21,12 +21,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 demo: $(DEMO)/test/metrics.json  ## train on the bundled corpus, then translate and draw a sentence
 	@echo
-	@$(BIN)/python -m nmt.evaluate --run $(DEMO)
-	@echo
 	@echo 'Rahul is a good boy.'
 	@$(BIN)/python -m nmt.translate --run $(DEMO) --attention $(DEMO)/rahul.png 'Rahul is a good boy.'
 	@echo
 	@echo "its alignment:     $(DEMO)/rahul.png (more of them in $(DEMO)/test/heatmaps)"
+	@echo "the scores:        $(DEMO)/test/metrics.json"
 	@echo "the report:        $(DEMO)/report.html"
 	@echo "the run folder:    $(DEMO)"
 	@echo "training curves:   make tensorboard"

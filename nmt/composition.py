@@ -15,7 +15,7 @@ import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -90,6 +90,8 @@ def _no_such_setting(key: str) -> str:
 
 def explain(error: Exception) -> str:
     """Hydra's and OmegaConf's messages in one line that names the key and the way out."""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not understood; write KEY=VALUE, and quote a value with special characters"
     text = str(error)
     causes = [text, str(error.__cause__ or "")]
     for cause in causes:

@@ -32,7 +32,7 @@ def explain(error: OSError, where: Path | str) -> str:
         error: what was raised.
         where: what is named if the error names no file.
     """
-    advice = _ADVICE.get(error.errno or 0, "mend that")
+    advice = _ADVICE.get(error.errno or 0, "fix that")
     return f"{error.filename or where}: {error.strerror or error}; {advice}"
 
 

@@ -18,14 +18,18 @@ _LITERAL = {key: item.metadata["literal"] for key, item, _ in settings(Config())
 _LISTS = {key for key, _, value in settings(Config()) if isinstance(value, list)}
 _GRAMMAR = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
 """Hydra's own ways to write the values of a sweep."""
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_PART = re.compile(rf"\s*(?:{_QUOTED.pattern})\s*(?=,|$)|[^,]+", re.DOTALL)
+_INTERPOLATION = re.compile(r"\$\{[^{}]+\}")
+_DOLLAR = re.compile(r"(\\*)\\\$\{")
 _ESCAPED = re.compile(r"\\+'|\\+$")
 
 
 def quoted(words: Sequence[str]) -> list[str]:
     """Words for Hydra: values of paths and names are quoted, so that its grammar leaves them alone.
 
-    A value that is quoted already, and `null`, stay as they are, and `${…}` is still an interpolation. Of a
-    sweep (`-m`), commas separate values, unless a file has that very name.
+    A value that is quoted already, and `null`, stay as they are, and `${…}` is still an interpolation, unless
+    a file has that very name. Of a list, and in a sweep (`-m`), commas separate values; likewise.
 
     Args:
         words: of a command line, flags included.
@@ -46,30 +50,49 @@ def _quoted(word: str, sweep: bool) -> str:
     except UnicodeEncodeError as error:
         shown = value.encode(errors="backslashreplace").decode()
         raise ConfigError(f"{key}={shown}: the name is not valid UTF-8; rename the file or folder") from error
-    if value in ("", "null") or (len(value) > 1 and value[0] == value[-1] and value[0] in "'\""):
+    if key_of(word) in _LISTS:
+        return f"{key}={_list(value, sweep)}"
+    if _exists(value):
+        return f"{key}={_quote(value, exists=True)}"
+    if value in ("", "null") or _QUOTED.fullmatch(value) or (sweep and _GRAMMAR.fullmatch(value)):
         return word
-    if key_of(word) in _LISTS and not _exists(value):
-        inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-        return f"{key}=[{','.join(map(_quote, _separated(inner)))}]"
-    if sweep and _GRAMMAR.fullmatch(value):
-        return word
-    if sweep and "," in value and not _exists(value):
+    if sweep and "," in value:
         return f"{key}={','.join(map(_quote, _separated(value)))}"
-    return f"{key}=[{_quote(value)}]" if key_of(word) in _LISTS else f"{key}={_quote(value)}"
+    return f"{key}={_quote(value)}"
+
+
+def _list(value: str, sweep: bool) -> str:
+    """A list of paths: FILE, [FILE,FILE,…], in a sweep also several such lists."""
+    if _exists(value):
+        return f"[{_quote(value, exists=True)}]"
+    if sweep and _GRAMMAR.fullmatch(value):
+        return value
+    if sweep and "],[" in value:
+        return ",".join(_list(part, sweep=False) for part in re.split(r"(?<=\]),(?=\[)", value))
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    return f"[{','.join(_quote(part) for part in _separated(inner) if part not in ('', 'null'))}]"
 
 
 def _exists(value: str) -> bool:
     try:
-        return Path(value).expanduser().exists()
+        return bool(value) and Path(value).expanduser().exists()
     except (OSError, ValueError, RuntimeError):
         return False
 
 
 def _separated(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",")]
+    """The parts between commas, but for commas in a quoted part."""
+    return [part.strip() for part in _PART.findall(value)]
 
 
-def _quote(value: str) -> str:
+def _quote(value: str, exists: bool = False) -> str:
+    """A value that Hydra takes as it is. `${…}` stays an interpolation, unless a file has that very name."""
+    if not exists and _QUOTED.fullmatch(value):
+        return value
+    if value == "???":  # OmegaConf's word for a value that is missing
+        value = "./???"
+    if exists or not _INTERPOLATION.search(value):
+        value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
     return QuotedString(value, Quote.single).with_quotes()
 
 
@@ -81,7 +104,8 @@ def unquoted(words: Iterable[str]) -> tuple[str, ...]:
 def _unquoted(word: str) -> str:
     key, _, value = word.partition("=")
     if key_of(word) in _LITERAL and len(value) > 1 and value[0] == value[-1] == "'":
-        return f"{key}={re.sub(_ESCAPED, _plain, value[1:-1])}"
+        typed = re.sub(_ESCAPED, _plain, value[1:-1])
+        return f"{key}={re.sub(_DOLLAR, _plain_dollar, typed)}"
     return word
 
 
@@ -89,6 +113,10 @@ def _plain(match: re.Match[str]) -> str:
     """Half of the backslashes, and the quotation mark that they escape, if there is one."""
     backslashes, mark = match[0].rstrip("'"), match[0][len(match[0].rstrip("'")) :]
     return backslashes[: len(backslashes) // 2] + mark
+
+
+def _plain_dollar(match: re.Match[str]) -> str:
+    return match[1][: len(match[1]) // 2] + "${"
 
 
 def renamed(words: Iterable[str]) -> tuple[list[str], list[str]]:

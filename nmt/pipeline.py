@@ -214,7 +214,7 @@ def _finish(
     _write_training(run, progress, reporter.journal, newest, config.training.metric)
     final = _evaluate_best(run, config, prepared, progress, device)
     reporter.journal.finished({key: value for key, _, value in settings(config)}, final)
-    log_end(run, prepared.parts["test"][0].source)
+    log_end(run, [example.source for example in prepared.parts["test"]])
 
 
 def _batches(

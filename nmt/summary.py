@@ -1,10 +1,11 @@
 """What the log of a training says of its data at the start, and of its results at the end."""
 
 import logging
+from collections.abc import Sequence
 
 from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
-from nmt.shell import command
+from nmt.shell import command, option
 from nmt.storage.run import Run
 
 logger = logging.getLogger("nmt")
@@ -25,22 +26,29 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
     if report.get("dev_in_test"):
         logger.warning(
             f"warning: {report['dev_in_test']} development sentences share a sentence with the test set, so "
-            "the best checkpoint is chosen with a view of the test"
+            "the choice of the best checkpoint sees a part of the test set"
         )
     logger.info(
         f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"
     )
 
 
-def log_end(run: Run, example: str) -> None:
-    """Log where the results of a finished run are, and commands to paste; `example` is a sentence."""
+def log_end(run: Run, sentences: Sequence[str]) -> None:
+    """Log where the results of a finished run are, and commands to paste.
+
+    Args:
+        run: the run.
+        sentences: of its test set; one is an example, which looks best without an apostrophe to quote.
+    """
+    example = next((text for text in sentences if "'" not in text), sentences[0])
     folder = run.evaluation("test")
     logger.info(f"translations, scores and attention: {folder}")
     if (folder / "heatmaps").is_dir():
         logger.info(f"alignment heatmaps:                 {folder / 'heatmaps'}")
-    translate = ("python", "-m", "nmt.translate", "--run", run.folder, "--")
+    translate = ("python", "-m", "nmt.translate", *option("--run", run.folder), "--")
+    curves = command("tensorboard", *option("--logdir", run.folder.parent))
     logger.info(
         f"report:                             {run.report}\n"
-        f"training curves:                    {command('tensorboard', '--logdir', run.folder.parent)}\n"
+        f"training curves:                    {curves}\n"
         f"translate:                          {command(*translate, example)}"
     )

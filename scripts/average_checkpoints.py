@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nmt import cli
 from nmt.errors import ConfigError, RunError
-from nmt.shell import command
+from nmt.shell import command, option
 
 if TYPE_CHECKING:
     from nmt.storage.checkpoint import Checkpoint
@@ -70,7 +70,7 @@ def main() -> None:
     shutil.copytree(run.folder / "data", output.folder / "data")
     save_checkpoint(output.best, average)
     print(f"their average: {_development(average, run)}")
-    way = command("python", "-m", "nmt.evaluate", "--run", output.folder)
+    way = command("python", "-m", "nmt.evaluate", *option("--run", output.folder))
     print(f"score it on the test part: {way}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from nmt.config.schema import to_dict
 from nmt.errors import RunError
 from nmt.files import write_json, write_text
-from nmt.shell import command
+from nmt.shell import command, option
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _read_result(model: str, folder: Path) -> Result:
     )
     speed, seconds = _read(run.training, "tokens_per_second", "seconds")
     if decoding != to_dict(run.decoding()):
-        way = f"score it again: {command('python', '-m', 'nmt.evaluate', '--run', folder)}"
+        way = f"score it again: {command('python', '-m', 'nmt.evaluate', *option('--run', folder))}"
         raise RunError(f"{folder}: its test was scored with another search than config.yaml says; {way}")
     with safe_open(find_checkpoint(run.best) / "model.safetensors", framework="numpy") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118

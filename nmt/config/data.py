@@ -63,8 +63,8 @@ class DataConfig:
     )
     dev_path: str | None = option(
         None,
-        "a development set of your own: TSV, the columns as in the corpus or else the first two; a source "
-        "on several lines has several references",
+        "a development set of your own: TSV, the columns as in a TSV corpus, beside another the first two; a "
+        "source on several lines has several references",
         literal="path",
     )
     dev_source_path: str | None = option(

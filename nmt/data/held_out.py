@@ -68,7 +68,7 @@ def _read_lines(data: DataConfig, files: Sequence[Path]) -> list[Example]:
 
 def _read_columns(data: DataConfig, file: Path) -> list[Example]:
     pairs = []
-    again = functools.partial(read_columns, data, file)
+    again = functools.partial(read_columns, data, file, aligned=False)
     for raw in again():
         source, target = clean(raw.source), clean(raw.target)
         if source and target:

@@ -151,7 +151,7 @@ def _make(
     sizes = Counter(component)
     for part, examples in parts.items():
         if not examples:
-            raise DataError(_why_empty(part, len(pairs), sizes), files[0])
+            raise DataError(_why_empty(part, len(pairs), sizes, dropped), files[0])
     counts = {
         "pairs_read": len(pairs) + dropped.total(),
         "dropped": dict(dropped),
@@ -179,24 +179,34 @@ def _all_held_out(dropped: Mapping[str, int]) -> str:
     return f"; {shared} share a sentence with the development or test set" if shared else ""
 
 
-def _why_empty(part: str, pairs: int, sizes: Mapping[int, int]) -> str:
+def _why_empty(part: str, pairs: int, sizes: Mapping[int, int], dropped: Mapping[str, int]) -> str:
     """Why no pair came into a part, and what helps."""
-    own = f"a {part} set of your own (data.{part}_path=FILE.tsv, or data.{part}_source_path=FILE and "
-    own += f"data.{part}_target_paths=FILE)"
-    largest = f"the largest such component has {max(sizes.values()):,} pairs"
+    own = "dev and test sets of your own (data.dev_path, data.test_path)"
+    if part != "train":
+        own = (
+            f"a {part} set of your own (data.{part}_path=FILE.tsv, or data.{part}_source_path=FILE and "
+            f"data.{part}_target_paths=FILE)"
+        )
+    lost = "".join(
+        f"; {dropped[reason]:,} more were dropped by {key}"
+        for reason, key in (("too_long", "data.max_words"), ("ratio", "data.max_ratio"))
+        if dropped[reason] > pairs
+    )
+    divisible = sum(size <= LARGE_COMPONENT for size in sizes.values())
+    if divisible < len(PARTS):
+        return (
+            f"all of its {pairs:,} usable pairs hang together through shared sentences (the largest such "
+            f"component has {max(sizes.values()):,}), and a component is never divided, so that no {part} "
+            f"sentence is known from training; give {own}, "
+            f"or add pairs that share no sentence with these{lost}"
+        )
     if part == "train":
         return (
             f"its {pairs:,} usable pairs leave nothing to train on; lower data.dev_fraction and "
-            "data.test_fraction"
-        )
-    if all(size > LARGE_COMPONENT for size in sizes.values()):
-        return (
-            f"all of its {pairs:,} usable pairs hang together through shared sentences: {largest}, and a "
-            f"component is never divided, so that no {part} sentence is known from training; give {own}, "
-            "or add pairs that share no sentence with these"
+            f"data.test_fraction{lost}"
         )
     return (
         f"its {pairs:,} usable pairs leave the {part} part empty: they are {len(sizes):,} components of "
-        f"pairs that share sentences, and each goes to one part ({largest}); raise data.{part}_fraction, or "
-        f"give {own}"
+        f"pairs that share sentences, and each goes to one part; raise data.{part}_fraction, or give "
+        f"{own}{lost}"
     )

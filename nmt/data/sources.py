@@ -60,7 +60,8 @@ def given_file(key: str, value: str | None) -> Path:
     path = Path(value)
     try:
         if not path.exists():
-            raise DataError(f"data.{key}={value}: no such file")
+            where = "" if path.is_absolute() else f" in {Path.cwd()}"
+            raise DataError(f"data.{key}={value}: no such file{where}")
         if not path.is_file():
             raise DataError(f"data.{key}={value}: not a regular file; name the file itself")
         with path.open("rb"):
@@ -119,14 +120,19 @@ def _member_lines(path: Path, member: str) -> Iterator[tuple[int, str]]:
 
 
 def _columns(
-    lines: Iterator[tuple[int, str]], where: str, source: int, target: int, alignment: int | None = None
+    lines: Iterator[tuple[int, str]],
+    where: str,
+    source: int,
+    target: int,
+    alignment: int | None = None,
+    aligned: bool = True,
 ) -> Iterator[RawPair]:
     """Pairs from tab-separated columns, which count from 1; a blank line is an empty pair."""
-    needed = max(source, target, alignment or 0)
+    needed = max(source, target, alignment or 0 if aligned else 0)
     for number, line in lines:
         cells = line.split("\t")
         if len(cells) >= needed:
-            gold = None if alignment is None else cells[alignment - 1]
+            gold = None if alignment is None or len(cells) < alignment else cells[alignment - 1]
             yield RawPair(cells[source - 1], cells[target - 1], number, gold)
         elif not line.strip():
             yield RawPair("", "", number)
@@ -136,15 +142,22 @@ def _columns(
             )
 
 
-def read_columns(data: DataConfig, file: Path) -> Iterator[RawPair]:
+def read_columns(data: DataConfig, file: Path, aligned: bool = True) -> Iterator[RawPair]:
     """The pairs of a TSV file, in the columns that the settings name, or in the first two where the corpus
     has no columns.
+
+    Args:
+        data: names the columns.
+        file: where they are.
+        aligned: whether the column of alignments, if one is named, must be there.
 
     Raises:
         DataError: while iterating, for text that is not UTF-8 and for a missing column.
     """
+    if data.source != "tsv":
+        return _columns(file_lines(file), str(file), 1, 2)
     columns = (data.source_column, data.target_column, data.alignment_column)
-    return _columns(file_lines(file), str(file), *(columns if data.source == "tsv" else (1, 2)))
+    return _columns(file_lines(file), str(file), *columns, aligned=aligned)
 
 
 def side_by_side(source: Path, target: Path, alignment: Path | None = None) -> Iterator[RawPair]:

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from nmt.files import sync_folder
-from nmt.shell import command
+from nmt.shell import command, option
 from nmt.storage.checkpoint import kept_checkpoints
 
 logger = logging.getLogger("nmt")
@@ -49,7 +49,7 @@ def point_latest(run: Path) -> None:
         fresh.rename(place)  # a crash before it: `find_run` finds the newest run all the same
         sync_folder(run.parent)
     except OSError as error:
-        way = command("--run", run)
+        way = command(*option("--run", run))
         logger.warning(f"warning: {place}: not made ({error.strerror}); name this run with {way}")
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)

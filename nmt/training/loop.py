@@ -1,5 +1,6 @@
 """The training loop: teacher forcing, update by update, with validations in between."""
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from nmt.training.randomness import random_state, restore_random_state
 from nmt.training.schedule import learning_rate
 from nmt.training.selection import compare
 from nmt.training.update import Update, Updater
+
+logger = logging.getLogger("nmt")
 
 
 @dataclass
@@ -161,7 +164,8 @@ class Trainer:
         self.model.train()
         self.window.since, self.window.timed = time.perf_counter(), 0
         progress = self.progress
-        if self._finished():
+        if self._finished():  # a resumed training with nothing left to do
+            self._log_patience()
             return progress
         for share, batches, ends_epoch in self._stream():
             started = time.perf_counter()
@@ -180,6 +184,7 @@ class Trainer:
             if self._is_time_to_validate(ends_epoch):
                 self._pause(self._validate)
                 if self._finished():
+                    self._log_patience()
                     break
             elif self.config.save_every and progress.step % self.config.save_every == 0:
                 self._pause(lambda: self.observer.save(progress))
@@ -271,6 +276,13 @@ class Trainer:
         progress = self.progress
         found = (scores for scores in progress.history if scores["step"] == progress.best_step)
         return None if progress.best is None else next(found, None)
+
+    def _log_patience(self) -> None:
+        if self.progress.step < self.total and self.processes.first:
+            logger.info(
+                f"stopped early after step {self.progress.step}: no better validation in the last "
+                f"{self.progress.stale} (training.patience={self.config.patience})"
+            )
 
     def _finished(self) -> bool:
         patience = self.config.patience

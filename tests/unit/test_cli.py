@@ -65,7 +65,7 @@ def test_our_mistakes_come_with_their_traceback(program, line):
         ("raise errors.StoppedError('stopped', 15)", 143, "stopped"),
         ("raise KeyboardInterrupt", 130, "interrupted"),
         ("raise OSError(errno.ENOSPC, 'Full', 'a')", 2, "error: a: Full; free some space"),
-        ("open('/nothing/there')", 2, "error: /nothing/there: No such file or directory; mend that"),
+        ("open('/nothing/there')", 2, "error: /nothing/there: No such file or directory; fix that"),
     ],
 )
 def test_other_errors_are_one_line(program, code, line):

@@ -191,7 +191,7 @@ def test_a_signal_stops_a_sweep(
         ("experiment=big", "experiment=big: no such choice; there are debug, "),
         ("data=other", "data=other: no such choice; there are manythings, moses, sample, tsv"),
         ("data=tsv", "data.path: data=tsv needs it; add data.path=FILE"),
-        ("training.epochs", "Error parsing override 'training.epochs'"),
+        ("training.epochs", "training.epochs: not understood; write KEY=VALUE"),
         ("-m training.epochs=0,2", "training.epochs=0: must be at least 1"),
     ],
 )

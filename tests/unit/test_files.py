@@ -202,8 +202,8 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
             OSError(errno.EROFS, "Read-only", "a"),
             "a: Read-only; make it writable or choose another folder",
         ),
-        (OSError(errno.EIO, "Input/output error", "a"), "a: Input/output error; mend that"),
-        (OSError("odd"), "here: odd; mend that"),
+        (OSError(errno.EIO, "Input/output error", "a"), "a: Input/output error; fix that"),
+        (OSError("odd"), "here: odd; fix that"),
     ],
 )
 def test_what_is_said(error: OSError, words: str) -> None:

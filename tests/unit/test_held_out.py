@@ -153,7 +153,7 @@ def test_what_is_missing_is_named(tmp_path: Path, pairs: list[Pair], words: str)
 
 def test_missing_lines_and_files_are_named(tmp_path: Path) -> None:
     options = text_files(tmp_path)
-    with pytest.raises(DataError, match=r"^data\.test_target_paths=none: no such file$"):
+    with pytest.raises(DataError, match=r"^data\.test_target_paths=none: no such file in /"):
         prepare(settings(tmp_path, **options | {"test_target_paths": ["none"]}))
     write_lines(tmp_path / "test.en", ["One.", "", "One."])
     with pytest.raises(DataError, match=r"test\.en, line 2: an empty line cannot be translated"):
@@ -196,7 +196,7 @@ def test_what_hangs_together_cannot_be_split(tmp_path: Path) -> None:
         prepare(settings(tmp_path, pairs))
     said = str(caught.value)
     assert "all of its 600 usable pairs hang together through shared sentences" in said
-    assert "the largest such component has 600 pairs" in said
+    assert "the largest such component has 600" in said
     assert "data.dev_path=FILE.tsv" in said
     assert "fraction" not in said
     test = write_tsv(tmp_path / "test.tsv", TEST)
@@ -241,3 +241,26 @@ def test_nothing_of_a_set_of_ones_own_is_dropped(tmp_path: Path) -> None:
 def test_a_limit_that_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^data\.max_tokens=1: leaves the train part empty; raise it"):
         tokenised(tmp_path, [], max_tokens=1)
+
+
+def test_a_set_may_lack_the_column_of_alignments(tmp_path: Path) -> None:
+    rows = [f"Sentence {i}\tवाक्य {i}\t0-0 1-1" for i in range(60)]
+    corpus_file = write_lines(tmp_path / "corpus.tsv", rows)
+    dev = write_lines(tmp_path / "dev.tsv", ["One two\tएक दोन"])
+    prepared = prepare(settings(tmp_path, path=corpus_file, dev_path=dev, alignment_column=3))
+    assert prepared.parts["dev"] == [Example("One two", ("एक दोन",), ("",))]
+
+
+@pytest.mark.parametrize("fraction", [0.02, 0.2])
+def test_a_few_components_cannot_be_split(tmp_path: Path, fraction: float) -> None:
+    """No fraction helps."""
+    pairs = [(f"Source {i}.", "एक.") for i in range(12)]
+    with pytest.raises(DataError, match="all of its 12 usable pairs hang together") as caught:
+        prepare(settings(tmp_path, pairs, dev_fraction=fraction, test_fraction=fraction))
+    assert "fraction" not in str(caught.value)
+
+
+def test_what_dropped_most_of_the_corpus_is_named(tmp_path: Path) -> None:
+    pairs = [(f"A very long source sentence, number {i}.", "क") for i in range(50)]
+    with pytest.raises(DataError, match=r"; 50 more were dropped by data\.max_ratio$"):
+        prepare(settings(tmp_path, [("a b", "क ख"), *pairs]))

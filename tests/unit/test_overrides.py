@@ -1,11 +1,14 @@
 """The words of a command line: paths and names mean what was typed, through Hydra's grammar and back."""
 
+import re
+
 import hypothesis
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from nmt.errors import ConfigError
 from nmt.overrides import quoted, renamed, unquoted
@@ -20,7 +23,8 @@ NAMES = [
 def parsed(word: str) -> object:
     """What Hydra makes of a word."""
     value = OverridesParser.create().parse_override(word).value()
-    return value.text if isinstance(value, QuotedString) else value
+    text = value.text if isinstance(value, QuotedString) else value
+    return OmegaConf.create({"value": text})["value"]
 
 
 @pytest.mark.parametrize("key", ["data.path", "+runs", "name", "resume", "data.url"])
@@ -34,7 +38,7 @@ def test_what_was_typed_is_what_is_meant(key: str, name: str) -> None:
 @hypothesis.settings(deadline=None, max_examples=300)
 @given(st.text(alphabet="a'\"\\,(){}[]=~$ é", min_size=1, max_size=8))
 def test_any_text_comes_through(name: str) -> None:
-    hypothesis.assume(not (len(name) > 1 and name[0] == name[-1] and name[0] in "'\""))
+    hypothesis.assume(not re.search(r"^'.*'$|^\".*\"$|\$\{[^{}]+\}", name))
     (word,) = quoted([f"data.path={name}"])
     assert parsed(word) == name
     assert unquoted([word]) == (f"data.path={name}",)
@@ -60,6 +64,38 @@ def test_commas_separate_the_values_of_a_sweep(tmp_path, monkeypatch) -> None:
 
 def test_interpolations_stay_what_they_are() -> None:
     assert quoted(["data.cache=${runs}/cache"]) == ["data.cache='${runs}/cache'"]
+
+
+@pytest.mark.parametrize("name", ["${name}.tsv", "a${b", "'q'", '"q"', "a\\${x}"])
+def test_a_file_of_that_very_name_is_meant(name: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).touch()
+    (word,) = quoted([f"data.path={name}"])
+    assert parsed(word) == name
+    assert unquoted([word]) == (f"data.path={name}",)
+
+
+@pytest.mark.parametrize(
+    ("value", "files"),
+    [
+        ("a,b (1).mr", ["a", "b (1).mr"]),
+        ("[a , b (1).mr,]", ["a", "b (1).mr"]),
+        ("""['t,1.mr',"t,2.mr",t [3].mr]""", ["t,1.mr", "t,2.mr", "t [3].mr"]),
+        ("a'b", ["a'b"]),
+        ("[]", []),
+        ("", []),
+        ("null", []),
+    ],
+)
+def test_lists_of_files(value: str, files: list[str]) -> None:
+    (word,) = quoted([f"data.dev_target_paths={value}"])
+    found = OverridesParser.create().parse_override(word).value()
+    assert list(found) == files
+
+
+def test_a_sweep_over_lists_of_files() -> None:
+    words = ["-m", "data.dev_target_paths=[a (1),b],[c]", "data.test_target_paths=choice([a],[b])"]
+    assert quoted(words)[1:] == ["data.dev_target_paths=['a (1)','b'],['c']", words[2]]
 
 
 def test_a_name_that_is_no_text_is_refused() -> None:

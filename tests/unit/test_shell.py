@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nmt.shell import command
+from nmt.shell import command, option
 
 WORDS = [
     "My Drive",
@@ -37,3 +37,8 @@ def test_a_shell_passes_on_the_words():
 
 def test_plain_words_stay_plain():
     assert command("python", "-m", "nmt.train", "resume=runs/x") == "python -m nmt.train resume=runs/x"
+
+
+def test_a_value_that_begins_with_a_hyphen_is_no_option():
+    assert command("x", *option("--run", "-runs/a b")) == "x '--run=-runs/a b'"
+    assert command("x", *option("--run", "runs/a")) == "x --run runs/a"

@@ -14,7 +14,8 @@ from nmt.storage.checkpoint import Checkpoint, save_checkpoint
 from nmt.storage.latest import point_latest
 from nmt.storage.run import Run
 from nmt.training.journal import Journal
-from nmt.training.loop import Progress, Trainer, Window
+from nmt.training.loop import Trainer
+from nmt.training.progress import Progress, Window
 from nmt.training.signals import StopSignals
 from nmt.visualisation.heatmap import draw_heatmap, to_image
 

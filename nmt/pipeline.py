@@ -39,8 +39,9 @@ from nmt.storage.checkpoint import (
 from nmt.storage.run import Run, check_name, create_run, locked
 from nmt.summary import log_end, log_start
 from nmt.training.journal import Journal, duration, errors_logged, log_error, start_log
-from nmt.training.loop import Progress, Trainer
+from nmt.training.loop import Trainer
 from nmt.training.precision import Precision, choose_precision
+from nmt.training.progress import Progress
 from nmt.training.randomness import seed_everything
 from nmt.training.signals import StopSignals
 

@@ -128,6 +128,7 @@ def _rehearse(config: DictConfig, job: DictConfig, words: Sequence[str], taken: 
     Raises:
         NmtError, OmegaConfBaseException: for what is wrong with it.
     """
+    from nmt.data.held_out import check_files
     from nmt.device import choose_device
     from nmt.resume import Request, resumed
     from nmt.storage.run import check_name
@@ -147,6 +148,7 @@ def _rehearse(config: DictConfig, job: DictConfig, words: Sequence[str], taken: 
     taken.update([folder] if folder else [])
     if config.hydra.launcher["_target_"] == _HYDRAS_LAUNCHER:  # it will run on this machine
         choose_precision(settings.training.precision, choose_device(settings.device))
+        check_files(settings.data)
 
 
 def _compose(config: DictConfig, loader: ConfigLoader, number: int, words: Sequence[str]) -> DictConfig:

@@ -4,7 +4,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nmt.training.loop import Progress, Window
+from nmt.training.progress import Progress, Window
 
 
 class Report(NamedTuple):

@@ -12,7 +12,7 @@ from pathlib import Path
 from nmt.config.data import DataConfig
 from nmt.data.examples import Example, read_parallel
 from nmt.data.pairs import Pair, checked_alignment, grouped, swapped
-from nmt.data.sources import given_file, read_columns
+from nmt.data.sources import given_file, read_columns, source_files
 from nmt.data.text import clean, fold
 from nmt.errors import DataError
 
@@ -37,6 +37,18 @@ def held_out_files(data: DataConfig, split: str) -> list[Path]:
         given_file(f"{split}_source_path", source_path),
         *(given_file(f"{split}_target_paths", target) for target in targets),
     ]
+
+
+def check_files(data: DataConfig) -> None:
+    """Make sure that all files which the settings name can be read; nothing is downloaded.
+
+    Raises:
+        DataError: for one that is missing or unusable, naming the setting.
+    """
+    if data.source != "manythings" or data.archive:
+        source_files(data)
+    for split in HELD_OUT:
+        held_out_files(data, split)
 
 
 def read_held_out(data: DataConfig, files: Sequence[Path]) -> list[Example]:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from nmt.failures import whole_text
 from nmt.files import naming
-from nmt.training.loop import Progress, Window
+from nmt.training.progress import Progress, Window
 
 logger = logging.getLogger("nmt")
 

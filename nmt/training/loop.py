@@ -4,10 +4,8 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Protocol
-
-from torch import Tensor
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import Share, TrainingBatches
@@ -15,81 +13,13 @@ from nmt.model.translation import TranslationModel
 from nmt.processes import Processes
 from nmt.training.average import WeightAverage
 from nmt.training.precision import Precision
+from nmt.training.progress import Progress, Window
 from nmt.training.randomness import random_state, restore_random_state
 from nmt.training.schedule import learning_rate
 from nmt.training.selection import compare
-from nmt.training.update import Update, Updater
+from nmt.training.update import Updater
 
 logger = logging.getLogger("nmt")
-
-
-@dataclass
-class Progress:
-    """Where training stands.
-
-    Attributes:
-        step: updates done.
-        epoch: the epoch at work, from 0.
-        batch: batches of it that are done, in all processes.
-        budget: tokens in a batch of this epoch; a change of the setting waits for the next.
-        block: batches in an update of this epoch; likewise, and when processes join or leave.
-        best: the value of `training.metric` at the best validation so far, if there was any.
-        best_step: when that was; of validations that are equal in all scores, the newest.
-        stale: validations since the last that was better than all before it.
-        skipped: updates left out because a loss or gradient was not finite.
-        seconds: of training so far, over all its processes.
-        history: the scores of every validation, with the step.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    budget: int = 0
-    block: int = 1
-    best: float | None = None
-    best_step: int = 0
-    stale: int = 0
-    skipped: int = 0
-    seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-
-
-@dataclass
-class Window:
-    """What was seen since the last report. Sums stay on the device until somebody reads them.
-
-    Attributes:
-        likelihood: sum of negative log-likelihoods, in nats.
-        tokens: real target tokens.
-        gradient_norm: of the newest update, before clipping.
-        rate: learning rate of the newest update.
-        since: when the window began, by the performance counter, in seconds.
-        timed: real target tokens since then.
-    """
-
-    likelihood: Tensor | float = 0.0
-    tokens: int = 0
-    gradient_norm: Tensor | float = 0.0
-    rate: float = 0.0
-    since: float = field(default_factory=time.perf_counter)
-    timed: int = 0
-
-    def add(self, update: Update) -> None:
-        """Count one update."""
-        self.likelihood = self.likelihood + update.likelihood
-        self.tokens += update.tokens
-        self.timed += update.tokens
-        self.gradient_norm = update.gradient_norm
-
-    @property
-    def loss(self) -> float:
-        """Negative log-likelihood per token, in nats."""
-        return float(self.likelihood) / max(self.tokens, 1)
-
-    @property
-    def speed(self) -> float:
-        """Real target tokens a second, validations left out."""
-        return self.timed / (time.perf_counter() - self.since)
 
 
 class Observer(Protocol):
@@ -211,9 +141,7 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave; the model has the weights saved with it."""
         self.progress = Progress(**state["progress"])
-        best = self._best_scores()
-        if best is not None:  # the metric may be another now
-            self.progress.best = best[self.config.metric]
+        self._compare_by_metric()
         self.updater.restore(state)
         self.average.restore(state["average"])
         self.window = Window(state["window"]["likelihood"], state["window"]["tokens"])
@@ -223,6 +151,21 @@ class Trainer:
         if self.processes.rank < len(every):  # a process that was not there goes its own way
             restore_random_state(every[self.processes.rank])
         self.total = self._planned()
+
+    def _compare_by_metric(self) -> None:
+        """Let the kept checkpoint be compared by `training.metric`, which may be another than before."""
+        progress, metric, best = self.progress, self.config.metric, self._best_scores()
+        if best is None:
+            return
+        progress.best = best[metric]
+        if progress.metric not in ("", metric):
+            progress.stale = 0
+            if self.processes.first:
+                logger.info(
+                    f"training.metric={metric} instead of {progress.metric}: the checkpoint of step "
+                    f"{progress.best_step} stays the best until a validation is better by {metric}"
+                )
+        progress.metric = metric
 
     def _planned(self) -> int:
         """Updates in all: those done, those left of this epoch, and those of the epochs to come."""
@@ -265,6 +208,7 @@ class Trainer:
         progress, metric = self.progress, self.config.metric
         scores = self.processes.from_first(lambda: self.observer.validate(progress))
         order = compare(scores, self._best_scores(), metric)
+        progress.metric = metric
         progress.history.append({"step": progress.step, **scores})
         if order >= 0:
             progress.best, progress.best_step = scores[metric], progress.step

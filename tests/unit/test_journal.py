@@ -10,7 +10,7 @@ from faults import largest_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nmt.training.journal import Journal, start_log
-from nmt.training.loop import Progress, Window
+from nmt.training.progress import Progress, Window
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:

@@ -14,8 +14,9 @@ from nmt.config.model import EncoderConfig
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates
-from nmt.training.loop import Progress, Trainer
+from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
+from nmt.training.progress import Progress
 from nmt.training.schedule import learning_rate
 
 FP32 = choose_precision("fp32", torch.device("cpu"))

@@ -16,8 +16,9 @@ from tiny import copy_batches, tiny_model
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates, TranslationModel
-from nmt.training.loop import Progress, Trainer
+from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
+from nmt.training.progress import Progress
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
 DROPOUT = DropoutRates(units=0.3, words=0.2)
@@ -334,8 +335,9 @@ def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
 
     first, second = scripted(2), scripted()
     begin(first, validate_every=1, max_steps=4).run()
+    assert go_on(first.file, scripted(), validate_every=1, max_steps=4).progress.stale == 1
     trainer = go_on(first.file, second, validate_every=1, max_steps=4, metric="chrf")
-    assert (trainer.progress.best, trainer.progress.best_step) == (3.0, 1)
+    assert (trainer.progress.best, trainer.progress.best_step, trainer.progress.stale) == (3.0, 1, 0)
     progress = trainer.run()
     assert first.validations + second.validations == [(1, True), (2, False), (3, True), (4, True)]
     assert (progress.best, progress.best_step) == (5.0, 4)

@@ -101,6 +101,8 @@ def raising(error: BaseException, seed: int) -> Callable[[Config], float]:
         ("name=a/b,c", "name=a/b: must be a plain folder name"),
         ("seed=1,2 name=x", "name=x: more than one job of the sweep has this run folder; make it differ, as"),
         ("resume=runs/a,runs/b", "resume=runs/a: no such run"),
+        ("data=tsv data.path=gone.tsv,lost.tsv", "data.path=gone.tsv: no such file in "),
+        ("data=sample data.dev_path=gone.tsv seed=1,2", "data.dev_path=gone.tsv: no such file in "),
     ],
 )
 def test_a_mistake_in_any_job_is_refused_before_the_first(

@@ -13,7 +13,7 @@ import torch
 def repeated(
     work: Callable[[], int], device: torch.device, seconds: float, at_least: int
 ) -> tuple[int, int, float]:
-    """Repeat `work` for `seconds`; returns the sum of its results, the number of calls, and the time taken."""
+    """Repeat `work` for `seconds`; returns the sum of its results, the number of calls, and the time."""
     total, count = 0, 0
     wait(device)
     started = time.perf_counter()

@@ -90,7 +90,7 @@ def test_mistakes(trained, call, pairs, tmp_path):
     (tmp_path / "tgt").write_text("एक\n", encoding="utf-8")
     assert "tgt has 1 lines, src has 10" in refused(*pairs)
     (tmp_path / "src").write_text(" \n", encoding="utf-8")
-    assert "src, line 1: an empty line has no alignment" in refused(*pairs)
+    assert "src, line 1: an empty line cannot be aligned" in refused(*pairs)
 
 
 def test_gold_that_does_not_fit_is_refused(trained, call, pairs, tmp_path):

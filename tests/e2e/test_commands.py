@@ -67,7 +67,7 @@ def test_nbest_and_json(trained, call):
         assert {name: row[name] for name in row["nbest"][0]} == row["nbest"][0]
         for one in row["nbest"]:
             assert one["log_probability"] <= one["score"] < 0
-    assert "warning: line 1: the translation was cut" in answer.err or rows[0]["finished"]
+    assert "warning: line 1: the translation was truncated" in answer.err or rows[0]["finished"]
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -160,7 +160,7 @@ MISTAKES = {
         ["--run", "nothing", "x"],
         r"nothing: no such run; train a model first: `make demo`",
     ),
-    "two inputs": (translate, ["--input", "f", "text"], "TEXT and --input: give one of them"),
+    "two inputs": (translate, ["--input", "f", "text"], "TEXT and --input: give only one of them"),
     "no beam": (translate, ["--beam-size", "0", "x"], "--beam-size 0: must be at least 1"),
     "no hypotheses": (translate, ["--nbest", "0", "x"], "--nbest 0: must be at least 1"),
     "a picture of what": (

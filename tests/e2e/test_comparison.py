@@ -115,7 +115,7 @@ def test_a_failing_training_leaves_the_others(compared):
     answer = compare(compared, "--models", "luong", "bahdanau", "--output", "out", *OVERRIDES)
     prepared.write_bytes(whole)
     assert nothing.code == 2
-    assert nothing.err.splitlines()[-1].startswith("error: no training has finished")
+    assert nothing.err.splitlines()[-1].startswith("error: no training run has finished")
     assert answer.code == 1
     assert answer.err.splitlines()[-1] == "error: 1 of 2 trainings failed: luong"
     found = numbers(compared)
@@ -135,7 +135,7 @@ def test_a_test_scored_with_another_search_is_refused(compared):
     metrics.write_text(whole, encoding="utf-8")
     assert answer.code == 2
     (line,) = answer.err.splitlines()
-    assert "scored with another search" in line
+    assert "scored with decoding settings other than" in line
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ def test_a_test_scored_with_another_search_is_refused(compared):
     [
         (
             ["--models", "bahdanau", "nope", "--output", "new"],
-            "model=nope: no such choice; there are bahdanau",
+            "model=nope: no such choice; available: bahdanau",
         ),
         (["--models", "bahdanau", "--output", "new", "training.epoch=2"], "did you mean training.epochs?"),
         (["--models", "bahdanau", "--output", "file"], "--output file: file is a file"),
-        (["--output", "new"], "--models: name at least one"),
+        (["--output", "new"], "--models: give at least one"),
     ],
 )
 def test_mistakes_before_any_training(tmp_path, arguments, words):
@@ -189,8 +189,8 @@ def test_a_signal_stops_the_training_and_loses_nothing(tmp_path, number):
         running.kill()
     assert running.returncode == 128 + number
     (name,) = runs(tmp_path)  # luong has no turn
-    assert re.search(rf"^stopped after step \d+, all is saved; .* resume=out/{name}$", said, re.MULTILINE), (
-        said
-    )
-    assert said.splitlines()[-1].startswith("then give this command again")
+    assert re.search(
+        rf"^stopped after step \d+, everything is saved; .* resume=out/{name}$", said, re.MULTILINE
+    ), said
+    assert said.splitlines()[-1].startswith("then run this command again")
     assert not (tmp_path / "out" / "comparison.md").exists()

@@ -73,7 +73,7 @@ def test_a_full_disk(begin, whole, monkeypatch, tmp_path, name, number, where, s
     assert answer.code == 2
     assert answer.err == (
         f"error: runs/run/{where}: No space left on device; free some space, "
-        "then go on with: python -m nmt.train resume=runs/run\n"
+        "then resume with: python -m nmt.train resume=runs/run\n"
     )
     check_whole(run.parent)
     assert kept_steps(run) == steps
@@ -135,7 +135,7 @@ def test_a_file_in_place_of_a_folder_of_the_run(whole, tmp_path, place, words):
     (run / place).write_text("mine")
     answer = go_on(run)
     assert answer.code == 2
-    way = f"then go on with: python -m nmt.train resume={run}"
+    way = f"then resume with: python -m nmt.train resume={run}"
     assert re.fullmatch(f"error: {run}{words}, {way}\n", answer.err)
     assert (run / place).read_text() == "mine"
 
@@ -202,8 +202,8 @@ def test_translating_with_a_damaged_best_checkpoint(copy, name):
     halve(best / name)
     answer = scores(copy)
     warning = answer.err.splitlines()[0]
-    assert warning.startswith(f"warning: {best / name}: missing or damaged")
-    assert warning.endswith(f"; an older checkpoint is used: {best}.1")
+    assert warning.startswith(f"warning: {best / name}: missing or corrupt")
+    assert warning.endswith(f"; using an older checkpoint: {best}.1")
     assert answer.err == warning + "\n" + newest.err  # once
     shutil.rmtree(best)
     assert answer.code == 0
@@ -211,7 +211,7 @@ def test_translating_with_a_damaged_best_checkpoint(copy, name):
     halve(best.with_name("best.1") / name)
     answer = scores(copy)
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith(f"error: {best}.1/{name}: missing or damaged")
+    assert answer.err.startswith(f"error: {best}.1/{name}: missing or corrupt")
     assert len(answer.err.splitlines()) == 1
 
 
@@ -222,7 +222,7 @@ def test_going_on_from_a_damaged_last_checkpoint(copy, whole, name):
     halve(last / name)
     answer = go_on(copy)
     assert answer.code == 0, answer.err
-    assert f"warning: {last / name}: missing or damaged" in answer.out
-    assert f"going on after step {STEPS - 1} of {STEPS}\n" in answer.out
+    assert f"warning: {last / name}: missing or corrupt" in answer.out
+    assert f"resuming after step {STEPS - 1} of {STEPS}\n" in answer.out
     assert answer.err == ""
     check_finished(copy, whole)

@@ -120,7 +120,7 @@ def test_when_one_is_killed_the_other_ends_soon_and_says_why(folder, rank):
     since = time.monotonic()
     assert launch.end() != 0
     assert time.monotonic() - since < 60
-    assert f"error: process {1 - rank} of 2: another one has ended" in launch.out
+    assert f"error: process {1 - rank} of 2: another process has ended" in launch.out
 
 
 @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
@@ -131,7 +131,7 @@ def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, ra
     launch.until("step 23/")
     kill(rank)(launch)
     assert launch.end() == 0, launch.out
-    assert "going on after step 20 of 50" in launch.out
+    assert "resuming after step 20 of 50" in launch.out
     places = (file.parent for file in (folder / f"again{rank}").glob("*/config.yaml"))
     (run,) = (place for place in places if not place.is_symlink())
     assert scalars(run, "train/loss") == scalars(together[0], "train/loss")
@@ -147,8 +147,8 @@ def test_a_signal_stops_all_and_one_process_may_go_on(folder):
     launch.until("step 12/")
     os.kill(launch.worker(1), signal.SIGTERM)  # one of them is enough
     assert launch.end() != 0
-    assert launch.out.count("all is saved; go on with: python -m nmt.train resume=") == 1
-    assert "another one has ended" not in launch.out
+    assert launch.out.count("everything is saved; resume with: python -m nmt.train resume=") == 1
+    assert "another process has ended" not in launch.out
     answer = command("nmt.train", f"resume={folder}/signalled/two", folder=folder)
     assert answer.code == 0, answer.err
     steps = [step for step, _ in scalars(folder / "signalled" / "two", "train/loss")]

@@ -89,7 +89,7 @@ def chain(folder: Path) -> Chain:
     stopped = signalled(signal.SIGTERM, 25, f"resume={run}", folder=folder)
     assert stopped.code == 143, stopped.err
     stop = step_of(run / "checkpoints" / "last")
-    python, m, module, *words = shlex.split(stopped.err.split("go on with: ")[1])
+    python, m, module, *words = shlex.split(stopped.err.split("resume with: ")[1])
     assert (python, m) == ("python", "-m")
     finished = command(module, *words, "training.samples=2", folder=folder)
     assert finished.code == 0, finished.err
@@ -146,15 +146,15 @@ def test_the_same_curves(whole, broken):
 def test_being_stopped_is_one_line_with_the_way_on(chain):
     assert 25 <= chain.stop < STEPS
     assert chain.stopped.err == (
-        f"stopped after step {chain.stop}, all is saved; go on with: python -m nmt.train resume={chain.run}\n"
+        f"stopped after step {chain.stop}, everything is saved; resume with: python -m nmt.train resume={chain.run}\n"
     )
-    assert f"going on after step {chain.stop} of {STEPS}\n" in chain.finished.out
+    assert f"resuming after step {chain.stop} of {STEPS}\n" in chain.finished.out
 
 
 def test_going_on_after_a_kill_is_from_the_newest_checkpoint(chain):
     """That of step 18, or a later one if the kill came late."""
     told = [int(step) for step in re.findall(r"(?m)^step (\d+)/40", chain.killed.out)]
-    (begun,) = re.findall(r"going on after step (\d+) of 40\n", chain.stopped.out)
+    (begun,) = re.findall(r"resuming after step (\d+) of 40\n", chain.stopped.out)
     assert told[-1] >= 20
     assert int(begun) in {18, 20, 24, 30, 36}
     assert int(begun) >= told[-1] - 5
@@ -166,7 +166,7 @@ def test_the_log_has_all_of_it(chain):
         assert len(answer.out.splitlines()) > 3
         for line in answer.out.splitlines():
             assert line in log
-    assert log.count("going on after step") == 2
+    assert log.count("resuming after step") == 2
 
 
 def test_a_change_is_told_and_kept(chain, whole):
@@ -199,7 +199,7 @@ def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
         cache = folder / "data" / "cache"
         answer = call(train, f"resume={broken}", f"data.cache={cache}", "training.max_steps=50")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == f"error: {broken}: another process is training into it\n"
+    assert answer.err == f"error: {broken}: another process is training in this run\n"
     assert {path: path.read_bytes() for path in broken.rglob("*") if path.is_file()} == before
 
 
@@ -211,7 +211,7 @@ def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
         (["resume=file"], "resume=file: no such run"),
         (
             ["resume=RUN", "model.attention.size=7"],
-            "model.attention.size: 32 → 7 would make another model; ",
+            "model.attention.size: 32 → 7 would mean a different model; ",
         ),
         (["resume=RUN", "data=sample"], "data=sample: a resumed run keeps its data; leave it out"),
         (["resume=RUN", "training.epoch=3"], "training.epoch: no such setting"),

@@ -108,7 +108,7 @@ def test_a_signal_stops_when_all_is_saved(begin, whole, monkeypatch, tmp_path, m
         answer = begin(tmp_path)
     assert answer.code == code
     assert answer.err == (
-        f"stopped after step {step}, all is saved; go on with: python -m nmt.train resume=runs/run\n"
+        f"stopped after step {step}, everything is saved; resume with: python -m nmt.train resume=runs/run\n"
     )
     assert last_line(run) == answer.err.strip()
     assert step_of(run) == step < STEPS
@@ -146,5 +146,8 @@ def test_a_signal_after_the_last_step_lets_it_finish(begin: Begin, whole, monkey
         at_the_end(patch, send(signal.SIGTERM))
         answer = begin(tmp_path)
     assert (answer.code, answer.err) == (0, "")
-    assert last_line(tmp_path / "runs" / "run") == "stopped; the run that was nearly done is finished"
+    assert (
+        last_line(tmp_path / "runs" / "run")
+        == "stopped; the current run was past its last update and has been finished"
+    )
     check_finished(tmp_path / "runs" / "run", whole)

@@ -102,7 +102,7 @@ def test_a_command_that_fails_shows_what_it_said(bench):
 def test_a_command_that_hangs_is_ended(bench):
     words = ("-c", "import time; print('begun', flush=True); time.sleep(60)")
     started = time.monotonic()
-    with pytest.raises(FailedError, match=r"not done after 2 s") as failure:
+    with pytest.raises(FailedError, match=r"not finished after 2 s") as failure:
         commands.python(bench, *words, seconds=2)
     assert failure.value.output == "begun\n"
     assert time.monotonic() - started < 30
@@ -158,7 +158,7 @@ def save_run(bench: Bench, name: str, value: float) -> Path:
     ("value", "usual", "verdict"),
     [
         (2.0, 0.0, "identical weights"),
-        (2.5, 0.03, "differ by up to 5.0e-01, those of two equal commands by up to 3.0e-02"),
+        (2.5, 0.03, "differ by up to 5.0e-01, those of two runs of the same command by up to 3.0e-02"),
         (2.5, 0.02, None),
         (2.5, 0.0, None),
     ],
@@ -175,11 +175,11 @@ def test_a_resumed_training_may_be_as_far_as_two_equal_ones(bench, value, usual,
 
 
 def test_what_needs_a_training_that_failed_is_skipped(bench):
-    with pytest.raises(SkippedError, match="needs the training luong-fp32, which has failed"):
+    with pytest.raises(SkippedError, match="needs the training run luong-fp32, which failed"):
         results.translate(bench, "luong")
     save_run(bench, "luong-fp32", 2.0)
     save_run(bench, "other", 2.0)
-    with pytest.raises(SkippedError, match="the second has failed"):
+    with pytest.raises(SkippedError, match="the second failed"):
         trainings.compared(bench, "luong", bench.run("luong-fp32"), "other")
 
 
@@ -200,8 +200,8 @@ def training_that_prints(monkeypatch, bench: Bench, name: str, text: str, *losse
     [
         ("cuda:0", (5.0, 3.0), None),
         ("cpu", (5.0, 3.0), "did not train on the device"),
-        ("cuda:0", (5.0, 5.0), "does not fall"),
-        ("cuda:0", (5.0, float("nan")), "does not fall"),
+        ("cuda:0", (5.0, 5.0), "does not decrease"),
+        ("cuda:0", (5.0, float("nan")), "does not decrease"),
         ("cuda:0", (5.0, 4.5), "but 3.10 in fp32"),
     ],
 )
@@ -212,7 +212,7 @@ def test_a_training_is_judged_by_its_device_and_losses(monkeypatch, bench, devic
     training_that_prints(monkeypatch, bench, "luong-fp16", said, *losses)
     if verdict is None:
         found = trainings.train(bench, "luong", "fp16")
-        assert found == "on cuda:0 in float16, loss 5.00 → 3.00, 1 updates left out"
+        assert found == "on cuda:0 in float16, loss 5.00 → 3.00, 1 updates skipped"
     else:
         with pytest.raises(FailedError, match=verdict):
             trainings.train(bench, "luong", "fp16")
@@ -230,7 +230,7 @@ def test_torchrun_must_have_used_nccl(monkeypatch, bench):
     monkeypatch.setattr(trainings, "python", lambda *words, **variables: NCCL)
     assert trainings.torchrun(bench, "luong") == "one process, NCCL 2.27.5+cuda13.0; identical weights"
     monkeypatch.setattr(trainings, "python", lambda *words, **variables: "NCCL version 2.27.5")
-    with pytest.raises(FailedError, match="NCCL has not been used"):
+    with pytest.raises(FailedError, match="NCCL was not used"):
         trainings.torchrun(bench, "luong")
 
 

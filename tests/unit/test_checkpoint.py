@@ -127,7 +127,7 @@ def blamed(name: str, how: str) -> str:
     """The file that is named. A bit of the manifest is a digit of another file's digest, or its name: then
     that file is said not to fit.
     """
-    return "/last/" if name == "manifest.json" and how == "one bit" else f"/last/{name}: missing or damaged"
+    return "/last/" if name == "manifest.json" and how == "one bit" else f"/last/{name}: missing or corrupt"
 
 
 DAMAGES = ("truncated", "one bit", "emptied", "deleted", "a folder")
@@ -167,7 +167,7 @@ def test_the_one_before_serves_when_the_newest_is_damaged(two, warnings, name, h
     assert load_checkpoint(two, CPU).progress["step"] == 7
     (message,) = warnings.messages
     assert blamed(name, how) in message
-    assert message.endswith(f"an older checkpoint is used: {two.parent / 'last.1'}")
+    assert message.endswith(f"using an older checkpoint: {two.parent / 'last.1'}")
     assert load_training(two)["step"] == 7
 
 
@@ -202,7 +202,7 @@ def test_the_newest_is_used_though_older_ones_are_damaged(two, warnings):
 def test_a_checkpoint_that_is_a_file(folder):
     shutil.rmtree(folder)
     folder.write_text("no folder")
-    with pytest.raises(RunError, match=r"last/manifest\.json: missing or damaged"):
+    with pytest.raises(RunError, match=r"last/manifest\.json: missing or corrupt"):
         load_checkpoint(folder, CPU)
 
 
@@ -240,18 +240,18 @@ def test_a_manifest_names_the_files_of_its_folder_only(folder, name):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest[name] = manifest["model.json"]
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(RunError, match="missing or damaged"):
+    with pytest.raises(RunError, match="missing or corrupt"):
         load_checkpoint(folder, CPU)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, "format 2, this version reads 1"),
+        ({"format": 2}, "format 2; this version reads format 1"),
         ({"format": None}, "format None"),
         ({"model": {"bridge": "last", "colour": "red"}}, r"model\.colour: no such setting"),
         ({"model": {"initial_range": "much"}}, r"model\.initial_range='much': wrong type"),
-        ({"model": {}}, "do not fit"),  # the sizes are others
+        ({"model": {}}, "do not match"),  # the sizes differ
     ],
 )
 def test_a_description_that_does_not_fit(folder, changes, words):

@@ -201,7 +201,7 @@ def test_what_the_disk_can_no_longer_read_is_damaged(folder, monkeypatch, name, 
     monkeypatch.setattr(Path, "open", broken)
     monkeypatch.setattr(module.logger, "propagate", True)
     assert step_of(folder) == 1
-    assert re.search(rf"warning: {folder / name}: missing or damaged.*; an older", caplog.text)
+    assert re.search(rf"warning: {folder / name}: missing or corrupt.*; an older", caplog.text)
 
 
 def test_half_of_a_checkpoint_that_goes_is_never_seen(folder, checkpoint, monkeypatch):
@@ -221,5 +221,5 @@ def test_a_training_state_that_is_none(folder):
     for broken in (b"x", b"\x80\x02", *(content[:size] for size in range(0, len(content), 97))):
         file.write_bytes(broken)
         manifest.write_text(json.dumps(digests | {file.name: sha256(file)}), encoding="utf-8")
-        with pytest.raises(RunError, match=r"last/training\.pt: missing or damaged"):
+        with pytest.raises(RunError, match=r"last/training\.pt: missing or corrupt"):
             load_training(folder)

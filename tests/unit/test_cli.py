@@ -127,7 +127,7 @@ def test_a_text_that_begins_with_a_hyphen(capsys, words, way):
     assert left.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("python -m nmt.translate: error: ")
-    assert last.endswith(f'a text that begins with "-" comes after --: python -m nmt.translate {way}')
+    assert last.endswith(f'put text that starts with "-" after --: python -m nmt.translate {way}')
     assert translate.parser().parse_args(["--", *words]).text == words
 
 

@@ -195,7 +195,7 @@ def test_other_data_are_refused(comparison, tmp_path):
     comparison._refuse_other_data([one, two])
     comparison._refuse_other_data([])
     three = finish(tmp_path, "three", SETTINGS["two"], fingerprint="g")
-    with pytest.raises(RunError, match=f"^{one}: its data are not those of {three}; "):
+    with pytest.raises(RunError, match=f"^{one}: trained on different data than {three}; "):
         comparison._refuse_other_data([one, three])
 
 
@@ -203,16 +203,16 @@ def test_other_data_are_refused(comparison, tmp_path):
 def test_a_damaged_run_is_named(comparison, tmp_path, content):
     run = finish(tmp_path, "one", SETTINGS["one"])
     write_text(run / "prepared.json", content)
-    with pytest.raises(RunError, match=f"^{run}/prepared.json: missing or damaged"):
+    with pytest.raises(RunError, match=f"^{run}/prepared.json: missing or corrupt"):
         comparison.read_results({"one": run})
 
 
 # ---------------------------------------------------------------- mistakes
 
 MISTAKES = {
-    "no models": ([], "o", [], "--models: name at least one"),
-    "comma": (["a,b"], "o", [], "--models 'a,b': names of configs/model/, with spaces between"),
-    "no output": (["a"], None, [], "--output: name the folder"),
+    "no models": ([], "o", [], "--models: give at least one"),
+    "comma": (["a,b"], "o", [], "--models 'a,b': give names from configs/model/, separated by spaces"),
+    "no output": (["a"], None, [], "--output: give the folder"),
     "a file": (["a"], "file", [], "--output file: file is a file"),
     "below a file": (["a"], "file/x/y", [], "--output file/x/y: file is a file"),
     "no setting": (["a"], "o", ["luong"], "luong: settings are KEY=VALUE"),

@@ -159,14 +159,14 @@ def test_a_signal_stops_a_sweep(
         seeds.append(config.seed)
         if len(seeds) <= before:
             raise NmtError("failed")
-        raise StoppedError("stopped; go on with …", 15)
+        raise StoppedError("stopped; resume with …", 15)
 
     monkeypatch.setattr(sys, "argv", ["nmt.train", "-m", "seed=1,2,3"])
     with pytest.raises(SystemExit) as end:
         cli.run(lambda: with_config(task))
     assert end.value.code == 143
     assert seeds == [1, 2, 3][: before + 1]
-    assert capfd.readouterr().err == "stopped; go on with …\n"
+    assert capfd.readouterr().err == "stopped; resume with …\n"
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_a_signal_stops_a_sweep(
         ("trainig.dropout=1", "trainig.dropout: no such setting; did you mean training.dropout?"),
         ("+training.epoch=1", "training.epoch: no such setting; did you mean training.epochs?"),
         ("++data.cash=x", "data.cash: no such setting; did you mean data.cache?"),
-        ("+x=1", "x: no such setting; `--help` lists them all"),
-        ("zzz=1", "zzz: no such setting; `--help` lists them all"),
+        ("+x=1", "x: no such setting; `--help` lists all settings"),
+        ("zzz=1", "zzz: no such setting; `--help` lists all settings"),
         ("training.epochs=many", "training.epochs: Value 'many' of type 'str' could not be converted"),
         ("training.epochs=1.5", "training.epochs: Value '1.5' of type 'float' could not"),
         ("data.swap=perhaps", "data.swap: Value 'perhaps' is not a valid bool (type str)"),
@@ -187,11 +187,11 @@ def test_a_signal_stops_a_sweep(
         ("training.epochs=0", "training.epochs=0: must be at least 1"),
         ("training.dropout=nan", "training.dropout=nan: must be at least 0"),
         ("model.bridge=rope", "model.bridge=rope: choose one of last, mean"),
-        ("model=transformer9", "model=transformer9: no such choice; there are bahdanau, "),
-        ("experiment=big", "experiment=big: no such choice; there are debug, "),
-        ("data=other", "data=other: no such choice; there are manythings, moses, sample, tsv"),
+        ("model=transformer9", "model=transformer9: no such choice; available: bahdanau, "),
+        ("experiment=big", "experiment=big: no such choice; available: debug, "),
+        ("data=other", "data=other: no such choice; available: manythings, moses, sample, tsv"),
         ("data=tsv", "data.path: data=tsv needs it; add data.path=FILE"),
-        ("training.epochs", "training.epochs: not understood; write KEY=VALUE"),
+        ("training.epochs", "training.epochs: cannot be parsed; write KEY=VALUE"),
         ("-m training.epochs=0,2", "training.epochs=0: must be at least 1"),
     ],
 )

@@ -92,13 +92,13 @@ def test_mps_where_it_is(monkeypatch, name):
     gpus(monkeypatch, 0, mps=True)
     assert choose_device(name) == torch.device("mps", 0)
     gpus(monkeypatch, 0)
-    with pytest.raises(ConfigError, match=rf"device={name}: there is no such GPU here"):
+    with pytest.raises(ConfigError, match=rf"device={name}: no such GPU on this machine"):
         choose_device(name)
 
 
 def test_mps_does_not_go_with_several_processes(monkeypatch):
     gpus(monkeypatch, 0, mps=True)
-    with pytest.raises(ConfigError, match="device=mps: not with torchrun"):
+    with pytest.raises(ConfigError, match="device=mps: not supported with torchrun"):
         choose_device("mps", 0)
 
 
@@ -116,12 +116,12 @@ def test_what_is_no_device_here_is_refused_in_one_line(monkeypatch, name):
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 def test_cuda_is_refused_where_there_is_none(monkeypatch, name):
     gpus(monkeypatch, 0)
-    with pytest.raises(ConfigError, match=f"device={name}: there is no such GPU here; choose cpu or auto"):
+    with pytest.raises(ConfigError, match=f"device={name}: no such GPU on this machine; choose cpu or auto"):
         choose_device(name)
 
 
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_more_processes_than_gpus(monkeypatch, name):
     gpus(monkeypatch, 2)
-    with pytest.raises(ConfigError, match=rf"device={name}: 2 GPUs here and more than 2 processes"):
+    with pytest.raises(ConfigError, match=rf"device={name}: only 2 GPUs for more than 2 processes"):
         choose_device(name, 2)

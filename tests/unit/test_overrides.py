@@ -107,6 +107,6 @@ def test_an_old_key_is_the_new_one_and_says_so() -> None:
     words, notes = renamed(["model.dropout=0.2", "+model.rate_factor=0.3", "model=luong", "-m"])
     assert words == ["training.dropout=0.2", "+training.lr_multiplier=0.3", "model=luong", "-m"]
     assert notes == [
-        "note: model.dropout is called training.dropout now",
-        "note: model.rate_factor is called training.lr_multiplier now",
+        "note: model.dropout has been renamed to training.dropout",
+        "note: model.rate_factor has been renamed to training.lr_multiplier",
     ]

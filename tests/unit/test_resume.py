@@ -144,15 +144,15 @@ def test_changes_are_told_and_kept(run, told):
     ("key", "value", "what"),
     [
         ("model.encoder.size", 128, "another model"),
-        ("model.encoder.size", 33, "another model"),  # impossible anyway, but that is not the point
+        ("model.encoder.size", 33, "a different model"),  # impossible anyway, but that is not the point
         ("model.initial_range", 0.5, "another model"),
         ("model.attention.score", "general", "another model"),
-        ("data.max_words", 5, "other training data"),
-        ("data.source", "sample", "other training data"),
-        ("data.swap", True, "other training data"),
-        ("data.tokenizer.vocab_size", 100, "other training data"),
-        ("data.source_column", 3, "other training data"),
-        ("seed", 2, "other training data"),
+        ("data.max_words", 5, "different training data"),
+        ("data.source", "sample", "different training data"),
+        ("data.swap", True, "different training data"),
+        ("data.tokenizer.vocab_size", 100, "different training data"),
+        ("data.source_column", 3, "different training data"),
+        ("seed", 2, "different training data"),
     ],
 )
 def test_what_may_not_change(run, key, value, what):
@@ -208,7 +208,7 @@ def test_no_such_run(tmp_path):
 
 def test_settings_that_cannot_be_read(run):
     (run.folder / "config.yaml").write_text("model: {encoder: ", encoding="utf-8")
-    assert "config.yaml: missing or damaged: " in refused(request(run))
+    assert "config.yaml: missing or corrupt: " in refused(request(run))
 
 
 # ---------------------------------------------------------------- the data
@@ -224,7 +224,7 @@ def test_other_data_are_refused(run):
     with pytest.raises(RunError) as caught:
         refuse_other_data(run, prepared("abd"))
     said = str(caught.value)
-    assert said.startswith(f"{run.folder}: was trained on other data than these (cache/prepared/x); ")
+    assert said.startswith(f"{run.folder}: was trained on different data than cache/prepared/x; ")
     assert "without resume=" in said
 
 
@@ -232,5 +232,5 @@ def test_other_data_are_refused(run):
 def test_a_run_that_does_not_tell_its_data(run, content):
     if content is not None:
         run.prepared.write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match=r"prepared\.json: missing or damaged"):
+    with pytest.raises(RunError, match=r"prepared\.json: missing or corrupt"):
         refuse_other_data(run, prepared("abc"))

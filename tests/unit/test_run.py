@@ -97,7 +97,7 @@ def test_settings_come_back(config):
 def test_damaged_settings(tmp_path, content, words):
     if content is not None:
         (tmp_path / "config.yaml").write_bytes(content)
-    with pytest.raises(RunError, match=r"config\.yaml: missing or damaged") as caught:
+    with pytest.raises(RunError, match=r"config\.yaml: missing or corrupt") as caught:
         Run(tmp_path).decoding()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -166,7 +166,7 @@ def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
     with pytest.raises(RunError, match="other: no such run"):
         open_run(runs / "other")
     (runs / "latest").symlink_to("gone")
-    with pytest.raises(RunError, match="points at a run that is gone"):
+    with pytest.raises(RunError, match="points to a run that no longer exists"):
         open_run(runs / "latest")
 
 
@@ -175,12 +175,12 @@ def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):
         open_run(tmp_path / "runs" / "latest")
     config.name = "begun"
     run = create_run(config, "x")
-    with pytest.raises(RunError, match="begun: no finished checkpoint"):
+    with pytest.raises(RunError, match="begun: contains no complete checkpoint"):
         open_run(run.folder)
     finish(run, tokenizers)
     assert open_run(run.folder).best.is_dir()
     run.folder.rename(tmp_path / "moved")
-    with pytest.raises(RunError, match=r"latest: points at a run that is gone; .*--run"):
+    with pytest.raises(RunError, match=r"latest: points to a run that no longer exists; .*--run"):
         open_run(tmp_path / "runs" / "latest")
     assert open_run(tmp_path / "moved").folder == tmp_path / "moved"
     (tmp_path / "file").touch()
@@ -202,7 +202,9 @@ def test_a_name_is_refused_before_anything_is_made(config, tmp_path):
         check_name(config)
     config.name = None
     (tmp_path / "runs" / "latest").mkdir()
-    with pytest.raises(RunError, match="latest: must point at the newest run; move what is there"):
+    with pytest.raises(
+        RunError, match="latest: reserved for the pointer to the newest run; move what is there"
+    ):
         check_name(config)
 
 
@@ -240,7 +242,7 @@ def test_no_run_to_go_on_with(tmp_path, kind):
 def test_settings_that_cannot_be_read_again(tmp_path, content):
     if content is not None:
         (tmp_path / "config.yaml").write_bytes(content)
-    with pytest.raises(RunError, match=r"config\.yaml: missing or damaged: ") as caught:
+    with pytest.raises(RunError, match=r"config\.yaml: missing or corrupt: ") as caught:
         reopen_run(tmp_path)
     assert "\n" not in str(caught.value)
 

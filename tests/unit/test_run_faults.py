@@ -51,7 +51,7 @@ def test_without_room_for_its_settings_there_is_no_run(config, tmp_path, monkeyp
 
 def test_what_cannot_be_written_is_told_with_the_way_on(config):
     run = create_run(config, "x")
-    way = f"then go on with: python -m nmt.train resume={run.folder}"
+    way = f"then resume with: python -m nmt.train resume={run.folder}"
 
     def work(error: BaseException) -> None:
         with locked(run):
@@ -91,8 +91,8 @@ def test_where_links_cannot_be_made_there_is_none(config, tokenizers, tmp_path, 
     point_latest(run.folder)
     (message,) = set(caplog.messages)  # pytest listens at loggers that do not propagate as well
     assert message == (
-        f"warning: {tmp_path / 'runs' / 'latest'}: not made (Operation not permitted); "
-        f"name this run with --run {run.folder}"
+        f"warning: {tmp_path / 'runs' / 'latest'}: cannot be created (Operation not permitted); "
+        f"select this run with --run {run.folder}"
     )
     assert open_run(run.folder).best.is_dir()
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.folder.name]

@@ -1,4 +1,4 @@
-"""Training and translating where modules, signals and links that only POSIX has do not exist."""
+"""Training and translating without the modules, signals and links that only POSIX has."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def begun(folder: Path) -> Answer:
 
 
 def elsewhere(*arguments: object, folder: Path) -> Answer:
-    """`python -m` with these arguments, where nothing of POSIX is at hand."""
+    """`python -m` with these arguments, with everything POSIX-only removed."""
     (folder / "elsewhere.py").write_text(PROGRAM, encoding="utf-8")
     answer = command("elsewhere", *arguments, folder=folder)
     assert answer.err.startswith("hidden\n"), answer.err

@@ -1,4 +1,4 @@
-"""A training that was killed, then stopped, then finished is the training that nothing interrupted."""
+"""A run that was killed, then stopped, then finished is identical to an uninterrupted run."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from nmt.config.schema import from_dict
 from nmt.config.settings import Config
 from nmt.files import lock_file
 
-STEPS = 40  # validated every 10, told every 5
+STEPS = 40  # validated every 10, logged every 5
 LONGER = (*TRAINING, f"training.max_steps={STEPS}", "training.save_every=6")
 
 
@@ -35,7 +35,7 @@ def step_of(checkpoint: Path) -> int:
 
 
 def signalled(number: int, step: int, *arguments: object, folder: Path) -> Answer:
-    """`python -m nmt.train`, sent a signal as soon as it has told of a step."""
+    """`python -m nmt.train`, sent a signal as soon as it has logged a step."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nmt.train", *map(str, arguments)],
         cwd=folder,
@@ -57,7 +57,7 @@ def signalled(number: int, step: int, *arguments: object, folder: Path) -> Answe
 
 @pytest.fixture(scope="module")
 def folder(trained: Path) -> Path:
-    """Where trainings of these tests go: beside the one of all tests, so that its data are at hand."""
+    """The folder for the runs of these tests: next to the shared run, to reuse its prepared data."""
     return trained.parent.parent
 
 
@@ -69,7 +69,7 @@ def whole(folder: Path) -> Path:
 
 
 class Chain(NamedTuple):
-    """A run of three processes, what each of them said, and the step after which the second was stopped."""
+    """A run of three processes, their output, and the step after which the second was stopped."""
 
     run: Path
     killed: Answer
@@ -80,12 +80,12 @@ class Chain(NamedTuple):
 
 @pytest.fixture(scope="module")
 def chain(folder: Path) -> Chain:
-    """The same training, killed while it validates after step 20; step 18 is saved, with the point of step
-    15 on the curves.
+    """The same training, killed during validation after step 20; step 18 is saved, with the curves up to
+    step 15.
     """
     run = folder / "resume" / "broken"
     killed = signalled(signal.SIGKILL, 20, *LONGER, "runs=resume", "name=broken", folder=folder)
-    assert killed.code == -signal.SIGKILL, "it was done before the signal came"
+    assert killed.code == -signal.SIGKILL, "it finished before the signal was sent"
     stopped = signalled(signal.SIGTERM, 25, f"resume={run}", folder=folder)
     assert stopped.code == 143, stopped.err
     stop = step_of(run / "checkpoints" / "last")
@@ -101,7 +101,7 @@ def broken(chain: Chain) -> Path:
     return chain.run
 
 
-# ---------------------------------------------------------------- the same in the end
+# ---------------------------------------------------------------- identical results
 
 
 @pytest.mark.parametrize("name", ["best", "last"])
@@ -128,7 +128,7 @@ def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_the_same_curves(whole, broken):
-    """Though the curves of the three processes overlap, and a kill takes what was not yet written."""
+    """Although the curves of the three processes overlap, and a kill loses what was not yet written."""
     assert len(list((broken / "tensorboard").glob("events.*"))) == 3
     found, expected = curves(broken), curves(whole)
     assert found.keys() == expected.keys() >= {"train/loss", "train/gradient_norm", "dev/bleu", "final/BLEU"}
@@ -140,19 +140,20 @@ def test_the_same_curves(whole, broken):
             assert found[name] == points, name
 
 
-# ---------------------------------------------------------------- what is said on the way
+# ---------------------------------------------------------------- log messages
 
 
 def test_being_stopped_is_one_line_with_the_way_on(chain):
     assert 25 <= chain.stop < STEPS
     assert chain.stopped.err == (
-        f"stopped after step {chain.stop}, everything is saved; resume with: python -m nmt.train resume={chain.run}\n"
+        f"stopped after step {chain.stop}, everything is saved; "
+        f"resume with: python -m nmt.train resume={chain.run}\n"
     )
     assert f"resuming after step {chain.stop} of {STEPS}\n" in chain.finished.out
 
 
 def test_going_on_after_a_kill_is_from_the_newest_checkpoint(chain):
-    """That of step 18, or a later one if the kill came late."""
+    """From step 18, or a later one if the kill came late."""
     told = [int(step) for step in re.findall(r"(?m)^step (\d+)/40", chain.killed.out)]
     (begun,) = re.findall(r"resuming after step (\d+) of 40\n", chain.stopped.out)
     assert told[-1] >= 20

@@ -1,4 +1,4 @@
-"""Which device is chosen, and that nothing is handed one without an index. None of this needs a GPU."""
+"""Device selection, and that devices always have an index. No GPU is needed."""
 
 from types import SimpleNamespace
 
@@ -14,14 +14,14 @@ from nmt.training.precision import choose_precision
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, count: int, mps: bool = False) -> None:
-    """Let torch see so many CUDA GPUs, and Apple's or not."""
+    """Make torch see this many CUDA GPUs, and an Apple GPU or not."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
 
 def test_torch_itself_refuses_a_device_without_an_index():
-    """What the tests below rely on."""
+    """An assumption of the tests below."""
     with pytest.raises(ValueError, match="index"):
         _get_device_index(torch.device("cuda"))
 
@@ -82,7 +82,7 @@ def test_the_gpu_that_is_asked_for_bf16_is_the_one_trained_on(monkeypatch):
 
 
 def test_auto_without_cuda_is_the_cpu(monkeypatch):
-    gpus(monkeypatch, 0, mps=True)  # Apple's GPU only when it is asked for
+    gpus(monkeypatch, 0, mps=True)  # mps only on request
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto", 1) == torch.device("cpu")
 

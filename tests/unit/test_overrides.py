@@ -1,4 +1,4 @@
-"""The words of a command line: paths and names mean what was typed, through Hydra's grammar and back."""
+"""Overrides: paths and names mean what was typed, through Hydra's grammar and back."""
 
 import re
 
@@ -21,7 +21,7 @@ NAMES = [
 
 
 def parsed(word: str) -> object:
-    """What Hydra makes of a word."""
+    """The value that Hydra parses from an override."""
     value = OverridesParser.create().parse_override(word).value()
     text = value.text if isinstance(value, QuotedString) else value
     return OmegaConf.create({"value": text})["value"]

@@ -1,4 +1,4 @@
-"""Run folders: their names, the pointer to the newest, and what is said of those that cannot be used."""
+"""Run folders: their names, the pointer to the newest, and error messages for those that cannot be used."""
 
 import dataclasses
 import os
@@ -116,12 +116,12 @@ def test_latest_is_a_folder_of_relative_links(config, tokenizers, tmp_path):
         assert open_run(runs / "latest").folder == run.folder
         assert reopen_run(runs / "latest")[0].folder == run.folder
     assert sorted(path.name for path in runs.iterdir()) == ["latest", "one", "two"]
-    runs.rename(tmp_path / "elsewhere")  # with what points at it
+    runs.rename(tmp_path / "elsewhere")  # together with `latest`
     assert open_run(tmp_path / "elsewhere" / "latest").folder == tmp_path / "elsewhere" / "two"
 
 
 def test_tensorboard_finds_each_run_once(config, tokenizers, tmp_path):
-    """It walks a folder and follows links."""
+    """It walks folders and follows links."""
     for name in ("one", "two"):
         config.name = name
         run = create_run(config, "x")
@@ -148,7 +148,7 @@ def test_a_link_of_an_older_version_is_understood_and_replaced(config, tokenizer
 
 
 def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
-    """To translate with and to resume; one that has no checkpoint yet is not meant."""
+    """To translate and to resume; a run without a checkpoint does not count."""
     runs, made = tmp_path / "runs", {}
     for age, name in enumerate(("new", "old", "older")):
         config.name = name
@@ -161,7 +161,7 @@ def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
     shutil.rmtree(runs / "latest")
     assert open_run(runs / "latest").folder == made["new"].folder
     assert reopen_run(runs / "latest")[0].folder == made["new"].folder
-    made["new"].best.rename(made["new"].best.with_name("best.1"))  # a crash came between two renames
+    made["new"].best.rename(made["new"].best.with_name("best.1"))  # a crash between two renames
     assert open_run(runs / "latest").folder == made["new"].folder
     with pytest.raises(RunError, match="other: no such run"):
         open_run(runs / "other")
@@ -189,7 +189,7 @@ def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):
 
 
 def test_a_name_is_refused_before_anything_is_made(config, tmp_path):
-    """By the same rules as when the folder is made."""
+    """By the same rules as when the folder is created."""
     check_name(config)
     config.name = "mine"
     check_name(config)
@@ -208,7 +208,7 @@ def test_a_name_is_refused_before_anything_is_made(config, tmp_path):
         check_name(config)
 
 
-# ---------------------------------------------------------------- going on
+# ---------------------------------------------------------------- resuming
 
 
 def test_a_run_comes_back_with_all_its_settings(config, tmp_path):

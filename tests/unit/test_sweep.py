@@ -1,4 +1,4 @@
-"""Sweeps with a task that only pretends: what is refused ahead, run folders, the table, other sweepers."""
+"""Sweeps with a fake task: preflight checks, run folders, the table, other sweepers and launchers."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from nmt.sweep import Job, read_jobs, table
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Hydra keeps its state in globals."""
+    """Hydra keeps state in globals."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     GlobalHydra.instance().clear()
@@ -41,7 +41,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 
 @pytest.fixture
 def sweep(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """A sweep as the command would do it; the score is the seed, or comes from `behave(config)`."""
+    """Run a sweep as the command would; the score is the seed, or the result of `behave(config)`."""
 
     def run(*words: str, behave: Callable[[Config], float] = lambda config: float(config.seed)):
         done: list[Config] = []
@@ -78,7 +78,7 @@ def raising(error: BaseException, seed: int) -> Callable[[Config], float]:
     return behave
 
 
-# ---------------------------------------------------------------- refused ahead
+# ---------------------------------------------------------------- preflight check
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_folder_of_another_sweep_is_not_used_again(sweep, tmp_path: Path) -> N
 
 def test_a_job_that_is_sent_again_goes_on_with_its_run(sweep, tmp_path: Path) -> None:
     def behave(config: Config) -> float:
-        if config.seed == 1:  # as if the second had been here already
+        if config.seed == 1:  # as if the second job had started before
             create_run(replace(config, seed=2, name=str(config.name).removesuffix("0") + "1"), "")
             (folder,) = tmp_path.glob("runs/sweep-*")
             (folder / "1").mkdir()
@@ -293,7 +293,7 @@ def test_scores_of_several_metrics_are_not_mixed() -> None:
 
 
 class Learner(Sweeper):
-    """Like Optuna's: decides on a job after the one before it, and sees what failed."""
+    """Like Optuna's: chooses each job after the previous one, and sees failures."""
 
     options: ClassVar = {"direction": "minimize"}
     told: ClassVar[list[object]] = []
@@ -317,7 +317,7 @@ class Learner(Sweeper):
 
 
 class Elsewhere(Launcher):
-    """Like Submitit's: each job in a process of its own, which tells nothing."""
+    """Like Submitit's: each job in its own process, which reports nothing back."""
 
     options: ClassVar = {}
 
@@ -339,8 +339,8 @@ class Elsewhere(Launcher):
 
 @pytest.fixture
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "hydra_plugins.fake"  # Hydra takes no others
-    plugins = Plugins.instance()  # which looks for installed ones, before there are these
+    place = "hydra_plugins.fake"  # Hydra accepts no others
+    plugins = Plugins.instance()  # scans for installed plugins before these exist
     module = ModuleType(place)
     monkeypatch.setitem(sys.modules, "hydra_plugins", ModuleType("hydra_plugins"))
     monkeypatch.setitem(sys.modules, place, module)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tiny import SOURCES, TARGETS, TINY, tiny_config, tiny_model
 from torch import Tensor
 
-import nmt.config.schema
+from nmt.config import schema
 from nmt.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from nmt.config.settings import Config
 from nmt.config.validation import check
 from nmt.data.batches import Batch, collate
 from nmt.errors import ConfigError
@@ -125,9 +126,9 @@ def check_distribution(weights: Tensor, heads: int, batch: Batch) -> None:
 def test_every_choice_is_among_the_configs():
     chosen: dict[str, set[str]] = {}
     for overrides in CONFIGS:
-        for key, _, value in nmt.config.schema.settings(tiny_config(overrides)):
+        for key, _, value in schema.settings(tiny_config(overrides)):
             chosen.setdefault(key, set()).add(value)
-    for key, item, _ in nmt.config.schema.settings(TINY):
+    for key, item, _ in schema.settings(TINY):
         if key != "initialisation" and item.metadata["choices"]:
             assert chosen[key] == set(item.metadata["choices"]), key
 
@@ -247,7 +248,7 @@ pairs = st.tuples(sources, st.lists(tokens, max_size=5))
 @given(config=models(), corpus=st.lists(pairs, min_size=1, max_size=3), seed=small)
 def test_what_is_not_refused_works(config, corpus, seed):
     try:
-        check(nmt.config.Config(model=config))
+        check(Config(model=config))
     except ConfigError:
         assume(False)
     model = tiny_model(VOCABULARY, VOCABULARY, config, seed, double=True)

@@ -219,9 +219,7 @@ def test_sorted_batches(lengths: list[int], budget: int) -> None:
     for number, batch in enumerate(batches, 1):
         longest = lengths[batch[0]]
         assert len(batch) * longest <= budget or len(batch) == 1
-        assert (
-            number == len(batches) or (len(batch) + 1) * longest > budget
-        )  # one more would exceed the budget
+        assert number == len(batches) or (len(batch) + 1) * longest > budget  # full
 
 
 def test_links_become_rows_that_sum_to_one() -> None:

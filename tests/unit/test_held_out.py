@@ -141,8 +141,8 @@ def test_a_corpus_all_of_which_is_in_the_sets(tmp_path: Path) -> None:
     ("pairs", "words"),
     [
         ([], r"dev\.tsv: contains no sentences"),
-        ([("a", "b"), ("", "c")], r"dev\.tsv, line 2: its source sentence is empty"),
-        ([("a", " ")], r"dev\.tsv, line 1: its target sentence is empty"),
+        ([("a", "b"), ("", "c")], r"dev\.tsv, line 2: the source sentence is empty"),
+        ([("a", " ")], r"dev\.tsv, line 1: the target sentence is empty"),
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, pairs: list[Pair], words: str) -> None:
@@ -196,7 +196,7 @@ def test_what_hangs_together_cannot_be_split(tmp_path: Path) -> None:
         prepare(settings(tmp_path, pairs))
     said = str(caught.value)
     assert "all of its 600 usable pairs are connected through shared sentences" in said
-    assert "the largest such component has 600" in said
+    assert "the largest connected component has 600" in said
     assert "data.dev_path=FILE.tsv" in said
     assert "fraction" not in said
     test = write_tsv(tmp_path / "test.tsv", TEST)

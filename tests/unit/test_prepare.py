@@ -171,9 +171,7 @@ def test_an_alignment_counted_from_1_is_named_as_such(
     hint = "links are counted from 0; this file seems to count from 1"
     for rows, hinted in ((shifted, True), ([*shifted, ("k", "l", "0-0")], False)):
         gold_corpus(file, rows, monkeypatch)
-        with pytest.raises(
-            DataError, match="link 2-2 is out of range: the sentences have 2 and 2 words"
-        ) as caught:
+        with pytest.raises(DataError, match="link 2-2 is out of range: the sentences have 2 and") as caught:
             prepare(settings(tmp_path, source="sample"))
         assert str(caught.value).startswith(f"{file}, line 1: ")
         assert (hint in str(caught.value)) == hinted

@@ -98,7 +98,7 @@ def test_a_damaged_part_says_what_to_delete(tmp_path: Path, damage: bytes | None
     message = str(caught.value)
     assert message.startswith(f"{folder}: corrupt")
     assert "dev.jsonl, line 1: " in message
-    assert message.endswith("; delete this folder to have it made again")
+    assert message.endswith("; delete this folder to regenerate it")
     assert "\n" not in message
 
 

@@ -66,9 +66,7 @@ def test_a_line_ends_nowhere_else(tmp_path: Path, separator: str) -> None:
 
 @pytest.mark.parametrize("content", [b"a\tb\rc\td", b"a\tb\rc\td\r", b"\xef\xbb\xbfa\tb\r\rc\td\r"])
 def test_lines_that_end_in_cr_alone_are_named_as_the_cause(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(
-        DataError, match=r"^\S*pairs\.tsv: its lines end in CR only \(classic Mac line endings\)"
-    ):
+    with pytest.raises(DataError, match=r"^\S*pairs\.tsv: its lines end in CR only \(classic Mac"):
         read_tsv(tmp_path, content)
     assert read_tsv(tmp_path, b"a\tb\r") == [RawPair("a", "b", 1)]
 
@@ -122,7 +120,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", [b"\xff", b"\xe0\xa4", b"\xc0\x80", b"\xed\xa0\x80"])
 def test_what_is_not_utf8_is_refused_with_its_place(tmp_path: Path, bad: bytes) -> None:
     with pytest.raises(
-        DataError, match=rf"pairs\.tsv, line 2: not UTF-8 \(byte 0x{bad[0]:02X} at position 5\)"
+        DataError, match=rf"pairs\.tsv, line 2: not UTF-8 \(byte 0x{bad[0]:02X} at position 5"
     ):
         read_tsv(tmp_path, b"a\tb\nab\tc" + bad + b"\n")
 
@@ -264,9 +262,7 @@ def test_english_is_the_source_and_nothing_is_swapped_here(tmp_path: Path) -> No
 
 def test_another_language_is_offered(tmp_path: Path) -> None:
     path = put(tmp_path / "some.zip", zipped(deu=TSV, _about=b"about"))
-    with pytest.raises(
-        DataError, match=r"some\.zip: has no mar\.txt, only deu\.txt; set data\.language=deu "
-    ):
+    with pytest.raises(DataError, match=r"some\.zip: has no mar\.txt, only deu\.txt; set data\.language=deu"):
         source_files(DataConfig(archive=path))
     assert read(archive=path, language="deu") == PAIRS
 
@@ -319,7 +315,7 @@ def test_a_file_put_into_the_cache_is_used_without_a_network(tmp_path: Path) -> 
     put(cached, zipped(mar=TSV))
     assert read(**offline) == PAIRS
     put(cached, b"broken")
-    with pytest.raises(DataError, match=r"mar-eng\.zip: not a whole .*delete this file"):
+    with pytest.raises(DataError, match=r"mar-eng\.zip: not a complete .*delete this file"):
         read(**offline)
 
 

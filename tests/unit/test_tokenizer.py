@@ -236,5 +236,5 @@ def test_a_model_of_others_is_refused(ids: tuple[int, int, int, int]) -> None:
         minloglevel=2,
         **names,
     )
-    with pytest.raises(RunError, match="special tokens are not ours"):
+    with pytest.raises(RunError, match="special token ids differ"):
         Tokenizer(writer.getvalue())

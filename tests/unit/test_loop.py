@@ -100,7 +100,7 @@ def test_stopping_early_is_logged_also_when_nothing_is_left_to_do(caplog, monkey
     with caplog.at_level("INFO", logger="nmt"):
         loop.run()
         loop.run()
-    expected = "stopped early after step 3: no better validation in the last 2 (training.patience=2)"
+    expected = "stopped early after step 3: no improvement in the last 2 validations (training.patience=2)"
     assert caplog.messages == [expected] * 2
 
 

@@ -45,7 +45,7 @@ def test_auto_on_a_cpu_that_tells_nothing_is_fp32(monkeypatch):
 
 @pytest.mark.parametrize("device", ["cpu", "mps:0"])
 def test_fp16_is_for_cuda_only(device):
-    with pytest.raises(ConfigError, match=rf"training\.precision=fp16.*on {device[:3]} choose fp32 or bf16"):
+    with pytest.raises(ConfigError, match=rf"training\.precision=fp16.*on {device[:3]} use fp32 or bf16"):
         choose_precision("fp16", torch.device(device))
 
 

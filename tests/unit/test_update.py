@@ -229,9 +229,7 @@ def test_too_little_memory_says_for_what(error, swapped):
     said = str(caught.value)
     tokens = 13 if swapped else 12
     # six tokens and the end of the sentence, on either side
-    expected = (
-        f"step 8: out of memory with a batch of 3 pairs, {tokens} target tokens, the longest sentence 7 "
-    )
+    expected = f"step 8: out of memory with a batch of 3 pairs, {tokens} target tokens, longest sentence 7 "
     assert said.startswith(expected)
     for key in ("training.batch_tokens", "training.accumulate"):
         assert key in said
@@ -244,8 +242,8 @@ def test_one_pair_too_large_for_the_memory_cannot_be_divided():
     with pytest.raises(NmtError) as caught:
         once(updater, collate([[5] * 40], [[6]]))
     assert str(caught.value).endswith(
-        "a batch of 1 pair, 2 target tokens, the longest sentence 41 tokens; start a new run without such "
-        "pairs: data.max_tokens=20"
+        "a batch of 1 pair, 2 target tokens, longest sentence 41 tokens; start a new run with shorter pairs "
+        "only: data.max_tokens=20"
     )
 
 

@@ -1,4 +1,4 @@
-"""Teacher forcing and step-by-step decoding are two drivers of one computation."""
+"""Teacher forcing and step-by-step decoding compute the same."""
 
 import dataclasses
 
@@ -64,7 +64,7 @@ CONFIGS = [
 
 
 def heads(config: ModelConfig) -> int:
-    """How many rows of weights a step has."""
+    """Number of attention heads of a decoding step."""
     own = {"vector": 0, "transformer": config.decoder.heads}
     return own.get(config.decoder.style, config.attention.heads)
 
@@ -155,7 +155,7 @@ def test_no_state_stays_behind(model):
 
 
 def test_selecting_rows_equals_computing_them_apart(model):
-    """Rows chosen in mid-course, one of them twice, go on as if each had been searched by itself."""
+    """Rows selected between steps, one of them twice, continue as if each had been decoded alone."""
     batch, index = collate(SOURCES, TARGETS), torch.tensor([2, 0, 0])
     first, second = torch.tensor([4, 5, 6]), torch.tensor([7, 8, 9])
     state, memory = model.encode(batch.source, batch.source_mask)
@@ -227,9 +227,9 @@ decoders = st.builds(
 
 @st.composite
 def models(draw: st.DrawFn) -> ModelConfig:
-    """Most of them possible; `check` is to refuse the others."""
+    """Mostly valid configurations; `check` must reject the others."""
     decoder = draw(decoders)
-    usual = decoder.style in ("vector", "transformer")  # any other attention is refused
+    usual = decoder.style in ("vector", "transformer")  # any other attention is rejected
     return ModelConfig(
         encoder=draw(encoders),
         attention=AttentionConfig() if usual else draw(attentions),
@@ -240,7 +240,7 @@ def models(draw: st.DrawFn) -> ModelConfig:
 
 
 tokens = st.integers(4, VOCABULARY - 1)
-sources = st.lists(tokens, max_size=5, unique=True)  # hard attention to one of two equals is a toss-up
+sources = st.lists(tokens, max_size=5, unique=True)  # no ties for hard attention
 pairs = st.tuples(sources, st.lists(tokens, max_size=5))
 
 

@@ -36,6 +36,7 @@ from nmt.storage.checkpoint import (
     load_checkpoint,
     load_training,
 )
+from nmt.storage.latest import finish_latest
 from nmt.storage.run import Run, check_name, create_run, locked
 from nmt.summary import log_end, log_start
 from nmt.training.journal import Journal, duration, errors_logged, log_error, start_log
@@ -219,6 +220,7 @@ def _finish(
     _write_training(run, progress, reporter.journal, newest, config.training.metric)
     final = _evaluate_best(run, config, prepared, progress, device)
     reporter.journal.finished({key: value for key, _, value in settings(config)}, final)
+    finish_latest(run.folder)
     log_end(run, [example.source for example in prepared.parts["test"]])
 
 

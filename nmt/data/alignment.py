@@ -1,7 +1,7 @@
-"""Alignments: attention over pieces becomes attention over words, and links between words.
+"""Word alignments: attention over pieces → attention over words → links between words.
 
-T and S count the pieces of the target and the source, Tw and Sw their words. A link is a pair
-(source word, target word), both counted from 0; the Pharaoh format writes it `source-target`.
+T and S are the numbers of target and source pieces, Tw and Sw those of words. A link is a pair
+(source word, target word), both counted from 0; the Pharaoh format writes it as `source-target`.
 """
 
 import re
@@ -23,18 +23,18 @@ _LINK = re.compile(r"([0-9]+)-([0-9]+)")
 def piece_groups(
     piece_spans: Sequence[tuple[int, int]], word_spans: Sequence[tuple[int, int]]
 ) -> list[list[int]]:
-    """The pieces of each word, by the characters they share.
+    """Group pieces by word, by the characters they share.
 
-    A piece goes to every word that it shares a character with. One that shares none (empty, or space
-    only) goes to the word around its place, as a byte in the middle of a character does; or else to
-    the word that follows; or else, at the end of the text, to the last word.
+    A piece belongs to every word that it shares a character with. One that shares none (empty, or
+    space only) belongs to the word around its position (such as a byte in the middle of a character),
+    else to the next word, else, at the end of the text, to the last word.
 
     Args:
-        piece_spans: characters [start, end) of each piece; may take in the space before a word.
-        word_spans: characters [start, end) of each word, in order, not empty, not overlapping.
+        piece_spans: characters [start, end) of each piece; may include the space before a word.
+        word_spans: characters [start, end) of each word, in order, non-empty, not overlapping.
 
     Returns:
-        For each word the ascending indices of its pieces. A word has none only if no piece is there.
+        The ascending indices of the pieces of each word; empty only if no piece covers the word.
     """
     groups: list[list[int]] = [[] for _ in word_spans]
     if not groups:
@@ -55,13 +55,13 @@ def merge_to_words(
     source_groups: Sequence[Sequence[int]],
     target_groups: Sequence[Sequence[int]],
 ) -> NDArray[np.floating[Any]]:
-    """Attention between words from attention between pieces.
+    """Word-level attention from piece-level attention.
 
-    A word receives what its source pieces receive together, and attends as its target pieces do on
-    average. A source piece of several words is split evenly among them; a target piece of several
-    words counts in the average of each. So a row sums to what its pieces' rows sum to, on average,
-    if every source piece is in a group; a piece in no group is left out (give the end of the sentence
-    a group of its own to keep it). The row of a target group without pieces is zero.
+    Attention is summed over the source pieces of a word and averaged over the target pieces of a word.
+    A source piece of several words is split evenly among them; a target piece of several words counts
+    in the average of each. So a row sums to the mean of its pieces' row sums if every source piece is
+    in a group; a piece in no group is ignored (give end-of-sentence its own group to keep it). The row
+    of a target group without pieces is zero.
 
     Args:
         weights: [T, S]
@@ -69,7 +69,7 @@ def merge_to_words(
         target_groups: the pieces of each target word, Tw groups of indices below T.
 
     Returns:
-        [Tw, Sw], of the type of `weights`.
+        [Tw, Sw], with the dtype of `weights`.
     """
     T, S = weights.shape
     average = np.zeros((len(target_groups), T), weights.dtype)
@@ -87,10 +87,10 @@ def merge_to_words(
 def expand_links(
     links: Iterable[Link], source_groups: Sequence[Sequence[int]], target_groups: Sequence[Sequence[int]]
 ) -> list[Link]:
-    """Links between words → links between their pieces, every piece with every piece, ascending.
+    """Word links → piece links: every source piece with every target piece of a link, ascending.
 
     Args:
-        links: between words.
+        links: word links.
         source_groups: the pieces of each source word.
         target_groups: the pieces of each target word.
     """
@@ -100,11 +100,10 @@ def expand_links(
 
 
 def argmax_links(weights: NDArray[np.floating[Any]]) -> frozenset[Link]:
-    """Link every target word to the source word that it attends to most, the first of equals.
+    """Link every target word to the source word that it attends to most; ties go to the first.
 
     Args:
-        weights: [Tw, Sw], without the end of the sentence, which is no word. A row without any weight
-            (all zero) gets no link.
+        weights: [Tw, Sw], without end-of-sentence, which is not a word. An all-zero row gets no link.
     """
     if 0 in weights.shape:
         return frozenset()
@@ -116,7 +115,7 @@ def threshold_links(weights: NDArray[np.floating[Any]], threshold: float) -> fro
     """Link every target word to all source words that receive at least `threshold` of its attention.
 
     Args:
-        weights: [Tw, Sw], without the end of the sentence.
+        weights: [Tw, Sw], without end-of-sentence.
         threshold: above 0, at most 1.
     """
     rows, columns = (weights >= threshold).nonzero()
@@ -124,10 +123,10 @@ def threshold_links(weights: NDArray[np.floating[Any]], threshold: float) -> fro
 
 
 def shift_rows(weights: NDArray[Any], shift: int) -> NDArray[Any]:
-    """Give each row what the row `shift` places further down has; at the edge the last or first stays.
+    """Shift rows up by `shift` (row t becomes row t + shift); at the edges the last or first row repeats.
 
-    Bahdanau's attention at step t is computed from the state before word t, so it may be that what
-    belongs to a word is better seen a step later (shift 1) or earlier (shift -1).
+    Bahdanau's attention at step t is computed from the state before word t, so the attention that
+    matches a word best may be one step later (shift 1) or earlier (shift -1).
 
     Args:
         weights: [..., T, S].
@@ -138,30 +137,30 @@ def shift_rows(weights: NDArray[Any], shift: int) -> NDArray[Any]:
 
 
 def parse_pharaoh(text: str, path: Path | str | None = None, line: int | None = None) -> frozenset[Link]:
-    """Read links in the Pharaoh format: "0-0 1-2" is {(0, 0), (1, 2)}; an empty text has none.
+    """Parse links in the Pharaoh format: "0-0 1-2" is {(0, 0), (1, 2)}; an empty text has no links.
 
     Raises:
-        DataError: for anything that is not `source-target`, saying where (`path`, `line`) if known.
+        DataError: for anything that is not `source-target`, with `path` and `line` if given.
     """
     links = set()
     for item in text.split():
         match = _LINK.fullmatch(item)
         if match is None:
             raise DataError(
-                f"{item!r} is no link; write source-target, counted from 0, such as 0-0 1-2", path, line
+                f"{item!r} is not a link; write source-target, counted from 0, such as 0-0 1-2", path, line
             )
         links.add((int(match[1]), int(match[2])))
     return frozenset(links)
 
 
 def read_gold(path: Path) -> tuple[list[frozenset[Link]], list[frozenset[Link]]]:
-    """Gold alignments, a line for each sentence pair: `1-2` is a sure link, `1?2` a merely possible one.
+    """Read gold alignments, one line per sentence pair: `1-2` is a sure link, `1?2` a possible one.
 
     Returns:
-        the sure links, and the possible ones beside them.
+        The sure links and the additional possible links of each pair.
 
     Raises:
-        DataError: for a link that is neither, with file and line.
+        DataError: for a malformed link, with file and line.
     """
     sure, possible = [], []
     for number, line in file_lines(path):
@@ -173,33 +172,31 @@ def read_gold(path: Path) -> tuple[list[frozenset[Link]], list[frozenset[Link]]]
 
 
 def outside(links: Iterable[Link], source_words: int, target_words: int) -> Link | None:
-    """The first of the links that lead outside sentences of so many words, in ascending order; None if none
-    does.
-    """
+    """The smallest link that is out of range for sentences of these lengths (in words), or None."""
     return min(((s, t) for s, t in links if s >= source_words or t >= target_words), default=None)
 
 
 def counts_from_one(file: Iterable[Iterable[Link]]) -> bool:
-    """Whether no link of a whole file has a 0, as it is when somebody counted from 1."""
+    """Whether no link in the file contains a 0, which suggests that it counts from 1."""
     return not any(0 in link for links in file for link in links)
 
 
 def outside_error(
     link: Link, sizes: tuple[int, int], from_one: bool, path: Path | str | None, line: int | None
 ) -> DataError:
-    """The error to raise for a link that leads outside its sentences.
+    """The error to raise for a link that is out of range.
 
     Args:
-        link: as `outside` finds it.
-        sizes: words of the source and of the target.
-        from_one: as `counts_from_one` says of the file.
+        link: from `outside`.
+        sizes: number of source and target words.
+        from_one: result of `counts_from_one` for the file.
         path: the file.
         line: the line of the link, from 1.
     """
-    fits = from_one and link[0] <= sizes[0] and link[1] <= sizes[1]  # as the last words, if so counted
+    fits = from_one and link[0] <= sizes[0] and link[1] <= sizes[1]  # in range if counted from 1
     hint = "; this file seems to count from 1" if fits else ""
     return DataError(
-        f"link {link[0]}-{link[1]}, but the sentences have {sizes[0]} and {sizes[1]} words; "
+        f"link {link[0]}-{link[1]} is out of range: the sentences have {sizes[0]} and {sizes[1]} words; "
         f"links are counted from 0{hint}",
         path,
         line,
@@ -207,18 +204,18 @@ def outside_error(
 
 
 def check_gold(path: Path, gold: Sequence[Iterable[Link]], sizes: Sequence[tuple[int, int]]) -> None:
-    """Refuse gold alignments that do not fit their sentences.
+    """Check that gold alignments match their sentences.
 
     Args:
-        path: their file, for messages.
+        path: the file, for error messages.
         gold: the links of each line.
-        sizes: words of the source and of the target of each sentence pair.
+        sizes: number of source and target words of each sentence pair.
 
     Raises:
-        DataError: for another number of lines than of pairs, or a link outside its sentences.
+        DataError: if the number of lines differs from the number of pairs, or a link is out of range.
     """
     if len(gold) != len(sizes):
-        raise DataError(f"{len(gold)} lines, but {len(sizes)} sentence pairs; give a line for each", path)
+        raise DataError(f"{len(gold)} lines, but {len(sizes)} sentence pairs; give one line per pair", path)
     for number, (links, size) in enumerate(zip(gold, sizes, strict=True), 1):
         link = outside(links, *size)
         if link is not None:

@@ -1,4 +1,4 @@
-"""Zip archives of sentence pairs: opened and checked, damage told in one line."""
+"""Zip archives of sentence pairs: opening and checking, with one-line error messages."""
 
 import lzma
 import re
@@ -12,14 +12,14 @@ from typing import IO
 
 from nmt.errors import DataError
 
-# What `zipfile` raises for damage, encryption, and methods that it does not know.
+# What `zipfile` raises for corruption, encryption and unsupported compression methods.
 _FORMAT_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ValueError, RuntimeError)
 _ZIP_ERRORS = (*_FORMAT_ERRORS, EOFError, OverflowError, OSError)
 
 
 @contextmanager
 def _zip(path: Path, member: str, label: Path | str) -> Iterator[zipfile.ZipFile]:
-    """An archive that has `member`; whatever is wrong with it becomes a `DataError` about `label`."""
+    """Open an archive that contains `member`; any failure becomes a `DataError` about `label`."""
     try:
         with zipfile.ZipFile(path) as archive:
             _require(archive, member, label)
@@ -27,7 +27,7 @@ def _zip(path: Path, member: str, label: Path | str) -> Iterator[zipfile.ZipFile
     except _ZIP_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise DataError(
-            f"not a whole zip archive ({reason}); it is damaged, cut short or something else: get it anew",
+            f"not a complete zip archive ({reason}); it is corrupt or truncated: download it again",
             label,
         ) from error
 
@@ -40,29 +40,29 @@ def _require(archive: zipfile.ZipFile, member: str, label: Path | str) -> None:
     texts = [name for name in archive.namelist() if name.endswith(".txt") and name != "_about.txt"]
     if len(texts) == 1 and re.fullmatch(r"[a-z]{2,8}\.txt", texts[0]):
         language = texts[0].removesuffix(".txt")
-        raise DataError(f"has no {member} but {texts[0]}; set data.language={language} to read that", label)
+        raise DataError(f"has no {member}, only {texts[0]}; set data.language={language} to use it", label)
     names = ", ".join(texts[:5]) + (" …" if len(texts) > 5 else "")
     raise DataError(
-        f"has no {member} but {names or 'no text at all'}; is it an archive of sentence pairs?", label
+        f"has no {member}; text files in it: {names or 'none'}; is it an archive of sentence pairs?", label
     )
 
 
 @contextmanager
 def open_member(path: Path, member: str) -> Iterator[IO[bytes]]:
-    """Open one member of a zip archive for reading; damage found while reading counts too.
+    """Open one member of a zip archive for reading.
 
     Raises:
-        DataError: if it is not a readable zip archive, or lacks `member`.
+        DataError: if it is not a readable zip archive or lacks `member`; also while reading from it.
     """
     with _zip(path, member, path) as archive, archive.open(member) as file:
         yield file
 
 
 def check_archive(path: Path, member: str, label: Path | str | None = None) -> None:
-    """Read a zip archive to its end, all checksums included.
+    """Read a whole zip archive and verify its checksums.
 
     Raises:
-        DataError: if it is not a whole zip archive with `member`; it names `label` (default: the path).
+        DataError: if it is not a complete zip archive with `member`; names `label` (default: the path).
     """
     with _zip(path, member, label or path) as archive:
         damaged = archive.testzip()

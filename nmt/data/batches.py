@@ -1,4 +1,4 @@
-"""Batches: as many tokens each, of near-equal length, in an order that is random and repeatable.
+"""Batches with a token budget, bucketed by length, in a random but reproducible order.
 
 Shapes: B batch, S source length, T target length.
 """
@@ -14,20 +14,20 @@ from torch import Tensor
 from nmt.data.alignment import Link
 from nmt.data.tokenizer import BOS, EOS, PAD
 
-_LENGTH_NOISE = 1.0  # tokens; lengths within it mix, so that an epoch's batches are not the last one's
+_LENGTH_NOISE = 1.0  # tokens of noise on lengths for sorting, so that batches differ between epochs
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentence pairs as tensors; masks are True at real tokens.
+    """Sentence pairs as tensors; masks are True at real (non-padding) tokens.
 
     Attributes:
         source, source_mask: [B, S]; each sentence ends with end-of-sentence.
-        previous: the target shifted right, begin-of-sentence first, [B, T].
+        previous: the target shifted right, starting with begin-of-sentence, [B, T].
         target, target_mask: [B, T]; each sentence ends with end-of-sentence.
-        tokens: real target tokens.
-        alignment: where the attention should be, [B, T, S], if alignments are given: each row spread
-            evenly over the source pieces linked to the target piece, or zero without a link.
+        tokens: number of real target tokens.
+        alignment: target attention, [B, T, S], if alignments are given: each row is uniform over the
+            source pieces linked to the target piece, or zero without a link.
     """
 
     source: Tensor
@@ -39,7 +39,7 @@ class Batch:
     alignment: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
+        """Copy to another device."""
         return Batch(
             self.source.to(device, non_blocking=True),
             self.source_mask.to(device, non_blocking=True),
@@ -53,12 +53,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Share:
-    """What one process computes of an update.
+    """The batches of one update that one process computes.
 
     Attributes:
-        batches: whose gradients add up, at least one.
-        tokens: real target tokens of the update, those of the other processes included.
-        counts: False if all batches of the update are with others, and this one only keeps them company.
+        batches: at least one; their gradients are summed.
+        tokens: real target tokens of the update over all processes.
+        counts: False for a dummy batch: the other processes have all batches of the update, and this
+            one only takes part in their collective calls.
     """
 
     batches: list[Batch]
@@ -67,7 +68,7 @@ class Share:
 
 
 def pad(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Token lists → tensor [B, longest], padded at the end, and its mask."""
+    """Token lists → right-padded tensor [B, longest] and its mask."""
     lengths = torch.tensor([len(sentence) for sentence in sentences])
     tokens = torch.full((len(sentences), int(lengths.max())), PAD)
     for row, sentence in zip(tokens, sentences, strict=True):
@@ -82,7 +83,7 @@ def collate(
 
     Args:
         sources, targets: B sentences each.
-        links: of each pair (source piece, target piece); the ends of sentences are linked here.
+        links: (source piece, target piece) links of each pair; end-of-sentence links are added here.
     """
     source, source_mask = pad([[*sentence, EOS] for sentence in sources])
     previous, _ = pad([[BOS, *sentence] for sentence in targets])
@@ -98,7 +99,7 @@ def collate(
 
 
 def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.intp]]:
-    """Cut `order` where size × longest would pass the budget; every batch has at least one."""
+    """Split `order` where size × longest would exceed the budget; every batch has at least one."""
     batches, start, longest = [], 0, 0
     for position, index in enumerate(order):
         length = int(lengths[index])
@@ -113,18 +114,18 @@ def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64], budget: int) -> li
 class TrainingBatches:
     """The batches of each epoch: a pure function of the seed and the epoch.
 
-    Pairs are sorted by target length, then source length, each blurred by random noise; the order is
-    cut by the token budget and the batches shuffled. So a batch holds near-equal lengths (little
-    padding) and seldom the same pairs again. Batches that make one update together, in one process or
-    several, are neighbours in that order: as if cut from one larger batch, of equal work for each process.
+    Pairs are sorted by target length, then source length, each with random noise added; the order is
+    split by the token budget and the batches are shuffled. So the pairs of a batch have similar lengths
+    (little padding) and seldom meet again. The batches of one update, in one process or several, are
+    adjacent in the sorted order: as if split from one larger batch, with equal work for each process.
 
     Args:
         sources, targets: token lists, without special tokens.
-        budget: tokens in a batch on the longer side, padding and end-of-sentence included, at most; a
-            single pair beyond it makes a batch of its own.
-        seed: of all epochs.
-        links: between the pieces of each pair (source, target), if there are any to be guided by.
-        block: batches in an update; those of an epoch's last update may be fewer.
+        budget: maximum tokens in a batch on the longer side, including padding and end-of-sentence; a
+            single longer pair becomes a batch of its own.
+        seed: for all epochs.
+        links: piece links (source, target) of each pair for guided alignment, if given.
+        block: batches per update; the last update of an epoch may have fewer.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class TrainingBatches:
     def indices(
         self, epoch: int, budget: int | None = None, block: int | None = None
     ) -> list[NDArray[np.intp]]:
-        """Which pairs make up each batch of an epoch; with another budget or block than usual, if given."""
+        """The indices of the pairs in each batch of an epoch; `budget` and `block` override the defaults."""
         generator = np.random.default_rng([self._seed, epoch])
         noise = generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, (2, len(self._source_lengths)))
         order = np.lexsort((self._source_lengths + noise[0], np.round(self._target_lengths + noise[1])))
@@ -167,7 +168,7 @@ class TrainingBatches:
     ) -> Iterator[tuple[Share, int]]:
         """The share of process `rank` in every update of an epoch, with the number of batches in the update.
 
-        The first `skip` batches are left out; with another budget or block than usual, if given.
+        The first `skip` batches are skipped; `budget` and `block` override the defaults.
         """
         block = block or self.block
         batches = self.indices(epoch, budget, block)[skip:]
@@ -184,7 +185,7 @@ class TrainingBatches:
 
 
 def sorted_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
-    """Indices of sentences in batches of near-equal length, longest first, for decoding and scoring."""
+    """Indices of sentences in batches of similar length, longest first, for decoding and scoring."""
     if not lengths:
         return []
     order = np.argsort(-np.asarray(lengths), kind="stable")

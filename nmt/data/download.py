@@ -1,9 +1,9 @@
-"""The archive: fetched over an unreliable network, and checked before anything trusts it.
+"""Download of the corpus archive: resumable, retried, and verified before use.
 
-A download grows in `<name>.part` beside its place and is renamed only when it is a whole zip archive
-with the member that is wanted, so the cache never holds anything else. A part left by an interrupted
-download is resumed; if the two halves turn out not to fit, the download starts over by itself. A lock
-file lets one process at a time download; the others wait and find the file there.
+A download is written to `<name>.part` next to its destination and renamed only once it is a complete
+zip archive with the wanted member, so the cache never contains anything else. A partial file left by an
+interrupted download is resumed; if the result is corrupt, the download starts over automatically. A
+lock file lets one process download at a time; the others wait and then use its file.
 """
 
 import http.client
@@ -25,17 +25,17 @@ from nmt.data.archive import check_archive
 from nmt.errors import ConfigError, DataError, DownloadError
 from nmt.files import lock_file
 
-USER_AGENT = f"nmt/{__version__} (neural machine translation)"  # the site answers 406 to the library's own
+USER_AGENT = f"nmt/{__version__} (neural machine translation)"  # the site answers 406 to urllib's default
 _CHUNK = 1 << 16
 
 
 class _PassingError(Exception):
-    """A failure that may pass: worth another attempt."""
+    """A transient failure: worth another attempt."""
 
 
 @contextmanager
 def _network() -> Iterator[None]:
-    """Tell failures of the network, which may pass, from those of the disk, which are `OSError` too."""
+    """Separate network failures, which may be transient, from disk failures, which are `OSError` too."""
     try:
         yield
     except urllib.error.HTTPError:
@@ -50,28 +50,28 @@ def _network() -> Iterator[None]:
 
 def _ways_on(destination: Path) -> str:
     return (
-        f"other ways: data.archive=FILE for a local copy, the file put at {destination.absolute()}, "
+        f"alternatives: data.archive=FILE for a local copy, put the file at {destination.absolute()}, "
         "or data=sample for the bundled corpus"
     )
 
 
 @dataclass
 class _Download:
-    """One file on its way to `part`, over as many attempts as it takes."""
+    """Download of one file to `part`, over several attempts if needed."""
 
     url: str
     destination: Path
     part: Path
     timeout: float
-    validator: str | None = None  # names the server's version of the file, once it is known
-    resumed: bool = False  # the part was made of more than one answer
+    validator: str | None = None  # ETag or Last-Modified of the file, once known
+    resumed: bool = False  # the partial file came from more than one response
 
     def attempt(self) -> None:
-        """Bring the part to its end.
+        """Complete the partial file.
 
         Raises:
-            _PassingError: if another attempt may help.
-            DownloadError: if it will not.
+            _PassingError: for a transient failure.
+            DownloadError: for a permanent one.
         """
         offset = self.part.stat().st_size if self.part.exists() else 0
         response = self._request(offset)
@@ -79,7 +79,7 @@ class _Download:
             self.resumed = True
             return
         with response:
-            if response.status == 206:  # should its range not fit, the archive's checksums will tell
+            if response.status == 206:  # a wrong range would fail the archive's checksums
                 self.resumed = True
             else:
                 offset = 0
@@ -88,7 +88,7 @@ class _Download:
             self._receive(response, offset)
 
     def _request(self, offset: int) -> Any:
-        """The server's answer, or None if it says that the part is whole already."""
+        """The server's response, or None if it reports that the partial file is already complete."""
         headers = {"User-Agent": USER_AGENT}
         if offset:
             headers["Range"] = f"bytes={offset}-"
@@ -108,12 +108,12 @@ class _Download:
             if error.headers.get("Content-Range") == f"bytes */{offset}":
                 return
             self.part.unlink()
-            raise _PassingError("the part did not fit the server's file")
+            raise _PassingError("the partial download does not match the server's file")
         reason = f"HTTP {error.code} {error.reason}"
         if error.code in (408, 429) or error.code >= 500:
             raise _PassingError(reason)
         hint = "check data.language and data.url; " if error.code == 404 else ""
-        raise DownloadError(f"the server refuses: {reason}; {hint}{_ways_on(self.destination)}", self.url)
+        raise DownloadError(f"the server refused: {reason}; {hint}{_ways_on(self.destination)}", self.url)
 
     def _receive(self, response: Any, offset: int) -> None:
         length = response.headers.get("Content-Length", "")
@@ -141,7 +141,7 @@ class _Download:
 
 
 def _persist(download: _Download, attempts: int, sleep: Callable[[float], None]) -> None:
-    """Attempt until it works, with pauses of 1, 2, 4 … seconds."""
+    """Retry with pauses of 1, 2, 4 … seconds (exponential backoff)."""
     for number in range(attempts):
         try:
             return download.attempt()
@@ -155,8 +155,8 @@ def _persist(download: _Download, attempts: int, sleep: Callable[[float], None])
 
 
 def _fetch(download: _Download, member: str, attempts: int, sleep: Callable[[float], None]) -> None:
-    """Download, check, and put in place."""
-    for _ in range(2):  # once more from the beginning if a resumed part turns out bad
+    """Download, verify, and move to the destination."""
+    for _ in range(2):  # once more from scratch if a resumed download is corrupt
         download.resumed = False
         _persist(download, attempts, sleep)
         try:
@@ -181,25 +181,25 @@ def fetch(
     attempts: int = 4,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Download a zip archive to `destination`, unless it is there already.
+    """Download a zip archive to `destination`, unless it exists already.
 
-    Server errors (5xx, 429), lost connections and silence of `timeout` seconds are retried, up to
-    `attempts` in all; what came so far is kept and resumed, now or by the next call.
+    Server errors (5xx, 429), lost connections and timeouts are retried, up to `attempts` attempts in
+    total; the partial file is kept and resumed, by the next attempt or the next call.
 
     Args:
-        url: an http or https address.
-        destination: the file in the cache; folders are made as needed.
-        member: the file that the archive must hold.
-        timeout: seconds without an answer.
-        attempts: at most.
-        sleep: waits so many seconds between attempts.
+        url: an http or https URL.
+        destination: the file in the cache; folders are created as needed.
+        member: the file that the archive must contain.
+        timeout: seconds without a response.
+        attempts: maximum number.
+        sleep: waits the given number of seconds between attempts.
 
     Returns:
-        `destination`, which is a whole zip archive with `member` if it was downloaded now.
+        `destination`; verified to be a complete zip archive with `member` if downloaded by this call.
 
     Raises:
-        ConfigError: if `url` is not a web address.
-        DownloadError: one line on what went wrong and how to go on without the network.
+        ConfigError: if `url` is not a URL.
+        DownloadError: one line with the cause and the alternatives without network.
     """
     part = destination.with_name(destination.name + ".part")
     try:

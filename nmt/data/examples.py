@@ -1,4 +1,4 @@
-"""Sentences with their translations, and the files that hold them."""
+"""Source sentences with their references, and the files that store them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from nmt.files import write_text
 
 
 class Example(NamedTuple):
-    """A source sentence and its translations: one in training, all of them in development and test.
+    """A source sentence and its references: one in training, all of them in development and test.
 
     Attributes:
         source: cleaned.
         references: cleaned, at least one.
-        alignments: gold word alignment (Pharaoh) of each reference, or "" where there is none.
+        alignments: gold word alignment (Pharaoh) of each reference, or "" if there is none.
     """
 
     source: str
@@ -31,10 +31,10 @@ def save_examples(path: Path, examples: Sequence[Example]) -> None:
 
 
 def load_examples(path: Path) -> list[Example]:
-    """Read what `save_examples` wrote.
+    """Load the examples written by `save_examples`.
 
     Raises:
-        DataError: when the file is missing or damaged.
+        DataError: if the file is missing or corrupt.
     """
     examples = []
     try:
@@ -43,15 +43,15 @@ def load_examples(path: Path) -> list[Example]:
                 row = json.loads(line)
                 examples.append(Example(row["source"], tuple(row["references"]), tuple(row["alignments"])))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("missing or damaged", path, len(examples) + 1) from error
+        raise DataError("missing or corrupt", path, len(examples) + 1) from error
     return examples
 
 
 def read_parallel(source: Path, references: Sequence[Path]) -> list[Example]:
-    """Examples from files of one sentence a line: a source and one or more references of each.
+    """Examples from plain text files with one sentence per line: a source file and one or more references.
 
     Raises:
-        DataError: for sides of different length, or a sentence without any reference.
+        DataError: if the files differ in length, or a sentence has no reference.
     """
     columns = [
         [(clean(p.source), clean(p.target)) for p in side_by_side(source, file)] for file in references
@@ -60,17 +60,17 @@ def read_parallel(source: Path, references: Sequence[Path]) -> list[Example]:
     for number, rows in enumerate(zip(*columns, strict=True), 1):
         found = tuple(reference for _, reference in rows if reference)
         if not found:
-            raise DataError("no reference for it", source, number)
+            raise DataError("no reference for this sentence", source, number)
         examples.append(Example(rows[0][0], found, ("",) * len(found)))
     return examples
 
 
 def export_text(parts: Mapping[str, Sequence[Example]], folder: Path) -> None:
-    """Write the parts as plain text: `<part>.src`, `<part>.tgt`, and further references in
-    `<part>.tgt.1`, `.2` …, where a sentence without that many has an empty line.
+    """Write the splits as plain text: `<part>.src`, `<part>.tgt`, and further references in
+    `<part>.tgt.1`, `.2` …, with an empty line where a sentence has fewer references.
     """
     for part, examples in parts.items():
-        for stale in folder.glob(f"{part}.tgt.*"):  # of an earlier export with more references
+        for stale in folder.glob(f"{part}.tgt.*"):  # from an earlier export with more references
             stale.unlink()
         most = max(len(example.references) for example in examples)
         columns = {"src": [example.source for example in examples]}

@@ -1,4 +1,4 @@
-"""What changed since a corpus was last prepared: new sentences, and sentences that changed their part."""
+"""What changed since a corpus was last prepared: new sentences, and sentences that moved between splits."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,28 +10,28 @@ from nmt.errors import DataError
 
 
 def previous_preparation(folder: Path, identity: str) -> Path | None:
-    """The newest other preparation with the same settings of a source of the same name, if there is one.
+    """The newest other preparation of the same files with the same settings, if any.
 
     Args:
         folder: of this preparation; its siblings are searched.
-        identity: what both have in common.
+        identity: digest of file paths and settings that both share.
     """
     found: list[tuple[float, Path]] = []
     for report_path in folder.parent.glob("*/prepared.json"):
         try:
             found_identity = json.loads(report_path.read_text(encoding="utf-8"))["identity"]
         except (OSError, ValueError, KeyError, TypeError):
-            continue  # damaged: nothing to compare with
+            continue  # corrupt: nothing to compare with
         if report_path.parent != folder and found_identity == identity:
             found.append((report_path.stat().st_mtime, report_path.parent))
     return max(found)[1] if found else None
 
 
 def changes(previous: Path, parts: Mapping[str, Sequence[Example]]) -> dict[str, Any] | None:
-    """Source sentences that are new, gone, or in another part than before (their components joined).
+    """Count source sentences that are new, gone, or in another split (because components merged).
 
     Args:
-        previous: folder of the earlier preparation; None is returned if it is damaged.
+        previous: folder of the earlier preparation; None is returned if it is corrupt.
         parts: the examples of the new one.
     """
     try:

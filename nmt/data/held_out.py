@@ -1,8 +1,8 @@
-"""Development and test sets of the user's own, in place of a share of the corpus.
+"""User-provided development and test sets, instead of a held-out fraction of the corpus.
 
-Each is a TSV file, in which a source on several lines has several references, or plain text: a file of
-source sentences and one or more of references, line by line. Nothing of it is dropped; pairs of the corpus
-that share a sentence with it are.
+Each is a TSV file, in which a source on several lines has several references, or plain text: a source
+file and one or more reference files, aligned line by line. None of its sentences are dropped; pairs of the
+corpus that share a sentence with it are.
 """
 
 import functools
@@ -17,14 +17,14 @@ from nmt.data.text import clean, fold
 from nmt.errors import DataError
 
 HELD_OUT = ("test", "dev")
-"""The splits that may be files; a pair that shares sentences with both counts as one of the first."""
+"""The splits that may be files; a pair that shares sentences with both is counted for the first."""
 
 
 def held_out_files(data: DataConfig, split: str) -> list[Path]:
-    """The files of the user's own "dev" or "test" set; none if it is to be a share of the corpus.
+    """The files of a user-provided "dev" or "test" set; empty if it is a fraction of the corpus.
 
     Raises:
-        DataError: if a file is missing or unusable, naming the setting.
+        DataError: if a file is missing or unusable; names the setting.
     """
     path: str | None = getattr(data, f"{split}_path")
     source_path: str | None = getattr(data, f"{split}_source_path")
@@ -40,10 +40,10 @@ def held_out_files(data: DataConfig, split: str) -> list[Path]:
 
 
 def check_files(data: DataConfig) -> None:
-    """Make sure that all files which the settings name can be read; nothing is downloaded.
+    """Check that all files named in the settings can be read; nothing is downloaded.
 
     Raises:
-        DataError: for one that is missing or unusable, naming the setting.
+        DataError: if a file is missing or unusable; names the setting.
     """
     if data.source != "manythings" or data.archive:
         source_files(data)
@@ -52,19 +52,19 @@ def check_files(data: DataConfig) -> None:
 
 
 def read_held_out(data: DataConfig, files: Sequence[Path]) -> list[Example]:
-    """The sentences of a set of the user's own, cleaned, in the direction of translation. Of plain text there
-    is one example a line, in order, repeated sentences included.
+    """The examples of a user-provided set, cleaned, in the translation direction. Plain text gives one
+    example per line, in order, including repeated sentences.
 
     Args:
-        data: tells the columns of a TSV file, and whether the direction is swapped.
+        data: has the columns of a TSV file, and whether the direction is swapped.
         files: from `held_out_files`, at least one.
 
     Raises:
-        DataError: with file and line, for a sentence without text or without any reference.
+        DataError: with file and line, for an empty sentence or one without a reference.
     """
     examples = _read_columns(data, files[0]) if len(files) == 1 else _read_lines(data, files)
     if not examples:
-        raise DataError("no sentence in it", files[0])
+        raise DataError("contains no sentences", files[0])
     return examples
 
 
@@ -72,8 +72,8 @@ def _read_lines(data: DataConfig, files: Sequence[Path]) -> list[Example]:
     examples = read_parallel(files[0], files[1:])
     for number, example in enumerate(examples, 1):
         if not example.source:
-            raise DataError("an empty line cannot be translated; take it out of all files", files[0], number)
-    if data.swap:  # with one file of references, as the settings are checked
+            raise DataError("an empty line cannot be translated; remove it from all files", files[0], number)
+    if data.swap:  # with one reference file: the settings are checked for it
         return [Example(e.references[0], (e.source,), e.alignments) for e in examples]
     return examples
 
@@ -87,12 +87,12 @@ def _read_columns(data: DataConfig, file: Path) -> list[Example]:
             pairs.append(Pair(source, target, checked_alignment(raw, source, target, file, again)))
         elif source or target:
             side = "target" if source else "source"
-            raise DataError(f"its {side} sentence is empty; write it or take the line out", file, raw.line)
+            raise DataError(f"the {side} sentence is empty; fill it in or remove the line", file, raw.line)
     return grouped([swapped(pair) for pair in pairs] if data.swap else pairs)
 
 
 class SharedSentences:
-    """Whether a pair of the corpus shares a sentence with a set, case, space and punctuation aside.
+    """Finds corpus pairs that share a sentence with a set, ignoring case, spaces and punctuation.
 
     Args:
         examples: of the set.
@@ -105,15 +105,15 @@ class SharedSentences:
         self._first, self._second = (targets, sources) if swap else (sources, targets)
 
     def has(self, first: str, second: str) -> bool:
-        """Whether it shares one with the pair (`first`, `second`), in the corpus's own direction."""
+        """Whether the pair (`first`, `second`), in the corpus's direction, shares a sentence with the set."""
         return fold(first) in self._first or fold(second) in self._second
 
 
 class HeldOut:
-    """The sets of the user's own, and why a pair of the corpus cannot be used beside them.
+    """The user-provided sets, and the reasons to drop corpus pairs that overlap with them.
 
     Args:
-        sets: the examples of "dev" and "test", where they are the user's own.
+        sets: the examples of "dev" and "test", where the user provides them.
         swap: whether they translate from the second side of the corpus to the first.
     """
 
@@ -123,16 +123,16 @@ class HeldOut:
 
     @property
     def reasons(self) -> list[str]:
-        """The reasons that `reason` may give."""
+        """All values that `reason` may return."""
         return [f"in_{split}" for split in self._shared]
 
     def reason(self, first: str, second: str) -> str | None:
-        """Which set shares a sentence with the pair, as a reason to drop it; None without one."""
+        """The reason to drop a pair (the set that it shares a sentence with), or None."""
         sharing = (name for name, shared in self._shared.items() if shared.has(first, second))
         return next((f"in_{name}" for name in sharing), None)
 
     def dev_in_test(self) -> int:
-        """How many development sentences share their source or a reference with a test sentence."""
+        """Number of development examples that share their source or a reference with a test example."""
         if len(self.sets) < len(HELD_OUT):
             return 0
         shared = SharedSentences(self.sets["test"], swap=False)

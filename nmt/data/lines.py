@@ -1,4 +1,4 @@
-"""Lines of text files: UTF-8, ending at U+000A and nowhere else, plain or gzip."""
+"""Lines of text files: UTF-8, split at U+000A only, plain or gzip."""
 
 import gzip
 import zlib
@@ -13,18 +13,18 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def decoded_lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers from 1, without their ends.
+    """The lines of a file, numbered from 1, without line endings.
 
     Raises:
         DataError: while iterating, for text that is not UTF-8, with `where` and the line.
     """
     for number, line in enumerate(file, start=1):
         content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-        if not content:  # a file of nothing but the mark
+        if not content:  # the file contains only the byte-order mark
             return
         if number == 1 and not content.endswith(b"\n") and b"\r" in content.rstrip(b"\r"):
             raise DataError(
-                "its lines end in CR alone, as on an old Mac, so that all of it is one line; "
+                "its lines end in CR only (classic Mac line endings), so the whole file is one line; "
                 "convert it: tr '\\r' '\\n' <OLD >NEW",
                 where,
             )
@@ -33,7 +33,7 @@ def decoded_lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]
         except UnicodeDecodeError as error:
             byte = content[error.start]
             raise DataError(
-                f"not UTF-8 (byte 0x{byte:02X} at place {error.start + 1}); convert the file to UTF-8",
+                f"not UTF-8 (byte 0x{byte:02X} at position {error.start + 1}); convert the file to UTF-8",
                 where,
                 number,
             ) from error
@@ -42,7 +42,7 @@ def decoded_lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]
 
 @contextmanager
 def _open_text(path: Path) -> Iterator[Iterable[bytes]]:
-    """Open a plain or gzip file, told apart by its first bytes; damage found while reading counts too."""
+    """Open a plain or gzip file, detected by its first bytes; read errors become `DataError` too."""
     try:
         with path.open("rb") as file:
             compressed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
@@ -53,7 +53,7 @@ def _open_text(path: Path) -> Iterator[Iterable[bytes]]:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield unpacked
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"damaged or truncated gzip ({error}); get it anew", path) from error
+        raise DataError(f"corrupt or truncated gzip file ({error}); download it again", path) from error
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", path) from error
 

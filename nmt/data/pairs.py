@@ -1,4 +1,4 @@
-"""Sentence pairs: cleaned, counted when they are dropped, and grouped into examples."""
+"""Sentence pairs: cleaning, filtering (with counts by reason), and grouping into examples."""
 
 import functools
 from collections import Counter
@@ -14,7 +14,7 @@ from nmt.data.text import clean, word_spans
 
 
 class Pair(NamedTuple):
-    """A cleaned pair in the corpus's own direction, with its word alignment (Pharaoh) or ""."""
+    """A cleaned pair in the corpus's direction, with its word alignment (Pharaoh) or ""."""
 
     source: str
     target: str
@@ -27,13 +27,13 @@ def clean_pairs(
     dropped: Counter[str],
     held_out: Callable[[str, str], str | None],
 ) -> Iterator[Pair]:
-    """The pairs of a corpus worth keeping, cleaned; the others are counted by reason.
+    """The cleaned pairs of a corpus that pass the filters; dropped pairs are counted by reason.
 
     Args:
         config: what to read, and the limits.
         files: of the corpus, from `source_files`.
-        dropped: is added to.
-        held_out: a reason to drop a pair because it shares a sentence with a set of the user's own, or None.
+        dropped: updated in place.
+        held_out: returns the reason to drop a pair that shares a sentence with a user-provided set, or None.
 
     Raises:
         DataError: while iterating, for what cannot be read, with file and line.
@@ -67,16 +67,16 @@ def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
 def checked_alignment(
     raw: RawPair, source: str, target: str, path: Path, again: Callable[[], Iterator[RawPair]]
 ) -> str:
-    """The alignment of a cleaned pair, all of whose links are between words that are there.
+    """The alignment of a cleaned pair, with all links checked to be in range.
 
     Args:
-        raw: the pair as it stands in its file.
+        raw: the pair as read from its file.
         source, target: cleaned.
         path: the file of its alignment.
-        again: reads the whole corpus, to find out what is wrong with it.
+        again: reads the whole corpus again, to find the cause of an error.
 
     Raises:
-        DataError: for a link that is not, with file and line.
+        DataError: for a link that is out of range, with file and line.
     """
     links = parse_pharaoh(raw.alignment or "", path, raw.line)
     if links:
@@ -89,13 +89,13 @@ def checked_alignment(
 
 
 def swapped(pair: Pair) -> Pair:
-    """The pair for the other direction, its links turned round."""
+    """The pair in the other direction, with its links reversed."""
     links = frozenset((target, source) for source, target in parse_pharaoh(pair.alignment))
     return Pair(pair.target, pair.source, format_pharaoh(links))
 
 
 def grouped(pairs: Sequence[Pair]) -> list[Example]:
-    """One example a source, with all its translations, as development and test sets have them."""
+    """One example per source, with all its translations as references, for development and test sets."""
     by_source: dict[str, list[Pair]] = {}
     for pair in pairs:
         by_source.setdefault(pair.source, []).append(pair)

@@ -1,7 +1,7 @@
-"""From a corpus to training, development and test parts: read, cleaned, counted, split, cached.
+"""Corpus preparation: read, clean, filter, split into train, dev and test, and cache.
 
-The result lives under `<data.cache>/prepared/<fingerprint>/`. The fingerprint covers the bytes of the
-source files and every setting that matters, so a changed source is a new preparation.
+The result is stored under `<data.cache>/prepared/<fingerprint>/`. The fingerprint covers the bytes of the
+source files and every relevant setting, so a changed source is prepared again.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from nmt.data.split import LARGE_COMPONENT, PARTS, assign_parts, components
 from nmt.errors import DataError
 from nmt.files import sha256, write_json
 
-FORMAT = 1  # of the prepared files; a change makes old caches unused
+FORMAT = 1  # version of the prepared files; a change invalidates old caches
 LICENCES = {
     "manythings": "CC-BY 2.0 (France); attribution: www.manythings.org/anki and tatoeba.org",
     "sample": "MIT, made for this project",
@@ -35,13 +35,13 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class Prepared:
-    """A corpus ready for use.
+    """A prepared corpus.
 
     Attributes:
         parts: examples of "train", "dev" and "test".
-        report: what the data was: source, counts, drops by reason, split sizes, fingerprint.
+        report: description of the data: source, counts, drops by reason, split sizes, fingerprint.
         folder: where it is cached.
-        fresh: it was made just now, not loaded from the cache.
+        fresh: prepared just now, not loaded from the cache.
     """
 
     parts: dict[str, list[Example]]
@@ -51,10 +51,10 @@ class Prepared:
 
 
 def prepare(config: DataConfig) -> Prepared:
-    """Read, clean and split a corpus, or load the same from the cache.
+    """Read, clean and split a corpus, or load the result from the cache.
 
     Raises:
-        DataError: when the corpus cannot be read, or leaves a part empty, or the cache cannot be written.
+        DataError: if the corpus cannot be read, a split is empty, or the cache cannot be written.
     """
     files = source_files(config)
     own = {split: held for split in sorted(HELD_OUT) if (held := held_out_files(config, split))}
@@ -92,7 +92,7 @@ def _save(folder: Path, parts: dict[str, list[Example]], report: dict[str, Any])
     try:
         for part, examples in parts.items():
             save_examples(folder / f"{part}.jsonl", examples)
-        write_json(folder / "prepared.json", report)  # last: it says the rest is there
+        write_json(folder / "prepared.json", report)  # last: marks the preparation as complete
     except OSError as error:
         raise DataError(
             f"cannot be written ({error.strerror or error}); free some space or choose another folder with "
@@ -109,19 +109,19 @@ def _load(folder: Path, fresh: bool) -> Prepared:
             if len(examples) != report["parts"][part]["examples"]:
                 raise DataError("lines are missing", folder / f"{part}.jsonl", len(examples) + 1)
     except (DataError, OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"damaged ({error}); delete this folder to have it made again", folder) from error
+        raise DataError(f"corrupt ({error}); delete this folder to regenerate it", folder) from error
     return Prepared(parts, report, folder, fresh)
 
 
 def _fingerprint(config: DataConfig, files: list[str], own: Mapping[str, list[str]]) -> str:
-    """A digest of the settings that matter and of what `files` and `own` say of the source, and of the sets
-    of the user's own.
+    """A digest of the relevant settings and of the strings in `files` (the source) and `own` (user-provided
+    sets).
     """
     content = [FORMAT, files, {name: getattr(config, name) for name in _SETTINGS}, *([own] if own else [])]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-# ---------------------------------------------------------------- making it
+# ---------------------------------------------------------------- preparation
 
 
 def _make(
@@ -132,7 +132,7 @@ def _make(
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
     pairs = list(clean_pairs(config, files, dropped, held_out.reason))
     if not pairs:
-        raise DataError("no usable sentence pair in it" + _all_held_out(dropped), files[0])
+        raise DataError("no usable sentence pairs" + _all_held_out(dropped), files[0])
     sides = [(pair.source, pair.target) for pair in pairs]
     component = components(sides)
     fractions = [
@@ -166,7 +166,7 @@ def _make(
 
 
 def part_sizes(examples: Sequence[Example]) -> dict[str, int]:
-    """How many examples, distinct sources and pairs a part has."""
+    """Number of examples, distinct sources and pairs in a split."""
     return {
         "examples": len(examples),
         "sources": len({example.source for example in examples}),
@@ -180,7 +180,7 @@ def _all_held_out(dropped: Mapping[str, int]) -> str:
 
 
 def _why_empty(part: str, pairs: int, sizes: Mapping[int, int], dropped: Mapping[str, int]) -> str:
-    """Why no pair came into a part, and what helps."""
+    """Error message for an empty split: the cause and the remedy."""
     own = "dev and test sets of your own (data.dev_path, data.test_path)"
     if part != "train":
         own = (
@@ -195,9 +195,9 @@ def _why_empty(part: str, pairs: int, sizes: Mapping[int, int], dropped: Mapping
     divisible = sum(size <= LARGE_COMPONENT for size in sizes.values())
     if divisible < len(PARTS):
         return (
-            f"all of its {pairs:,} usable pairs hang together through shared sentences (the largest such "
-            f"component has {max(sizes.values()):,}), and a component is never divided, so that no {part} "
-            f"sentence is known from training; give {own}, "
+            f"all of its {pairs:,} usable pairs are connected through shared sentences (the largest "
+            f"connected component has {max(sizes.values()):,}), and a component is never split, so that "
+            f"train, dev and test share no sentence; this leaves the {part} set empty; provide {own}, "
             f"or add pairs that share no sentence with these{lost}"
         )
     if part == "train":
@@ -206,7 +206,7 @@ def _why_empty(part: str, pairs: int, sizes: Mapping[int, int], dropped: Mapping
             f"data.test_fraction{lost}"
         )
     return (
-        f"its {pairs:,} usable pairs leave the {part} part empty: they are {len(sizes):,} components of "
-        f"pairs that share sentences, and each goes to one part; raise data.{part}_fraction, or give "
+        f"its {pairs:,} usable pairs leave the {part} set empty: they form {len(sizes):,} components of "
+        f"pairs that share sentences, and each goes to one split; raise data.{part}_fraction, or provide "
         f"{own}{lost}"
     )

@@ -1,8 +1,8 @@
-"""Sentence pairs as they stand in their files: a manythings archive, the bundled corpus, TSV, or Moses text.
+"""Raw sentence pairs from a manythings archive, the bundled corpus, TSV, or Moses text.
 
-A line ends at U+000A and nowhere else (a carriage return before it goes too); other separators, such as
-U+2028 and U+0085, are text. What is unusable is refused with its file and line; what is merely empty is
-passed on, so that cleaning can count it.
+Lines end at U+000A only (a carriage return before it is stripped); other separators, such as U+2028 and
+U+0085, are text. Invalid input is an error with file and line; empty sentences are passed through, so that
+cleaning can count them.
 """
 
 import re
@@ -21,9 +21,9 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 class RawPair(NamedTuple):
-    """A source and a target sentence as written, and where: `line` counts from 1.
+    """A source and a target sentence as read, with their line number (from 1).
 
-    `alignment` is the gold word alignment in Pharaoh format ("0-0 1-2"), where the corpus has one.
+    `alignment` is the gold word alignment in Pharaoh format ("0-0 1-2"), if the corpus has one.
     """
 
     source: str
@@ -36,34 +36,34 @@ class RawPair(NamedTuple):
 
 
 def sample_file() -> Path:
-    """The bundled corpus: in an installed package beside the code, in a checkout under `data/`.
+    """The bundled corpus: inside an installed package, or under `data/` in a checkout.
 
     Raises:
-        DataError: if it is at neither place.
+        DataError: if it is in neither location.
     """
     places = [_PACKAGE / "sample" / "corpus.tsv", _PACKAGE.parent / "data" / "sample" / "corpus.tsv"]
     for place in places:
         if place.is_file():
             return place
-    raise DataError("the bundled corpus is missing; install the package again", places[0])
+    raise DataError("the bundled corpus is missing; reinstall the package", places[0])
 
 
 def given_file(key: str, value: str | None) -> Path:
-    """The file that the setting `data.<key>` names, once it is certain that it can be read.
+    """The file named by the setting `data.<key>`, checked to be readable.
 
     Raises:
-        ConfigError: if it names none.
+        ConfigError: if it is not set.
         DataError: if it cannot be read.
     """
     if not value:
-        raise ConfigError(f"data.{key}: names no file; add data.{key}=FILE")
+        raise ConfigError(f"data.{key}: not set; add data.{key}=FILE")
     path = Path(value)
     try:
         if not path.exists():
             where = "" if path.is_absolute() else f" in {Path.cwd()}"
             raise DataError(f"data.{key}={value}: no such file{where}")
         if not path.is_file():
-            raise DataError(f"data.{key}={value}: not a regular file; name the file itself")
+            raise DataError(f"data.{key}={value}: not a regular file; give the path of a file")
         with path.open("rb"):
             return path
     except OSError as error:
@@ -71,8 +71,8 @@ def given_file(key: str, value: str | None) -> Path:
 
 
 def _member(data: DataConfig) -> str:
-    """The name of the sentence pairs within a manythings archive."""
-    if not re.fullmatch("[a-z]{2,8}", data.language):  # it goes into an address and a path
+    """The name of the file with the sentence pairs inside a manythings archive."""
+    if not re.fullmatch("[a-z]{2,8}", data.language):  # it becomes part of a URL and a path
         raise ConfigError(f"data.language={data.language}: must be a code such as mar, deu or fra")
     return f"{data.language}.txt"
 
@@ -93,11 +93,11 @@ def _archive(data: DataConfig) -> Path:
 
 
 def source_files(data: DataConfig) -> list[Path]:
-    """The files that `read_pairs` will read, downloaded first if need be; all exist and can be opened.
+    """The files that `read_pairs` reads, downloaded if necessary; all are checked to be readable.
 
     Raises:
-        ConfigError: if a setting that names them is missing or impossible.
-        DataError: if a file is missing or unusable, naming the setting.
+        ConfigError: if a setting that names them is missing or invalid.
+        DataError: if a file is missing or unusable; names the setting.
         DownloadError: if the archive cannot be downloaded.
     """
     if data.source == "manythings":
@@ -127,7 +127,7 @@ def _columns(
     alignment: int | None = None,
     aligned: bool = True,
 ) -> Iterator[RawPair]:
-    """Pairs from tab-separated columns, which count from 1; a blank line is an empty pair."""
+    """Pairs from tab-separated columns, numbered from 1; a blank line is an empty pair."""
     needed = max(source, target, alignment or 0 if aligned else 0)
     for number, line in lines:
         cells = line.split("\t")
@@ -138,18 +138,18 @@ def _columns(
             yield RawPair("", "", number)
         else:
             raise DataError(
-                f"has no column {needed}; its columns, separated by tabs, are {len(cells)}", where, number
+                f"has no column {needed}; it has {len(cells)} tab-separated columns", where, number
             )
 
 
 def read_columns(data: DataConfig, file: Path, aligned: bool = True) -> Iterator[RawPair]:
-    """The pairs of a TSV file, in the columns that the settings name, or in the first two where the corpus
-    has no columns.
+    """The pairs of a TSV file, from the columns given in the settings, or from the first two if the corpus
+    is not TSV.
 
     Args:
-        data: names the columns.
-        file: where they are.
-        aligned: whether the column of alignments, if one is named, must be there.
+        data: has the column numbers.
+        file: the TSV file.
+        aligned: whether the alignment column, if set, is required.
 
     Raises:
         DataError: while iterating, for text that is not UTF-8 and for a missing column.
@@ -161,10 +161,10 @@ def read_columns(data: DataConfig, file: Path, aligned: bool = True) -> Iterator
 
 
 def side_by_side(source: Path, target: Path, alignment: Path | None = None) -> Iterator[RawPair]:
-    """Pairs from two files (plain or gzip), line by line, and their alignments from a third.
+    """Pairs from two line-aligned files (plain or gzip), with alignments from an optional third.
 
     Raises:
-        DataError: while iterating, if one has more lines than another.
+        DataError: while iterating, if the files differ in number of lines.
     """
     files = [source, target, *([alignment] if alignment else [])]
     sides = [file_lines(file) for file in files]
@@ -177,21 +177,21 @@ def side_by_side(source: Path, target: Path, alignment: Path | None = None) -> I
         long, rest = next((files[k], sides[k]) for k, line in enumerate(lines) if line is not None)
         total = number + sum(1 for _ in rest)
         raise DataError(
-            f"has no partner: {short} has {number - 1} lines, {long} has {total}; they must be aligned",
+            f"has no counterpart: {short} has {number - 1} lines, {long} has {total}; lines must match up",
             long,
             number,
         )
 
 
 def read_pairs(data: DataConfig, files: list[Path]) -> Iterator[RawPair]:
-    """The sentence pairs of `files` (from `source_files`) as they stand there, one at a time.
+    """The raw sentence pairs of `files` (from `source_files`), one at a time.
 
-    Nothing is cleaned, dropped or swapped: of a manythings archive, English is the source. A blank
+    Nothing is cleaned, dropped or swapped: in a manythings archive, English is the source. A blank
     line gives a pair of empty sentences, and an empty side stays empty.
 
     Raises:
-        DataError: while iterating, with file and line: for text that is not UTF-8, a missing column, or
-            sides of different length; and with the file for a damaged one.
+        DataError: while iterating, with file and line, for text that is not UTF-8, a missing column, or
+            sides of different length; with the file if it is corrupt.
     """
     if data.source == "moses":
         return side_by_side(*files)

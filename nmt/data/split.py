@@ -1,9 +1,9 @@
-"""Training, development and test parts that share no sentence.
+"""Train, dev and test splits that share no sentence.
 
-Two pairs that share a source or a target sentence (as `fold` sees it) belong together, and so do all
-pairs that such sharing connects: a component. A whole component goes to one part, decided by a hash
-of its content, so the split stays put when the corpus grows or is reordered, except where new pairs
-join components or bring one a new first sentence.
+Pairs that share a source or a target sentence (compared by `fold`) are connected; each connected
+component goes to one split as a whole, decided by a hash of its content. So assignments are stable when
+the corpus grows or is reordered, except where new pairs merge components or change the sentence that
+identifies a component.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from nmt.data.text import fold
 
 PARTS = ("train", "dev", "test")
-LARGE_COMPONENT = 100  # pairs; a larger component would distort a small part, so it is training data
+LARGE_COMPONENT = 100  # pairs; a larger component would dominate a small split, so it goes to train
 
 
 def _digest(text: str) -> bytes:
@@ -20,7 +20,7 @@ def _digest(text: str) -> bytes:
 
 
 def components(pairs: Sequence[tuple[str, str]]) -> list[int]:
-    """The component of each pair, named by the index of one of its pairs (union–find)."""
+    """The component of each pair, identified by the index of one of its pairs (union–find)."""
     parent = list(range(len(pairs)))
 
     def root(index: int) -> int:
@@ -38,7 +38,7 @@ def components(pairs: Sequence[tuple[str, str]]) -> list[int]:
 
 
 def _part_of(key: bytes, dev_fraction: float, test_fraction: float) -> str:
-    """A part by a uniform draw that depends on `key` alone."""
+    """Draw a split from a uniform value that depends on `key` only."""
     draw = int.from_bytes(hashlib.blake2b(key, digest_size=8, person=b"split").digest()) / 2**64
     if draw < test_fraction:
         return "test"
@@ -48,16 +48,16 @@ def _part_of(key: bytes, dev_fraction: float, test_fraction: float) -> str:
 def assign_parts(
     pairs: Sequence[tuple[str, str]], component: Sequence[int], dev_fraction: float, test_fraction: float
 ) -> list[str]:
-    """The part of each pair: "train", "dev" or "test".
+    """The split of each pair: "train", "dev" or "test".
 
-    A component is known by the least hash among its first sentences; a hash of that draws its part.
-    Only first sentences count, so a further translation of a known sentence moves nothing (unless it
-    makes the component a large one).
+    A component is identified by the smallest hash of its first sentences; a hash of that determines its
+    split. Only first sentences count, so a further translation of a known sentence moves nothing (unless
+    it makes the component a large one).
 
     Args:
-        pairs: (first, second) sentences, cleaned, in the corpus's own direction.
+        pairs: (first, second) sentences, cleaned, in the corpus's direction.
         component: of each pair, from `components`.
-        dev_fraction, test_fraction: share of the components.
+        dev_fraction, test_fraction: fractions of the components.
     """
     keys: dict[int, bytes] = {}
     sizes: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Two alignments of one sentence pair, from models of opposite directions, made one."""
+"""Symmetrisation: merges the alignments of a sentence pair from models of both directions."""
 
 from collections.abc import Callable
 
@@ -9,28 +9,28 @@ _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1,
 
 
 def intersection(forward: Links, backward: Links) -> Links:
-    """The links both have: few, and most of them right."""
+    """The links that both have: high precision, low recall."""
     return forward & backward
 
 
 def union(forward: Links, backward: Links) -> Links:
-    """The links either has: most that are right, and others."""
+    """The links that either has: high recall, low precision."""
     return forward | backward
 
 
 def grow_diag_final(forward: Links, backward: Links) -> Links:
-    """Between the two (Koehn, Och and Marcu 2003, §4; Och and Ney 2003, §4.3).
+    """The grow-diag-final heuristic (Koehn, Och and Marcu 2003, §4; Och and Ney 2003, §4.3).
 
-    From the intersection, links of the union are added that stand beside a link already there (also
-    diagonally) and join a word that has none yet, until no more can be; then links of the forward, and
-    after them of the backward alignment, that join a word that has none yet. Links are visited in
-    ascending order, so the result is always the same.
+    Starts from the intersection. Links of the union that neighbour an accepted link (also diagonally)
+    and cover an unaligned word are added until there are none left; then links of the forward, and
+    last of the backward alignment, that cover an unaligned word. Links are visited in ascending order,
+    so the result is deterministic.
     """
     either, grown = forward | backward, set(forward & backward)
     sources, targets = {s for s, _ in grown}, {t for _, t in grown}
 
     def add(link: Link) -> bool:
-        """Add a link if it joins a word that has none."""
+        """Add a link if it covers an unaligned word."""
         if link in grown or (link[0] in sources and link[1] in targets):
             return False
         grown.add(link)
@@ -43,7 +43,7 @@ def grow_diag_final(forward: Links, backward: Links) -> Links:
         changed = False
         for s, t in sorted(grown):
             beside = ((s + down, t + right) for down, right in _NEIGHBOURS)
-            changed |= any([add(link) for link in beside if link in either])  # a list: all of them
+            changed |= any([add(link) for link in beside if link in either])  # a list: tries every link
     for link in [*sorted(forward), *sorted(backward)]:
         add(link)
     return frozenset(grown)

@@ -1,22 +1,22 @@
-"""Text: what is cleaned once for training, references and input alike, what is compared, what is a word.
+"""Text: normalisation (the same for training, references and input), comparison, and word boundaries.
 
-Cleaning keeps what a language needs. Zero-width joiner and non-joiner (U+200D, U+200C) stay: Marathi
-writes the eyelash reph with the former. Case and punctuation stay.
+Cleaning preserves what affects spelling. Zero-width joiner and non-joiner (U+200D, U+200C) are kept:
+Marathi writes the eyelash reph with the former. Case and punctuation are kept.
 """
 
 import unicodedata
 from typing import NamedTuple
 
 JOINERS = "\u200c\u200d"
-_INNER_PUNCTUATION = "'’-"  # part of a word when letters stand on both sides: don't, well-known
+_INNER_PUNCTUATION = "'’-"  # part of a word if between letters: don't, well-known
 
 
 def clean(text: str) -> str:
-    """Normalise to NFC, drop control characters, and make every run of white space one space.
+    """Normalise to NFC, remove control characters, and collapse white space.
 
-    Control characters (category Cc, such as NUL) that are not white space go; so do the byte-order
-    mark and soft hyphens, which nobody sees. U+2581, with which SentencePiece writes a space, becomes
-    a low line. All other characters stay.
+    Control characters (category Cc, such as NUL) that are not white space are removed, as are the
+    byte-order mark and soft hyphens, which are invisible. U+2581, SentencePiece's space symbol, becomes
+    an underscore. All other characters are kept.
     """
     text = unicodedata.normalize("NFC", text).replace("\u2581", "_")
     if text.isascii() and text.isprintable():
@@ -26,17 +26,17 @@ def clean(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """The form in which two sentences count as the same: letters, marks and digits alone, case folded.
+    """The form in which sentences are compared for equality: letters, marks and digits, case folded.
 
-    Space, punctuation and joiners are left out. A text of punctuation only (`?!`) folds to itself,
-    so that such texts are not all one.
+    Spaces, punctuation and joiners are removed. A text of punctuation only (`?!`) folds to itself,
+    so that such texts remain distinct.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     return "".join(c for c in folded if unicodedata.category(c)[0] in "LMN") or folded
 
 
 class Span(NamedTuple):
-    """A word's place in its text: characters `start` to `end`, the end not included."""
+    """The position of a word in its text: characters [start, end)."""
 
     start: int
     end: int
@@ -47,10 +47,10 @@ def _is_word_character(character: str) -> bool:
 
 
 def word_spans(text: str) -> list[Span]:
-    """Where the words of `text` are: runs of letters, marks and digits; any other sign is a word alone.
+    """Spans of the words in `text`: runs of letters, marks and digits; any other character is its own word.
 
-    An apostrophe or hyphen between letters belongs to its word. This is the unit of alignments and
-    heatmaps; it needs no knowledge of the language. (Scripts without spaces count as one word a run.)
+    An apostrophe or hyphen between letters is part of the word. These words are the unit of alignments
+    and heatmaps; the rule is language-independent. (In scripts without spaces a whole run is one word.)
     """
     spans: list[Span] = []
     start = 0

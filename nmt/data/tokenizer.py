@@ -1,8 +1,8 @@
-"""Sub-word tokens by SentencePiece, lossless on cleaned text.
+"""Subword tokenization with SentencePiece, lossless on cleaned text.
 
 SentencePiece's own normalisation is off: ours (`nmt.data.text.clean`) is explicit and the same for
-training, references and input. With byte fallback a character that training never saw is spelt in
-bytes, so nothing is unknown and every cleaned text comes back as it was.
+training, references and input. With byte fallback, a character not seen in training is encoded as bytes,
+so there are no unknown tokens and every cleaned text round-trips exactly.
 """
 
 import codecs
@@ -23,13 +23,13 @@ _SPACE = "\u2581"
 
 
 class Tokens(NamedTuple):
-    """A text cut into pieces.
+    """A text encoded as pieces.
 
     Attributes:
         text: the whole text.
         ids: one per piece.
-        pieces: as SentencePiece writes them, `▁` for a space.
-        spans: the characters of `text` that each piece covers (empty inside a character cut into bytes).
+        pieces: in SentencePiece's notation, `▁` for a space.
+        spans: the characters of `text` that each piece covers (empty inside a character encoded as bytes).
     """
 
     text: str
@@ -42,10 +42,10 @@ class Tokenizer:
     """A trained SentencePiece model.
 
     Args:
-        model: the bytes of the model file; data only, loading it runs no code.
+        model: the bytes of the model file; pure data, loading it executes no code.
 
     Raises:
-        RunError: when the bytes are no SentencePiece model.
+        RunError: if the bytes are not a SentencePiece model.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -53,9 +53,9 @@ class Tokenizer:
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         except RuntimeError as error:
-            raise RunError("a tokenizer file is damaged: it is no SentencePiece model") from error
+            raise RunError("a tokenizer file is corrupt: not a SentencePiece model") from error
         if not model or self._processor.pad_id() != PAD or self._processor.eos_id() != EOS:
-            raise RunError("a tokenizer file does not fit: its special tokens are not ours")
+            raise RunError("a tokenizer file is incompatible: its special token ids differ")
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
@@ -70,13 +70,13 @@ class Tokenizer:
         return self.join(ids).text
 
     def cut(self, text: str) -> Tokens:
-        """Cleaned text → its pieces and where they stand."""
+        """Cleaned text → its pieces and their spans."""
         return self._spell(self.encode(text), self._processor.encode(text, out_type=str))
 
     def join(self, ids: Sequence[int]) -> Tokens:
-        """Ids (such as a hypothesis) → the text they spell and where each piece stands in it.
+        """Ids (such as a hypothesis) → the decoded text and the span of each piece in it.
 
-        Bytes that are no UTF-8 become U+FFFD; an unknown piece becomes U+2047.
+        Bytes that are not valid UTF-8 become U+FFFD; an unknown piece becomes U+2047.
         """
         pieces = ["\u2047" if i == UNK else self._processor.id_to_piece(i) for i in ids]
         return self._spell(list(ids), pieces)
@@ -89,7 +89,7 @@ class Tokenizer:
             text += decoder.decode(bytes([int(piece[3:5], 16)]) if is_byte else piece.encode())
             ends.append(len(text))
         text += decoder.decode(b"", final=True)
-        ends[-1:] = [len(text)] if ends else []  # a character that breaks off belongs to the last piece
+        ends[-1:] = [len(text)] if ends else []  # an incomplete character belongs to the last piece
         shift = int(text.startswith(_SPACE))  # SentencePiece puts a space before the first word
         starts = [0, *ends][: len(ends)]
         spans = [
@@ -99,15 +99,15 @@ class Tokenizer:
 
 
 def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str) -> bytes:
-    """Train SentencePiece; the same sentences give the same bytes.
+    """Train SentencePiece; deterministic: the same sentences give the same bytes.
 
     Args:
-        sentences: cleaned, from the training part alone.
+        sentences: cleaned, from the training set only.
         config: kind and size.
         key: the config key to name in errors, such as `data.tokenizer`.
 
     Raises:
-        ConfigError: when the vocabulary is too small for the corpus's characters.
+        ConfigError: if the vocabulary is too small for the corpus's characters.
     """
     try:
         return _train(sentences, config)
@@ -117,7 +117,7 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str)
             message = f"{key}.vocab_size={config.vocab_size}: must be at least {least[2]} for this corpus"
             raise ConfigError(message) from error
         if "(vocab_size) >= (0)" in str(error):
-            message = f"{key}.vocab_size={config.vocab_size}: too small; the bytes alone take 260"
+            message = f"{key}.vocab_size={config.vocab_size}: too small; bytes and special tokens take 260"
             raise ConfigError(message) from error
         raise ConfigError(f"{key}: SentencePiece cannot train on this corpus: {error}") from error
 
@@ -129,7 +129,7 @@ def _train(sentences: Iterable[str], config: TokenizerConfig) -> bytes:
         model_writer=writer,
         model_type=config.kind,
         vocab_size=config.vocab_size,
-        hard_vocab_limit=False,  # a small corpus cannot fill the vocabulary: then it is smaller
+        hard_vocab_limit=False,  # a small corpus may give a smaller vocabulary
         byte_fallback=config.byte_fallback,
         character_coverage=1.0,
         normalization_rule_name="identity",

@@ -1,4 +1,4 @@
-"""The tokenizers of a prepared corpus, trained once and cached beside it, and its links in their pieces."""
+"""The tokenizers of a prepared corpus, trained once and cached with it; token limits and piece links."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,7 @@ from nmt.files import write_bytes
 
 
 class Corpus(NamedTuple):
-    """Prepared data and their tokenizers."""
+    """Prepared data and its tokenizers."""
 
     prepared: Prepared
     source: Tokenizer
@@ -26,7 +26,7 @@ class Corpus(NamedTuple):
 
 
 def load_corpus(config: DataConfig) -> Corpus:
-    """Prepare a corpus and train its tokenizers, or load them from the cache; overlong pairs are left out.
+    """Prepare a corpus and train its tokenizers, or load them from the cache; overlong pairs are dropped.
 
     Raises:
         ConfigError, DataError: as `prepare`, `load_tokenizers` and `limit_tokens`.
@@ -37,15 +37,15 @@ def load_corpus(config: DataConfig) -> Corpus:
 
 
 def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, Tokenizer]:
-    """The source and the target tokenizer, trained on the training part alone.
+    """The source and the target tokenizer, trained on the training set only.
 
     Args:
         prepared: the corpus.
-        config: kind and size are in `config.tokenizer`; with `joint`, both are one.
+        config: kind and size are in `config.tokenizer`; with `joint`, both are the same tokenizer.
 
     Raises:
-        ConfigError: when the corpus does not allow such a vocabulary.
-        DataError: when a cached tokenizer is damaged.
+        ConfigError: if the vocabulary size does not suit the corpus.
+        DataError: if a cached tokenizer is corrupt.
     """
     train = prepared.parts["train"]
     sides = {
@@ -61,15 +61,15 @@ def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, 
 
 
 def limit_tokens(prepared: Prepared, source: Tokenizer, target: Tokenizer, config: DataConfig) -> Prepared:
-    """A corpus without the pairs that have more than `config.max_tokens` tokens on a side; they are counted
-    as dropped in its report, under "too_many_tokens".
+    """Drop the pairs that have more than `config.max_tokens` tokens on a side; they are counted in the
+    report, under "too_many_tokens".
 
-    Words are counted before; but a text without spaces is one word, however long, and only here it shows
-    that no memory would hold it.
+    The earlier limit on words does not catch long texts without spaces, which count as one word and
+    might not fit in memory.
 
     Raises:
-        DataError: for a sentence of a set of the user's own, of which nothing is dropped; and if none is left
-            in a part.
+        DataError: for an overlong sentence in a user-provided set (none of its sentences are dropped), and
+            if a split becomes empty.
     """
     parts, dropped, limit = {}, 0, config.max_tokens
     for part, examples in prepared.parts.items():
@@ -82,7 +82,7 @@ def limit_tokens(prepared: Prepared, source: Tokenizer, target: Tokenizer, confi
             )
         kept = [example for k, example in enumerate(examples) if k not in too_long]
         if not kept:
-            raise DataError(f"data.max_tokens={limit}: leaves the {part} part empty; raise it")
+            raise DataError(f"data.max_tokens={limit}: leaves the {part} set empty; raise it")
         parts[part] = kept
         dropped += sum(len(examples[k].references) for k in too_long)
     if not dropped:
@@ -97,14 +97,14 @@ def limit_tokens(prepared: Prepared, source: Tokenizer, target: Tokenizer, confi
 
 def _fits(example: Example, source: Tokenizer, target: Tokenizer, limit: int) -> bool:
     sides = [(source, example.source), *((target, text) for text in example.references)]
-    # A token is a byte at least, but for the mark of the first word: few texts have to be tokenised.
+    # A token covers at least one byte, except the first word's space symbol: few texts need encoding.
     return all(
         len(text.encode()) < limit or len(tokenizer.encode(text)) <= limit for tokenizer, text in sides
     )
 
 
 def piece_links(example: Example, source: Tokenizer, target: Tokenizer) -> list[Link]:
-    """The word alignment of a training example as links between its pieces."""
+    """The word alignment of a training example as piece links."""
     groups = []
     for tokenizer, text in ((source, example.source), (target, example.references[0])):
         tokens = tokenizer.cut(text)
@@ -121,4 +121,4 @@ def _load(prepared: Prepared, config: DataConfig, side: str, sentences: list[str
     try:
         return Tokenizer(path.read_bytes())
     except RunError as error:
-        raise DataError("damaged; delete it to train the tokenizer again", path) from error
+        raise DataError("corrupt; delete it to retrain the tokenizer", path) from error

@@ -1,7 +1,7 @@
-"""The beam's bookkeeping: tensors only, no model, one step at a time.
+"""Beam state and its update, one step at a time: tensors only, no model.
 
-Shapes: b sentences still searched, K hypotheses a sentence (the beam), n best wanted, V vocabulary.
-A total of minus infinity marks an empty place.
+Shapes: b active sentences, K hypotheses per sentence (the beam size), n best requested, V vocabulary.
+A total of minus infinity marks an empty slot.
 """
 
 import math
@@ -15,7 +15,7 @@ from nmt.decoding.hypothesis import no_number
 
 @dataclass(frozen=True)
 class Rules:
-    """What stays the same during a search."""
+    """Constants of a search."""
 
     beam_size: int
     nbest: int
@@ -23,11 +23,11 @@ class Rules:
     banned: Tensor
     """int64: tokens that are never candidates."""
     norms: Tensor
-    """float32 [longest]: (i + 1)**length_penalty at i."""
+    """float32 [longest]: (i + 1)**length_penalty at index i."""
 
     def done(self, beams: "Beams", step: int) -> Tensor:
-        """Bool [b]: nothing that comes after `step` can change the n best of the sentence."""
-        # Both this bound and the scores divide by entries of `norms`, so rounding keeps their order.
+        """Bool [b]: whether no later step can change the n best hypotheses of the sentence."""
+        # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order.
         bound = beams.totals[:, 0] / self.norms[beams.limits - 1]
         return (bound <= beams.finished.scores[:, -1]) | (beams.limits <= step + 1)
 
@@ -39,16 +39,16 @@ class Finished:
     totals: Tensor
     scores: Tensor
     steps: Tensor
-    """The step that gave EOS."""
+    """The step at which EOS was generated."""
     slots: Tensor
-    """The slot that EOS followed."""
+    """The slot of the hypothesis that EOS ended."""
 
     def select(self, index: Tensor) -> "Finished":
-        """The sentences that `index` names."""
+        """Select sentences by index."""
         return Finished(self.totals[index], self.scores[index], self.steps[index], self.slots[index])
 
     def with_more(self, totals: Tensor, norm: Tensor, step: int, slots: Tensor) -> "Finished":
-        """The n best of these and of candidates [b, K] that end at `step`; among equals the earlier."""
+        """The n best of these and of candidates [b, K] that end at `step`; ties go to the earlier one."""
         scores = torch.cat((self.scores, totals / norm), dim=1)
         scores, order = scores.sort(dim=1, descending=True, stable=True)
         n = self.scores.shape[1]
@@ -63,19 +63,19 @@ class Finished:
 
 @dataclass(frozen=True)
 class Beams:
-    """The sentences still searched."""
+    """The active sentences."""
 
     tokens: Tensor
     """int64 [b, K], the last tokens."""
     totals: Tensor
     """float32 [b, K], log-probabilities of the live hypotheses, best first."""
     limits: Tensor
-    """int64 [b], maximal lengths."""
+    """int64 [b], maximum lengths."""
     finished: Finished
 
     @staticmethod
     def start(max_lengths: Tensor, bos: int, rules: Rules) -> "Beams":
-        """One live hypothesis a sentence, BOS."""
+        """Initial beams: one live hypothesis per sentence, BOS."""
         b = len(max_lengths)
         device = max_lengths.device
         totals = torch.full((b, rules.beam_size), -math.inf, device=device)
@@ -90,7 +90,7 @@ class Beams:
         )
 
     def select(self, index: Tensor) -> "Beams":
-        """The sentences that `index` names."""
+        """Select sentences by index."""
         return Beams(self.tokens[index], self.totals[index], self.limits[index], self.finished.select(index))
 
     def advance(self, predicted: Tensor, step: int, rules: Rules) -> tuple["Beams", Tensor]:
@@ -99,18 +99,18 @@ class Beams:
         Args:
             predicted: [b·K, V], log-probabilities of the next token.
             step: counted from 0.
-            rules: of this search.
+            rules: constants of this search.
 
         Returns:
-            the new beams, and int64 [b, K]: the slot that each of their hypotheses goes on from.
+            the new beams, and int64 [b, K]: the slot of each new hypothesis's parent (back-pointer).
 
         Raises:
-            NmtError: a log-probability is NaN.
+            NmtError: if a log-probability is NaN.
         """
         b, K, V = len(self.totals), rules.beam_size, predicted.shape[1]
         scores = self.totals.view(b * K, 1) + predicted  # [b·K, V]
         scores.index_fill_(1, rules.banned, -math.inf)
-        # At most K candidates end with EOS, one for each hypothesis: 2K hold K that do not.
+        # At most K candidates end with EOS, one per hypothesis, so among the top 2K at least K do not.
         totals, candidates = best(scores.view(b, K * V), 2 * K)
         origins, tokens = candidates // V, candidates % V  # [b, 2K]
         ends = tokens == rules.eos
@@ -123,24 +123,25 @@ class Beams:
 
 
 def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` highest of each row, best first, and where they stand; among equals the first.
+    """Deterministic top-k: the `count` highest scores of each row, best first, and their indices; ties go
+    to the lower index.
 
-    `topk` alone leaves open which of several equals it takes, and takes others on other devices and
-    for other batches. So ties that the last place cuts through are settled here.
+    `topk` alone does not specify which of several equal values it returns, and the choice depends on device
+    and batch. So ties at the cut-off are resolved here.
 
     Args:
         scores: [R, C], C at least `count`.
-        count: how many.
+        count: k.
 
     Returns:
-        values and int64 places, [R, count] each.
+        values and int64 indices, [R, count] each.
 
     Raises:
-        NmtError: a score is NaN.
+        NmtError: if a score is NaN.
     """
     values, places = scores.topk(min(count + 1, scores.shape[1]), dim=1)
     last = values[:, count - 1 : count]
-    cut = (last == values[:, count:]) & (last > -math.inf)  # empty if all are taken
+    cut = (last == values[:, count:]) & (last > -math.inf)  # empty if count is C
     invalid, tied = torch.stack((values[:, 0].isnan().any(), cut.any())).tolist()  # topk puts NaN first
     if invalid:
         raise no_number()

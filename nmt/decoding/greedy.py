@@ -1,6 +1,6 @@
-"""One hypothesis a sentence, token by token: the best token (greedy) or a random one (sampling).
+"""Greedy search and sampling: one hypothesis per sentence.
 
-Shapes: B sentences, b of them still going, V vocabulary.
+Shapes: B sentences, b of them active, V vocabulary.
 """
 
 import math
@@ -22,7 +22,7 @@ from nmt.decoding.hypothesis import (
 )
 from nmt.errors import ConfigError
 
-_COLDEST = 1e-6  # colder is greedy to the last digit, and log-probabilities over it would overflow at last
+_COLDEST = 1e-6  # lower temperatures would be the same as greedy, and could overflow
 
 
 def greedy(
@@ -35,22 +35,22 @@ def greedy(
     eos: int,
     forbidden: Sequence[int] = (),
 ) -> list[Hypothesis]:
-    """Take the best token at each step, until EOS; among equals the lowest.
+    """Greedy search: the most probable token at each step, until EOS; ties go to the lower index.
 
     Args:
-        model: gives the next token's log-probabilities.
-        state: the decoder's first state, B rows.
+        model: the model that predicts the next token.
+        state: the decoder's initial state, B rows.
         memory: the encoded sentences, B rows.
-        max_lengths: int64 [B] on the model's device, at least 1: the most tokens, EOS counted.
-        bos: the token every sentence starts from; never part of a hypothesis.
+        max_lengths: int64 [B] on the model's device, at least 1: maximum number of tokens, EOS included.
+        bos: the token every sentence starts with; never part of a hypothesis.
         eos: the token that ends a sentence.
-        forbidden: more tokens that no hypothesis may contain, such as PAD.
+        forbidden: other tokens that must not be generated, such as PAD.
 
     Returns:
-        B hypotheses; their scores are their log-probabilities.
+        B hypotheses; the score of each is its log-probability.
 
     Raises:
-        NmtError: the model gives NaN, or no allowed token a probability above zero.
+        NmtError: if the model returns NaN, or probability zero for every allowed token.
     """
     return _walk(model, state, memory, _best_token, max_lengths, bos, eos, forbidden)
 
@@ -67,29 +67,30 @@ def sample(
     temperature: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> list[Hypothesis]:
-    """Draw each token from the model's distribution over the allowed ones (ancestral sampling).
+    """Ancestral sampling: draw each token from the model's distribution over the allowed tokens.
 
     Args:
         model, state, memory, max_lengths, bos, eos, forbidden: as for `greedy`.
-        temperature: log-probabilities are divided by it before drawing; towards 0 it becomes greedy.
-        generator: the source of randomness, on the model's device; None: torch's own.
+        temperature: divides the log-probabilities before sampling; approaches greedy search towards 0.
+        generator: random generator on the model's device; None: torch's global one.
 
     Returns:
-        B hypotheses; log-probabilities and scores are the model's own, at temperature 1 and before
-        forbidden tokens were left out.
+        B hypotheses; log-probabilities and scores are those of the model, at temperature 1 and without
+        renormalising over the allowed tokens.
 
     Raises:
-        ConfigError: the temperature is below 1e-6 or not finite.
+        ConfigError: if the temperature is below 1e-6 or not finite.
         NmtError: as for `greedy`.
     """
     if not _COLDEST <= temperature < math.inf:
         raise ConfigError(
-            f"temperature={temperature:g}: must be at least {_COLDEST:g}; for the best token, search instead"
+            f"temperature={temperature:g}: must be at least {_COLDEST:g} and finite; for the most probable "
+            "tokens, use greedy search"
         )
 
     def pick(log_probabilities: Tensor) -> Tensor:
-        # The Gumbel-max trick: argmax(log p + g) is distributed as p. It needs no host
-        # synchronisation and no check of its input; NaN wins the argmax and is found afterwards.
+        # Gumbel-max trick: argmax(log p + g) is distributed as p. It needs no host synchronisation
+        # and no input check; NaN wins the argmax and is detected afterwards.
         noise = torch.empty_like(log_probabilities).exponential_(generator=generator)
         noise = noise.clamp_(min=torch.finfo(noise.dtype).tiny).log_()
         return (log_probabilities / temperature - noise).argmax(dim=1)
@@ -111,9 +112,11 @@ def _walk(
     eos: int,
     forbidden: Sequence[int],
 ) -> list[Hypothesis]:
-    """Extend one hypothesis a sentence by `pick` (log-probabilities [b, V] → tokens [b]) until all end.
+    """Extend one hypothesis per sentence by `pick` (log-probabilities [b, V] → tokens [b]) until all are
+    finished.
 
-    A sentence leaves the batch when it ends. One host synchronisation a step (two when one ends).
+    Finished sentences are removed from the batch. One host synchronisation per step (two if a sentence
+    finishes).
     """
     device = max_lengths.device
     history = History(1)

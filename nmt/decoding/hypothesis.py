@@ -1,6 +1,6 @@
-"""What search asks of a model, what it finds, and the history from which hypotheses are read back.
+"""The model interface for search, hypotheses, and the search history with back-pointers.
 
-Shapes: B sentences, b of them still searched, K hypotheses a sentence, N = b·K rows, V vocabulary.
+Shapes: B sentences, b of them active, K hypotheses per sentence, N = b·K rows, V vocabulary.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from nmt.errors import NmtError
 
 
 class Selectable(Protocol):
-    """A decoder state or an encoder memory: a value with a batch axis."""
+    """A decoder state or an encoder memory: an immutable value with a batch dimension."""
 
     def select(self, index: Tensor) -> Self:
-        """The rows that `index` (int64 [M]) names, in its order; a row may be named more than once."""
+        """Select batch rows by `index` (int64 [M]); rows may repeat."""
         ...
 
 
@@ -30,54 +30,54 @@ class Steppable(Protocol[StateT, MemoryT_contra]):
     """One step of a decoder, in evaluation mode."""
 
     def step(self, tokens: Tensor, state: StateT, memory: MemoryT_contra) -> tuple[Tensor, StateT, Tensor]:
-        """Read one token a row and foretell the next.
+        """Process one token per row and predict the next.
 
         Args:
             tokens: int64 [N], the previous tokens.
-            state: of N rows.
-            memory: of N rows.
+            state: decoder state, N rows.
+            memory: encoded source, N rows.
 
         Returns:
-            log-probabilities [N, V], none above 0; the new state; attention weights [N, …], one row of
-            any shape for each row of the batch.
+            log-probabilities [N, V], none above 0; the new state; attention weights [N, …], of any
+            shape per row.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One output for one sentence."""
+    """One hypothesis for one sentence."""
 
     tokens: list[int]
     """Without BOS and EOS."""
     log_probability: float
     """Sum over its tokens, EOS included."""
     score: float
-    """What it was ranked by."""
+    """Score used for ranking."""
     attention: Tensor
-    """Float32 [T, …] on the CPU, a row for each token; if finished [T + 1, …], the last row EOS's."""
+    """Float32 [T, …] on the CPU, a row per token; if finished [T + 1, …], the last row is for EOS."""
     finished: bool
-    """False: cut at the maximal length, without EOS."""
+    """False: truncated at the maximum length, without EOS."""
 
 
 class Ending(NamedTuple):
-    """Where a hypothesis ends in a `History`."""
+    """Back-pointer to the last step of a hypothesis in a `History`."""
 
     sentence: int
     step: int
-    """The step, counted from 0, that gave its last token (EOS, if finished)."""
+    """The step, counted from 0, at which its last token (EOS, if finished) was generated."""
     slot: int
-    """If finished, the slot that was read at that step; if not, the slot that was written."""
+    """If finished, the input slot of that step; otherwise its output slot."""
     finished: bool
     log_probability: float
     score: float
 
 
 class History:
-    """All steps of a search, as back-pointers: nothing is copied until hypotheses are read back.
+    """All steps of a search, as back-pointers: nothing is copied until hypotheses are traced back.
 
     Args:
-        width: K, the slots of a sentence.
+        width: K, the number of slots per sentence.
     """
 
     def __init__(self, width: int) -> None:
@@ -92,10 +92,10 @@ class History:
         """Add a step.
 
         Args:
-            sentences: the b sentences searched at this step.
-            tokens: int64 [b, K], the token written to each slot.
-            origins: int64 [b, K], the slot it goes on from.
-            attention: [b·K, …], the weights with which each slot was read (not written).
+            sentences: the b sentences active at this step.
+            tokens: int64 [b, K], the token of each output slot.
+            origins: int64 [b, K], the input slot each output slot extends (back-pointer).
+            attention: [b·K, …], the attention weights of each input slot (not output slot).
         """
         first = range(self._rows, self._rows + len(sentences) * self._width, self._width)
         self._places.append(dict(zip(sentences, first, strict=True)))
@@ -105,7 +105,7 @@ class History:
         self._attention.append(attention)
 
     def hypotheses(self, endings: Sequence[Ending]) -> list[Hypothesis]:
-        """Read back the hypotheses that end at `endings`, in their order."""
+        """Trace back the hypotheses from their `endings`, in the same order."""
         if not endings:
             return []
         tokens, origins = torch.cat(self._tokens).tolist(), torch.cat(self._origins).tolist()
@@ -115,13 +115,13 @@ class History:
         read = attention.index_select(0, rows).float().cpu()
         parts = torch.split(read, [len(trace) for _, trace in traces])
         return [
-            # A clone, so that keeping one hypothesis does not keep the attention of all.
+            # Cloned, so that one hypothesis does not keep the attention of all alive.
             Hypothesis(output, ending.log_probability, ending.score, part.clone(), ending.finished)
             for ending, (output, _), part in zip(endings, traces, parts, strict=True)
         ]
 
     def _trace(self, ending: Ending, tokens: list[int], origins: list[int]) -> tuple[list[int], list[int]]:
-        """The tokens of a hypothesis and the rows of its attention, by following its origins back."""
+        """The tokens of a hypothesis and the rows of its attention, by following the back-pointers."""
         output, rows = [], []
         last, slot = ending.step, ending.slot
         if ending.finished:
@@ -136,21 +136,21 @@ class History:
 
 
 def banned_tokens(bos: int, eos: int, forbidden: Sequence[int], device: torch.device) -> Tensor:
-    """The tokens that no hypothesis may contain: `forbidden` and BOS (unless it serves as EOS too)."""
+    """The tokens that must not be generated: `forbidden` and BOS (unless it is also EOS)."""
     return torch.tensor(sorted({*forbidden} | ({bos} - {eos})), dtype=torch.int64, device=device)
 
 
 def no_number() -> NmtError:
-    """The error of a model that gives NaN."""
+    """The error for a model that returns NaN."""
     return NmtError(
-        "the model gives NaN where log-probabilities should be, so nothing can be decoded: "
-        "take another checkpoint, or train again with a lower learning rate or in fp32"
+        "the model returned NaN as log-probabilities, so decoding is not possible: "
+        "use another checkpoint, or train again with a lower learning rate or in fp32"
     )
 
 
 def no_token() -> NmtError:
-    """The error of a model that leaves no way on."""
+    """The error for a model that allows no next token."""
     return NmtError(
-        "the model gives every allowed token probability zero, so nothing can be decoded: "
-        "take another checkpoint, or train again with a lower learning rate"
+        "the model assigned probability zero to every allowed token, so decoding is not possible: "
+        "use another checkpoint, or train again with a lower learning rate"
     )

@@ -1,4 +1,4 @@
-"""From a run folder to a translator."""
+"""Loading a translator from a run folder."""
 
 import torch
 
@@ -12,7 +12,7 @@ def open_translator(run: Run, config: DecodingConfig, device: torch.device) -> T
     """A translator with the best checkpoint of a run.
 
     Raises:
-        RunError: when the checkpoint is missing or damaged.
+        RunError: if the checkpoint is missing or corrupt.
     """
     checkpoint = load_checkpoint(run.best, device)
     return Translator(checkpoint.model, checkpoint.source, checkpoint.target, config)

@@ -1,21 +1,21 @@
-"""Beam search in batches, over any model that can take a step (see `nmt.decoding.hypothesis`).
+"""Batched beam search over any model with a `step` method (see `nmt.decoding.hypothesis`).
 
-The score is log-probability / length**length_penalty, EOS counted: the simple power of the length
-that Wu et al. (2016, §7) start from before they refine it. At each step all live hypotheses are
-extended by all tokens. Of these candidates, those that end with EOS and are among the best K by
-log-probability are finished; the best K that do not end live on.
+The score is log-probability / length**length_penalty, with EOS counted: the simple length normalisation
+that Wu et al. (2016, §7) start from. At each step all live hypotheses are extended by all tokens. Of
+these candidates, those that end with EOS and are among the best K by log-probability are finished; the
+best K without EOS stay live.
 
-A sentence is done as soon as going on cannot change its result. Log-probabilities only fall and
-lengths only grow up to the maximal one, so nothing that comes of a live hypothesis scores above its
+The search of a sentence stops as soon as its result can no longer change. Log-probabilities only fall and
+lengths only grow up to the maximum, so no extension of a live hypothesis scores above its
 log-probability / max_length**length_penalty. Once this bound of the best live hypothesis is no better
-than the n-th best finished score, the sentence leaves the batch. A sentence that reaches its maximal
-length with fewer than n finished hypotheses is given its best live ones too, after the finished ones
-whatever their scores, so that asking for more hypotheses never changes the first.
+than the n-th best finished score, the sentence is removed from the batch. If a sentence reaches its
+maximum length with fewer than n finished hypotheses, its best live ones are appended after the finished
+ones, regardless of score, so that a larger n never changes the first results.
 
-A beam of one is greedy search, whatever the penalty: its first EOS ends it. Ties are broken by the
-parent's rank, then by the lower token, and between finished hypotheses by who was first.
+With beam size 1 this is greedy search, whatever the penalty: the first EOS ends it. Ties are broken by the
+parent's rank, then by the lower token index, and between finished hypotheses by the earlier one.
 
-Shapes: B sentences, b of them still searched, K hypotheses a sentence (the beam), n best wanted,
+Shapes: B sentences, b of them active, K hypotheses per sentence (the beam size), n best requested,
 N = b·K rows, V vocabulary, S source length.
 """
 
@@ -54,26 +54,27 @@ def search(
     nbest: int = 1,
     forbidden: Sequence[int] = (),
 ) -> list[list[Hypothesis]]:
-    """Find the `nbest` best hypotheses of each sentence that a beam of `beam_size` meets.
+    """Beam search: the `nbest` best hypotheses found for each sentence.
 
     Args:
-        model: gives the next token's log-probabilities.
-        state: the decoder's first state, B rows.
+        model: the model that predicts the next token.
+        state: the decoder's initial state, B rows.
         memory: the encoded sentences, B rows.
         beam_size: K.
-        max_lengths: int64 [B] on the model's device, at least 1: the most tokens, EOS counted.
-        length_penalty: 0 for pure log-probability; greater favours longer hypotheses.
-        bos: the token every sentence starts from; never part of a hypothesis.
+        max_lengths: int64 [B] on the model's device, at least 1: maximum number of tokens, EOS included.
+        length_penalty: exponent of the length; 0 ranks by log-probability, higher favours longer hypotheses.
+        bos: the token every sentence starts with; never part of a hypothesis.
         eos: the token that ends a sentence.
         nbest: n, at most `beam_size`.
-        forbidden: more tokens that no hypothesis may contain, such as PAD.
+        forbidden: other tokens that must not be generated, such as PAD.
 
     Returns:
-        For each sentence 1 to n hypotheses, best first; fewer than n only if the model leaves no more.
+        For each sentence 1 to n hypotheses, best first; fewer than n only if no more have a probability
+        above zero.
 
     Raises:
-        ConfigError: a beam, a penalty or a number of hypotheses that is impossible.
-        NmtError: the model gives NaN, or no allowed token a probability above zero.
+        ConfigError: if `beam_size`, `length_penalty` or `nbest` is out of range.
+        NmtError: if the model returns NaN, or probability zero for every allowed token.
     """
     _check(beam_size, length_penalty, nbest)
     if beam_size == 1:
@@ -94,9 +95,9 @@ def _check(beam_size: int, length_penalty: float, nbest: int) -> None:
     if beam_size < 1:
         raise ConfigError(f"beam_size={beam_size}: must be at least 1")
     if not 1 <= nbest <= beam_size:
-        raise ConfigError(f"nbest={nbest}: must be from 1 to the beam size, which is {beam_size}")
+        raise ConfigError(f"nbest={nbest}: must be between 1 and the beam size ({beam_size})")
     if not 0 <= length_penalty < math.inf:
-        raise ConfigError(f"length_penalty={length_penalty:g}: must be at least 0")
+        raise ConfigError(f"length_penalty={length_penalty:g}: must be at least 0 and finite")
 
 
 def _rules(
@@ -114,9 +115,9 @@ def _run(
     beams: Beams,
     rules: Rules,
 ) -> tuple[History, list[list[Ending]]]:
-    """Step until every sentence is done; those that are leave the batch.
+    """Decode until every sentence is done; sentences that are done are removed from the batch.
 
-    Two host synchronisations a step: is anything NaN or tied (in `best`), and which sentences are done.
+    Two host synchronisations per step: the check for NaN and ties (in `best`), and which sentences are done.
     """
     K, device = rules.beam_size, beams.limits.device
     slots = torch.arange(K, device=device)
@@ -150,10 +151,10 @@ def _run(
 
 
 def _endings(sentences: list[int], beams: Beams, step: int, rules: Rules) -> list[list[Ending]]:
-    """The n best of each sentence: the finished ones, then, for want of those, the best live ones.
+    """The n best of each sentence: the finished ones, then, if there are fewer than n, the best live ones.
 
     Raises:
-        NmtError: a sentence has neither.
+        NmtError: if a sentence has neither.
     """
     finished = beams.finished
     columns = (finished.steps, finished.slots, finished.totals, finished.scores)

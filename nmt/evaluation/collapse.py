@@ -1,22 +1,22 @@
-"""A model that gives the same output for nearly every input: it has collapsed, or never learnt to look."""
+"""Detection of collapsed models, which give the same output for nearly every input."""
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_FEWEST = 10  # distinct sources that say something
-_FEWEST_OTHERS = 5  # of them, sources for which the output is wrong
+_FEWEST = 10  # distinct sources needed for a verdict
+_FEWEST_OTHERS = 5  # of them, sources for which the output is wrong, at least
 _SHARE = 0.5
-_LONGEST = 40  # characters of the output in a message
+_LONGEST = 40  # characters of the output shown in a message
 
 
 class Collapse(NamedTuple):
-    """What a collapsed model gives.
+    """The repeated output of a collapsed model.
 
     Attributes:
-        output: the translation that comes again and again.
-        covered: the distinct sources that have it.
-        sources: the distinct sources in all.
+        output: the repeated translation.
+        covered: number of distinct sources that get it.
+        sources: total number of distinct sources.
     """
 
     output: str
@@ -24,33 +24,33 @@ class Collapse(NamedTuple):
     sources: int
 
     def warning(self) -> str:
-        """One line for people, with the likely causes."""
+        """A one-line warning, with the likely causes."""
         shown = self.output if len(self.output) <= _LONGEST else self.output[: _LONGEST - 1] + "…"
         return (
             f"warning: {self.covered} of {self.sources} different sources get (nearly) the same translation "
             f'("{shown}"). Likely causes: too few updates (training.epochs); a learning rate that is too low '
-            "or too high (training.learning_rate); a source column or file that is the wrong one or says "
-            "nothing about the target"
+            "or too high (training.learning_rate); a source column or file that is the wrong one or "
+            "unrelated to the target"
         )
 
 
 def find_collapse(
     sources: Sequence[str], translations: Sequence[str], references: Sequence[Sequence[str]]
 ) -> Collapse | None:
-    """The one output of a model that hardly looks at its input; None of any other model.
+    """The repeated output of a model that ignores its input, or None if the model is not collapsed.
 
-    The output must be that of at least half of the distinct sources; and of those for which it is no
-    reference at least half must have got it, so that a target that is often right is not taken for one.
-    Outputs count as the same when they differ in repetitions only (`. . .`, `. . . . .`): their characters
-    appear first in the same order.
+    At least half of the distinct sources must get the output, and so must at least half of the sources
+    for which it is not a reference, so that a target that is often correct is not reported. Outputs that
+    differ only in repetitions (`. . .`, `. . . . .`) count as the same: their characters first appear in
+    the same order.
 
     Args:
         sources: N sentences.
-        translations: N of them.
+        translations: N translations.
         references: N sequences of references.
 
     Returns:
-        None too where there are fewer than ten distinct sources.
+        The repeated output; None also if there are fewer than ten distinct sources.
     """
     outputs: dict[str, str] = {}
     right: dict[str, set[str]] = {}
@@ -70,5 +70,5 @@ def find_collapse(
 
 
 def _key(text: str) -> str:
-    """What texts have in common that differ in repetitions: their characters, each once."""
+    """A key shared by texts that differ only in repetitions: their distinct characters, in order."""
     return "".join(dict.fromkeys("".join(text.split())))

@@ -1,7 +1,7 @@
-"""What attention tells of a translation without a reference: how sure it was, what it passed over.
+"""Reference-free diagnostics of a translation from its attention: entropy and coverage.
 
-A source word that received almost no attention was perhaps dropped; one that received it twice was
-perhaps said twice (Tu et al. 2016, §2.2).
+A source word that received almost no attention may be under-translated (dropped); one that received twice
+its share may be over-translated (repeated) (Tu et al. 2016, §2.2).
 
 Shapes: Tw target words, Sw source words.
 """
@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOW, HIGH = 0.2, 2.0
-"""A source word that received less than LOW counts as passed over, more than HIGH as attended twice."""
+"""A source word that received less than LOW counts as under-translated, more than HIGH as over-translated."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """The attention of one sentence, summed up.
+    """Attention statistics of one sentence.
 
     Attributes:
-        entropy: of a target word's attention, on average, in nats: 0 looks at one word, log Sw at all.
-        received: what each source word has received in all, Sw numbers.
+        entropy: mean entropy of the target words' attention, in nats: 0 for a single source word, log Sw
+            for uniform attention.
+        received: total attention that each source word received, Sw numbers.
     """
 
     entropy: float
@@ -31,20 +32,20 @@ class Coverage:
 
     @property
     def passed_over(self) -> list[int]:
-        """The source words that received almost nothing."""
+        """Indices of under-translated source words, which received less than LOW."""
         return [word for word, amount in enumerate(self.received) if amount < LOW]
 
     @property
     def repeated(self) -> list[int]:
-        """The source words that received more than their share."""
+        """Indices of over-translated source words, which received more than HIGH."""
         return [word for word, amount in enumerate(self.received) if amount > HIGH]
 
 
 def coverage(weights: NDArray[np.floating[Any]]) -> Coverage:
-    """Sum up the attention of one sentence.
+    """Attention statistics of one sentence.
 
     Args:
-        weights: between words, [Tw, Sw]; rows that sum to 1.
+        weights: word-level attention, [Tw, Sw]; rows sum to 1.
     """
     logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
     rows = -(weights * logs).sum(axis=1)  # [Tw]
@@ -53,12 +54,12 @@ def coverage(weights: NDArray[np.floating[Any]]) -> Coverage:
 
 @dataclass(frozen=True)
 class CoverageScores:
-    """The attention of a corpus, summed up.
+    """Attention statistics of a corpus.
 
     Attributes:
-        entropy: of a target word's attention, averaged over sentences, in nats.
-        passed_over: share of the source words that received less than LOW.
-        repeated: share of the source words that received more than HIGH.
+        entropy: mean entropy of attention, averaged over sentences, in nats.
+        passed_over: fraction of the source words that received less than LOW.
+        repeated: fraction of the source words that received more than HIGH.
     """
 
     entropy: float
@@ -67,7 +68,7 @@ class CoverageScores:
 
 
 def coverage_scores(sentences: Sequence[Coverage]) -> CoverageScores:
-    """Average over sentences (entropy) and over source words (the shares)."""
+    """Average over sentences (entropy) and over source words (the fractions)."""
     words = max(sum(len(sentence.received) for sentence in sentences), 1)
     return CoverageScores(
         float(np.mean([sentence.entropy for sentence in sentences])) if sentences else 0.0,

@@ -1,4 +1,4 @@
-"""The full evaluation of a model on a set of sentences, and the files it leaves."""
+"""The full evaluation of a model on a set of sentences, and its output files."""
 
 import csv
 import time
@@ -35,17 +35,17 @@ from nmt.visualisation.heatmap import save_heatmap
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good the translations of a set of sentences are.
+    """The results of an evaluation.
 
     Attributes:
         scores: BLEU, BLEU-intl, chrF2, chrF2++ and TER with signatures.
-        alignment: of attention against gold alignments, where the corpus has them; and the same with
-            attention read a piece earlier (-1) and later (1).
-        coverage: of each translation's attention; None of a model without attention.
-        lengths: BLEU by the number of words in the source, the signs among them.
+        alignment: scores of attention against gold alignments, if the corpus has them, by shift: 0, and
+            attention read one piece earlier (-1) or later (1).
+        coverage: attention statistics of each translation; None for a model without attention.
+        lengths: BLEU by the number of source words, including punctuation marks.
         translations: in order.
-        seconds: that translating took.
-        collapse: the one output of a model that hardly looks at its input; None of any other.
+        seconds: decoding time.
+        collapse: the repeated output of a collapsed model; None otherwise.
     """
 
     scores: list[Score]
@@ -57,11 +57,11 @@ class Evaluation:
     collapse: Collapse | None = None
 
     def summary(self) -> str:
-        """The lines a person reads."""
+        """The lines to print."""
         return "\n".join([format_scores(self.scores), *self.notes()])
 
     def notes(self) -> list[str]:
-        """The lines below the scores: warning of a collapsed model, alignments, coverage, speed."""
+        """The lines below the scores: warning about a collapsed model, alignment scores, coverage, speed."""
         lines = [] if self.collapse is None else [self.collapse.warning()]
         if self.alignment is not None:
             lines.append(self.alignment[0].summary())
@@ -69,10 +69,10 @@ class Evaluation:
             found = coverage_scores(self.coverage)
             lines.append(
                 f"attention: entropy {found.entropy:.2f} nats; {found.passed_over:.1%} of the source words "
-                f"passed over, {found.repeated:.1%} attended twice"
+                f"under-translated, {found.repeated:.1%} over-translated"
             )
         speed = len(self.translations) / self.seconds
-        lines.append(f"{len(self.translations)} sentences in {self.seconds:.1f} s, {speed:.0f} a second")
+        lines.append(f"{len(self.translations)} sentences in {self.seconds:.1f} s, {speed:.0f} sentences/s")
         return lines
 
     def values(self) -> dict[str, float]:
@@ -82,12 +82,12 @@ class Evaluation:
 
 
 def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str = DEFAULT) -> Evaluation:
-    """Translate every source, score against all references, and attention against gold alignments.
+    """Translate every source; score against all references, and attention against gold alignments.
 
     Args:
-        translator: the model with its search.
-        examples: what to translate, with the references.
-        tokenizer: of BLEU.
+        translator: the model and its search settings.
+        examples: the sources, with references.
+        tokenizer: for BLEU.
     """
     start = time.perf_counter()
     found = translator.translate([example.source for example in examples])
@@ -107,7 +107,7 @@ def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str
 
 
 def _between_words(translation: Translation) -> NDArray[np.floating[Any]]:
-    """Attention of the target's words to the source's, ends of sentences left out as source."""
+    """Word-level attention, without the source's end-of-sentence."""
     weights, source, _ = translation.words()
     return weights[:, : len(source) - 1]
 
@@ -115,8 +115,8 @@ def _between_words(translation: Translation) -> NDArray[np.floating[Any]]:
 def _score_alignment(
     translator: Translator, examples: Sequence[Example]
 ) -> dict[int, AlignmentScores] | None:
-    """Attention while the model is forced through the references, against their gold alignments; None if
-    there are none, or no attention.
+    """Scores of attention under teacher forcing of the references against their gold alignments; None if
+    there are no gold alignments, or no attention.
     """
     gold = [
         (example.source, reference, parse_pharaoh(links))
@@ -138,15 +138,15 @@ def write_evaluation(
     decoding: DecodingConfig,
     heatmaps: int,
 ) -> None:
-    """Write `translations.tsv` and `metrics.json`; of a model with attention `attention.*`,
+    """Write `translations.tsv` and `metrics.json`; for a model with attention also `attention.*` and
     `heatmaps/`.
 
     Args:
-        folder: where, such as `runs/<name>/test`.
+        folder: output folder, such as `runs/<name>/test`.
         evaluation: of `examples`.
-        examples: what was translated.
-        decoding: the settings of the search.
-        heatmaps: draw the first so many sentences, one PNG each.
+        examples: the evaluated sentences.
+        decoding: search settings.
+        heatmaps: number of sentences to draw, from the first, one PNG each.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_translations(folder / "translations.tsv", evaluation, examples)
@@ -199,7 +199,7 @@ def _write_translations(path: Path, evaluation: Evaluation, examples: Sequence[E
 
 
 def _covered(covered: Coverage | None, example: Example) -> list[str]:
-    """Entropy, and the source words that were passed over; nothing of a model without attention."""
+    """Entropy and the under-translated source words; empty for a model without attention."""
     if covered is None:
         return ["", ""]
     names = words(example.source)

@@ -1,4 +1,4 @@
-"""Attention of translations as files: npz, JSON Lines, Pharaoh, pictures, a page."""
+"""Export of the attention of translations: npz, JSON Lines, Pharaoh, images, an HTML page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from nmt.visualisation.report import render_page
 
 
 def attention_of(translation: Translation, shift: int = 0) -> Attention:
-    """What the files hold of one translation."""
+    """The record of one translation in an attention file."""
     weights, source_words, target_words = translation.words(shift)
     return Attention(
         shift_rows(translation.heads, shift),
@@ -35,15 +35,15 @@ def write_attention(
     shift: int = 0,
     threshold: float | None = None,
 ) -> None:
-    """Write the attention of translations, in order, in the format that the name's ending says.
+    """Write the attention of translations, in order, in the format of the file extension.
 
     Args:
-        path: see `nmt.evaluation.formats`. Of several sentences pictures are OUT-1.png, OUT-2.png …
-        translations: by a model with attention.
-        pieces: pictures of pieces instead of words.
-        sheet: one picture of all sentences.
-        shift: read the attention of a piece so many steps later.
-        threshold: links only: all source words with at least this attention, not the best one.
+        path: see `nmt.evaluation.formats`. Images of several sentences are OUT-1.png, OUT-2.png …
+        translations: from a model with attention.
+        pieces: draw pieces instead of words (images only).
+        sheet: one image of all sentences.
+        shift: read the attention of a piece this many steps later.
+        threshold: Pharaoh only: link all source words with at least this attention, not the best one.
     """
     kind = path.suffix.lower()
     if kind in (".npz", ".jsonl"):

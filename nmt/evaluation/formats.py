@@ -1,4 +1,4 @@
-"""The files that attention can be written to, by the ending of their names; nothing heavy is imported."""
+"""Attention file formats by file extension; imports nothing heavy."""
 
 from pathlib import Path
 
@@ -15,20 +15,20 @@ FORMATS = {
 
 
 def check_attention_name(name: str) -> None:
-    """Refuse a name whose ending says nothing.
+    """Check the file extension.
 
     Raises:
-        ConfigError: naming the endings there are.
+        ConfigError: if it is unknown, with the list of supported ones.
     """
     if Path(name).suffix.lower() not in FORMATS:
         raise ConfigError(f"--attention {name}: must end in {', '.join(FORMATS)}")
 
 
 def check_threshold(threshold: float | None) -> None:
-    """Refuse a share of attention that is none.
+    """Check that an attention threshold is in (0, 1].
 
     Raises:
-        ConfigError: naming the bounds.
+        ConfigError: if not, with the bounds.
     """
     if threshold is not None and not 0 < threshold <= 1:
         raise ConfigError(f"--threshold {threshold:g}: must be above 0 and at most 1")

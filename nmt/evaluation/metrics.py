@@ -1,23 +1,23 @@
-"""Translation scores: BLEU, chrF and TER of a corpus, all through sacreBLEU and against all references.
+"""Corpus-level BLEU, chrF and TER, computed by sacreBLEU against all references.
 
-A sentence may have any number of references, one at least; a blank reference counts as missing.
-sacreBLEU itself wants streams of equal length, and it tells apart `None`, a reference that is not there
-and that every metric leaves out, from an empty string, which it takes for a real reference without
-words: such a one would shorten BLEU's reference length, and TER would count it as a reference that a
-short translation nearly meets. So the gaps are filled with `None`, never with an empty string.
+A sentence may have any number of references, but at least one; a blank reference counts as missing.
+sacreBLEU needs reference streams of equal length. It treats `None` as a missing reference, which every
+metric ignores, but an empty string as a real reference without words: that would shorten BLEU's reference
+length, and TER would count it as a reference close to any short translation. So missing references are
+filled with `None`, never with an empty string.
 
-Text goes in as people read it: no tokenisation, lower-casing or rounding of our own. The scores, by the
-names that appear in files and tables:
+The inputs are detokenised text: no tokenisation, lower-casing or rounding is added here. The scores, by
+their names in files and tables:
 
-    BLEU        BLEU-4 with the tokenizer that the caller names, by default 13a, the usual one. That
-                knows ASCII punctuation only: in Devanagari text the danda and curly quotes stay part of
-                the word they touch, so that `आहे।` and `आहे` are different words. It knows no words in
-                scripts without spaces: `nmt.evaluation.bleu_tokenizer` chooses another for those.
+    BLEU        BLEU-4 with the given tokenizer, by default 13a, the usual one. 13a handles ASCII
+                punctuation only: in Devanagari text the danda and curly quotes stay attached to the
+                word, so that `आहे।` and `आहे` are different words. It does not segment scripts without
+                spaces: `nmt.evaluation.bleu_tokenizer` chooses another tokenizer for those.
     BLEU-intl   BLEU-4 with the tokenizer intl, which separates all Unicode punctuation and symbols.
-    chrF2       character n-grams up to 6, recall weighted twice.
-    chrF2++     the same with words and word pairs.
-    TER         edits and shifts per reference word; lower is better, and it may pass 100. sacreBLEU's
-                default folds case here, as the signature says (`case:lc`).
+    chrF2       character n-grams up to 6, recall weighted twice as much as precision.
+    chrF2++     the same plus word unigrams and bigrams.
+    TER         edits and shifts per reference word; lower is better, and it may exceed 100. sacreBLEU
+                lower-cases here by default, as shown in the signature (`case:lc`).
 """
 
 from bisect import bisect_left
@@ -36,12 +36,12 @@ from nmt.evaluation.bleu_tokenizer import DEFAULT
 
 @dataclass(frozen=True)
 class Score:
-    """One score of one corpus.
+    """A corpus-level score.
 
     Attributes:
         name: "BLEU", "BLEU-intl", "chrF2", "chrF2++" or "TER".
-        value: the score on the scale of 100, as sacreBLEU gives it, not rounded.
-        signature: sacreBLEU's own: how it was computed, and with how many references and which version.
+        value: on a scale of 100, as returned by sacreBLEU, not rounded.
+        signature: sacreBLEU's signature: settings, number of references and version.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Score:
 
 
 class LengthBucket(NamedTuple):
-    """The BLEU score of the sentences whose source length lies in one range."""
+    """BLEU of the sentences whose source length is in one range."""
 
     label: str
     sentences: int
@@ -62,16 +62,16 @@ def corpus_scores(
 ) -> list[Score]:
     """BLEU, BLEU-intl, chrF2, chrF2++ and TER of a corpus, in this order.
 
-    sacreBLEU warns, through its logger, where 100 or more hypotheses end in a lone full stop, as text
-    does that was never detokenised. The warning is worth having, once: the second BLEU keeps quiet.
+    sacreBLEU logs a warning if 100 or more hypotheses end in a separate full stop, which suggests that
+    they are not detokenised. The warning is useful, but only once: the second BLEU suppresses it.
 
     Args:
         hypotheses: N translations.
-        references: N sequences of references, of any lengths; blank ones are left out.
-        tokenizer: sacreBLEU's name of the one for BLEU.
+        references: N sequences of references, of any lengths; blank ones are ignored.
+        tokenizer: sacreBLEU's name of the tokenizer for BLEU.
 
     Raises:
-        DataError: there is nothing to score, the numbers of sentences differ, or a sentence has no reference.
+        DataError: if there is nothing to score, the numbers of sentences differ, or one has no reference.
     """
     streams = _streams(hypotheses, references)
     metrics = {
@@ -90,10 +90,10 @@ def corpus_scores(
 def quick_scores(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokenizer: str = DEFAULT
 ) -> dict[str, float]:
-    """The two scores to follow while training: `bleu` and `chrf` (chrF2), without TER, the slow one.
+    """The scores for validation during training: `bleu` and `chrf` (chrF2), without the slow TER.
 
-    The same values as `corpus_scores` gives. No warning about tokenised text: it would come back at
-    every validation.
+    Same values as `corpus_scores`. sacreBLEU's warning about tokenised text is suppressed: it would
+    appear at every validation.
 
     Raises:
         DataError: as `corpus_scores`.
@@ -106,10 +106,10 @@ def quick_scores(
 
 
 def sentence_chrf(hypothesis: str, references: Sequence[str]) -> float:
-    """chrF2 of one sentence, 0 to 100, against the reference that suits it best: for sorting tables.
+    """Sentence-level chrF2, 0 to 100, against the best-matching reference: for sorting tables.
 
     Raises:
-        DataError: there is no reference that is not blank.
+        DataError: if all references are blank.
     """
     streams = _streams([hypothesis], [references])
     return float(CHRF().corpus_score([hypothesis], streams).score)
@@ -122,24 +122,24 @@ def bleu_by_length(
     edges: Sequence[int] = (3, 5, 7, 9, 12, 15, 20, 30),
     tokenizer: str = DEFAULT,
 ) -> list[LengthBucket]:
-    """BLEU of the sentences in each range of source length; ranges without a sentence are left out.
+    """BLEU by range of source length; ranges without sentences are omitted.
 
-    As sacreBLEU has it, a bucket whose hypotheses hold no four-word run scores 0.
+    As in sacreBLEU, a bucket whose hypotheses have no 4-gram scores 0.
 
     Args:
-        source_lengths: N lengths, in whatever unit the caller names beside the table.
+        source_lengths: N lengths, in any unit.
         hypotheses: N translations.
         references: N sequences of references.
-        edges: the longest length of each range, ascending: (5, 10) gives "≤5", "6-10" and ">10".
-        tokenizer: of BLEU.
+        edges: the upper bound of each range, ascending: (5, 10) gives "≤5", "6-10" and ">10".
+        tokenizer: for BLEU.
 
     Raises:
-        DataError: as `corpus_scores`, or the number of lengths differs.
+        DataError: as `corpus_scores`, or if the number of lengths differs.
     """
     assert edges, "at least one edge"
     assert list(edges) == sorted(set(edges)), f"edges must ascend: {edges}"
     _check_count(len(source_lengths), "source lengths", len(hypotheses))
-    _streams(hypotheses, references)  # so that an error names the sentence of the corpus, not of a bucket
+    _streams(hypotheses, references)  # so that errors number sentences in the corpus, not in a bucket
     inner = [f"{before + 1}-{edge}" for before, edge in pairwise(edges)]
     labels = [f"≤{edges[0]}", *inner, f">{edges[-1]}"]
     buckets: list[list[int]] = [[] for _ in labels]
@@ -155,7 +155,7 @@ def bleu_by_length(
 
 
 def format_scores(scores: Sequence[Score]) -> str:
-    """The lines a user reads: name, value with two decimals, and signature, in aligned columns."""
+    """A table of name, value with two decimals, and signature, in aligned columns."""
     names = max((len(score.name) for score in scores), default=0)
     values = max((len(f"{score.value:.2f}") for score in scores), default=0)
     return "\n".join(f"{s.name:<{names}}  {s.value:>{values}.2f}  {s.signature}" for s in scores)
@@ -166,16 +166,16 @@ def _bleu(hypotheses: Sequence[str], streams: list[Any], tokenizer: str) -> floa
 
 
 def _streams(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[Any]:
-    """Turn N sequences of references into sacreBLEU's streams of N, with `None` where there is none.
+    """Transpose N sequences of references into sacreBLEU's streams of N, padded with `None`.
 
-    The elements are `list[str | None]`; sacreBLEU's annotations leave `None` out, its code does not.
+    The elements are `list[str | None]`; sacreBLEU's type annotations lack `None`, but its code supports it.
     """
     if not hypotheses:
         raise DataError("there are no translations to score; give at least one sentence")
     _check_count(len(references), "sets of references", len(hypotheses))
     present = []
     for number, some in enumerate(references, start=1):
-        assert not isinstance(some, str), "references are a sequence of strings for each sentence"
+        assert not isinstance(some, str), "references must be a sequence of strings per sentence"
         present.append([text for text in some if text.strip()])
         if not present[-1]:
             raise DataError(f"sentence {number} has no reference to score against; add one or leave it out")

@@ -1,4 +1,4 @@
-"""The page of a finished run, `report.html`."""
+"""The HTML report of a finished run, `report.html`."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from nmt.files import write_text
 from nmt.visualisation.report import Curve, render_page
 
 _CURVES = {
-    "loss": "Development loss (nats a token)",
+    "loss": "Development loss (nats per token)",
     "bleu": "Development BLEU (greedy)",
     "chrf": "Development chrF2 (greedy)",
 }
@@ -30,15 +30,15 @@ def save_report(
     history: Sequence[dict[str, float]],
     report: dict[str, Any],
 ) -> None:
-    """Write the page of a finished run.
+    """Write the HTML report of a finished run.
 
     Args:
         path: `runs/<name>/report.html`.
         config: the run's settings.
-        evaluation: of the test part.
-        examples: that part.
+        evaluation: on the test set.
+        examples: the test set.
         history: scores of every validation, with their steps.
-        report: what the data was, of `prepared.json`.
+        report: description of the data, from `prepared.json`.
     """
     found: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
     rows = []

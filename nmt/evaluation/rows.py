@@ -1,4 +1,4 @@
-"""Translations as the rows of a page."""
+"""Translations as rows of the HTML page."""
 
 from nmt.decoding.translator import Translation
 from nmt.evaluation.coverage import Coverage, coverage
@@ -6,7 +6,7 @@ from nmt.visualisation.report import Sentence
 
 
 def sentence_row(translation: Translation, shift: int = 0, covered: Coverage | None = None) -> Sentence:
-    """A translation as a row of a page."""
+    """A translation as a row of the HTML page."""
     weights, source_words, target_words = translation.words(shift)
     row = Sentence(
         source=translation.source.text,

@@ -20,35 +20,35 @@ from nmt.storage.checkpoint import kept_checkpoints
 from nmt.storage.run import Run
 
 RECORD = "bleu_tokenizer"
-"""Of a run's `prepared.json`: the name of the tokenizer."""
+"""The key in a run's `prepared.json` for the name of the tokenizer."""
 
 
 class Scoring(NamedTuple):
     """How a run is scored.
 
     Attributes:
-        tokenizer: sacreBLEU's name of the one for BLEU.
-        metric: what selects the best checkpoint.
+        tokenizer: sacreBLEU's name of the tokenizer for BLEU.
+        metric: selects the best checkpoint.
     """
 
     tokenizer: str
     metric: str
 
     def notes(self, asked: TrainingConfig) -> list[str]:
-        """What is not as usual, or not as the settings ask: a line each."""
+        """What differs from the defaults or the requested settings, one line each."""
         lines = []
         if self.tokenizer != DEFAULT:
             why = ", chosen by the script of the training targets" if asked.bleu_tokenizer == "auto" else ""
-            lines.append(f"BLEU's tokenizer: {self.tokenizer}{why}")
+            lines.append(f"BLEU tokenizer: {self.tokenizer}{why}")
         if self.metric != asked.metric:
             lines.append(
-                f"the development references are too short for BLEU, which counts runs of {NGRAM} tokens: "
+                f"the development references are too short for BLEU, which counts {NGRAM}-grams: "
                 f"the best checkpoint is selected by {self.metric}, then by loss"
             )
         return lines
 
     def applied(self, config: Config) -> Config:
-        """Settings that name what is used."""
+        """The settings with the tokenizer and the metric that are actually used."""
         training = replace(config.training, metric=self.metric, bleu_tokenizer=self.tokenizer)
         return replace(config, training=training)
 
@@ -56,24 +56,24 @@ class Scoring(NamedTuple):
 def choose_scoring(
     config: TrainingConfig, parts: Mapping[str, Sequence[Example]], run: Run | None = None
 ) -> Scoring:
-    """How to score a training.
+    """Choose how to score a training run.
 
     Args:
         config: its settings.
         parts: the examples of "train" and "dev".
-        run: what the training goes on with, if it is not a new one: its tokenizer stays.
+        run: the run to resume, if any; it keeps its tokenizer.
 
     Raises:
-        ConfigError: when the tokenizer's package is not installed, or a run is to go on with another one.
-        RunError: when the run's record of it cannot be read.
+        ConfigError: if the tokenizer's package is not installed, or a resumed run would change tokenizer.
+        RunError: if the run's record of its tokenizer cannot be read.
     """
     tokenizer = config.bleu_tokenizer
     if run is not None and kept_checkpoints(run.last):
         before = recorded_tokenizer(run)
         if tokenizer not in ("auto", before):
             raise ConfigError(
-                f"training.bleu_tokenizer: {before} → {tokenizer} would make BLEU scores that cannot be "
-                "compared with those so far; leave it out, or start a new run without resume="
+                f"training.bleu_tokenizer: {before} → {tokenizer} would make BLEU scores that are not "
+                "comparable with the earlier ones; leave it out, or start a new run without resume="
             )
         tokenizer = before
     if tokenizer == "auto":
@@ -84,11 +84,11 @@ def choose_scoring(
 
 
 def recorded_tokenizer(run: Run) -> str:
-    """The tokenizer that a run's BLEU is of; runs without a record are older than the choice.
+    """The tokenizer of a run's BLEU scores; runs without a record predate the setting and used 13a.
 
     Raises:
-        ConfigError: when its package is not installed.
-        RunError: when the record cannot be read.
+        ConfigError: if its package is not installed.
+        RunError: if the record cannot be read.
     """
     try:
         report = json.loads(run.prepared.read_text(encoding="utf-8"))
@@ -96,6 +96,6 @@ def recorded_tokenizer(run: Run) -> str:
     except FileNotFoundError:
         return DEFAULT
     except (OSError, ValueError, AttributeError) as error:
-        raise RunError(f"{run.prepared}: missing or damaged") from error
+        raise RunError(f"{run.prepared}: missing or corrupt") from error
     check_tokenizer(tokenizer)
     return tokenizer

@@ -1,4 +1,4 @@
-"""Development scores during training: loss and perplexity against every reference, greedy BLEU and chrF."""
+"""Validation during training: loss and perplexity against every reference, greedy BLEU and chrF."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from nmt.evaluation.metrics import quick_scores
 
 
 class Validation(NamedTuple):
-    """Scores of a model on the development part.
+    """Scores of a model on the development set.
 
     Attributes:
-        scores: loss (nats a token), perplexity, bleu, chrf (chrF2).
+        scores: loss (nats per token), perplexity, bleu, chrf (chrF2).
         translations: of every example, in order.
     """
 
@@ -23,7 +23,7 @@ class Validation(NamedTuple):
 
 
 def validate(translator: Translator, examples: Sequence[Example], tokenizer: str = DEFAULT) -> Validation:
-    """Translate and score the development part; `tokenizer` is BLEU's."""
+    """Translate and score the development set; `tokenizer` is for BLEU."""
     translations = [found[0] for found in translator.translate([example.source for example in examples])]
     pairs = [(example.source, reference) for example in examples for reference in example.references]
     forced = translator.align([source for source, _ in pairs], [target for _, target in pairs])

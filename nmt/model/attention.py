@@ -1,11 +1,11 @@
-"""Attention: a score (how well do they match), a span (which may count), and the average that follows.
+"""Attention: a score, normalised over an attention scope ("span"), and the weighted average of the states.
 
     α_tj = span_j(score(s_t, h_j));   c_t = Σ_j α_tj h_j
 
-Nothing is kept on the modules between calls.
+The modules hold no state between calls.
 
-Shapes: B batch, T target length, S source length, Q query size, M state size, K heads, D units of a
-key in one head. Masks are True at real tokens.
+Shapes: B batch, T target length, S source length, Q query size, M state size, K heads, D key size per
+head. Masks are True at real tokens.
 """
 
 from typing import NamedTuple
@@ -19,12 +19,12 @@ from nmt.model.spans import SPANS, Span
 
 
 class Keys(NamedTuple):
-    """What attention prepares once per sentence.
+    """Attention inputs, computed once per sentence.
 
     Attributes:
-        states: what is averaged, [B, S, M]: the encoder's states; with several heads W^V of them.
-        keys: what queries are matched with, [B, K, S, D].
-        mask: True at real tokens, [B, S]; with the location score, at those that have one.
+        states: the values, [B, S, M]: the encoder states, projected by W^V if there are several heads.
+        keys: [B, K, S, D].
+        mask: True at real tokens, [B, S]; with the location score, only at positions it has a score for.
     """
 
     states: Tensor
@@ -32,16 +32,16 @@ class Keys(NamedTuple):
     mask: Tensor
 
     def select(self, index: Tensor) -> "Keys":
-        """The rows `index` of the batch, in that order; rows may repeat."""
+        """Select batch rows by index; rows may repeat."""
         return Keys(*(part.index_select(0, index) for part in self))
 
 
 class Attention(nn.Module):
-    """Any score with any span, with one head or several, with coverage or without.
+    """Any score with any attention scope, single- or multi-head, with optional coverage.
 
-    Several heads (Vaswani et al. 2017, §3.2.2) each score on their own slice of the query and the keys
-    and average their own slice of W^V h; the contexts stand side by side. W^O is whatever map the
-    decoder applies to a context.
+    With several heads (Vaswani et al. 2017, §3.2.2), each scores its own slice of the query and the keys
+    and averages its own slice of W^V h; the contexts are concatenated. The linear map that the decoder
+    applies to the context acts as W^O.
 
     Coverage (Tu et al. 2016, §3, linguistic, without fertility): the attention that a source token
     has received so far, C_tj = Σ_{i<t} α_ij, enters the score through its key: key_j + C_tj · w.
@@ -55,36 +55,36 @@ class Attention(nn.Module):
         self.value = nn.Linear(state_size, state_size, bias=False) if config.heads > 1 else None  # W^V
         self.coverage: nn.Parameter | None = None  # w
         if config.coverage:
-            assert not isinstance(self.score, LocationScore), "checked with the configuration"
+            assert not isinstance(self.score, LocationScore), "the configuration check rejects this"
             self.coverage = nn.Parameter(torch.zeros(config.heads, 1, self.score.key_size))
 
     def prepare(self, states: Tensor, mask: Tensor) -> Keys:
-        """Project the keys, once per sentence.
+        """Compute keys and values, once per sentence.
 
         Args:
             states: encoder states, [B, S, M].
             mask: True at real tokens, [B, S].
         """
         assert states.shape[:2] == mask.shape, (states.shape, mask.shape)
-        if isinstance(self.score, LocationScore):  # else a window could hold no place that has a score
+        if isinstance(self.score, LocationScore):  # else a window might have no position with a score
             mask = mask & (torch.arange(mask.shape[1], device=mask.device) < self.score.positions)
         values = states if self.value is None else self.value(states)
         return Keys(values, self.score.prepare(states), mask)
 
     def no_coverage(self, keys: Keys) -> Tensor | None:
-        """Coverage before the first step: zeros [B, K, S], or None where it is not used."""
+        """Coverage before the first step: zeros [B, K, S], or None if unused."""
         if self.coverage is None:
             return None
         return keys.states.new_zeros((keys.mask.shape[0], self.heads, keys.mask.shape[1]))
 
     def weights(self, query: Tensor, keys: Keys, first: int = 0, coverage: Tensor | None = None) -> Tensor:
-        """Weights over the source: 0 on padding, each row sums to 1.
+        """Attention weights over the source: 0 on padding, each row sums to 1.
 
         Args:
             query: decoder states, [B, T, Q].
-            keys: what `prepare` gave.
-            first: which step of the decoder the first query belongs to, from 0.
-            coverage: what each token has received before, [B, K, S]; if used, T is 1.
+            keys: from `prepare`.
+            first: decoder step of the first query, from 0.
+            coverage: attention each token has received so far, [B, K, S]; if used, T must be 1.
 
         Returns:
             [B, K, T, S].
@@ -93,13 +93,13 @@ class Attention(nn.Module):
         matched = keys.keys
         if self.coverage is not None:
             assert coverage is not None
-            assert query.shape[1] == 1, "what is covered changes with every step"
+            assert query.shape[1] == 1, "coverage changes at every step"
             matched = matched + coverage.unsqueeze(-1) * self.coverage
         weights: Tensor = self.span(self.score(query, matched), query, keys.mask, first)
         return weights
 
     def forward(self, query: Tensor, keys: Keys, first: int = 0) -> tuple[Tensor, Tensor]:
-        """Attend; arguments as `weights`.
+        """Contexts and weights; arguments as for `weights`.
 
         Returns:
             contexts [B, T, M] and weights [B, K, T, S].
@@ -109,15 +109,15 @@ class Attention(nn.Module):
 
 
 def average(weights: Tensor, states: Tensor) -> Tensor:
-    """Contexts: each head averages its slice. [B, K, T, S], [B, S, M] → [B, T, M]."""
+    """Contexts: each head's weighted average of its slice. [B, K, T, S], [B, S, M] → [B, T, M]."""
     return merge_heads(weights @ split_heads(states, weights.shape[1]))
 
 
 def mapped_values(states: Tensor, matrix: Tensor, heads: int) -> Tensor:
-    """Values whose average is P c, with P taken out of the time loop.
+    """Values whose weighted average is P c, so that P is applied outside the time loop.
 
-    P c_t = Σ_k P_k c_tk = Σ_k Σ_j α_tkj P_k h_jk, with P_k the columns of P for head k's slice: an
-    average over K·S places.
+    P c_t = Σ_k P_k c_tk = Σ_k Σ_j α_tkj P_k h_jk, with P_k the columns of P for head k's slice: a
+    weighted average over K·S vectors.
 
     Args:
         states: [B, S, M].
@@ -132,5 +132,5 @@ def mapped_values(states: Tensor, matrix: Tensor, heads: int) -> Tensor:
 
 
 def average_mapped(weights: Tensor, values: Tensor) -> Tensor:
-    """[B, K, T, S], [B, K·S, X] of `mapped_values` → P c, [B, T, X]."""
+    """Weights [B, K, T, S] and [B, K·S, X] from `mapped_values` → P c, [B, T, X]."""
     return torch.bmm(weights.transpose(1, 2).flatten(2), values)

@@ -1,4 +1,4 @@
-"""The bridge: the decoder's first state from what the encoder made.
+"""The bridge: the decoder's initial state from the encoder output.
 
 Shapes: B batch, S source length, M encoder state size, H decoder state size, L decoder layers.
 """
@@ -13,10 +13,10 @@ from nmt.model.spans import masked_softmax
 
 
 class LastSummary(nn.Module):
-    """x = the state after reading the whole sentence.
+    """x = the final encoder state.
 
-    Bahdanau et al. 2015, appendix A.2.2, take the backward state at the first word; here the forward
-    state at the last word stands beside it.
+    Bahdanau et al. 2015, appendix A.2.2, use the backward state at the first word; here it is
+    concatenated with the forward state at the last word.
     """
 
     def __init__(self, state_size: int) -> None:
@@ -28,7 +28,7 @@ class LastSummary(nn.Module):
 
 
 class MeanSummary(nn.Module):
-    """x = the average of the states at the real tokens."""
+    """x = the mean of the states over the real tokens."""
 
     def __init__(self, state_size: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class MeanSummary(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """Feed-forward attention (Raffel and Ellis 2015, eq. 3 and 5), with a mask.
+    """Feed-forward attention (Raffel and Ellis 2015, eq. 3 and 5), masked.
 
     e_j = tanh(wᵀ h_j + b);   α = softmax(e);   x = Σ_j α_j h_j.
     """
@@ -57,11 +57,11 @@ class AttentionPooling(nn.Module):
 
 
 class LuongPooling(nn.Module):
-    """Many-to-one attention: the last state queries all states (Luong et al. 2015, §3.1, general).
+    """Attention pooling with the last state as the query (Luong et al. 2015, §3.1, general).
 
     α = softmax_j(h_lastᵀ W h_j);   c = Σ_j α_j h_j;   x = tanh(W_c [c ; h_last]).
 
-    W is kept as √M · W, for the reason that `scores.GeneralScore` gives.
+    The parameter stored is √M · W, for the reason given in `scores.GeneralScore`.
     """
 
     def __init__(self, state_size: int) -> None:
@@ -89,7 +89,7 @@ SUMMARIES: dict[str, type[Summary]] = {
 
 
 class Bridge(nn.Module):
-    """s_0 = tanh(W x + b), with x a summary of the source (Bahdanau et al. 2015, appendix A.2.2)."""
+    """s_0 = tanh(W x + b), with x the pooled encoder states (Bahdanau et al. 2015, appendix A.2.2)."""
 
     def __init__(self, kind: str, state_size: int, size: int, layers: int) -> None:
         super().__init__()
@@ -98,6 +98,6 @@ class Bridge(nn.Module):
         self.project = nn.Linear(state_size, size * layers)
 
     def forward(self, encoded: Encoded) -> tuple[Tensor, ...]:
-        """The first state of each decoder layer, L tensors [B, H]."""
+        """The initial state of each decoder layer, L tensors [B, H]."""
         first: Tensor = self.project(self.summary(encoded)).tanh()
         return first.chunk(self.layers, dim=-1)

@@ -1,15 +1,16 @@
 """The recurrent decoders: attention before the recurrence (Bahdanau) or after it (Luong).
 
-Each offers one step (for search) and `forward` over a whole target (teacher forcing). They compute the
-same; `forward` takes out of the time loop all that does not depend on the recurrence: the embeddings'
-part of the gates, the keys, and the readout, the last over real tokens only. Where nothing is recurrent
-through attention there is no loop.
+Each has `step`, one step for search, and `forward`, a whole target with teacher forcing. Both compute the
+same function; `forward` moves everything that does not depend on the recurrence out of the time loop: the
+embeddings' part of the gates, the keys, and the readout, which is computed at real tokens only. If the
+recurrence does not depend on attention, there is no loop at all.
 
-A context enters a recurrence only through a linear map P, and the average of the P h_j is P c. So P h_j
-is computed once per sentence (`Memory.values`), and the loop averages those instead of multiplying by P.
+A context enters the recurrence only through a linear map P, and the weighted average of the P h_j is P c.
+So P h_j is computed once per sentence (`Memory.values`), and the loop averages those instead of
+multiplying by P.
 
 Shapes: B batch, S source length, T target length, E embedding size, M encoder state size, H decoder
-state size, G gates of the cell, K heads, N real target tokens in the batch, F feature size.
+state size, G gates per cell, K heads, N real target tokens in the batch, F feature size.
 """
 
 from typing import NamedTuple
@@ -25,29 +26,29 @@ from nmt.model.recurrent import GATES, Layers, RecurrentStack, select_layers
 
 
 class Memory(NamedTuple):
-    """A source sentence as the decoder sees it, prepared once.
+    """The encoded source, prepared once per sentence for the decoder.
 
     Attributes:
         keys: states, keys and mask of the attention.
-        values: the states as they enter the recurrence, [B, K·S, G·H] (Bahdanau) or [B, K·S, H] (Luong).
+        values: the states projected by P, [B, K·S, G·H] (Bahdanau) or [B, K·S, H] (Luong).
     """
 
     keys: Keys
     values: Tensor
 
     def select(self, index: Tensor) -> "Memory":
-        """The rows `index` of the batch, in that order; rows may repeat."""
+        """Select batch rows by index; rows may repeat."""
         return Memory(self.keys.select(index), self.values.index_select(0, index))
 
 
 class State(NamedTuple):
-    """A decoder's state: a value, nothing is kept on the modules.
+    """A decoder's state: an immutable value, the modules hold no state.
 
     Attributes:
         layers: the states of the recurrent layers.
-        time: steps done, the same for all rows.
-        feed: the attentional vector of the step before, [B, H] (Luong with input feeding only).
-        coverage: what each source token has received so far, [B, K, S] (with coverage only).
+        time: number of steps taken, the same for all rows.
+        feed: the attentional vector of the previous step, [B, H] (Luong with input feeding only).
+        coverage: attention each source token has received so far, [B, K, S] (with coverage only).
     """
 
     layers: Layers
@@ -56,7 +57,7 @@ class State(NamedTuple):
     coverage: Tensor | None = None
 
     def select(self, index: Tensor) -> "State":
-        """The rows `index` of the batch, in that order; rows may repeat."""
+        """Select batch rows by index; rows may repeat."""
         feed, coverage = (
             None if part is None else part.index_select(0, index) for part in (self.feed, self.coverage)
         )
@@ -64,12 +65,12 @@ class State(NamedTuple):
 
 
 class BahdanauDecoder(nn.Module):
-    """Attend with the previous state, then recur, then read out (Bahdanau et al. 2015, appendix A.2.2).
+    """Attention with the previous state, then recurrence, then readout (Bahdanau et al. 2015, app. A.2.2).
 
     c_t = Σ_j α_tj h_j with α_t from s_{t−1};   s_t = GRU(s_{t−1}, [E y_{t−1} ; c_t]);
     t̃_t = U s_t + V E y_{t−1} + C c_t;   features t_t = max of each pair of units of t̃_t (maxout).
 
-    The appendix writes s_{t−1} in t̃_t, eq. 4 of the text s_t; we follow the latter, which knows more.
+    The appendix has s_{t−1} in t̃_t, eq. 4 of the main text s_t; we use s_t, which has more information.
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -90,16 +91,16 @@ class BahdanauDecoder(nn.Module):
         return Memory(keys, mapped_values(keys.states, self.value.weight, self.heads))
 
     def init_state(self, encoded: Encoded) -> State:
-        """Encoded source → the state before the first step."""
+        """Encoded source → initial state."""
         return State(self.recurrence.start(self.bridge(encoded)))
 
     def step(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
         """One step.
 
         Args:
-            embedded: the previous target tokens' embeddings, [B, E].
-            state: after the step before.
-            memory: what `prepare` gave.
+            embedded: embeddings of the previous target tokens, [B, E].
+            state: after the previous step.
+            memory: from `prepare`.
 
         Returns:
             features [B, F], the next state, and weights [B, K, S].
@@ -109,16 +110,16 @@ class BahdanauDecoder(nn.Module):
         return self.readout(state.layers[-1][0], embedded, context), state, weights.squeeze(2)
 
     def forward(self, embedded: Tensor, mask: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor]:
-        """All steps, with the true previous tokens.
+        """All steps with teacher forcing.
 
         Args:
             embedded: embeddings of the target shifted right, [B, T, E].
             mask: True at real target tokens, [B, T].
-            state: before the first step.
-            memory: what `prepare` gave.
+            state: the initial state.
+            memory: from `prepare`.
 
         Returns:
-            features at the real tokens [N, F] (row by row of the batch), and weights [B, K, T, S].
+            features at the real tokens [N, F] (in row-major order), and weights [B, K, T, S].
         """
         gates = self.recurrence.project(embedded)  # [B, T, G·H]
         tops, rows = [], []
@@ -132,7 +133,7 @@ class BahdanauDecoder(nn.Module):
         return self.readout(states[mask], embedded[mask], contexts[mask]), all_weights
 
     def _advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[State, Tensor]:
-        """Embedding's gates [B, G·H] and state → next state and weights [B, K, 1, S]."""
+        """Embedding's gate inputs [B, G·H] and state → next state and weights [B, K, 1, S]."""
         coverage = self.attention.no_coverage(memory.keys) if state.time == 0 else state.coverage
         query = state.layers[-1][0].unsqueeze(1)
         weights = self.attention.weights(query, memory.keys, state.time, coverage)
@@ -159,11 +160,11 @@ class MaxoutReadout(nn.Module):
 
 
 class LuongDecoder(nn.Module):
-    """Recur, then attend with the new state (Luong et al. 2015, §3, eq. 5; input feeding: §3.3).
+    """Recurrence, then attention with the new state (Luong et al. 2015, §3, eq. 5; input feeding: §3.3).
 
     h_t = GRU(h_{t−1}, [E y_{t−1} ; h̃_{t−1}]);   c_t = Σ_j α_tj h̄_j with α_t from h_t;
-    features h̃_t = tanh(W_c [c_t ; h_t]). Without input feeding h̃_{t−1} is left out, and there is no
-    loop, unless coverage needs one.
+    features h̃_t = tanh(W_c [c_t ; h_t]). Without input feeding h̃_{t−1} is omitted, and there is no
+    time loop unless coverage requires one.
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -186,18 +187,18 @@ class LuongDecoder(nn.Module):
         return Memory(keys, mapped_values(keys.states, self.value.weight, self.heads))
 
     def init_state(self, encoded: Encoded) -> State:
-        """Encoded source → the state before the first step."""
+        """Encoded source → initial state."""
         hidden = self.bridge(encoded)
         feed = None if self.feed is None else torch.zeros_like(hidden[-1])
         return State(self.recurrence.start(hidden), feed=feed)
 
     def step(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
-        """One step; arguments and results as `BahdanauDecoder.step`."""
+        """One step; arguments and results as for `BahdanauDecoder.step`."""
         features, state, weights = self._advance(self.recurrence.project(embedded), state, memory)
         return features, state, weights.squeeze(2)
 
     def forward(self, embedded: Tensor, mask: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor]:
-        """All steps, with the true previous tokens; arguments and results as `BahdanauDecoder.forward`."""
+        """All steps with teacher forcing; arguments and results as for `BahdanauDecoder.forward`."""
         if self.feed is None and self.attention.coverage is None:
             tops = self.recurrence.sequence(embedded, state.layers)
             weights = self.attention.weights(tops, memory.keys, state.time)
@@ -211,7 +212,7 @@ class LuongDecoder(nn.Module):
         return torch.stack(vectors, dim=1)[mask], torch.cat(rows, dim=2)
 
     def _advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
-        """Embedding's gates [B, G·H] and state → features [B, H], next state, weights [B, K, 1, S]."""
+        """Embedding's gate inputs [B, G·H], state → features [B, H], next state, weights [B, K, 1, S]."""
         if self.feed is not None:
             assert state.feed is not None
             gates = gates + self.feed(state.feed)

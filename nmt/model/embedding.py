@@ -1,4 +1,4 @@
-"""Embeddings of tokens and of positions.
+"""Token and position embeddings.
 
 Shapes: B batch, L length, E embedding size.
 """
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 class TokenEmbedding(nn.Module):
-    """Tokens → vectors, of which training drops units, and whole tokens (Iyyer et al. 2015).
+    """Token embeddings, with dropout of units and of whole tokens (Iyyer et al. 2015).
 
     Args:
         vocabulary: number of tokens.
         size: E.
-        padding: the token whose vector is zero.
-        dropout: share of units dropped.
-        word_dropout: share of tokens whose whole vector is dropped.
+        padding: index of the padding token, whose embedding is zero.
+        dropout: probability of dropping a unit.
+        word_dropout: probability of dropping a token's whole embedding.
     """
 
     def __init__(self, vocabulary: int, size: int, padding: int, dropout: float, word_dropout: float) -> None:
@@ -35,14 +35,14 @@ class TokenEmbedding(nn.Module):
 
 
 def sinusoids(positions: Tensor, size: int, like: Tensor) -> Tensor:
-    """Position vectors (Vaswani et al. 2017, §3.5): positions [L], from 0 → [L, size].
+    """Sinusoidal position embeddings (Vaswani et al. 2017, §3.5): positions [L], from 0 → [L, size].
 
     PE(p, 2i) = sin(p / 10000^(2i/size));  PE(p, 2i + 1) = cos(p / 10000^(2i/size)).
 
     Args:
         positions: int64 [L].
-        size: units, an even number.
-        like: gives device and type.
+        size: embedding size, even.
+        like: tensor whose dtype is used.
     """
     units = torch.arange(0, size, 2, device=positions.device, dtype=torch.float32)
     rates = torch.exp(units * (-math.log(10000.0) / size))

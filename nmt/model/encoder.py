@@ -1,5 +1,5 @@
-"""The encoders: source tokens → one state per token. Recurrent and convolutional ones are here, the
-self-attention encoder stands with the rest of the Transformer.
+"""The recurrent and convolutional encoders: source tokens → one state per token. The self-attention
+encoder is in `nmt.model.transformer`.
 
 Shapes: B batch, S source length, E embedding size, M state size.
 """
@@ -17,14 +17,14 @@ from nmt.model.recurrent import CELLS
 
 
 class Encoded(NamedTuple):
-    """What the encoder makes of a batch.
+    """Encoder output for a batch.
 
     Attributes:
         states: one state per source token, [B, S, M]; zero on padding.
         mask: True at real tokens, [B, S].
-        last: a summary of the sentence, [B, M]: the recurrent state after reading it (with two
-            directions the forward state at the last token beside the backward state at the first);
-            of encoders without recurrence the state at the last token, end-of-sentence.
+        last: the final state, [B, M]. Recurrent: the state after the last token (bidirectional: the
+            forward state at the last token concatenated with the backward state at the first).
+            Non-recurrent: the state at the last token, end-of-sentence.
     """
 
     states: Tensor
@@ -41,9 +41,9 @@ def state_at_end(states: Tensor, mask: Tensor) -> Tensor:
 class RecurrentEncoder(nn.Module):
     """Stacked, optionally bidirectional GRU or LSTM (Bahdanau et al. 2015, §3.2 and appendix A.2.1).
 
-    h_j = [→h_j ; ←h_j]. Sentences are packed, so the backward direction starts at the last real token
-    and padding changes nothing. There is no dropout on the states: attention would learn to average over
-    several of them against the noise, and no longer to point at one.
+    h_j = [→h_j ; ←h_j]. Sequences are packed, so the backward direction starts at the last real token
+    and padding has no effect. There is no dropout on the output states: to counter the noise, attention
+    would learn to average several states instead of focusing on one.
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -65,10 +65,10 @@ class RecurrentEncoder(nn.Module):
 
         Args:
             embedded: embeddings of the source tokens, [B, S, E].
-            mask: True at real tokens, [B, S]; each row has at least one, and padding comes last.
+            mask: True at real tokens, [B, S]; each row has at least one, and is padded on the right.
         """
         assert embedded.shape[:2] == mask.shape, (embedded.shape, mask.shape)
-        lengths = mask.sum(dim=1).cpu()  # pack_padded_sequence wants them there
+        lengths = mask.sum(dim=1).cpu()  # pack_padded_sequence needs them on the CPU
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         outputs, final = self.rnn(packed)
         hidden = final[0] if isinstance(final, tuple) else final  # [layers × directions, B, M / directions]
@@ -81,9 +81,9 @@ class ConvolutionalEncoder(nn.Module):
     """Stacked convolutions with gated linear units over token and position embeddings (Gehring et al.
     2017, §3.1, §3.2 and §3.4).
 
-    x_j = e_j + p_j;   each layer: x ← (x + GLU(convolution of width k around j)) · √½, where
-    GLU([a ; b]) = a ∘ σ(b). Padding is zero before every convolution, as the places beyond the sentence.
-    Tokens after `encoder.positions` share the last position embedding.
+    x_j = e_j + p_j;   each layer: x ← (x + GLU(convolution of width k centred at j)) · √½, where
+    GLU([a ; b]) = a ∘ σ(b). Padding is set to zero before every convolution, like positions outside the
+    sentence. Tokens beyond `encoder.positions` share the last position embedding.
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -98,7 +98,7 @@ class ConvolutionalEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
-        """Encode; arguments as `RecurrentEncoder.forward`."""
+        """Encode; arguments as for `RecurrentEncoder.forward`."""
         places = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.position.num_embeddings - 1)
         real = mask.unsqueeze(-1)
         states = self.enter(embedded + self.position(places)) * real  # [B, S, M]

@@ -1,4 +1,4 @@
-"""First weights. They decide much of the quality of a small model: measured, not assumed."""
+"""Weight initialisation. It was measured to have a large effect on the quality of small models."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,16 +13,16 @@ from nmt.model.scores import CosineScore, GaussianScore
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 
 _OWN_START = (nn.LayerNorm, CosineScore, GaussianScore)
-"""Modules whose own parameters (not those of parts of theirs) begin at a value that means something."""
+"""Modules whose own parameters (not those of submodules) keep the values set by the constructor."""
 
 
 _FILLERS = {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_}
 
 
 class _Unfilled(TorchFunctionMode):
-    """Inside, what fills a tensor with first values does nothing: methods, and `torch.nn.init`. On the meta
-    device there are no values to fill in, but some of it would first import PyTorch's compiler, which takes
-    longer than all the rest of a short translation.
+    """Makes the tensor methods that fill in initial values, and `torch.nn.init`, do nothing. On the meta
+    device there are no values to fill in, but some of these functions would import PyTorch's compiler,
+    which takes longer than the rest of a short translation.
     """
 
     def __torch_function__(
@@ -46,7 +46,7 @@ def empty_model(
     padding: int,
     dropout: DropoutRates = NO_DROPOUT,
 ) -> TranslationModel:
-    """A model on the meta device, without weights: no memory, no random numbers. Arguments as for
+    """A model on the meta device: allocates no weights and draws no random numbers. Arguments as for
     `build_model`.
     """
     with torch.device("meta"), _Unfilled():
@@ -60,14 +60,14 @@ def build_model(
     padding: int,
     dropout: DropoutRates = NO_DROPOUT,
 ) -> TranslationModel:
-    """A model with first weights drawn from torch's global random state.
+    """A model with initial weights drawn from torch's global generator.
 
     Args:
-        config: sizes and kinds of the parts.
-        source_vocabulary: number of source pieces.
-        target_vocabulary: number of target pieces.
+        config: architecture and sizes.
+        source_vocabulary: source vocabulary size, in subwords.
+        target_vocabulary: target vocabulary size, in subwords.
         padding: index of the padding token, whose embeddings are zero.
-        dropout: what training drops.
+        dropout: dropout probabilities in training.
     """
     model = TranslationModel(config, source_vocabulary, target_vocabulary, padding, dropout)
     parameters = {
@@ -91,7 +91,7 @@ def build_model(
 
 def _orthogonal(parameters: dict[str, nn.Parameter], config: ModelConfig) -> None:
     """Bahdanau et al. 2015, appendix B.1: recurrent matrices orthogonal, the score's matrices
-    from N(0, 0.001²), its v and all biases 0, the rest from N(0, 0.01²).
+    from N(0, 0.001²), its v and all biases 0, all others from N(0, 0.01²).
     """
     for name, parameter in parameters.items():
         if "bias" in name or name.endswith("score.energy"):
@@ -105,8 +105,8 @@ def _orthogonal(parameters: dict[str, nn.Parameter], config: ModelConfig) -> Non
 
 
 def _xavier(parameters: dict[str, nn.Parameter]) -> None:
-    """Glorot and Bengio 2010, eq. 16, for each matrix as it is kept (of a recurrence all gates in one);
-    embeddings from N(0, 1 / size), biases 0: usual for Transformers.
+    """Glorot and Bengio 2010, eq. 16, for each matrix as stored (in a GRU or LSTM, all gates in one matrix);
+    embeddings from N(0, 1 / size), biases 0, as is usual for Transformers.
     """
     for name, parameter in parameters.items():
         if ".table." in name or ".position." in name:

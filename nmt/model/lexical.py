@@ -1,4 +1,4 @@
-"""The lexical model: what a source word translates to, by itself, whatever the sentence.
+"""The lexical model: predicts a target word from the attended source words alone, without context.
 
 Shapes: B batch, S source length, T target length, K heads, N real target tokens in the batch, E size of a
 source embedding, V target vocabulary.
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 class LexicalModel(nn.Module):
-    """A vote for the next token from the embeddings of the attended source tokens alone (Nguyen and Chiang
+    """Logits for the next token from the embeddings of the attended source tokens alone (Nguyen and Chiang
     2018, §4).
 
     f_t = tanh(Σ_j α_tj E x_j);   g_t = tanh(W f_t + b) + f_t;   logits_t = (the decoder's) + V g_t.
 
-    A rare word is seen in too few sentences to be learned through the recurrences; here its translation
-    is two matrices away. α_t is the average of the heads.
+    A rare word occurs in too few sentences to be learned through the recurrent layers; here only two
+    matrices lie between it and its translation. α_t is averaged over the heads.
     """
 
     def __init__(self, embedding_size: int, vocabulary: int) -> None:
@@ -28,10 +28,10 @@ class LexicalModel(nn.Module):
         Args:
             weights: α, [B, K, T, S].
             embeddings: E x, [B, S, E].
-            mask: True at real target tokens, [B, T]; None: all are.
+            mask: True at real target tokens, [B, T]; None: all tokens are real.
 
         Returns:
-            [N, V], row by row of the batch.
+            [N, V], in row-major order.
         """
         averages = (weights.mean(dim=1) @ embeddings).tanh()  # [B, T, E]
         found = averages.flatten(0, 1) if mask is None else averages[mask]  # [N, E]

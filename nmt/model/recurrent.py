@@ -1,6 +1,6 @@
-"""The recurrence of the decoders: PyTorch's own layers, driven step by step or over a whole sentence.
+"""The recurrent layers of the decoders: PyTorch's GRU and LSTM, run step by step or over a whole sequence.
 
-Shapes: B batch, T length, H size of a state, X size of an input, G gates of the cell (GRU 3, LSTM 4).
+Shapes: B batch, T length, H state size, X input size, G gates per cell (GRU 3, LSTM 4).
 """
 
 import torch
@@ -11,13 +11,13 @@ CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM
 GATES = {"gru": 3, "lstm": 4}
 
 LayerState = tuple[Tensor, ...]
-"""One layer's state: (h,) of a GRU, (h, c) of an LSTM, each [B, H]; h is what others read."""
+"""One layer's state: (h,) for a GRU, (h, c) for an LSTM, each [B, H]; h is the output."""
 Layers = tuple[LayerState, ...]
-"""The states of all layers, from the lowest up."""
+"""The states of all layers, bottom to top."""
 
 
 def select_layers(layers: Layers, index: Tensor) -> Layers:
-    """The rows `index` of the batch, in that order; rows may repeat."""
+    """Select batch rows by index; rows may repeat."""
     return tuple(tuple(part.index_select(0, index) for part in layer) for layer in layers)
 
 
@@ -25,8 +25,8 @@ def gru_cell(inputs: Tensor, recurrent: Tensor, state: LayerState) -> LayerState
     """A gated recurrent unit (Cho et al. 2014).
 
     r = σ(x_r + u_r);  z = σ(x_z + u_z);  n = tanh(x_n + r ∘ u_n);  h' = (1 − z) ∘ n + z ∘ h,
-    with x = W x_t + b and u = U h + b' given. As in PyTorch, r multiplies U h after the product (Cho et
-    al. multiply before it), so that one matrix product serves all three gates.
+    with x = W x_t + b and u = U h + b' given. As in PyTorch, r is applied after the matrix product U h (Cho
+    et al. apply it before), so that one matrix product computes all three gates.
 
     Args:
         inputs: x, [B, 3H].
@@ -44,7 +44,7 @@ def gru_cell(inputs: Tensor, recurrent: Tensor, state: LayerState) -> LayerState
 def lstm_cell(inputs: Tensor, recurrent: Tensor, state: LayerState) -> LayerState:
     """A long short-term memory with forget gate (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
 
-    i, f, o = σ(…);  g = tanh(…), each of x + u;  c' = f ∘ c + i ∘ g;  h' = o ∘ tanh(c').
+    i, f, o = σ(x + u);  g = tanh(x + u), each on its own chunk;  c' = f ∘ c + i ∘ g;  h' = o ∘ tanh(c').
 
     Args:
         inputs: x = W x_t + b, [B, 4H].
@@ -60,10 +60,11 @@ _STEPS = {"gru": gru_cell, "lstm": lstm_cell}
 
 
 class RecurrentStack(nn.Module):
-    """Recurrent layers, each reading the one below it, with dropout between them.
+    """Stacked recurrent layers with dropout between them.
 
-    The weights are those of `torch.nn.GRU` or `torch.nn.LSTM`. `sequence` is that layer itself; `forward`
-    is one step of it whose lowest input is given as gates: `project`, plus whatever else feeds it.
+    The weights are those of `torch.nn.GRU` or `torch.nn.LSTM`. `sequence` calls that module; `forward`
+    is one step of it, with the input of the lowest layer given as gate inputs: the output of `project`
+    plus any other input.
     """
 
     def __init__(self, cell: str, input_size: int, size: int, layers: int, dropout: float) -> None:
@@ -74,17 +75,17 @@ class RecurrentStack(nn.Module):
         self.cell = cell
 
     def start(self, hidden: tuple[Tensor, ...]) -> Layers:
-        """First h of each layer, L tensors [B, H] → states; the c of an LSTM begins at zero."""
+        """Initial h of each layer, L tensors [B, H] → states; the c of an LSTM starts at zero."""
         if self.cell == "gru":
             return tuple((h,) for h in hidden)
         return tuple((h, torch.zeros_like(h)) for h in hidden)
 
     def project(self, inputs: Tensor) -> Tensor:
-        """Inputs [..., X] → the lowest layer's input gates W x + b, [..., G·H]; for all steps at once."""
+        """Inputs [..., X] → gate inputs W x + b of the lowest layer, [..., G·H]; for any number of steps."""
         return F.linear(inputs, self._weight("weight_ih", 0), self._weight("bias_ih", 0))
 
     def forward(self, gates: Tensor, layers: Layers) -> Layers:
-        """One step: input gates of the lowest layer [B, G·H] and states → the next states."""
+        """One step: gate inputs of the lowest layer [B, G·H] and states → the next states."""
         states: list[LayerState] = []
         for number, state in enumerate(layers):
             if number:
@@ -95,7 +96,7 @@ class RecurrentStack(nn.Module):
         return tuple(states)
 
     def sequence(self, inputs: Tensor, layers: Layers) -> Tensor:
-        """All steps at once: inputs [B, T, X] and first states → the top layer's h, [B, T, H]."""
+        """All steps at once: inputs [B, T, X] and initial states → h of the top layer, [B, T, H]."""
         parts = tuple(torch.stack(part) for part in zip(*layers, strict=True))  # each [L, B, H]
         tops: Tensor
         tops, _ = self.rnn(inputs, parts[0] if self.cell == "gru" else parts)

@@ -1,10 +1,10 @@
-"""Scores: how well a query matches each source state, one small class for each formula.
+"""Attention scores: how well a query matches each source state, one class per formula.
 
-A score prepares its keys once for a sentence and is then asked once for each step of the decoder. With
-several heads each works on its own slice (Vaswani et al. 2017, §3.2.2).
+A score prepares its keys once per sentence and is then called once per decoder step. With several heads,
+each uses its own slice (Vaswani et al. 2017, §3.2.2).
 
-Shapes: B batch, T target length, S source length, Q query size, M state size, K heads, D units of a
-key in one head.
+Shapes: B batch, T target length, S source length, Q query size, M state size, K heads, D key size per
+head.
 """
 
 import math
@@ -23,7 +23,7 @@ def split_heads(vectors: Tensor, heads: int) -> Tensor:
 
 
 def merge_heads(vectors: Tensor) -> Tensor:
-    """[B, K, L, D] → [B, L, K·D]: what `split_heads` undoes."""
+    """[B, K, L, D] → [B, L, K·D]: the inverse of `split_heads`."""
     return vectors.transpose(1, 2).flatten(2)
 
 
@@ -51,8 +51,8 @@ class AdditiveScore(nn.Module):
 class ConcatScore(nn.Module):
     """score(s, h) = vᵀ tanh(W [s ; h])   (Luong et al. 2015, §3.1, concat).
 
-    W [s ; h] = W_s s + W_h h, so this is the additive score with its two matrices in one; here as the
-    paper writes it.
+    W [s ; h] = W_s s + W_h h, so this is the additive score with its two matrices concatenated; kept here
+    in the paper's form.
     """
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
@@ -77,7 +77,7 @@ class DotScore(nn.Module):
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__()
-        assert query_size == state_size, "checked with the configuration"
+        assert query_size == state_size, "the configuration check rejects this"
         self.heads, self.key_size = config.heads, query_size // config.heads
 
     def prepare(self, states: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class DotScore(nn.Module):
 
 
 class _ProjectedKeys(nn.Module):
-    """What the scores have in common that compare the query with W h."""
+    """Base class of the scores that compare the query with W h."""
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__()
@@ -105,9 +105,9 @@ class _ProjectedKeys(nn.Module):
 class GeneralScore(_ProjectedKeys):
     """score(s, h) = sᵀ W h   (Luong et al. 2015, §3.1, general).
 
-    W is kept as √D · W. The functions are the same, the steps are not: Adam moves every entry by about
-    the learning rate, and in a score that sums over all entries of a matrix those moves add up until the
-    softmax is stuck on one token, long before there is anything to attend to.
+    The parameter stored is √D · W. It represents the same functions with smaller updates: Adam changes
+    every entry by about the learning rate, and in a score that sums over all entries of a matrix these
+    changes add up until the softmax saturates on one token, long before attention has learned anything.
     """
 
     def prepare(self, states: Tensor) -> Tensor:
@@ -133,9 +133,9 @@ class ScaledDotScore(_ProjectedKeys):
 
 
 class CosineScore(_ProjectedKeys):
-    """score(s, h) = β · cos(s, W h), with β learned, one for each head   (Graves et al. 2014, eq. 5 and 6).
+    """score(s, h) = β · cos(s, W h), with a learned β per head   (Graves et al. 2014, eq. 5 and 6).
 
-    There the controller gives β at every step; here it is a parameter, kept positive by exp.
+    In the paper the controller emits β at every step; here it is a parameter, kept positive by exp.
     """
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
@@ -149,10 +149,10 @@ class CosineScore(_ProjectedKeys):
 
 
 class GaussianScore(_ProjectedKeys):
-    """score(s, h) = −‖s − W h‖² / (2 w²), with the width w learned, one for each head.
+    """score(s, h) = −‖s − W h‖² / (2 w²), with a learned width w per head.
 
-    Its softmax is Nadaraya–Watson regression with a Gaussian kernel (Nadaraya 1964, Watson 1964). As
-    ‖s‖² is the same for all h, the softmax does not need it and it is left out of the sum.
+    Its softmax is Nadaraya–Watson regression with a Gaussian kernel (Nadaraya 1964, Watson 1964).
+    ‖s‖² is the same for all h, so the softmax does not depend on it and it is omitted.
     """
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
@@ -160,16 +160,16 @@ class GaussianScore(_ProjectedKeys):
         self.log_width = nn.Parameter(torch.zeros(self.heads, 1, 1))
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
-        """[B, T, Q], [B, K, S, D] → scores [B, K, T, S], up to a constant of each row."""
+        """[B, T, Q], [B, K, S, D] → scores [B, K, T, S], up to a constant per row."""
         products = split_heads(query, self.heads) @ keys.transpose(-1, -2)
         lengths = keys.square().sum(dim=-1).unsqueeze(2)  # ‖W h‖², [B, K, 1, S]
         return (products - lengths / 2) * (-2 * self.log_width).exp()
 
 
 class LocationScore(nn.Module):
-    """score(s, h_j) = (W s)_j: by the query and the position alone   (Luong et al. 2015, §3.1, eq. 8).
+    """score(s, h_j) = (W s)_j: depends only on query and position   (Luong et al. 2015, §3.1, eq. 8).
 
-    W has a row for each of `attention.positions` positions; those after them are never attended to.
+    W has one row for each of the `attention.positions` positions; later positions are never attended to.
     """
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
@@ -178,13 +178,13 @@ class LocationScore(nn.Module):
         self.place = nn.Linear(query_size, config.heads * config.positions, bias=False)  # W
 
     def prepare(self, states: Tensor) -> Tensor:
-        """[B, S, M] → keys without units, [B, K, S, 0], which tell S."""
+        """[B, S, M] → empty keys, [B, K, S, 0], which only carry S."""
         return states.new_empty((states.shape[0], self.heads, states.shape[1], 0))
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, 0] → scores [B, K, T, S]."""
         scores = split_heads(self.place(query), self.heads)  # [B, K, T, positions]
-        return F.pad(scores, (0, keys.shape[2] - self.positions), value=-math.inf)  # cuts, if negative
+        return F.pad(scores, (0, keys.shape[2] - self.positions), value=-math.inf)  # a negative pad truncates
 
 
 Score = (

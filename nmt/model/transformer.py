@@ -1,9 +1,9 @@
-"""The Transformer (Vaswani et al. 2017): an encoder that any decoder can use, and a decoder.
+"""The Transformer (Vaswani et al. 2017): an encoder that works with any decoder, and a decoder.
 
-Layers are normalised before each part instead of after it (Xiong et al. 2020, "pre-LN"), which trains
-without a long warm-up.
+Layer normalisation is applied before each sublayer instead of after it (Xiong et al. 2020, "pre-LN"),
+which trains without a long warm-up.
 
-Shapes: B batch, S source length, T target length, L either length, M size of a state, K heads, D = M / K,
+Shapes: B batch, S source length, T target length, L either length, M state size, K heads, D = M / K,
 N real target tokens in the batch.
 """
 
@@ -24,7 +24,7 @@ from nmt.model.spans import masked_softmax
 
 
 class FeedForward(nn.Module):
-    """W_2 max(0, W_1 x + b_1) + b_2 at each place (Vaswani et al. 2017, §3.3)."""
+    """W_2 max(0, W_1 x + b_1) + b_2 at each position (Vaswani et al. 2017, §3.3)."""
 
     def __init__(self, size: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -39,12 +39,12 @@ class FeedForward(nn.Module):
 
 @contextmanager
 def without_cudnn_attention() -> Iterator[None]:
-    """Inside, PyTorch does not choose cuDNN's kernel for scaled dot-product attention; flash,
-    memory-efficient and plain attention stay as they were. On exit the previous setting is restored.
+    """Disables the cuDNN backend of scaled dot-product attention; the flash, memory-efficient and math
+    backends are left unchanged. The previous setting is restored on exit.
 
-    cuDNN's kernel builds a plan for every new shape (see pytorch/pytorch#155958), which takes far longer
-    than the attention itself, and here nearly every batch, and every step of a search, has a shape of its
-    own. Only the forward call need be inside: its backward pass is of the same kind.
+    The cuDNN kernel builds a plan for every new shape (see pytorch/pytorch#155958), which takes far longer
+    than the attention itself, and here nearly every batch and every decoding step has a new shape. Only the
+    forward call needs to be inside: the backward pass uses the same backend.
     """
     before = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
     torch.backends.cuda.enable_cudnn_sdp(False)
@@ -55,11 +55,11 @@ def without_cudnn_attention() -> Iterator[None]:
 
 
 def attended(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(Q Kᵀ / √D) V by PyTorch's own kernel; arguments as `MultiHead.forward`, the queries split
-    into heads like the keys. Returns [B, K, T, D].
+    """softmax(Q Kᵀ / √D) V by PyTorch's scaled dot-product attention; arguments as for `MultiHead.forward`,
+    with the queries split into heads like the keys. Returns [B, K, T, D].
 
-    On CUDA never by cuDNN's (see `without_cudnn_attention`). On a CPU never in bfloat16, in which the
-    kernel's backward pass takes several times as long.
+    On CUDA the cuDNN backend is never used (see `without_cudnn_attention`). On a CPU it never runs in
+    bfloat16, in which the backward pass is several times slower.
     """
     if queries.device.type == "cuda":
         with without_cudnn_attention():
@@ -75,7 +75,7 @@ def attended(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None)
 
 
 class MultiHead(nn.Module):
-    """The maps of multi-head attention, W^Q, W^K, W^V and W^O (Vaswani et al. 2017, §3.2.2)."""
+    """Multi-head attention with projections W^Q, W^K, W^V and W^O (Vaswani et al. 2017, §3.2.2)."""
 
     def __init__(self, size: int, source_size: int, heads: int) -> None:
         super().__init__()
@@ -84,23 +84,23 @@ class MultiHead(nn.Module):
         self.key, self.value = nn.Linear(source_size, size), nn.Linear(source_size, size)
 
     def prepare(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """What is attended to, [B, L, M'] → keys and values, [B, K, L, D] each."""
+        """Attended states, [B, L, M'] → keys and values, [B, K, L, D] each."""
         return split_heads(self.key(states), self.heads), split_heads(self.value(states), self.heads)
 
     def forward(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """softmax(Q Kᵀ / √D) V by PyTorch's own kernel.
+        """W^O softmax(Q Kᵀ / √D) V, by PyTorch's scaled dot-product attention.
 
         Args:
             query: [B, T, M].
             keys, values: [B, K, L, D].
-            mask: True where a query may look, of a shape that expands to [B, K, T, L]; None: everywhere.
+            mask: True where a query may attend, broadcastable to [B, K, T, L]; None: everywhere.
         """
         queries = split_heads(self.query(query), self.heads)
         mixed: Tensor = self.out(merge_heads(attended(queries, keys, values, mask)))
         return mixed
 
     def weights(self, query: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
-        """softmax(Q Kᵀ / √D) itself, which that kernel does not tell; arguments as `forward`."""
+        """The weights softmax(Q Kᵀ / √D), which that kernel does not return; arguments as for `forward`."""
         queries = split_heads(self.query(query), self.heads) / math.sqrt(keys.shape[-1])
         return masked_softmax(queries @ keys.transpose(-1, -2), mask)
 
@@ -125,8 +125,8 @@ class EncoderLayer(nn.Module):
 class SelfAttentionEncoder(nn.Module):
     """Self-attention over embeddings with sinusoidal positions (Vaswani et al. 2017, §3.1 and §3.5).
 
-    Embeddings of E units are multiplied by √E (§3.4), else the positions would drown them. Tokens
-    after `encoder.positions` share the last position.
+    Embeddings of size E are multiplied by √E (§3.4), otherwise the position embeddings would dominate.
+    Tokens beyond `encoder.positions` share the last position embedding.
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -141,7 +141,7 @@ class SelfAttentionEncoder(nn.Module):
         self.norm = nn.LayerNorm(encoder.size)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
-        """Encode; arguments as `RecurrentEncoder.forward`."""
+        """Encode; arguments as for `RecurrentEncoder.forward`."""
         states = self.enter(embedded * math.sqrt(embedded.shape[-1]))
         places = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.positions - 1)
         states = states + sinusoids(places, states.shape[-1], like=states)
@@ -152,7 +152,7 @@ class SelfAttentionEncoder(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention to the target so far, attention to the source, feed-forward; each x ← x + f(LN(x))."""
+    """Causal self-attention, cross-attention, feed-forward; each x ← x + f(LN(x))."""
 
     def __init__(self, size: int, state_size: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
@@ -163,10 +163,10 @@ class DecoderLayer(nn.Module):
 
 
 class TransformerMemory(NamedTuple):
-    """A source sentence as the decoder sees it, prepared once.
+    """The encoded source, prepared once per sentence for the decoder.
 
     Attributes:
-        keys, values: of each layer's attention to the source, [B, K, S, D].
+        keys, values: of each layer's cross-attention, [B, K, S, D].
         mask: True at real tokens, [B, S].
     """
 
@@ -175,13 +175,13 @@ class TransformerMemory(NamedTuple):
     mask: Tensor
 
     def select(self, index: Tensor) -> "TransformerMemory":
-        """The rows `index` of the batch, in that order; rows may repeat."""
+        """Select batch rows by index; rows may repeat."""
         keys, values = (tuple(part.index_select(0, index) for part in parts) for parts in self[:2])
         return TransformerMemory(keys, values, self.mask.index_select(0, index))
 
 
 class TransformerState(NamedTuple):
-    """The target so far: a value, nothing is kept on the modules.
+    """The key/value cache of the target so far: an immutable value, the modules hold no state.
 
     Attributes:
         keys, values: of each layer's self-attention, [B, K, t, D].
@@ -191,17 +191,17 @@ class TransformerState(NamedTuple):
     values: tuple[Tensor, ...]
 
     def select(self, index: Tensor) -> "TransformerState":
-        """The rows `index` of the batch, in that order; rows may repeat."""
+        """Select batch rows by index; rows may repeat."""
         keys, values = (tuple(part.index_select(0, index) for part in parts) for parts in self)
         return TransformerState(keys, values)
 
 
 class TransformerDecoder(nn.Module):
-    """Self-attention over the target so far and attention to the source, layer on layer (Vaswani et al.
-    2017, §3.1); embeddings of E units are multiplied by √E (§3.4).
+    """Stacked layers of causal self-attention and cross-attention (Vaswani et al. 2017, §3.1); embeddings
+    of size E are multiplied by √E (§3.4).
 
-    Its alignment is the attention to the source of the last layer but one (of one layer: its own), which
-    aligns best (Garg et al. 2019).
+    The weights returned are the cross-attention of the penultimate layer (with one layer: of that layer),
+    which aligns best (Garg et al. 2019).
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -225,7 +225,7 @@ class TransformerDecoder(nn.Module):
         )
 
     def init_state(self, encoded: Encoded) -> TransformerState:
-        """Encoded source → the state before the first step: no target yet."""
+        """Encoded source → initial state: an empty cache."""
         nothing = encoded.states.new_zeros((encoded.mask.shape[0], self.heads, 0, self.size // self.heads))
         none = (nothing,) * len(self.layers)
         return TransformerState(none, none)
@@ -233,21 +233,21 @@ class TransformerDecoder(nn.Module):
     def step(
         self, embedded: Tensor, state: TransformerState, memory: TransformerMemory
     ) -> tuple[Tensor, TransformerState, Tensor]:
-        """One step; arguments and results as `BahdanauDecoder.step`."""
+        """One step; arguments and results as for `BahdanauDecoder.step`."""
         outputs, state, weights = self._run(embedded.unsqueeze(1), state, memory)
         return outputs.squeeze(1), state, weights.squeeze(2)
 
     def forward(
         self, embedded: Tensor, mask: Tensor, state: TransformerState, memory: TransformerMemory
     ) -> tuple[Tensor, Tensor]:
-        """All steps at once, with the true previous tokens; as `BahdanauDecoder.forward`."""
+        """All steps at once with teacher forcing; as `BahdanauDecoder.forward`."""
         outputs, _, weights = self._run(embedded, state, memory)
         return outputs[mask], weights
 
     def _run(
         self, embedded: Tensor, state: TransformerState, memory: TransformerMemory
     ) -> tuple[Tensor, TransformerState, Tensor]:
-        """T more tokens, [B, T, E] → outputs [B, T, M], the state after them, weights [B, K, T, S]."""
+        """The next T tokens, [B, T, E] → outputs [B, T, M], the new state, weights [B, K, T, S]."""
         before, T = state.keys[0].shape[2], embedded.shape[1]
         states = self.enter(embedded * math.sqrt(embedded.shape[-1]))
         steps = torch.arange(before + T, device=states.device)

@@ -1,4 +1,4 @@
-"""The whole model: embeddings, encoder, decoder, and the projection onto the target vocabulary.
+"""The full model: embeddings, encoder, decoder, and output projection.
 
 Shapes: B batch, S source length, T target length, K heads, N real target tokens in the batch, E size of a
 source embedding, V vocabulary.
@@ -21,7 +21,7 @@ from nmt.model.vector import VectorDecoder
 Encoder = RecurrentEncoder | ConvolutionalEncoder | SelfAttentionEncoder
 Decoder = BahdanauDecoder | LuongDecoder | VectorDecoder | TransformerDecoder
 Opaque = Any
-"""A decoder's own state, or memory of the source: here they are only handed on."""
+"""A decoder's state, or its memory of the source: only passed through here."""
 
 ENCODERS: dict[str, type[Encoder]] = {
     "recurrent": RecurrentEncoder,
@@ -37,10 +37,10 @@ DECODERS: dict[str, type[Decoder]] = {
 
 
 class TiedProjection(nn.Module):
-    """Features → logits by the embeddings themselves: E P x + b (Press and Wolf 2017).
+    """Features → logits with tied target embeddings: E P x + b (Press and Wolf 2017).
 
-    P brings features to the size of an embedding; without need it is left out. The embeddings are given
-    with each call, not kept here: there is one copy of them in the model.
+    P projects features to the embedding size; it is omitted if the sizes are equal. The embeddings are
+    passed with each call and not stored here, so that the model has a single copy of them.
     """
 
     def __init__(self, feature_size: int, embedding: nn.Embedding) -> None:
@@ -55,29 +55,29 @@ class TiedProjection(nn.Module):
 
 
 class Source(NamedTuple):
-    """A source sentence as it is kept for decoding.
+    """The encoded source, as used in decoding.
 
     Attributes:
-        memory: the decoder's own.
-        embeddings: [B, S, E], for the lexical model; None without one.
+        memory: the decoder's memory.
+        embeddings: [B, S, E], for the lexical model; None if there is none.
     """
 
     memory: Opaque
     embeddings: Tensor | None
 
     def select(self, index: Tensor) -> "Source":
-        """The rows `index` of the batch, in that order; rows may repeat."""
+        """Select batch rows by index; rows may repeat."""
         embeddings = None if self.embeddings is None else self.embeddings.index_select(0, index)
         return Source(self.memory.select(index), embeddings)
 
 
 class DropoutRates(NamedTuple):
-    """Probabilities of dropping in training; they belong to the training, not to the model.
+    """Dropout probabilities; they are training settings, not part of the model configuration.
 
     Attributes:
-        units: of the features, and between layers.
-        embeddings: units of an embedding.
-        words: the whole embedding of a token.
+        units: of features, and between layers.
+        embeddings: of single units of an embedding.
+        words: of a token's whole embedding.
     """
 
     units: float = 0.0
@@ -89,14 +89,14 @@ NO_DROPOUT = DropoutRates()
 
 
 class TranslationModel(nn.Module):
-    """p(target | source), one target token after the other (Bahdanau et al. 2015, eq. 2 and 4).
+    """p(target | source), autoregressive in the target tokens (Bahdanau et al. 2015, eq. 2 and 4).
 
     Args:
-        config: sizes and kinds of the parts.
-        source_vocabulary: number of source pieces.
-        target_vocabulary: number of target pieces.
+        config: architecture and sizes.
+        source_vocabulary: source vocabulary size, in subwords.
+        target_vocabulary: target vocabulary size, in subwords.
         padding: index of the padding token in both.
-        dropout: what training drops.
+        dropout: dropout probabilities in training.
     """
 
     def __init__(
@@ -119,14 +119,14 @@ class TranslationModel(nn.Module):
         self.vocabulary = None if decoder.tie_embeddings else nn.Linear(features, target_vocabulary)
 
     def encode(self, source: Tensor, mask: Tensor) -> tuple[Opaque, Source]:
-        """Read the source.
+        """Encode the source.
 
         Args:
             source: tokens, [B, S].
             mask: True at real tokens, [B, S].
 
         Returns:
-            the decoder's first state, and what is kept of the source.
+            the decoder's initial state, and the encoded source.
         """
         embedded = self.source(source)
         encoded = self.encoder(embedded, mask)
@@ -138,8 +138,8 @@ class TranslationModel(nn.Module):
 
         Args:
             tokens: the previous target tokens, [B].
-            state: after the step before.
-            source: what `encode` kept.
+            state: after the previous step.
+            source: from `encode`.
 
         Returns:
             log-probabilities of the next token [B, V] in float32, the next state, weights [B, K, S].
@@ -155,17 +155,17 @@ class TranslationModel(nn.Module):
         target_mask: Tensor,
         truth: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
-        """Teacher forcing: the logits of every next token, given the true ones before it.
+        """Teacher forcing: the logits of every target token, given the reference tokens before it.
 
         Args:
             source: tokens, [B, S].
             source_mask: True at real tokens, [B, S].
             previous: the target shifted right (begin-of-sentence first), [B, T].
             target_mask: True at real tokens, [B, T].
-            truth: the chance that a token before is the true one (see `scheduled_sampling`).
+            truth: the teacher-forcing ratio (see `scheduled_sampling`).
 
         Returns:
-            logits at the real target tokens [N, V] (row by row of the batch), and weights [B, K, T, S].
+            logits at the real target tokens [N, V] (in row-major order), and weights [B, K, T, S].
         """
         if truth < 1:
             return self.scheduled_sampling(source, source_mask, previous, target_mask, truth)
@@ -176,10 +176,10 @@ class TranslationModel(nn.Module):
     def scheduled_sampling(
         self, source: Tensor, source_mask: Tensor, previous: Tensor, target_mask: Tensor, truth: float
     ) -> tuple[Tensor, Tensor]:
-        """Teacher forcing by chance (Bengio et al. 2015, §2.4): at each step and in each row the true
-        previous token with probability `truth`, else the one the model holds most probable.
+        """Scheduled sampling (Bengio et al. 2015, §2.4): at each step and in each row, the decoder input is
+        the reference token with probability `truth`, otherwise the model's most probable token.
 
-        Gradients do not pass through the choice of a token. Arguments and result as `forward`.
+        No gradient flows through the choice of the token. Arguments and result as for `forward`.
         """
         state, kept = self.encode(source, source_mask)
         tokens = previous[:, 0]
@@ -201,7 +201,7 @@ class TranslationModel(nn.Module):
     def _logits(
         self, features: Tensor, weights: Tensor, source: Source, mask: Tensor | None = None
     ) -> Tensor:
-        """[N, F] and [B, K, T, S] → [N, V], for the target tokens where the mask [B, T] is True, or all."""
+        """[N, F] and [B, K, T, S] → [N, V], for target tokens where the mask [B, T] is True (None: all)."""
         if self.tied is not None:
             logits: Tensor = self.tied(features, self.target.table.weight)
         else:

@@ -1,4 +1,4 @@
-"""The decoder without attention: the source sentence as one vector.
+"""The decoder without attention: the source is encoded as a single vector.
 
 Shapes: B batch, S source length, T target length, E embedding size, M encoder state size, H decoder
 state size, N real target tokens in the batch, F feature size.
@@ -17,7 +17,7 @@ from nmt.model.recurrent import RecurrentStack
 
 
 class VectorMemory(NamedTuple):
-    """A source sentence as one vector.
+    """The encoded source as a single vector.
 
     Attributes:
         vector: c, [B, M].
@@ -28,15 +28,15 @@ class VectorMemory(NamedTuple):
     mask: Tensor
 
     def select(self, index: Tensor) -> "VectorMemory":
-        """The rows `index` of the batch, in that order; rows may repeat."""
+        """Select batch rows by index; rows may repeat."""
         return VectorMemory(*(part.index_select(0, index) for part in self))
 
 
 class VectorDecoder(nn.Module):
-    """No attention: the sentence as one vector c (Cho et al. 2014, §2.2; Sutskever et al. 2014).
+    """No attention: the source as a single vector c (Cho et al. 2014, §2.2; Sutskever et al. 2014).
 
-    c is the encoder's last state; s_t = GRU(s_{t−1}, [E y_{t−1} ; c]); the readout is Bahdanau's, so that
-    only the attention is missing. Its weights have no heads: [B, 0, T, S].
+    c is the encoder's last state; s_t = GRU(s_{t−1}, [E y_{t−1} ; c]); the readout is Bahdanau's, so the
+    only difference is the missing attention. The weights returned have zero heads: [B, 0, T, S].
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
@@ -54,11 +54,11 @@ class VectorDecoder(nn.Module):
         return VectorMemory(encoded.last, encoded.mask)
 
     def init_state(self, encoded: Encoded) -> State:
-        """Encoded source → the state before the first step."""
+        """Encoded source → initial state."""
         return State(self.recurrence.start(self.bridge(encoded)))
 
     def step(self, embedded: Tensor, state: State, memory: VectorMemory) -> tuple[Tensor, State, Tensor]:
-        """One step; arguments and results as `BahdanauDecoder.step`, with 0 heads."""
+        """One step; arguments and results as for `BahdanauDecoder.step`, with 0 heads."""
         gates = self.recurrence.project(torch.cat((embedded, memory.vector), dim=-1))
         layers = self.recurrence(gates, state.layers)
         features = self.readout(layers[-1][0], embedded, memory.vector)
@@ -67,7 +67,7 @@ class VectorDecoder(nn.Module):
     def forward(
         self, embedded: Tensor, mask: Tensor, state: State, memory: VectorMemory
     ) -> tuple[Tensor, Tensor]:
-        """All steps, with the true previous tokens; as `BahdanauDecoder.forward`, with 0 heads."""
+        """All steps with teacher forcing; as `BahdanauDecoder.forward`, with 0 heads."""
         vectors = memory.vector.unsqueeze(1).expand(-1, embedded.shape[1], -1)  # [B, T, M]
         tops = self.recurrence.sequence(torch.cat((embedded, vectors), dim=-1), state.layers)
         features = self.readout(tops[mask], embedded[mask], vectors[mask])

@@ -19,7 +19,7 @@ _LINKED = (
     _CONFIG, "prepared.json", "train.log", "training.json", "report.html", "data", "checkpoints", "dev",
     "test",
 )  # fmt: skip
-"""Some exist only once training is finished; until then their links are dangling."""
+"""Linked if they exist when the links are made; some exist only once training is finished."""
 
 
 def is_pointer(path: Path) -> bool:
@@ -41,7 +41,8 @@ def point_latest(run: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
         fresh.mkdir()
         for name in _LINKED:
-            (fresh / name).symlink_to(Path("..", run.name, name))
+            if (run / name).exists():
+                (fresh / name).symlink_to(Path("..", run.name, name))
         if place.is_symlink():
             place.unlink()
         elif place.exists():
@@ -53,6 +54,13 @@ def point_latest(run: Path) -> None:
         logger.warning(f"warning: {place}: cannot be created ({error.strerror}); select this run with {way}")
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def finish_latest(run: Path) -> None:
+    """Add the remaining files of a finished run to `latest`, if it points to this run."""
+    latest = run.parent / LATEST
+    if is_pointer(latest) and find_run(latest) == run.resolve():
+        point_latest(run)
 
 
 def find_run(path: Path) -> Path:

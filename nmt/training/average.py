@@ -1,4 +1,4 @@
-"""A moving average of the weights, which translates better than the newest weights themselves."""
+"""Exponential moving average (EMA) of the weights, which translates better than the non-EMA weights."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ class WeightAverage:
     """Exponential moving average of a model's parameters (Polyak and Juditsky 1992, with decay).
 
     a ← d a + (1 − d) w after every update, with d = min(decay, n / (n + 10)) at update n, so that the
-    first weights are soon forgotten.
+    initial weights soon lose their influence.
 
     Args:
-        model: whose parameters are followed.
-        decay: 0 follows nothing: the average is the weights themselves.
+        model: whose parameters are averaged.
+        decay: 0 disables the average: the model's weights are used as they are.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -25,14 +25,14 @@ class WeightAverage:
         self._aside: list[Tensor] = []
 
     def update(self, step: int) -> None:
-        """Follow update `step`, counted from 1."""
+        """Update the average after update `step`, counted from 1."""
         if self._average:
             decay = min(self._decay, step / (step + 10))
             torch._foreach_lerp_(self._average, self._weights, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model has the averaged weights inside, its own again afterwards."""
+        """The model uses the EMA weights inside; its own weights are restored on exit."""
         if not self._average:
             yield
             return
@@ -45,13 +45,13 @@ class WeightAverage:
             self._aside = []
 
     def state(self) -> dict[str, list[Tensor]]:
-        """What going on needs: the average, and the weights set aside for it, as lists in the order of
-        `model.parameters()`; empty without an average.
+        """State for resuming: the average, and the non-EMA weights while it is applied, as lists in the order
+        of `model.parameters()`; empty if there is no average.
         """
         return {"average": self._average, "weights": self._aside}
 
     def restore(self, state: dict[str, list[Tensor]]) -> None:
-        """Go on from what `state` gave while the average was applied."""
+        """Restore from `state`, which was called while the average was applied."""
 
         def here(weights: list[Tensor]) -> list[Tensor]:
             return [weight.to(own.device) for weight, own in zip(weights, self._weights, strict=True)]

@@ -1,4 +1,4 @@
-"""What training tells people: a bar or plain lines, the log file, and TensorBoard."""
+"""Reporting of training progress: progress bar or log lines, log file, and TensorBoard."""
 
 import contextlib
 import logging
@@ -25,16 +25,16 @@ logger = logging.getLogger("nmt")
 
 
 class _FileHandler(logging.FileHandler):
-    """Goes on without a line that cannot be written: it is on the terminal, and a full disk will be told
-    when a checkpoint is to be saved.
+    """Ignores write errors: the line is on the terminal too, and a full disk is reported when the next
+    checkpoint is saved.
     """
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Say nothing."""
+        """Ignore the error."""
 
 
 def _told_elsewhere(error: threading.ExceptHookArgs) -> None:
-    """What stops TensorBoard's thread from writing is raised again where the training uses it next."""
+    """Ignore write errors in TensorBoard's thread: they are raised again at the next call of the writer."""
     if not isinstance(error.exc_value, OSError):
         threading.__excepthook__(error)
 
@@ -44,7 +44,7 @@ class _TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one message."""
-        with contextlib.suppress(BrokenPipeError):  # nobody reads on: the log file has it all
+        with contextlib.suppress(BrokenPipeError):  # the reader is gone; the log file has everything
             tqdm.write(self.format(record), file=sys.stdout)
             sys.stdout.flush()
 
@@ -56,14 +56,14 @@ def _file_handler(path: Path) -> logging.Handler:
 
 
 def log_error(path: Path, error: BaseException, process: str = "") -> None:
-    """Add to the log file of a run, and nowhere else, what ended its training: one line, after the traceback
-    if the mistake is ours. Where the file cannot be written, or the run's folder is on another machine,
-    nothing happens.
+    """Write the error that ended a training to the run's log file only: one line, after the traceback if it
+    is an internal error. Does nothing if the file cannot be written or the run's folder is on another
+    machine.
 
     Args:
         path: of the log file.
-        error: what ended the training.
-        process: the name of the process among several.
+        error: the error that ended the training.
+        process: name of this process, if there are several.
     """
     text = whole_text(error, path.parent)
     if not text:
@@ -75,7 +75,7 @@ def log_error(path: Path, error: BaseException, process: str = "") -> None:
 
 @contextlib.contextmanager
 def errors_logged(path: Path, process: str = "") -> Iterator[None]:
-    """Let an error inside leave its trace in the log file of a run; arguments as for `log_error`."""
+    """Log an error raised inside to the run's log file; arguments as for `log_error`."""
     try:
         yield
     except BaseException as error:
@@ -84,7 +84,7 @@ def errors_logged(path: Path, process: str = "") -> Iterator[None]:
 
 
 def start_log(path: Path) -> None:
-    """Let what is logged under "nmt" go to the terminal and, with the time, to a file of this run."""
+    """Send log messages of the "nmt" logger to the terminal and, with timestamps, to a file of this run."""
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
@@ -95,7 +95,7 @@ def start_log(path: Path) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 42s, 3m05s, 1h07m."""
+    """Format seconds for display: 42s, 3m05s, 1h07m."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -105,12 +105,12 @@ def duration(seconds: float) -> str:
 
 
 class Journal:
-    """Reports on one run.
+    """Reports the progress of one run.
 
     Args:
         folder: of the TensorBoard event files.
-        total: updates planned.
-        done: updates done by the processes before this one; what they wrote after it counts no more.
+        total: planned number of updates.
+        done: updates done before this process started (resuming); events of later steps are purged.
     """
 
     def __init__(self, folder: Path, total: int, done: int = 0) -> None:
@@ -126,20 +126,20 @@ class Journal:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start."""
+        """Seconds since this process started training."""
         return time.perf_counter() - self._start
 
     @property
     def speed(self) -> float:
-        """Real target tokens a second while training: the median of the curve's points."""
+        """Real target tokens per second in training: the median over the reported windows."""
         return median(self._speeds) if self._speeds else 0.0
 
     def updated(self) -> None:
-        """One more update is done."""
+        """Advance the progress bar by one update."""
         self._bar.update()
 
     def reported(self, progress: Progress, window: Window) -> None:
-        """Show the training loss, speed and time left."""
+        """Report the training loss, speed and time left."""
         speed = window.speed
         self._speeds.append(speed)
         scalars = {
@@ -156,7 +156,7 @@ class Journal:
             left = duration(self.elapsed / (progress.step - self._done) * (self._total - progress.step))
             logger.info(
                 f"step {progress.step}/{self._total}  epoch {progress.epoch + 1}  loss {window.loss:.3f}  "
-                f"rate {window.rate:.2e}  {speed:,.0f} tokens/s  {left} left"
+                f"lr {window.rate:.2e}  {speed:,.0f} tokens/s  {left} left"
             )
 
     def validated(
@@ -167,10 +167,10 @@ class Journal:
         samples: Sequence[tuple[str, str, str]],
         images: Sequence[NDArray[np.uint8]],
     ) -> None:
-        """Show development scores, sample translations and alignment heatmaps.
+        """Report development scores, sample translations and alignment heatmaps.
 
         Args:
-            progress: where training stands.
+            progress: the training progress.
             scores: by name.
             improved: whether they are the best so far.
             samples: (source, translation, reference), the same sentences every time.
@@ -189,16 +189,16 @@ class Journal:
         self.flush()
 
     def flush(self) -> None:
-        """Write the curves' points that still wait in memory.
+        """Write buffered TensorBoard events to disk.
 
         Raises:
-            OSError: when they cannot be written; it names the folder.
+            OSError: if they cannot be written; it names the folder.
         """
         with naming(self._folder):
             self._writer.flush()
 
     def finished(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
-        """Write the settings with the final scores (TensorBoard's HPARAMS page)."""
+        """Write the settings and the final scores (TensorBoard's HPARAMS tab)."""
         plain = {
             key: value if isinstance(value, bool | int | float | str) else str(value)
             for key, value in settings.items()
@@ -211,8 +211,8 @@ class Journal:
         self.flush()
 
     def close(self) -> None:
-        """Nothing more will be reported. What cannot be written now is given up: whatever ends the training
-        is to be told, not this.
+        """Close the bar and the TensorBoard writer. Write errors are ignored here, so that they do not hide
+        the error that ended the training.
         """
         self._bar.close()
         with contextlib.suppress(OSError):

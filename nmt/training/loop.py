@@ -1,4 +1,4 @@
-"""The training loop: teacher forcing, update by update, with validations in between."""
+"""The training loop: updates with teacher forcing, and periodic validation."""
 
 import logging
 import math
@@ -23,30 +23,30 @@ logger = logging.getLogger("nmt")
 
 
 class Observer(Protocol):
-    """What the loop tells, and asks for. The command provides it, one in every process."""
+    """Callbacks of the training loop. The command implements them, one instance per process."""
 
     def updated(self, progress: Progress) -> None:
         """Called after every update."""
 
     def reported(self, progress: Progress, window: Window) -> None:
-        """Called every `log_every` updates; the window starts afresh after it."""
+        """Called every `log_every` updates; a new window starts afterwards."""
 
     def validate(self, progress: Progress) -> dict[str, float]:
-        """Score the model on the development part: loss, perplexity, bleu, chrf. Asked of the first
-        process only; the others get its scores.
+        """Score the model on the development set: loss, perplexity, bleu, chrf. Called in the first process
+        only; the scores are sent to the others.
         """
         ...
 
     def validated(self, progress: Progress, improved: bool) -> None:
-        """Called with the newest scores at the end of `progress.history`: the place to save. `improved`:
-        none before them were better, so that this checkpoint is the one to keep.
+        """Called after a validation, with its scores last in `progress.history`; save the checkpoint here.
+        `improved`: no earlier scores are better, so this is the best checkpoint.
         """
 
     def save(self, progress: Progress) -> None:
-        """Save between validations."""
+        """Save a checkpoint between validations."""
 
     def stopping(self) -> int:
-        """The signal that asks to save and leave after this update, or 0."""
+        """The signal that requests to save and stop after this update, or 0."""
         ...
 
 
@@ -54,17 +54,17 @@ class Trainer:
     """Trains a model.
 
     Args:
-        model: what to train, on its device.
-        batches: the training pairs.
-        config: how.
-        precision: type of the matrix products.
-        observer: is told of everything, and validates.
-        processes: that train together; with the same arguments but for the observer.
+        model: the model, on its device.
+        batches: the training batches.
+        config: the training settings.
+        precision: dtype of the matrix products.
+        observer: gets the callbacks, and validates.
+        processes: the processes that train together, each with the same arguments except the observer.
 
     Attributes:
-        progress: where training stands.
-        total: updates planned.
-        stopped: the signal that ended it, or 0.
+        progress: the training progress.
+        total: planned number of updates.
+        stopped: the signal that stopped training, or 0.
     """
 
     def __init__(
@@ -85,16 +85,16 @@ class Trainer:
         self.total = self._planned()
 
     def run(self) -> Progress:
-        """Train until the epochs or steps are done, patience is out, or the observer wants to stop; but
-        for the last, the last step is validated.
+        """Train until all epochs or steps are done, patience runs out, or the observer requests a stop;
+        except in the last case, training ends with a validation.
 
         Raises:
-            NmtError: when losses stay infinite, or memory is too small.
+            NmtError: if losses or gradients stay non-finite, or memory runs out.
         """
         self.model.train()
         self.window.since, self.window.timed = time.perf_counter(), 0
         progress = self.progress
-        if self._finished():  # a resumed training with nothing left to do
+        if self._finished():  # resumed after training was complete
             self._log_patience()
             return progress
         for share, batches, ends_epoch in self._stream():
@@ -126,9 +126,9 @@ class Trainer:
         return progress
 
     def state(self) -> dict[str, Any]:
-        """What going on needs besides the model's weights, plain values and tensors. With a moving
-        average the model has that when it is saved, and its own weights are here. All processes have to
-        ask for it together, as the random states of all of them are in it.
+        """State for resuming, besides the model's weights: plain values and tensors. With EMA, the model is
+        saved with the EMA weights, and the non-EMA weights are in this state. Must be called in all
+        processes together, as it gathers their random states.
         """
         return {
             **self.updater.state(),
@@ -139,21 +139,21 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; the model has the weights saved with it."""
+        """Restore from `state`; the model must already have the weights saved with it."""
         self.progress = Progress(**state["progress"])
         self._compare_by_metric()
         self.updater.restore(state)
         self.average.restore(state["average"])
         self.window = Window(state["window"]["likelihood"], state["window"]["tokens"])
         every = state["random"]
-        if not isinstance(every, list):  # as checkpoints had it before several processes could train
+        if not isinstance(every, list):  # checkpoints from before multi-process training
             every = [every]
-        if self.processes.rank < len(every):  # a process that was not there goes its own way
+        if self.processes.rank < len(every):  # an additional process keeps its own state
             restore_random_state(every[self.processes.rank])
         self.total = self._planned()
 
     def _compare_by_metric(self) -> None:
-        """Let the kept checkpoint be compared by `training.metric`, which may be another than before."""
+        """Compare the best checkpoint by `training.metric`, which may have changed on resuming."""
         progress, metric, best = self.progress, self.config.metric, self._best_scores()
         if best is None:
             return
@@ -163,12 +163,12 @@ class Trainer:
             if self.processes.first:
                 logger.info(
                     f"training.metric={metric} instead of {progress.metric}: the checkpoint of step "
-                    f"{progress.best_step} stays the best until a validation is better by {metric}"
+                    f"{progress.best_step} remains the best until a validation improves {metric}"
                 )
         progress.metric = metric
 
     def _planned(self) -> int:
-        """Updates in all: those done, those left of this epoch, and those of the epochs to come."""
+        """Total number of updates: done, left in this epoch, and in the remaining epochs."""
         progress, epochs, block = self.progress, self.config.epochs, self.batches.block
         left = len(self.batches.indices(progress.epoch, progress.budget, progress.block)) - progress.batch
         later = (len(self.batches.indices(epoch)) for epoch in range(progress.epoch + 1, epochs))
@@ -177,8 +177,8 @@ class Trainer:
         return planned if self.config.max_steps is None else min(planned, self.config.max_steps)
 
     def _stream(self) -> Iterator[tuple[Share, int, bool]]:
-        """This process's share of every update up to the last, with the number of batches in the update and
-        whether its epoch ends with it.
+        """For every remaining update: the micro-batches of this process, the number of batches in the update
+        over all processes, and whether it is the last of its epoch.
         """
         progress, place = self.progress, (self.processes.rank, self.processes.size)
         for epoch in range(progress.epoch, self.config.epochs):
@@ -194,7 +194,7 @@ class Trainer:
                 yield share, batches, left == 0
 
     def _pause(self, work: Any) -> None:
-        """Do something with the averaged weights that does not count as training."""
+        """Run `work` with the EMA weights, without counting its time as training time."""
         paused = time.perf_counter()
         with self.average.applied():
             work()
@@ -216,7 +216,7 @@ class Trainer:
         self.observer.validated(progress, order >= 0)
 
     def _best_scores(self) -> dict[str, float] | None:
-        """The scores of the best validation so far."""
+        """The scores of the best validation so far, if any."""
         progress = self.progress
         found = (scores for scores in progress.history if scores["step"] == progress.best_step)
         return None if progress.best is None else next(found, None)
@@ -224,8 +224,8 @@ class Trainer:
     def _log_patience(self) -> None:
         if self.progress.step < self.total and self.processes.first:
             logger.info(
-                f"stopped early after step {self.progress.step}: no better validation in the last "
-                f"{self.progress.stale} (training.patience={self.config.patience})"
+                f"stopped early after step {self.progress.step}: no improvement in the last "
+                f"{self.progress.stale} validations (training.patience={self.config.patience})"
             )
 
     def _finished(self) -> bool:

@@ -1,4 +1,4 @@
-"""The losses, each as a sum and a count, so that batches of any size add up to the corpus's own mean.
+"""Losses as sums with token counts, so that batches of any size add up to the mean over the corpus.
 
 Shapes: N real target tokens, V vocabulary.
 """
@@ -12,9 +12,9 @@ class LossSum(NamedTuple):
     """Sums over real target tokens, in nats.
 
     Attributes:
-        smoothed: what training minimises.
+        smoothed: label-smoothed cross-entropy, the training objective.
         likelihood: negative log-likelihood; exp(likelihood / tokens) is the perplexity.
-        tokens: how many.
+        tokens: number of tokens.
     """
 
     smoothed: Tensor
@@ -23,13 +23,13 @@ class LossSum(NamedTuple):
 
 
 def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> LossSum:
-    """Cross-entropy to the true tokens mixed with the uniform distribution (Szegedy et al. 2016, §7).
+    """Cross-entropy with label smoothing (Szegedy et al. 2016, §7).
 
     (1 − ε) · (−log p(y)) + ε · mean_v (−log p(v)), summed over the tokens.
 
     Args:
         logits: [N, V].
-        targets: the true tokens, [N].
+        targets: the reference tokens, [N].
         smoothing: ε.
     """
     log_probabilities = logits.float().log_softmax(dim=-1)
@@ -42,13 +42,14 @@ def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> LossSum:
 
 
 def alignment_loss(weights: Tensor, alignment: Tensor) -> Tensor:
-    """Cross-entropy of attention to given alignments (Chen et al. 2016, §3, eq. 4), summed over the tokens.
+    """Guided alignment: cross-entropy between given alignments and attention (Chen et al. 2016, §3, eq. 4),
+    summed over the tokens.
 
-    −Σ_t Σ_j A_tj log α_tj, with α the average of the heads. A token without a link adds nothing.
+    −Σ_t Σ_j A_tj log α_tj, with α averaged over the heads. A token without a link contributes 0.
 
     Args:
         weights: α of each head, [B, K, T, S].
-        alignment: A, each row with sum 1 or 0, [B, T, S].
+        alignment: A, [B, T, S], each row summing to 1 or 0.
     """
-    average = weights.float().mean(dim=1).clamp(min=1e-8)  # log 0 has no gradient
+    average = weights.float().mean(dim=1).clamp(min=1e-8)  # log 0 has no finite gradient
     return -(alignment * average.log()).sum()

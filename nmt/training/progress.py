@@ -1,4 +1,4 @@
-"""Where a training stands, and what it has seen since the last report."""
+"""Training progress, and statistics since the last report."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,20 +10,20 @@ from nmt.training.update import Update
 
 @dataclass
 class Progress:
-    """Where training stands.
+    """Training progress.
 
     Attributes:
         step: updates done.
-        epoch: the epoch at work, from 0.
-        batch: batches of it that are done, in all processes.
-        budget: tokens in a batch of this epoch; a change of the setting waits for the next.
-        block: batches in an update of this epoch; likewise, and when processes join or leave.
-        best: the value of `training.metric` at the best validation so far, if there was any.
-        best_step: when that was; of validations that are equal in all scores, the newest.
-        stale: validations since the last that was better than all before it.
-        metric: the one that decided; "" before the first validation, and in checkpoints without it.
-        skipped: updates left out because a loss or gradient was not finite.
-        seconds: of training so far, over all its processes.
+        epoch: the current epoch, from 0.
+        batch: batches of it that are done, over all processes.
+        budget: maximum number of tokens per batch in this epoch; a changed setting applies from the next.
+        block: batches per update in this epoch; likewise, also if the number of processes changes.
+        best: the value of `training.metric` at the best validation so far, if any.
+        best_step: its step; if several validations are equal in all scores, the latest.
+        stale: validations since the last improvement.
+        metric: the metric `best` was chosen by; "" before the first validation and in older checkpoints.
+        skipped: updates skipped because of a non-finite loss or gradient.
+        seconds: training time so far, without validations, including the time before resuming.
         history: the scores of every validation, with the step.
     """
 
@@ -43,14 +43,14 @@ class Progress:
 
 @dataclass
 class Window:
-    """What was seen since the last report. Sums stay on the device until somebody reads them.
+    """Statistics since the last report. Sums stay on the device until they are read.
 
     Attributes:
         likelihood: sum of negative log-likelihoods, in nats.
         tokens: real target tokens.
-        gradient_norm: of the newest update, before clipping.
-        rate: learning rate of the newest update.
-        since: when the window began, by the performance counter, in seconds.
+        gradient_norm: of the latest update, before clipping.
+        rate: learning rate of the latest update.
+        since: start of the timed window, `time.perf_counter()` in seconds.
         timed: real target tokens since then.
     """
 
@@ -62,7 +62,7 @@ class Window:
     timed: int = 0
 
     def add(self, update: Update) -> None:
-        """Count one update."""
+        """Add one update."""
         self.likelihood = self.likelihood + update.likelihood
         self.tokens += update.tokens
         self.timed += update.tokens
@@ -75,5 +75,5 @@ class Window:
 
     @property
     def speed(self) -> float:
-        """Real target tokens a second, validations left out."""
+        """Real target tokens per second, excluding validations."""
         return self.timed / (time.perf_counter() - self.since)

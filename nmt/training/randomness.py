@@ -1,4 +1,4 @@
-"""All random states of a process, as plain values that a checkpoint can keep."""
+"""All random states of a process, as plain values that can be stored in a checkpoint."""
 
 import random
 from typing import Any
@@ -8,15 +8,15 @@ import torch
 
 
 def seed_everything(seed: int, rank: int = 0) -> None:
-    """Start all generators from `seed`, those of every process differently."""
+    """Seed all generators with `seed + rank`, so that each process has its own."""
     for start in (random.seed, np.random.seed, torch.manual_seed):
         start(seed + rank)
 
 
 def random_state() -> dict[str, Any]:
-    """The states of Python's, NumPy's and torch's generators, those of GPUs (CUDA, MPS) included."""
+    """The states of the Python, NumPy and torch generators, including those of GPUs (CUDA, MPS)."""
     version, numbers, gauss = random.getstate()
-    state: Any = np.random.get_state()  # or a dict, says its type; not so without arguments
+    state: Any = np.random.get_state()  # typed as tuple or dict; a tuple if called without arguments
     kind, keys, position, has_gauss, cached = state
     has_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     return {
@@ -29,7 +29,9 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Go on from states that `random_state` gave; CUDA's only on as many devices, MPS's only where it is."""
+    """Restore the states from `random_state`; CUDA's only if the number of GPUs is the same, MPS's only if
+    MPS is available.
+    """
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     kind, keys, position, has_gauss, cached = state["numpy"]

@@ -1,4 +1,4 @@
-"""Learning rate and teacher forcing as pure functions of the step: there is no state to lose."""
+"""Learning rate and teacher-forcing ratio as pure functions of the step: no state to save."""
 
 import math
 
@@ -6,16 +6,16 @@ from nmt.config.training import TrainingConfig
 
 
 def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
-    """The rate of update `step`.
+    """The learning rate at update `step`.
 
-    Linear warm-up to `config.learning_rate`, then with p the share of the remaining updates done and
-    f the final share: cosine f + (1 − f)(1 + cos πp)/2; linear 1 − (1 − f) p; inverse_sqrt
-    √(warm-up / step) (Vaswani et al. 2017, §5.3); constant 1.
+    Linear warm-up to `config.learning_rate`, then that times a factor. With p the fraction of the updates
+    after warm-up that are done and f = `config.final_rate`: cosine f + (1 − f)(1 + cos πp)/2; linear
+    1 − (1 − f) p; inverse_sqrt √(warm-up / step) (Vaswani et al. 2017, §5.3); constant 1.
 
     Args:
         step: from 1.
-        total: the number of updates planned.
-        config: where the highest rate and the shape come from.
+        total: planned number of updates.
+        config: peak learning rate, warm-up and decay.
     """
     warmup = min(config.warmup_steps, total)
     if step <= warmup:
@@ -32,16 +32,16 @@ def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
 
 
 def teacher_forcing(step: int, total: int, config: TrainingConfig) -> float:
-    """The chance of the true previous token at update `step` (Bengio et al. 2015, §2.4).
+    """The teacher-forcing ratio at update `step` (Bengio et al. 2015, §2.4).
 
-    It falls from 1 at the first update to f = `config.teacher_forcing` at the last; with p the share of
+    It decays from 1 at the first update to f = `config.teacher_forcing` at the last; with p the fraction of
     the updates done: linear 1 − (1 − f) p; exponential f^p; inverse_sigmoid f + (1 − f) (σ(5 − 10p) − σ(−5))
-    / (σ(5) − σ(−5)). The paper's constants k and c are chosen so that the ends are met.
+    / (σ(5) − σ(−5)). The paper's constants k and c are chosen to give exactly these end values.
 
     Args:
         step: from 1.
-        total: the number of updates planned.
-        config: where f and the shape come from.
+        total: planned number of updates.
+        config: final ratio and decay.
     """
     progress, floor = (step - 1) / max(1, total - 1), config.teacher_forcing
     if config.teacher_forcing_decay == "exponential":

@@ -1,19 +1,19 @@
-"""Which of two checkpoints is the better one, by their scores on the development part."""
+"""Selection of the better of two checkpoints by their scores on the development set."""
 
 import math
 from collections.abc import Mapping
 
 LOWER_IS_BETTER = frozenset({"loss"})
-_ORDER = ("chrf", "loss")  # what decides, one after the other, when the metric sees no difference
+_ORDER = ("chrf", "loss")  # tie-breakers, in this order
 _Key = tuple[bool, float]
 
 
 def rank(scores: Mapping[str, float], metric: str) -> tuple[_Key, ...]:
-    """A sort key: by the metric, then chrF, then the loss; the better, the greater. NaN is below all numbers.
+    """A sort key: the metric, then chrF, then the loss; greater is better. NaN sorts below all numbers.
 
     Args:
         scores: of one validation, by name: bleu, chrf and loss.
-        metric: the name of the one that decides first.
+        metric: name of the primary metric.
     """
     return tuple(_key(name, scores[name]) for name in (metric, *_ORDER))
 
@@ -25,15 +25,15 @@ def _key(name: str, value: float) -> _Key:
 
 
 def compare(newest: Mapping[str, float], best: Mapping[str, float] | None, metric: str) -> int:
-    """1 when the newest scores are better than the best so far, 0 when they equal them, else -1.
+    """1 if the newest scores are better than the best so far, 0 if they are equal, else -1.
 
-    A model that has diverged does not replace another: what is NaN in the metric is never better, and
-    what is NaN in any of the scores never equal.
+    A diverged model never replaces another: scores with NaN in the metric are never better, and scores with
+    any NaN are never equal.
 
     Args:
         newest: the scores of a validation, by name.
-        best: those of the best so far; None before there is any.
-        metric: as of `rank`.
+        best: the best scores so far; None if there are none yet.
+        metric: as for `rank`.
     """
     new, old = rank(newest, metric), best and rank(best, metric)
     decided, _ = new[0]

@@ -1,4 +1,4 @@
-"""Stopping on a signal without losing anything."""
+"""Graceful stop on a signal."""
 
 import signal
 import time
@@ -9,16 +9,16 @@ _SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP, _WARNI
 
 
 class StopSignals:
-    """While entered, SIGINT (Ctrl-C), SIGTERM, SIGHUP (the terminal is closed; not under nohup) and SIGUSR1
-    (Slurm's warning before the time limit) are only noted, so that work can come to a good end. A second
-    Ctrl-C leaves at once. What the platform does not have is left out.
+    """Inside, SIGINT (Ctrl-C), SIGTERM, SIGHUP (terminal closed; ignored under nohup) and SIGUSR1 (Slurm's
+    warning before the time limit) are only recorded, so that training can save and stop cleanly. A second
+    Ctrl-C raises KeyboardInterrupt immediately. Signals that the platform lacks are not handled.
 
     Args:
-        echo: seconds in which a second Ctrl-C is taken for the same one: a launcher passes on to its
-            processes what the terminal has sent them already.
+        echo: seconds within which a second Ctrl-C is treated as the same one: launchers forward to their
+            processes a Ctrl-C that the terminal has already sent to them.
 
     Attributes:
-        received: the number of the first signal, or 0; SIGUSR1 counts as SIGTERM.
+        received: the number of the first signal, or 0; SIGUSR1 is recorded as SIGTERM.
     """
 
     def __init__(self, echo: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""One update of the weights: forward, backward, clip, step; and what may go wrong in it."""
+"""One optimizer update: forward, backward, clip, step; and the check for NaN, infinity and out-of-memory."""
 
 from contextlib import nullcontext
 from typing import Any, NamedTuple
@@ -17,13 +17,13 @@ from nmt.training.schedule import teacher_forcing
 
 
 class Update(NamedTuple):
-    """What an update shows.
+    """Statistics of one update.
 
     Attributes:
-        likelihood: negative log-likelihood of its batches, in all processes, summed over tokens, in nats.
-        tokens: real target tokens of its batches, in all processes.
-        gradient_norm: length of the gradient of the loss per token, before clipping.
-        skipped: it was left out, as loss or gradient was not finite.
+        likelihood: negative log-likelihood of its batches over all processes, summed over tokens, in nats.
+        tokens: real target tokens of its batches over all processes.
+        gradient_norm: norm of the gradient of the loss per token, before clipping.
+        skipped: whether it was skipped because of a non-finite loss or gradient.
     """
 
     likelihood: Tensor
@@ -33,13 +33,13 @@ class Update(NamedTuple):
 
 
 class Updater:
-    """Optimizer, loss scaling and the guard against numbers that are none.
+    """Optimizer, loss scaling and the check for NaN and infinity.
 
     Args:
-        model: whose weights to update.
-        config: how.
-        precision: type of the matrix products.
-        processes: that train together.
+        model: the model to train.
+        config: the training settings.
+        precision: dtype of the matrix products.
+        processes: the processes that train together.
     """
 
     def __init__(
@@ -62,16 +62,17 @@ class Updater:
         self._skipped_in_a_row = 0
 
     def update(self, share: Share, rate: float, step: int, total: int) -> Update:
-        """One update with the gradient of the loss per real token of all batches together.
+        """One update with the gradient of the loss per real token over all its batches.
 
         Args:
-            share: this process's batches, one or several whose gradients add up.
+            share: the micro-batches of this process, whose gradients are accumulated.
             rate: the learning rate.
-            step: updates done before.
-            total: updates planned.
+            step: updates done before this one.
+            total: planned number of updates.
 
         Raises:
-            NmtError: when memory is too small, or loss or gradient are not finite time after time.
+            NmtError: if memory runs out, or loss or gradient are non-finite `training.max_skipped` times in
+                a row.
         """
         for group in self._optimizer.param_groups:
             group["lr"] = rate
@@ -86,7 +87,7 @@ class Updater:
         limit = self._config.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit, foreach=True)
         finite = bool((norm + likelihood).isfinite())
-        if finite or self._precision.scales:  # with scaling it leaves out infinite gradients itself
+        if finite or self._precision.scales:  # the scaler skips steps with infinite gradients itself
             self._scaler.step(self._optimizer)
             self._scaler.update()
         if not finite:
@@ -96,7 +97,7 @@ class Updater:
         return Update(likelihood, share.tokens, norm, False)
 
     def state(self) -> dict[str, Any]:
-        """What going on needs."""
+        """State for resuming."""
         return {
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -104,19 +105,19 @@ class Updater:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` gave; the settings of the optimizer are those of now."""
+        """Restore from `state`; the optimizer keeps its current settings."""
         now = [
             {key: value for key, value in g.items() if key != "params"} for g in self._optimizer.param_groups
         ]
         self._optimizer.load_state_dict(state["optimizer"])
         for group, settings in zip(self._optimizer.param_groups, now, strict=True):
             group.update(settings)
-        if state["scaler"]:  # empty if the precision was one without scaling
+        if state["scaler"]:  # empty if saved without loss scaling
             self._scaler.load_state_dict(state["scaler"])
-        self._skipped_in_a_row = state.get("skipped_in_a_row", 0)  # the first of format 1 had none
+        self._skipped_in_a_row = state.get("skipped_in_a_row", 0)  # missing in early format-1 checkpoints
 
     def _backward(self, batch: Batch, share: Share, step: int, total: int) -> Tensor:
-        """Add a batch's gradient, of its loss over all tokens of the update; gives its likelihood, summed."""
+        """Accumulate a batch's gradient, normalised by the tokens of the update; returns its likelihood."""
         try:
             return self._gradient(batch.to(self._precision.device), share, step, total)
         except (RuntimeError, MemoryError) as error:
@@ -137,7 +138,7 @@ class Updater:
         return loss.likelihood if share.counts else torch.zeros_like(loss.likelihood)
 
     def _forward(self, batch: Batch, step: int, total: int) -> tuple[Tensor, Tensor]:
-        """Logits and attention, with the true previous tokens or, by chance, the model's own."""
+        """Logits and attention, with teacher forcing or scheduled sampling."""
         truth = teacher_forcing(step + 1, total, self._config)
         logits, weights = self._model(
             batch.source, batch.source_mask, batch.previous, batch.target_mask, truth
@@ -145,36 +146,36 @@ class Updater:
         return logits, weights
 
     def _guard(self, step: int) -> None:
-        """Count an update that was left out.
+        """Count a skipped update.
 
         Raises:
-            NmtError: when there were too many in a row.
+            NmtError: if too many were skipped in a row.
         """
         self._skipped_in_a_row += 1
         if self._skipped_in_a_row >= self._config.max_skipped:
             raise NmtError(
                 f"step {step + 1}: {self._skipped_in_a_row} updates in a row had a loss or gradient that is "
-                "not finite; the last checkpoint is good: resume from it with a lower "
-                "training.learning_rate or training.precision=fp32"
+                "not finite (NaN or infinity); the last checkpoint is not affected: resume from it with a "
+                "lower training.learning_rate or training.precision=fp32"
             )
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """On a CPU torch has no error of its own for it."""
+    """Whether it is an out-of-memory error; on a CPU, torch has no exception class for it."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _too_large(batch: Batch, step: int) -> str:
     B, T = batch.target.shape
     longest = max(T, batch.source.shape[1])
-    if B == 1:  # no smaller batch can help
-        advice = f"start a new run without such pairs: data.max_tokens={longest // 2}"
+    if B == 1:  # a smaller batch is not possible
+        advice = f"start a new run with shorter pairs only: data.max_tokens={longest // 2}"
     else:
         advice = (
-            "lower training.batch_tokens (and raise training.accumulate, which keeps the size of an update)"
+            "lower training.batch_tokens (and raise training.accumulate to keep the effective batch size)"
         )
     pairs = "1 pair" if B == 1 else f"{B} pairs"
     return (
-        f"step {step + 1}: out of memory with a batch of {pairs}, {batch.tokens} target tokens, the longest "
+        f"step {step + 1}: out of memory with a batch of {pairs}, {batch.tokens} target tokens, longest "
         f"sentence {longest} tokens; {advice}"
     )

@@ -1,4 +1,4 @@
-"""Scores against the length of the source, a line for each system."""
+"""Plots of BLEU against source length, one line per system."""
 
 import math
 import textwrap
@@ -14,24 +14,24 @@ from matplotlib.figure import Figure
 from nmt.files import replacing
 from nmt.visualisation.fonts import drawable, families_for
 
-FEWEST = 10  # sentences of a point; BLEU of fewer is noise
+FEWEST = 10  # sentences per point; BLEU on fewer is noise
 
-# Okabe and Ito's colours, which the colour-blind tell apart, without the yellow, which paper swallows.
+# Okabe and Ito's colour-blind-safe palette without yellow, which is hard to see on white.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1c2733")
-_MARKERS = "os^DvPX*"  # one more than colours, so that a pair comes again only after 56 lines
+_MARKERS = "os^DvPX*"  # one more than colours, so that combinations repeat only after 56 lines
 _INK, _SOFT_INK, _FAINT_INK = "#1c2733", "#5b6875", "#9aa7b4"
 
 
 def draw_by_length(
     labels: Sequence[str], sentences: Sequence[int], lines: Mapping[str, Sequence[float]], title: str
 ) -> Figure:
-    """BLEU against source length, one line a system (Bahdanau et al. 2015, fig. 2).
+    """Plot BLEU against source length, one line per system (Bahdanau et al. 2015, fig. 2).
 
-    Ranges of fewer than `FEWEST` sentences have their number below the axis, but no points.
+    Ranges of fewer than `FEWEST` sentences show their count below the axis, but no points.
 
     Args:
         labels: the L ranges of lengths, in words.
-        sentences: how many sentences each has.
+        sentences: number of sentences in each range.
         lines: L scores of each system, by its name.
         title: may be empty.
     """
@@ -75,7 +75,7 @@ def _draw_axes(axes: Axes, labels: Sequence[str], sentences: Sequence[int]) -> N
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as `path`.png and `path`.svg: the same figure, the same bytes."""
+    """Write a figure as `path`.png and `path`.svg; the files are byte-reproducible."""
     with replacing(path.with_suffix(".png"), "wb") as file:
         figure.savefig(file, format="png", metadata={"Software": None})
     with (

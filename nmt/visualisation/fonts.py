@@ -1,8 +1,8 @@
-"""Fonts that can draw a text: matplotlib's own, the Devanagari font that comes with us, the system's.
+"""Font selection for any script: matplotlib's default, the bundled Devanagari font, system fonts.
 
-matplotlib draws each character with the first family of a list that has it. Every font found here is
-registered under a name of our own for exactly its file: the names in matplotlib's font cache may be
-stale, or stand for several files of different coverage.
+matplotlib draws each character with the first family in a list that has a glyph for it. Every font found
+here is registered under a unique name for exactly its file: the names in matplotlib's font cache may be
+stale, or refer to several files of different coverage.
 """
 
 import logging
@@ -39,7 +39,7 @@ def _is_invisible(character: str) -> bool:
 
 
 def _continues(character: str, before: str) -> bool:
-    """Whether a character belongs to the one before it: marks, joiners, skin tones, joined emoji."""
+    """Whether a character combines with the one before it: marks, joiners, skin tones, joined emoji."""
     kind = unicodedata.category(character)
     return (
         kind in ("Mn", "Mc", "Me", "Cf") or "🏻" <= character <= "🏿" or (before == _JOINER and kind == "So")
@@ -51,7 +51,7 @@ def _visible(texts: Iterable[str]) -> set[str]:
 
 
 def _script(character: str) -> str:
-    """A character's script, near enough to find a font and to name in a warning."""
+    """A character's approximate script, for choosing a font and for warnings."""
     if unicodedata.category(character)[0] == "S":
         return "symbols"
     word = unicodedata.name(character, "UNKNOWN").split()[0].split("-")[0]
@@ -60,7 +60,7 @@ def _script(character: str) -> str:
 
 @dataclass(frozen=True)
 class _Face:
-    """A font file known to matplotlib as `family`, and the characters that it has."""
+    """A font file registered with matplotlib as `family`, and the characters that it covers."""
 
     family: str
     characters: frozenset[str]
@@ -71,7 +71,7 @@ def _characters(font: FT2Font) -> frozenset[str]:
 
 
 def _register(path: str) -> _Face:
-    """Make a font file known to matplotlib under a name that nothing else has."""
+    """Register a font file with matplotlib under a unique name."""
     family = f"nmt {path}"
     entry = FontEntry(path, 0, family, "normal", "normal", 400, "normal", "scalable")
     if entry not in font_manager.fontManager.ttflist:
@@ -80,7 +80,7 @@ def _register(path: str) -> _Face:
 
 
 def _open_system_font(path: str) -> FT2Font | None:
-    """A system font that matplotlib can draw with: black outlines, and not a stand-in that claims all."""
+    """Open a system font if matplotlib can use it: scalable outlines, not a colour or fallback font."""
     try:
         font = FT2Font(path)
     except (OSError, RuntimeError, ValueError):
@@ -90,19 +90,19 @@ def _open_system_font(path: str) -> FT2Font | None:
 
 
 def _rank(font: FT2Font, path: str) -> tuple[bool, bool, bool, str]:
-    """What comes first among fonts that have the same characters: upright regular sans serif."""
+    """Sort key among fonts with the same coverage: upright regular sans serif first."""
     slanted_or_bold = bool(font.style_flags & (StyleFlags.BOLD | StyleFlags.ITALIC))
     plain = font.style_name in ("Regular", "Book", "Roman", "Normal", "Medium")
     return slanted_or_bold, not plain, "Sans" not in font.family_name, path
 
 
 def _part_marks(text: str, faces: Sequence[_Face]) -> str:
-    """Part a mark from its base with a non-joiner where no font has both.
+    """Separate a mark from its base with a non-joiner if no font has both.
 
-    matplotlib draws a base and its marks with one font or not at all: pieces such as "▁ा" need this.
+    matplotlib must draw a base and its marks with the same font: pieces such as "▁ा" need this.
     """
     drawn: list[str] = []
-    able: set[str] = set()  # the families that have everything from the last base on
+    able: set[str] = set()  # families that cover everything since the last base
     for character in text:
         having = {face.family for face in faces if character in face.characters}
         if not drawn or not _continues(character, drawn[-1]):
@@ -116,11 +116,11 @@ def _part_marks(text: str, faces: Sequence[_Face]) -> str:
 
 
 class FontBook:
-    """The fonts found so far; looks for more when a text needs them. Safe to share among threads.
+    """The fonts found so far; searches for more when a text needs them. Thread-safe.
 
     Args:
-        system_fonts: lists the paths of the system's font files; asked only when a character is in
-            none of the fonts at hand.
+        system_fonts: lists the paths of the system's font files; called only if a character is in none
+            of the loaded fonts.
     """
 
     def __init__(self, system_fonts: Callable[[], Iterable[str]] = font_manager.findSystemFonts) -> None:
@@ -135,7 +135,7 @@ class FontBook:
         self._lock = threading.Lock()
 
     def families_for(self, texts: Iterable[str]) -> list[str]:
-        """The families that draw `texts`, matplotlib's default first. See the function of this name."""
+        """The families to draw `texts` with, matplotlib's default first. See the function of this name."""
         with self._lock:
             needed = _visible(texts)
             missing = needed.difference(*(face.characters for face in self._faces))
@@ -171,7 +171,7 @@ class FontBook:
             return [face for face in self._faces if face.family in families]
 
     def _seek(self, missing: set[str]) -> None:
-        """Look through the system for fonts that have `missing`, script by script; warn of the rest."""
+        """Search the system fonts for `missing`, script by script; warn about what is not found."""
         self._sought |= missing
         paths = sorted({str(path) for path in self._system_fonts()})
         hopeless: dict[str, list[str]] = {}
@@ -209,7 +209,7 @@ def _warn(hopeless: dict[str, list[str]]) -> None:
 
 
 def _best_path(paths: Iterable[str], wanted: Sequence[str]) -> str | None:
-    """The font file that has most of the characters `wanted`, or None if none has any."""
+    """The font file that covers most of the characters `wanted`, or None if none covers any."""
     best = None
     for path in paths:
         font = _open_system_font(path)
@@ -225,17 +225,17 @@ _BOOK = FontBook()
 
 
 def families_for(texts: Iterable[str]) -> list[str]:
-    """The font families that draw `texts` in matplotlib, in the order to try them.
+    """The matplotlib font families to draw `texts` with, in order of preference.
 
-    The first is matplotlib's default, DejaVu Sans. Fonts of the system are looked for only when a
-    character needs one, and only once. If no font has a character, one warning names its script and
-    what to install, once a process for each.
+    The first is matplotlib's default, DejaVu Sans. System fonts are searched only if a character needs
+    one, and only once. If no font has a character, a warning names its script and the package to
+    install, once per script and process.
     """
     return _BOOK.families_for(texts)
 
 
 def missing_characters(texts: Iterable[str], families: Sequence[str]) -> set[str]:
-    """The characters of `texts` that none of `families` (as `families_for` gives them) can draw.
+    """The characters of `texts` that none of `families` (from `families_for`) can draw.
 
     Joiners, control and format characters, variation selectors and spaces never count as missing.
     """
@@ -243,9 +243,9 @@ def missing_characters(texts: Iterable[str], families: Sequence[str]) -> set[str
 
 
 def drawable(text: str, families: Sequence[str]) -> str:
-    """`text` as it can be drawn with `families`, without a complaint of matplotlib.
+    """`text` adapted so that `families` can draw it without warnings from matplotlib.
 
-    A character that no family has becomes a box, and its marks go; so do control characters, and
-    format characters that no family has. Any white space becomes a plain space.
+    A character that no family has becomes a box, and its marks are removed; so are control characters,
+    and format characters that no family has. Any white space becomes a plain space.
     """
     return _BOOK.drawable(text, families)

@@ -1,7 +1,7 @@
-"""The picture of attention: which source words each target word was made from.
+"""Attention heatmaps: how much each target token attends to each source token.
 
-The source runs across the top, the target down the side; T and S count their tokens, which may be
-words or pieces. Nothing here touches matplotlib's global figures, so threads can draw side by side.
+The source runs across the top, the target down the side; S and T are their numbers of tokens, which may
+be words or pieces. Nothing here uses pyplot's global state, so threads can draw concurrently.
 """
 
 import textwrap
@@ -26,17 +26,17 @@ from nmt.visualisation.fonts import drawable, families_for
 _DPI = 160
 _CELL = 0.46  # inches, at most
 _MIN_CELL = 0.15
-_SIDE = 9.0  # inches that the longer side of the matrix would like to keep within …
-_MAX_SIDE = 24.0  # … and never exceeds
+_SIDE = 9.0  # inches; soft limit for the longer side of the matrix …
+_MAX_SIDE = 24.0  # … and hard limit
 _MARGIN = 0.16
 _BAR_SPACE = 0.62  # inches right of the matrix
 _BAR_HEIGHT = (1.1, 2.4)  # at least, at most
 _LABEL_SIZE, _TITLE_SIZE = 11.5, 12.0  # points
-_NUMBERED = 12  # cells have their numbers up to so many tokens on each side
+_NUMBERED = 12  # cells show their numbers up to this many tokens per side
 _LONGEST_LABEL = 40
 _INK, _SOFT_INK, _FAINT_INK = "#1c2733", "#5b6875", "#9aa7b4"
 
-# One hue from paper to ink, evenly spaced in lightness: prints well, and zero looks like nothing.
+# A single-hue colour map, evenly spaced in lightness: prints well, and zero looks blank.
 _COLOURS = LinearSegmentedColormap.from_list(
     "attention", ["#f4f7fb", "#cfdff0", "#a3c4e4", "#74a6d4", "#4886bf", "#2766a3", "#134681", "#08295a"]
 )
@@ -44,7 +44,7 @@ _svg_lock = threading.Lock()
 
 
 def _cell_size(tokens: int) -> float:
-    """The side of a cell in inches: smaller for longer sentences, readable as long as can be."""
+    """The side of a cell in inches: smaller for longer sentences, but readable as long as possible."""
     return min(max(min(_CELL, _SIDE / max(tokens, 1)), _MIN_CELL), _MAX_SIDE / max(tokens, 1))
 
 
@@ -117,7 +117,7 @@ def _draw_bar(bar: Axes, families: Sequence[str]) -> None:
 
 
 def _draw_title(figure: Figure, title: str, families: Sequence[str], width: float) -> tuple[float, float]:
-    """Write the title at the top left, wrapped to `width` inches, and return its own width and height."""
+    """Write the title at the top left, wrapped to `width` inches, and return its width and height."""
     per_line = max(int(width / (_TITLE_SIZE / 72 * 0.6)), 32)
     lines = textwrap.wrap(drawable(title, families), per_line)
     text = figure.text(
@@ -168,10 +168,10 @@ def draw_heatmap(
     *,
     title: str | None = None,
 ) -> Figure:
-    """Draw attention as a matrix of colours, with the numbers in it if it is small.
+    """Draw attention as a heatmap, with numbers in the cells if it is small.
 
-    Labels and title are drawn as they are: nothing in them is markup. Fonts for their scripts are
-    found by `nmt.visualisation.fonts`. Either side may have no tokens at all.
+    Labels and title are drawn literally: nothing in them is markup. Fonts for their scripts are chosen
+    by `nmt.visualisation.fonts`. Either side may be empty.
 
     Args:
         weights: [T, S], from 0 to 1.
@@ -208,7 +208,7 @@ def _paint(
 
 
 class Panel(NamedTuple):
-    """One sentence of a sheet: weights [T, S] and their labels."""
+    """One heatmap of a sheet: weights [T, S] and their labels."""
 
     weights: NDArray[np.floating[Any]]
     source: Sequence[str]
@@ -248,20 +248,20 @@ def save_heatmap(
     *,
     title: str | None = None,
 ) -> None:
-    """Draw a heatmap, as `draw_heatmap` does, into a PNG or SVG file; raises what `save_picture` does."""
+    """Draw a heatmap with `draw_heatmap` into a PNG or SVG file; raises as `save_picture`."""
     save_picture(path, lambda: draw_heatmap(weights, source, target, title=title))
 
 
 def save_picture(path: Path, draw: Callable[[], Figure]) -> None:
-    """Draw into a PNG or SVG file: the same figure, the same bytes.
+    """Draw a figure and write it to a PNG or SVG file, byte-reproducibly.
 
     Raises:
-        ConfigError: if the name of the file ends in neither .png nor .svg; nothing is drawn then.
+        ConfigError: if the file extension is neither .png nor .svg; nothing is drawn then.
         OSError: if it cannot be written.
     """
     kind = path.suffix.lower()
     if kind not in (".png", ".svg"):
-        raise ConfigError(f"{path}: a heatmap is a .png or a .svg file; change the ending of its name")
+        raise ConfigError(f"{path}: a heatmap must be a .png or .svg file; change the file extension")
     figure = draw()
     with replacing(path, "wb") as file:
         if kind == ".png":
@@ -272,7 +272,7 @@ def save_picture(path: Path, draw: Callable[[], Figure]) -> None:
 
 
 def to_image(figure: Figure) -> NDArray[np.uint8]:
-    """A figure of `draw_heatmap` as pixels: [height, width, 3], red, green and blue from 0 to 255."""
+    """A figure from `draw_heatmap` as RGB pixels: [height, width, 3], 0 to 255."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

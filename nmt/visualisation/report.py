@@ -1,7 +1,7 @@
-"""One page of HTML that needs no network: scores, curves, and sentences whose alignment can be explored.
+"""Self-contained HTML page: scores, curves, and sentences with interactive alignments.
 
-Everything that comes from data travels as JSON and is put into the page as text, so a sentence with
-`<script>` in it is a sentence.
+All data is embedded as JSON and inserted into the page as text, so a sentence that contains `<script>` is
+harmless.
 """
 
 import json
@@ -14,10 +14,10 @@ from nmt.visualisation.webfont import font_face
 
 
 class Sentence(TypedDict):
-    """A row of the page. S and T count the source's and the translation's words.
+    """A row of the page. S and T are the numbers of source and target words.
 
-    `weights` is [T, S], rounded; `low` names source words that received almost no attention. A model
-    without attention has neither.
+    `weights` is [T, S], rounded; `low` has the indices of source words that received almost no
+    attention. A model without attention has neither.
     """
 
     source: str
@@ -32,7 +32,7 @@ class Sentence(TypedDict):
 
 
 class Curve(TypedDict):
-    """A line of a small chart; it has a gap where a value is None."""
+    """A curve of a small chart; None values are gaps."""
 
     name: str
     steps: Sequence[int]
@@ -50,17 +50,17 @@ def render_page(
     lengths: Sequence[Mapping[str, Any]] = (),
     tables: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> str:
-    """The page.
+    """Render the page.
 
     Args:
-        title: its heading.
+        title: heading.
         sentences: rows, in order.
         subtitle: a line below the heading.
         scores: rows of the first table: name, value, signature.
-        notes: lines below it.
+        notes: lines below the scores.
         curves: one chart each.
         lengths: bars: label, sentences, bleu.
-        tables: folded away at the end, by heading: rows of name and value.
+        tables: collapsed at the end, by heading: rows of name and value.
     """
     data = {
         "subtitle": subtitle,
@@ -71,7 +71,7 @@ def render_page(
         "sentences": list(sentences),
         "tables": {name: list(rows) for name, rows in (tables or {}).items()},
     }
-    # Within <script> only "</" and "<!--" mean something: no "<" is left of them.
+    # Within <script> only "</" and "<!--" are special, so every "<" is escaped.
     text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     style = font_face([text]) + "\n" + _part("page.css")

@@ -1,4 +1,4 @@
-"""A heatmap of characters: attention at a glance in a terminal."""
+"""Attention heatmaps as text for the terminal."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,21 +6,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_SHADES = (255, 153, 117, 75, 33, 27, 19)  # of the 256 colours of terminals, from paper to ink
+_SHADES = (255, 153, 117, 75, 33, 27, 19)  # from the terminal's 256 colours, light to dark
 
 
 def heatmap_lines(
     weights: NDArray[np.floating[Any]], source: Sequence[str], target: Sequence[str], colour: bool
 ) -> list[str]:
-    """Lines of text: source words numbered across, a row for each target word, with its name after it.
+    """Lines of text: numbered source words, then a row per target word, with the word at the end.
 
-    Names stand where their width, which terminals disagree on for many scripts, moves nothing.
+    Words are placed where their width, which terminals disagree on for many scripts, does not break the
+    alignment of columns.
 
     Args:
         weights: [T, S], from 0 to 1.
         source: S words.
         target: T words.
-        colour: with the terminal's colours behind the numbers.
+        colour: colour the background of the numbers.
     """
     lines = ["  ".join(f"{number} {_plain(word)}" for number, word in enumerate(source, 1))]
     lines.append("".join(f"{number:>4} " for number in range(1, len(source) + 1)))
@@ -39,5 +40,5 @@ def _cell(weight: float, colour: bool) -> str:
 
 
 def _plain(word: str) -> str:
-    """A word that cannot command the terminal."""
+    """A word without control characters, such as terminal escapes."""
     return "".join(character for character in word if character.isprintable())

@@ -1,4 +1,4 @@
-"""The part of a font that a page needs, inside it: Devanagari shows where no font for it is installed."""
+"""Embedded web font: a subset of a Devanagari font, for systems without one."""
 
 import base64
 import io
@@ -7,14 +7,14 @@ from collections.abc import Iterable
 import devanagari_fonts
 from fontTools import subset
 
-_FILE = "Shobhika-Regular.otf"  # SIL Open Font License; its name stays in the part
+_FILE = "Shobhika-Regular.otf"  # SIL Open Font License; the subset keeps its name
 _DEVANAGARI = frozenset(map(chr, range(0x0900, 0x0980)))
 _JOINERS = "\u200c\u200d\u25cc"
 
 
 def font_face(texts: Iterable[str]) -> str:
-    """A CSS rule that brings the family "Devanagari" with the letters of `texts` and all their conjuncts; ""
-    if there are none.
+    """A CSS rule that embeds the family "Devanagari" with the letters of `texts` and all their conjuncts, or
+    "" if there are none.
     """
     letters = _DEVANAGARI.intersection("".join(texts))
     if not letters:

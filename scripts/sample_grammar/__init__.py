@@ -1,1 +1,1 @@
-"""The small grammar of English and Marathi behind the bundled corpus."""
+"""The small English–Marathi grammar that generates the bundled corpus."""

@@ -36,7 +36,7 @@ from sample_grammar.verbs import (
 )
 
 _TO_EAT = nouns("banana apple chapati potato egg rice")
-_OF_ALL = (SLEEP, SIT, PLAY)  # what animals and babies do as well
+_OF_ALL = (SLEEP, SIT, PLAY)  # verbs that animals and babies can have as subjects too
 
 
 def _doer(subject: Nominal, tense: str) -> Phrase:
@@ -88,7 +88,7 @@ def keeping(choose: Chooser) -> Phrase:
 
 
 def meeting(choose: Chooser) -> Phrase:
-    """Rahul saw Sita: the object ends in -ला, so the past is neuter; the past of `meet` is not ergative."""
+    """Rahul saw Sita: the object takes -ला, so the past is neuter; the past of `meet` is not ergative."""
     verb = choose.pick((CALL, SEE, MEET))
     tense = tense_of(choose, verb)
     subject = actor(choose, verb, tense)

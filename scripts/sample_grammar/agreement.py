@@ -1,4 +1,4 @@
-"""Gender, number and person, and the endings that show them."""
+"""Gender, number and person, and the endings that mark them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -30,7 +30,7 @@ class Forms(NamedTuple):
     oblique: str
 
     def agreeing(self, agreement: Agreement, oblique: bool = False) -> str:
-        """The form beside a noun of that gender and number, which stands in the oblique or not."""
+        """The form that agrees with a noun of that gender and number, in the direct or oblique case."""
         if oblique:
             return self.oblique
         return self["mfn".index(agreement.gender) + (3 if agreement.plural else 0)]
@@ -49,12 +49,12 @@ def unchanging(word: str) -> Forms:
 
 @dataclass(frozen=True)
 class Modifier:
-    """A determiner, possessor or adjective: English templates for one and for many, and Marathi forms."""
+    """A determiner, possessor or adjective: English singular and plural templates, and Marathi forms."""
 
     english: str
     english_plural: str
     forms: Forms
-    domain: str = ""  # adjectives: the kinds of noun they go with
+    domain: str = ""  # adjectives: the kinds of noun they can modify
 
 
 def possessive(english: str, stem: str) -> Modifier:

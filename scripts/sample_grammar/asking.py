@@ -1,4 +1,4 @@
-"""Patterns with question words: काय, कोण, कुठे, केव्हा, कोणाचा. The Marathi word stands before the verb."""
+"""Patterns with question words: काय, कोण, कुठे, केव्हा, कोणाचा. The Marathi word comes before the verb."""
 
 from sample_grammar.agreement import MASCULINE, NEUTER, THAT, THIS, declining
 from sample_grammar.choices import (

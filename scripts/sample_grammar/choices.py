@@ -1,4 +1,4 @@
-"""Seeded choices that use every option about equally often, and the choices that several patterns share."""
+"""Seeded random choices that use every option about equally often, and choices shared by several patterns."""
 
 import random
 from collections.abc import Hashable, Sequence
@@ -21,18 +21,18 @@ _OWNERS = tuple(noun for noun in PEOPLE if noun not in _OWNED)
 
 
 class Chooser:
-    """Choices from a seed: each list of options is dealt out like a shuffled deck, then shuffled anew."""
+    """Choices from a seed: each list of options is drawn like a shuffled deck, then reshuffled."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._decks: dict[tuple[Hashable, ...], list[int]] = {}
 
     def below(self, limit: int) -> int:
-        """A whole number from 0 to limit - 1."""
-        return int(self._random.random() * limit)  # the one method that no Python version changes
+        """A random integer from 0 to limit - 1."""
+        return int(self._random.random() * limit)  # the only method that is stable across Python versions
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of `options`; none comes again before all the others have come."""
+        """One of `options`, without repeats until all have been drawn."""
         deck = self._decks.setdefault(tuple(options), [])
         if not deck:
             deck.extend(range(len(options)))
@@ -42,23 +42,23 @@ class Chooser:
         return options[deck.pop()]
 
     def chance(self, percent: int) -> bool:
-        """True in so many of a hundred cases."""
+        """True with a probability of `percent` / 100."""
         return self.below(100) < percent
 
 
 def mood(choose: Chooser) -> str:
-    """Plain twice as often as negated or asked."""
+    """A mood: plain twice as often as negated or interrogative."""
     return choose.pick((PLAIN, PLAIN, NEGATED, ASKED))
 
 
 def quality(choose: Chooser, noun: Noun, percent: int = 30) -> Modifier | None:
-    """An adjective that goes with the noun, in so many of a hundred cases, or none."""
+    """An adjective that suits the noun with a probability of `percent` / 100, otherwise None."""
     options = suiting(noun.kinds)
     return choose.pick(options) if options and choose.chance(percent) else None
 
 
 def person(choose: Chooser) -> Nominal:
-    """A name, a pronoun or people."""
+    """A person: a name, a pronoun or a noun."""
     kind = choose.pick(("name", "name", "name", "pronoun", "pronoun", "pronoun", "noun", "noun"))
     if kind == "name":
         return of_name(choose.pick(NAMES))
@@ -68,7 +68,7 @@ def person(choose: Chooser) -> Nominal:
 
 
 def other_person(choose: Chooser, subject: Nominal) -> Nominal:
-    """Somebody spoken of by name or noun who is not the subject."""
+    """A person other than the subject, by name or noun."""
     while True:
         if choose.pick(("name", "name", "noun")) == "name":
             other = of_name(choose.pick(NAMES))
@@ -79,7 +79,7 @@ def other_person(choose: Chooser, subject: Nominal) -> Nominal:
 
 
 def owner(choose: Chooser, subject: Nominal | None = None) -> Modifier:
-    """A possessor that is not the subject, for whom Marathi would say आपला."""
+    """A possessor other than the subject, for which Marathi would use आपला."""
     kind = choose.pick(("name", "name", "name", "pronoun", "pronoun", "pronoun", "noun"))
     if kind == "pronoun" and subject is not None:
         return choose.pick(POSSESSIVES[:3] if subject.agreement.person == 3 else POSSESSIVES[3:])
@@ -96,9 +96,9 @@ def owner(choose: Chooser, subject: Nominal | None = None) -> Modifier:
 def some_noun(
     choose: Chooser, noun: Noun, *, subject: Nominal | None = None, adjectives: int = 20, plurals: int = 35
 ) -> Nominal:
-    """A definite noun phrase; relatives and friends are somebody's, but not the subject's.
+    """A definite noun phrase; relatives and friends have a possessor other than the subject.
 
-    So many of a hundred phrases have an adjective, and so many are in the plural.
+    `adjectives` and `plurals` are the percentages of phrases with an adjective and in the plural.
     """
     plural = noun.countable and choose.chance(plurals)
     if noun in _OWNED:
@@ -113,7 +113,7 @@ def some_noun(
 
 
 def actor(choose: Chooser, verb: Verb, tense: str) -> Nominal:
-    """Who does it, so that each tense of the verb meets every person and number."""
+    """A subject, chosen so that each tense of the verb occurs with every person and number."""
     persons = ("I", "we", "you", "many", "one", "one", "one", "one")
     _, _, kind = choose.pick(tuple((verb.base, tense, person) for person in persons))
     if kind in persons[:3]:
@@ -131,7 +131,7 @@ def actor(choose: Chooser, verb: Verb, tense: str) -> Nominal:
 
 
 def _determiner(choose: Chooser, noun: Noun, plural: bool, subject: Nominal | None) -> Modifier:
-    """Any determiner the noun may have."""
+    """Any determiner that the noun allows."""
     kind = choose.pick(("open", "the", "this", "that", "own", "own" if "W" not in noun.kinds else "the"))
     if kind == "own" and "W" not in noun.kinds:
         return owner(choose, subject)
@@ -152,14 +152,14 @@ def object_phrase(choose: Chooser, noun: Noun, subject: Nominal | None = None) -
 def indefinite(
     choose: Chooser, noun: Noun, numbers: tuple[Modifier, ...] = NUMBERS, plurals: int = 45
 ) -> tuple[Phrase, bool]:
-    """`a new book`, `two books`: what is there or what one has, and whether it is plural."""
+    """An indefinite phrase (`a new book`, `two books`), and whether it is plural."""
     plural = noun.countable and choose.chance(plurals)
     determiner = choose.pick(numbers) if plural else A if noun.countable else BARE
     return noun_phrase(noun, plural, determiner, quality(choose, noun, 45)), plural
 
 
 def tense_of(choose: Chooser, verb: Verb) -> str:
-    """A tense the verb has; the progressive, which has but one form, less often."""
+    """A tense that the verb allows; the progressive, which has only one form, less often."""
     tenses: tuple[str, ...] = ("habitual", "habitual", "past", "past", "future", "future")
     if verb.base not in MOMENTARY:
         tenses += ("progressive",)
@@ -167,18 +167,18 @@ def tense_of(choose: Chooser, verb: Verb) -> str:
 
 
 def mood_of(choose: Chooser, tense: str, subject: Nominal) -> str:
-    """A mood the tense has with this subject."""
+    """A mood that the tense allows with this subject."""
     if tense in ("progressive", "past") and subject.is_we_or_you:
         return choose.pick((PLAIN, PLAIN, ASKED))
     return mood(choose)
 
 
 def time(choose: Chooser, tense: str, percent: int = 35) -> Phrase:
-    """When, or nothing."""
+    """A time expression, or nothing."""
     return choose.pick(TIMES[tense]) if choose.chance(percent) else EMPTY
 
 
 def time_of(choose: Chooser, verb: Verb, tense: str, subject: Nominal) -> Phrase:
-    """When, or nothing; never nothing where English would not tell past from present (`they cut`)."""
+    """A time expression, or nothing; always one if English past and present look the same (`they cut`)."""
     unclear = tense == "past" and verb.base == verb.english_past and not subject.third_singular
     return time(choose, tense, 100 if unclear else 35)

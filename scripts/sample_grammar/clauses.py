@@ -1,8 +1,8 @@
-"""Verb groups: tense, question and negation, with the agreement of each.
+"""Verb groups: tense, questions and negation, with agreement.
 
-The tags used here: `v` the verb, `a` its auxiliary, `n` negation, `q` what makes a sentence a question.
-Do-support belongs to what it supports: in a negated sentence to the negation (did not ↔ नाही), in a
-yes/no question to का; in a wh-question it stays without a counterpart.
+Tags: `v` verb, `a` auxiliary, `n` negation, `q` question marker. Do-support is linked to what it supports:
+in a negated sentence to the negation (did not ↔ नाही), in a yes/no question to का; in a wh-question it is
+unaligned.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _WAS, _WAS_NOT = declining("होत"), declining("नव्हत")
 
 
 class Group(NamedTuple):
-    """Templates: the English auxiliary (may be empty), the rest of the English group, the Marathi group."""
+    """Templates: English auxiliary (may be empty), rest of the English verb group, Marathi verb group."""
 
     auxiliary: str
     rest: str
@@ -24,7 +24,7 @@ class Group(NamedTuple):
 
 
 def _person(agreement: Agreement) -> int:
-    """Which of I, he or she, we, you, they: 0 to 4."""
+    """Index of the person: I, he or she, we, you, they are 0 to 4."""
     if agreement.person == 1:
         return 2 if agreement.plural else 0
     if agreement.person == 2:
@@ -46,7 +46,7 @@ def marathi_be(agreement: Agreement) -> str:
 
 
 def marathi_not(agreement: Agreement) -> str:
-    """नाही, or नाहीत for several."""
+    """नाही, or नाहीत in the plural."""
     return "नाहीत" if _person(agreement) == 4 else "नाही"
 
 
@@ -60,7 +60,7 @@ def marathi_was(agreement: Agreement, negated: bool = False) -> str:
 
 
 def future_be(agreement: Agreement) -> Group:
-    """`will be`, of where somebody or something is."""
+    """`will be`, for the location of somebody or something."""
     marathi = ("असेन", "असेल", "असू", "असाल", "असतील")[_person(agreement)]
     return Group("will/b", "be/b", f"{marathi}/b")
 
@@ -95,7 +95,7 @@ def _past(verb: Verb, agreement: Agreement) -> str:
 
 
 def _progressive(agreement: Agreement, mood: str) -> Group:
-    """The auxiliary of the progressive, with नाहीये and its plural for negation."""
+    """The auxiliary of the progressive; negated with नाहीये or its plural."""
     be = english_be(agreement, past=False)
     if mood == NEGATED:
         assert agreement.person == 3 or not agreement.plural, "we and you are not negated here"
@@ -116,7 +116,7 @@ def _do(verb: Verb, agreement: Agreement, past: bool, mood: str) -> tuple[str, s
 
 
 def verb_group(verb: Verb, tense: str, mood: str, subject: Agreement, past_agrees_with: Agreement) -> Group:
-    """A verb's group; the past of a transitive verb agrees with its object, all else with the subject."""
+    """The verb group; the transitive past agrees with the object, everything else with the subject."""
     agreement = past_agrees_with if tense == "past" else subject
     ask = " का/q" if mood == ASKED else ""
     fixed = f"{verb.fixed}/v " if verb.fixed else ""

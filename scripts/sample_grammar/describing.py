@@ -19,7 +19,7 @@ _GENITIVE = declining("च")
 def statement(
     group: Group, how: str, subject: Phrase, english: str, marathi: str, ending: str = "", **parts: Phrase
 ) -> Phrase:
-    """A clause: what follows the English verb, and what stands between the Marathi subject and the verb.
+    """A clause, from what follows the English verb and what comes between Marathi subject and verb.
 
     `ending` is a tag for the Marathi subject's last word.
     """

@@ -1,4 +1,4 @@
-"""Patterns whose Marathi subject is the thing: has (-कडे, of relatives -ला), likes and wants (-ला)."""
+"""Patterns whose Marathi subject is the thing: has (-कडे, for relatives -ला), likes and wants (-ला)."""
 
 from sample_grammar.agreement import NUMBERS, Agreement, declining
 from sample_grammar.choices import Chooser, indefinite, mood, object_phrase, person
@@ -18,7 +18,7 @@ def _having(
 ) -> Phrase:
     """`have` in any mood: the English verb agrees with the subject, the Marathi one with `what`.
 
-    Tag `k` links `have` to the possessor's ending as well.
+    Tag `k` also links `have` to the possessor's ending.
     """
     do = english_do(subject.agreement, past)
     if how == PLAIN:

@@ -72,7 +72,7 @@ deep खोल w
 
 
 class Name(NamedTuple):
-    """A person's name; it takes endings as it is."""
+    """A person's name; endings are added without changing it."""
 
     english: str
     marathi: str
@@ -91,7 +91,7 @@ class City(NamedTuple):
 class Pronoun(NamedTuple):
     """A personal pronoun: English subject, object and possessive; Marathi forms; agreement.
 
-    `genitive` lacks the ending that agrees; `ergative` is the subject of a past transitive verb.
+    `genitive` is without its agreement ending; `ergative` is the subject of a past transitive verb.
     """
 
     english: str
@@ -159,5 +159,5 @@ TIMES: dict[str, tuple[Phrase, ...]] = {
 
 
 def suiting(kinds: str) -> tuple[Modifier, ...]:
-    """The adjectives that go with a noun of these kinds."""
+    """The adjectives that can modify a noun of these kinds."""
     return tuple(adjective for adjective in ADJECTIVES if set(adjective.domain) & set(kinds))

@@ -17,7 +17,7 @@ def with_article(english: str) -> str:
 
 
 def agreement_of(noun: Noun, plural: bool) -> Agreement:
-    """What verbs and adjectives beside this noun agree with."""
+    """The agreement features of the noun, for verbs and adjectives."""
     return Agreement(noun.gender, plural)
 
 
@@ -30,7 +30,7 @@ def noun_phrase(
 ) -> Phrase:
     """A noun with its modifiers: in the direct case, or in the oblique with a case ending or postposition.
 
-    The last word on either side is the noun.
+    The noun is the last word on each side.
     """
     agreement, oblique = agreement_of(noun, plural), bool(ending)
     modifiers = [determiner, *([adjective] if adjective else [])]
@@ -51,7 +51,7 @@ def noun_phrase(
 
 @dataclass(frozen=True)
 class Nominal:
-    """Someone or something in every case a sentence may ask for, with what agrees with it.
+    """A person or thing in every case that a sentence may need, with its agreement features.
 
     `ergative` ends in -ने, `dative` in -ला, `having` in -कडे; `owner` is the possessive (his, Rahul's).
     """
@@ -66,7 +66,7 @@ class Nominal:
 
     @property
     def third_singular(self) -> bool:
-        """Whether this is one person or thing spoken of."""
+        """Whether this is third person singular."""
         return self.agreement.person == 3 and not self.agreement.plural
 
     @property
@@ -76,7 +76,7 @@ class Nominal:
 
 
 def of_name(name: Name) -> Nominal:
-    """A person by name; names take endings without change."""
+    """A person by name; names take endings unchanged."""
     direct, ergative, dative, having = (
         build(f"{name.english}/h", f"{name.marathi}{ending}/h") for ending in ("", "ने", "ला", "कडे")
     )
@@ -99,7 +99,7 @@ def of_pronoun(pronoun: Pronoun) -> Nominal:
 
 
 def of_noun(noun: Noun, plural: bool, determiner: Modifier, adjective: Modifier | None = None) -> Nominal:
-    """A noun phrase in all its cases; the owner is one, with `the`."""
+    """A noun phrase in all its cases; as an owner it is singular, with `the`."""
     direct, ergative, dative, having = (
         noun_phrase(noun, plural, determiner, adjective, ending) for ending in ("", "ने", "ला", "कडे")
     )

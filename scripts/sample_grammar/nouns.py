@@ -1,6 +1,7 @@
-"""The nouns: English one and many, gender, Marathi one and many, oblique one and many, kinds.
+"""The nouns: English singular and plural, gender, Marathi direct singular and plural, oblique singular and
+plural, kinds.
 
-`-` stands for a form that is not used. Kinds say what may be said of the noun:
+`-` marks an unused form. Kinds control which patterns and words may be combined with the noun:
 h human, g grown up, k kin, i infant, a animal, r fruit, f food, d drink, t thing, v heavy or light thing,
 b round thing, G large thing, p place one is in, q text, l long, w deep, c empty or full, o open or closed,
 x and y parts of house and landscape, W nobody's own, m mass (no plural, no "a").
@@ -107,7 +108,7 @@ library libraries n ग्रंथालय ग्रंथालये ग्�
 
 
 class Noun(NamedTuple):
-    """One line of the table."""
+    """A row of the table."""
 
     english: str
     english_plural: str
@@ -120,7 +121,7 @@ class Noun(NamedTuple):
 
     @property
     def countable(self) -> bool:
-        """Whether a plural may be formed."""
+        """Whether the noun has a plural."""
         return self.english_plural != "-"
 
 
@@ -129,7 +130,7 @@ _BY_ENGLISH = {noun.english: noun for noun in NOUNS}
 
 
 def nouns(words: str) -> tuple[Noun, ...]:
-    """The nouns of these English words, divided by spaces."""
+    """The nouns of these English words, separated by spaces."""
     return tuple(_BY_ENGLISH[word] for word in words.split())
 
 

@@ -1,9 +1,8 @@
-"""Phrases that carry their word alignment, and the template language that builds them.
+"""Phrases with their word alignment, and the template language that builds them.
 
-A template is a list of words divided by spaces. `word/ab` carries the tags `a` and `b`; words of the two
-sides that share a tag are linked. `{name}` stands for a phrase given by name, `{name}/p` puts the tag on
-that phrase's last word (where Marathi has its case endings and postpositions). Words without a tag have
-no counterpart.
+A template is a list of words separated by spaces. `word/ab` has the tags `a` and `b`; words of the two
+sides that share a tag are linked. `{name}` is replaced by a named phrase, `{name}/p` adds the tag to that
+phrase's last word (where Marathi has its case endings and postpositions). Untagged words are unaligned.
 """
 
 import re
@@ -14,7 +13,7 @@ _PUNCTUATION = ".?"
 
 @dataclass(frozen=True)
 class Phrase:
-    """English and Marathi words, and which of them belong together, as (English index, Marathi index)."""
+    """English and Marathi words, and their links as (English index, Marathi index)."""
 
     english: tuple[str, ...]
     marathi: tuple[str, ...]
@@ -26,7 +25,7 @@ EMPTY = Phrase((), (), frozenset())
 
 @dataclass
 class _Side:
-    """One side of a template, unfolded: its words, and the places of tags and of given phrases."""
+    """One side of a template, expanded: its words, and the positions of tags and of named phrases."""
 
     words: list[str]
     tags: list[tuple[str, int]]
@@ -34,7 +33,7 @@ class _Side:
 
 
 def _unfold(template: str, parts: dict[str, tuple[str, ...]]) -> _Side:
-    """Put the words of `parts` in the place of their names."""
+    """Replace the names of `parts` by their words."""
     side = _Side([], [], {})
     for item in template.split():
         word, _, tags = item.partition("/")
@@ -49,7 +48,7 @@ def _unfold(template: str, parts: dict[str, tuple[str, ...]]) -> _Side:
 
 
 def build(english: str, marathi: str, **parts: Phrase) -> Phrase:
-    """The phrase that two templates describe; each of `parts` stands once on either side."""
+    """Build a phrase from two templates; each of `parts` occurs once on each side."""
     left = _unfold(english, {name: part.english for name, part in parts.items()})
     right = _unfold(marathi, {name: part.marathi for name, part in parts.items()})
     assert left.starts.keys() == right.starts.keys() == parts.keys(), (english, marathi)
@@ -60,9 +59,9 @@ def build(english: str, marathi: str, **parts: Phrase) -> Phrase:
 
 
 def sentence(english: str, marathi: str, **parts: Phrase) -> Phrase:
-    """As `build`, with a full stop, or a question mark where Marathi or English asks, on both sides.
+    """Like `build`, with final punctuation on both sides: a full stop, or a question mark for questions.
 
-    The template writes the sign as its last word, `.` or `?`, on the English side only.
+    The template has the punctuation mark (`.` or `?`) as its last word, on the English side only.
     """
     body, sign = english[:-1], english[-1]
     assert sign in _PUNCTUATION, english
@@ -70,12 +69,12 @@ def sentence(english: str, marathi: str, **parts: Phrase) -> Phrase:
 
 
 def as_text(words: tuple[str, ...]) -> str:
-    """Words as a sentence: the last one, punctuation, stands close; the first letter is a capital."""
+    """Join words to a sentence: no space before the final punctuation mark, first letter capitalised."""
     text = " ".join(words[:-1]) + words[-1]
     return text[0].upper() + text[1:]
 
 
 def as_line(phrase: Phrase) -> str:
-    """English, Marathi and the Pharaoh alignment, divided by tabs."""
+    """English, Marathi and the Pharaoh alignment, separated by tabs."""
     alignment = " ".join(f"{i}-{j}" for i, j in sorted(phrase.links))
     return f"{as_text(phrase.english)}\t{as_text(phrase.marathi)}\t{alignment}"

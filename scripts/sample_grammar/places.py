@@ -1,4 +1,4 @@
-"""Where: postpositions on the oblique, and the places that suit people, things and large things."""
+"""Locations: postpositions on the oblique, and places suitable for people, things and large things."""
 
 from sample_grammar.agreement import THAT, THE, THIS, Modifier
 from sample_grammar.choices import Chooser, owner, quality
@@ -37,7 +37,7 @@ _FOR_SMALL: Spots = (
 def _place(
     preposition: str, ending: str, noun: Noun, determiner: Modifier, adjective: Modifier | None
 ) -> Phrase:
-    """The English preposition and the Marathi noun with its ending belong together."""
+    """A location; the English preposition is linked to the Marathi noun with its ending."""
     tagged = " ".join(f"{word}/p" for word in preposition.split())
     phrase = noun_phrase(noun, False, determiner, adjective, ending)
     return build(f"{tagged} {{noun}}", "{noun}/p", noun=phrase)
@@ -61,14 +61,14 @@ def _city(choose: Chooser, preposition: str) -> Phrase:
 
 
 def inside(choose: Chooser, subject: Nominal | None = None) -> Phrase:
-    """In a city or in a building, garden or the like, not owned by `subject`."""
+    """In a city, building, garden or the like, not owned by `subject`."""
     if choose.chance(15):
         return _city(choose, "in")
     return _some_place(choose, "in", "त", choose.pick(_BUILDINGS), subject)
 
 
 def somewhere(choose: Chooser, subject: Nominal | None = None) -> Phrase:
-    """Where a person or animal may be."""
+    """A location for a person or animal."""
     if choose.chance(60):
         return inside(choose, subject)
     preposition, ending, options = choose.pick(_AROUND)
@@ -76,7 +76,7 @@ def somewhere(choose: Chooser, subject: Nominal | None = None) -> Phrase:
 
 
 def place_of_thing(choose: Chooser, thing: Noun | None = None, subject: Nominal | None = None) -> Phrase:
-    """Where a thing may lie or stand, but not in or on another of its own kind."""
+    """A location for a thing, but not in or on another of its own kind."""
     while True:
         large = thing is not None and "G" in thing.kinds
         preposition, ending, options = choose.pick(_FOR_LARGE if large else _FOR_SMALL)
@@ -86,12 +86,12 @@ def place_of_thing(choose: Chooser, thing: Noun | None = None, subject: Nominal 
 
 
 def seat(choose: Chooser) -> Phrase:
-    """On something one can sit on."""
+    """On something to sit on."""
     return _some_place(choose, "on", "वर", choose.pick(nouns("chair box stone")), None)
 
 
 def way(choose: Chooser, subject: Nominal) -> Phrase:
-    """To or from somewhere."""
+    """A destination or origin."""
     preposition = choose.pick(("to", "to", "from"))
     if choose.chance(25):
         return _city(choose, preposition)

@@ -1,4 +1,4 @@
-"""The verbs, their Marathi stems, and what they may take as object, recipient or place."""
+"""The verbs, their Marathi stems, and their allowed objects, recipients and places."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,10 @@ from sample_grammar.nouns import Noun, nouns, of_kind
 
 
 class Verb(NamedTuple):
-    """A verb's English and Marathi forms; `fixed` is a word that goes before every Marathi form.
+    """A verb's English and Marathi forms; `fixed` is a word that precedes every Marathi form.
 
-    `imperfect` (खात) makes the progressive and the negated habitual, `habitual` (खा) takes -तो and the
-    like, `past` (खाल्ल) and `prospective` (खाणार) do what their names say. `future` has five forms:
+    `imperfect` (खात) forms the progressive and the negated habitual, `habitual` (खा) takes -तो and the
+    like, `past` (खाल्ल) and `prospective` (खाणार) form the tenses of their names. `future` has five forms:
     I, he or she, we, you, they.
     """
 
@@ -35,7 +35,7 @@ def _regular(english: str, stem: str, objects: tuple[Noun, ...] = (), past: str 
 
 
 def _irregular(english: str, marathi: str, objects: tuple[Noun, ...] = (), fixed: str = "") -> Verb:
-    """A verb with its forms given: habitual, imperfect, past, prospective, then the five of the future."""
+    """A verb from its forms: habitual, imperfect, past, prospective, then the five of the future."""
     base, third, ing, english_past = english.split()
     habitual, imperfect, past, prospective, *future = marathi.split()
     forms = (habitual, imperfect, past, prospective, tuple(future))
@@ -122,5 +122,5 @@ LIVE = _irregular("live lives living lived", "राह राहत राह�
 _LIKED = of_kind("r", "f", "d", "q", "a") + nouns("book picture flower toy")
 LIKE = _regular("like likes liking liked", "आवड", _LIKED)
 
-# No progressive: one language or the other avoids it.
+# Verbs without a progressive: at least one of the languages avoids it.
 MOMENTARY = ("see", "hear", "sleep", "sit", "wait", "break")

@@ -46,7 +46,7 @@ def chinese(tmp_path_factory):
 
 def test_the_tokenizer_is_chosen_told_and_kept(chinese):
     out, run = chinese
-    assert out.count("BLEU's tokenizer: zh, chosen by the script of the training targets\n") == 1
+    assert out.count("BLEU tokenizer: zh, chosen by the script of the training targets\n") == 1
     assert json.loads((run / "prepared.json").read_text(encoding="utf-8"))["bleu_tokenizer"] == "zh"
     found = signatures(run / "test" / "metrics.json")
     assert ("|tok:zh|" in found["BLEU"], "|tok:intl|" in found["BLEU-intl"]) == (True, True)

@@ -171,8 +171,8 @@ MISTAKES = {
     "no threshold": (translate, ["--threshold", "0", "x"], "--threshold 0: must be above 0 and at most 1"),
     "no such device": (translate, ["--device", "tpu", "x"], "device=tpu"),
     "no such file": (translate, ["--input", "gone.txt"], "gone.txt: cannot be read (No such file"),
-    "bad bytes": (translate, ["--input", "bad.txt"], "bad.txt, line 2: not UTF-8 (byte 0xFF at place 3)"),
-    "bad text": (translate, ["good", "b\udcff"], "TEXT 2, line 1: not UTF-8 (byte 0xFF at place 2)"),
+    "bad bytes": (translate, ["--input", "bad.txt"], "bad.txt, line 2: not UTF-8 (byte 0xFF at position 3)"),
+    "bad text": (translate, ["good", "b\udcff"], "TEXT 2, line 1: not UTF-8 (byte 0xFF at position 2)"),
     "bad standard input": (translate, [], "standard input, line 3: not UTF-8"),
     "evaluate: no such run": (evaluate, ["--run", "nothing"], "nothing: no such run; train a model first"),
     "evaluate: no beam": (evaluate, ["--beam-size", "0"], "--beam-size 0: must be at least 1"),
@@ -224,7 +224,7 @@ def test_as_a_process(trained):
     mistake = command("nmt.translate", stdin=b"\xff", folder=folder)
     assert (mistake.code, mistake.out) == (2, "")
     assert mistake.err == (
-        "error: standard input, line 1: not UTF-8 (byte 0xFF at place 1); convert the file to UTF-8\n"
+        "error: standard input, line 1: not UTF-8 (byte 0xFF at position 1); convert the file to UTF-8\n"
     )
 
 

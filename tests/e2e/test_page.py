@@ -187,7 +187,7 @@ def test_markup_in_sentences_is_text(page):
 
 def test_passed_over_words_are_marked(page):
     browser = page([sentence(1, 50.0, low=[1]), sentence(2, 10.0)])
-    assert "passed over: dog" in browser.find_element(By.CSS_SELECTOR, ".row").text
+    assert "under-translated: dog" in browser.find_element(By.CSS_SELECTOR, ".row").text
     browser.find_element(By.CSS_SELECTOR, ".row").click()
     marked = browser.find_elements(By.CSS_SELECTOR, ".source-words .low")
     assert [word.text for word in marked] == ["dog"]

@@ -1,7 +1,7 @@
-"""Fake models for tests of search: tables of log-probabilities.
+"""Fake models for search tests: tables of log-probabilities.
 
-Their attention weights encode the whole history of a row, so that a state, a memory row or an attention
-row in the wrong place is seen.
+Their attention weights encode the full history of a row, so that a misplaced state, memory row or attention
+row is detected.
 """
 
 import itertools
@@ -22,8 +22,8 @@ SPECIAL = {"bos": BOS, "eos": EOS, "forbidden": (PAD,)}
 @dataclass(frozen=True)
 class State:
     sentence: Tensor
-    before: Tensor  # the token before the one that is read next
-    fingerprint: Tensor  # of all tokens read
+    before: Tensor  # the token before the next input token
+    fingerprint: Tensor  # of all input tokens
     position: int = 0
 
     def select(self, index: Tensor) -> "State":
@@ -43,7 +43,7 @@ class TableModel:
     """Log-probabilities [sentence, position, token before, token, next token]."""
 
     table: Tensor
-    rows: list[int] = field(default_factory=list)  # rows of each step taken
+    rows: list[int] = field(default_factory=list)  # number of rows at each step
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
         assert torch.equal(state.sentence, memory.sentence), "state and memory are out of step"
@@ -77,14 +77,14 @@ def random_model(seed: int, sentences: int = 1, longest: int = 4, vocabulary: in
 
 
 def tied_model(seed: int, longest: int, vocabulary: int = 5, sentences: int = 1) -> TableModel:
-    """Few different values, sums of which are exact: full of ties."""
+    """Few distinct values with exact sums: many ties."""
     generator = torch.Generator().manual_seed(seed)
     shape = (sentences, longest, *[vocabulary] * 3)
     return TableModel(-torch.randint(1, 9, shape, generator=generator) / 8)
 
 
 def force(model: TableModel, sentence: int, one: Hypothesis) -> tuple[float, Tensor]:
-    """Log-probability and attention of a hypothesis by feeding its tokens to the model."""
+    """Log-probability and attention of a hypothesis, by feeding its tokens to the model."""
     state, memory = model.start([sentence])
     targets = one.tokens + [EOS] * one.finished
     total, rows = 0.0, []
@@ -101,7 +101,7 @@ def check_forced(model: TableModel, sentence: int, one: Hypothesis) -> None:
     assert torch.equal(one.attention, attention)
     assert one.attention.dtype == torch.float32
     assert not one.attention.is_inference()
-    assert one.attention.untyped_storage().nbytes() == one.attention.nbytes  # keeps nothing else alive
+    assert one.attention.untyped_storage().nbytes() == one.attention.nbytes  # keeps no other memory alive
     assert not {PAD, BOS, EOS} & set(one.tokens)
 
 
@@ -112,7 +112,7 @@ def same(one: Hypothesis, other: Hypothesis) -> bool:
 
 
 def enumerate_all(model: TableModel, longest: int, penalty: float) -> list[tuple[list[int], bool, float]]:
-    """Every sequence as (tokens, finished, score): the finished by score, then the unfinished."""
+    """All sequences as (tokens, finished, score): the finished ones by score, then the unfinished."""
     table = model.table[0].tolist()
     words = range(3, model.table.shape[-1])
     found = []
@@ -126,7 +126,7 @@ def enumerate_all(model: TableModel, longest: int, penalty: float) -> list[tuple
 
 
 def scripted(longest: int, choices: dict[int, dict[int, float]], otherwise: float = -30.0) -> TableModel:
-    """Log-probabilities by position only."""
+    """Log-probabilities that depend on the position only."""
     table = torch.full((1, longest, 5, 5, 5), otherwise)
     for position, values in choices.items():
         for token, value in values.items():

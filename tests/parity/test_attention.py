@@ -1,4 +1,4 @@
-"""Attention, all scores with all spans: against naive references, finite differences and itself."""
+"""Attention, all scores with all scopes: against naive references, finite differences and itself."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_every_score_is_tested():
     assert set(SCORES) == set(MODULES)
 
 
-# ---------------------------------------------------------------- the equations, one number at a time
+# ---------------------------------------------------------------- the equations in scalar arithmetic
 
 
 def naive_weights(given: Case, lengths: list[int], first: int) -> tuple[Tensor, Tensor]:
@@ -94,7 +94,7 @@ def test_coverage_matters_and_without_it_there_is_none():
 
 
 class Whole(nn.Module):
-    """Preparing and attending in one call, so that autograd sees both."""
+    """`prepare` and `forward` in one call, so that autograd covers both."""
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Whole(nn.Module):
 
 
 def check_gradients(given: Case, coverage: Tensor | None = None) -> None:
-    """Query, states, parameters and coverage against finite differences; none to padding."""
+    """Query, states, parameters and coverage against finite differences; no gradient to padding."""
     whole = Whole(given.attention)
     names = [name for name, _ in whole.named_parameters()]
     parameters = [parameter.detach().requires_grad_() for parameter in whole.parameters()]

@@ -1,4 +1,4 @@
-"""The bridges against their equations, sentence by sentence and number by number."""
+"""The bridges against their equations, sentence by sentence in plain Python."""
 
 import math
 
@@ -26,7 +26,7 @@ def averaged(scores: Vector, states: list[Vector]) -> Vector:
 
 
 def summarise(summary: Summary, kind: str, states: list[Vector], last: Vector) -> Vector:
-    """x of one sentence, of which only the real states are given."""
+    """x of one sentence, given its real states only."""
     weights = {name: value.tolist() for name, value in summary.state_dict().items()}
     if kind == "last":
         return last
@@ -35,7 +35,7 @@ def summarise(summary: Summary, kind: str, states: list[Vector], last: Vector) -
     if kind == "attention_pooling":  # Raffel and Ellis 2015, eq. 3 and 5
         w, (b,) = weights["energy.weight"], weights["energy.bias"]
         return averaged([math.tanh(times(w, h)[0] + b) for h in states], states)
-    keys = [times(weights["key.weight"], h) for h in states]  # kept as √M W
+    keys = [times(weights["key.weight"], h) for h in states]  # stored as √M W
     scores = [sum(q * k for q, k in zip(last, key, strict=True)) / math.sqrt(len(last)) for key in keys]
     context = averaged(scores, states)  # Luong et al. 2015, general
     return [math.tanh(value) for value in times(weights["combine.weight"], context + last)]
@@ -51,14 +51,14 @@ def summarise(summary: Summary, kind: str, states: list[Vector], last: Vector) -
     seed=st.integers(0, 10**6),
 )
 def test_bridge_is_its_equation(kind, lengths, M, H, layers, seed):
-    """The first state of layer l is its part of tanh(W x + b)."""
+    """The initial state of layer l is its part of tanh(W x + b)."""
     torch.manual_seed(seed)
     bridge = Bridge(kind, M, H, layers).double()
     for parameter in bridge.parameters():
         nn.init.uniform_(parameter, -1, 1)
     mask = padded_mask(lengths)
     states, last = random(*mask.shape, M, seed=seed), random(len(lengths), M, seed=seed + 1)
-    first = bridge(Encoded(states, mask, last))  # states are not zero on padding: they must not count
+    first = bridge(Encoded(states, mask, last))  # non-zero padding states must have no effect
     assert [layer.shape for layer in first] == [(len(lengths), H)] * layers
     W, b = bridge.project.weight.tolist(), bridge.project.bias.tolist()
     for row, length in enumerate(lengths):

@@ -1,4 +1,4 @@
-"""Teacher forcing and step-by-step decoding are two drivers of one computation."""
+"""Teacher forcing and step-by-step decoding compute the same."""
 
 import dataclasses
 
@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tiny import SOURCES, TARGETS, TINY, tiny_config, tiny_model
 from torch import Tensor
 
-import nmt.config.schema
+from nmt.config import schema
 from nmt.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from nmt.config.settings import Config
 from nmt.config.validation import check
 from nmt.data.batches import Batch, collate
 from nmt.errors import ConfigError
@@ -63,7 +64,7 @@ CONFIGS = [
 
 
 def heads(config: ModelConfig) -> int:
-    """How many rows of weights a step has."""
+    """Number of attention heads of a decoding step."""
     own = {"vector": 0, "transformer": config.decoder.heads}
     return own.get(config.decoder.style, config.attention.heads)
 
@@ -125,9 +126,9 @@ def check_distribution(weights: Tensor, heads: int, batch: Batch) -> None:
 def test_every_choice_is_among_the_configs():
     chosen: dict[str, set[str]] = {}
     for overrides in CONFIGS:
-        for key, _, value in nmt.config.schema.settings(tiny_config(overrides)):
+        for key, _, value in schema.settings(tiny_config(overrides)):
             chosen.setdefault(key, set()).add(value)
-    for key, item, _ in nmt.config.schema.settings(TINY):
+    for key, item, _ in schema.settings(TINY):
         if key != "initialisation" and item.metadata["choices"]:
             assert chosen[key] == set(item.metadata["choices"]), key
 
@@ -154,7 +155,7 @@ def test_no_state_stays_behind(model):
 
 
 def test_selecting_rows_equals_computing_them_apart(model):
-    """Rows chosen in mid-course, one of them twice, go on as if each had been searched by itself."""
+    """Rows selected between steps, one of them twice, continue as if each had been decoded alone."""
     batch, index = collate(SOURCES, TARGETS), torch.tensor([2, 0, 0])
     first, second = torch.tensor([4, 5, 6]), torch.tensor([7, 8, 9])
     state, memory = model.encode(batch.source, batch.source_mask)
@@ -226,9 +227,9 @@ decoders = st.builds(
 
 @st.composite
 def models(draw: st.DrawFn) -> ModelConfig:
-    """Most of them possible; `check` is to refuse the others."""
+    """Mostly valid configurations; `check` must reject the others."""
     decoder = draw(decoders)
-    usual = decoder.style in ("vector", "transformer")  # any other attention is refused
+    usual = decoder.style in ("vector", "transformer")  # any other attention is rejected
     return ModelConfig(
         encoder=draw(encoders),
         attention=AttentionConfig() if usual else draw(attentions),
@@ -239,7 +240,7 @@ def models(draw: st.DrawFn) -> ModelConfig:
 
 
 tokens = st.integers(4, VOCABULARY - 1)
-sources = st.lists(tokens, max_size=5, unique=True)  # hard attention to one of two equals is a toss-up
+sources = st.lists(tokens, max_size=5, unique=True)  # no ties for hard attention
 pairs = st.tuples(sources, st.lists(tokens, max_size=5))
 
 
@@ -247,7 +248,7 @@ pairs = st.tuples(sources, st.lists(tokens, max_size=5))
 @given(config=models(), corpus=st.lists(pairs, min_size=1, max_size=3), seed=small)
 def test_what_is_not_refused_works(config, corpus, seed):
     try:
-        check(nmt.config.Config(model=config))
+        check(Config(model=config))
     except ConfigError:
         assume(False)
     model = tiny_model(VOCABULARY, VOCABULARY, config, seed, double=True)

@@ -1,4 +1,4 @@
-"""Embeddings, positions and the convolutional encoder, number by number in plain Python."""
+"""Embeddings, positions and the convolutional encoder against plain Python."""
 
 import math
 
@@ -30,7 +30,7 @@ def test_embeddings_are_rows_of_the_table():
 
 @pytest.mark.parametrize(("units", "tokens"), [(0.3, 0.0), (0.0, 0.2), (0.3, 0.2)])
 def test_training_drops_units_and_whole_tokens(units, tokens):
-    """What stays is scaled up, so that the mean stays."""
+    """Kept units are scaled up, so that the mean is unchanged."""
     torch.manual_seed(0)
     embedding = TokenEmbedding(3, 50, 0, units, tokens).double()
     torch.nn.init.ones_(embedding.table.weight)
@@ -50,7 +50,7 @@ def test_sinusoids_are_the_formula(size):
     for p, vector in zip(places.tolist(), found.tolist(), strict=True):
         for i in range(size // 2):
             angle = p / 10000 ** (2 * i / size)
-            wanted = pytest.approx([math.sin(angle), math.cos(angle)], abs=1e-6 * (1 + p))  # as float32 can
+            wanted = pytest.approx([math.sin(angle), math.cos(angle)], abs=1e-6 * (1 + p))  # float32
             assert vector[2 * i : 2 * i + 2] == wanted
 
 
@@ -66,7 +66,7 @@ def affine(weight: list[Vector], bias: Vector, x: Vector) -> Vector:
 
 
 def convolved(filters: list[list[Vector]], bias: Vector, states: list[Vector], j: int) -> Vector:
-    """One place of a convolution: filters [out][in][k]; nothing stands beyond the sentence."""
+    """One position of a convolution: filters [out][in][k]; zero outside the sentence."""
     outputs = []
     for one, b in zip(filters, bias, strict=True):
         total, middle = b, len(one[0]) // 2
@@ -110,7 +110,7 @@ def test_convolutional_encoder_is_the_papers(lengths, layers, kernel, positions,
     config = EncoderConfig(size=4, embedding=3, layers=layers, kernel=kernel, positions=positions)
     encoder = ConvolutionalEncoder(ModelConfig(encoder=config), dropout=0.4).double().eval()
     mask = padded_mask(lengths)
-    embedded = random(*mask.shape, 3, seed=seed)  # not zero on padding: it must not count
+    embedded = random(*mask.shape, 3, seed=seed)  # non-zero padding must have no effect
     encoded = encoder(embedded, mask)
     assert torch.equal(encoded.mask, mask)
     for b, length in enumerate(lengths):
@@ -121,7 +121,7 @@ def test_convolutional_encoder_is_the_papers(lengths, layers, kernel, positions,
         assert torch.equal(encoded.last[b], encoded.states[b, length - 1])
 
 
-# ---------------------------------------------------------------- what encoders have in common
+# ---------------------------------------------------------------- common to all encoders
 
 ENCODERS = {
     "recurrent": RecurrentEncoder,
@@ -151,7 +151,7 @@ def test_dropout_is_for_training_only(kind):
 
 @pytest.mark.parametrize("kind", ["convolutional", "self_attention"])
 def test_places_after_the_last_position_share_it(kind):
-    """A token gets the same vector at every place from there on; before, another at each."""
+    """From there on a token gets the same vector at every position; before, a different one at each."""
     config = EncoderConfig(size=6, embedding=5, kernel=1, positions=3, heads=2, feedforward=7)
     encoder = ENCODERS[kind](ModelConfig(encoder=config)).double().eval()
     states = encoder(random(1, 1, 5).expand(1, 6, 5), padded_mask([6])).states[0]

@@ -1,7 +1,7 @@
-"""The decoders against the papers' equations, sentence by sentence, step by step, word by word.
+"""The decoders against the papers' equations, sentence by sentence and step by step.
 
-Nothing of the decoders' own methods is used here, only their weights. Where they hold a matrix of a
-concatenation in two parts, the parts are put together again, so that the equations stand as printed.
+Only the decoders' weights are used here, none of their methods. If they store a matrix for a concatenation
+in two parts, the parts are concatenated again, so that the equations are as printed.
 """
 
 import math
@@ -61,7 +61,7 @@ def model(request: pytest.FixtureRequest) -> TranslationModel:
 
 
 def gru(W: Tensor, b: Tensor, U: Tensor, b_hidden: Tensor, x: Tensor, state: tuple[Tensor]) -> tuple[Tensor]:
-    """Cho et al. 2014 with PyTorch's place of the reset gate; the rows are reset, update, new."""
+    """Cho et al. 2014 with the reset gate applied as in PyTorch; the rows are reset, update, new."""
     (h,) = state
     r, z, n = (slice(k * len(h), (k + 1) * len(h)) for k in range(3))
     reset = torch.sigmoid(W[r] @ x + b[r] + U[r] @ h + b_hidden[r])
@@ -82,7 +82,7 @@ def lstm(
 
 
 def recur(stack: RecurrentStack, extra: Tensor | None, x: Tensor, layers: Layers) -> Layers:
-    """One step of stacked layers; `extra` is the part of the lowest input matrix kept elsewhere."""
+    """One step of stacked layers; `extra` is the part of the lowest input matrix stored elsewhere."""
     cell = lstm if isinstance(stack.rnn, nn.LSTM) else gru
     weights = dict(stack.rnn.named_parameters())
     states: Layers = []
@@ -101,8 +101,8 @@ def recur(stack: RecurrentStack, extra: Tensor | None, x: Tensor, layers: Layers
 def attend(attention: Attention, s: Tensor, states: Tensor, covered: Tensor) -> tuple[Tensor, Tensor]:
     """Context [M] and weights [K, S] of one query over the states [S, M] of one sentence.
 
-    A head scores with its slice of the units, plus w times what a token has received before, and averages
-    its slice of W^V h.
+    A head scores with its slice of the query and the keys, plus w times the coverage, and averages its
+    slice of W^V h.
     """
     K, weights = len(covered), dict(attention.named_parameters())
     values = states @ weights["value.weight"].T if K > 1 else states
@@ -113,7 +113,7 @@ def attend(attention: Attention, s: Tensor, states: Tensor, covered: Tensor) -> 
             key = weights["score.key.weight"] @ h if "score.key.weight" in weights else h
             key = key.chunk(K)[k]
             if "score.key.weight" in weights and "score.energy" not in weights:
-                key = key / math.sqrt(len(key))  # general keeps √D W
+                key = key / math.sqrt(len(key))  # general stores √D W
             if "coverage" in weights:
                 key = key + covered[k, j] * weights["coverage"][k, 0]
             if "score.energy" in weights:
@@ -132,7 +132,7 @@ def attend(attention: Attention, s: Tensor, states: Tensor, covered: Tensor) -> 
 
 
 def maxout(decoder: BahdanauDecoder | VectorDecoder, s: Tensor, y: Tensor, context: Tensor) -> Tensor:
-    """t̃ = U s + V y + C c; the greater of each two units."""
+    """t̃ = U s + V y + C c; the maximum of each pair of units."""
     U, V, C = decoder.readout.linear.weight.split((len(s), len(y), len(context)), dim=1)
     t = U @ s + V @ y + C @ context + decoder.readout.linear.bias
     return torch.stack([max(t[2 * j], t[2 * j + 1]) for j in range(len(t) // 2)])
@@ -218,7 +218,7 @@ def test_decoder_is_the_papers_equations(model):
 
 
 def test_logits_are_the_vocabularys_projection(model):
-    """Encoder, bridge, equations and projection in one chain give what the model gives."""
+    """Encoder, bridge, equations and output projection together give the model's output."""
     batch, decoder = collate(SOURCES[:1], TARGETS[:1]), model.decoder
     logits, _ = model(batch.source, batch.source_mask, batch.previous, batch.target_mask)
     encoded = model.encoder(model.source.table.weight[batch.source], batch.source_mask)
@@ -267,7 +267,7 @@ def test_gradient_of_the_loss_is_its_finite_difference(overrides):
     for seed, (name, parameter) in enumerate(model.named_parameters()):
         direction = random(*parameter.shape, seed=seed)
         found = (parameter.grad * direction).sum().item()
-        if not name.endswith("key.bias"):  # adds the same to all scores of a query
+        if not name.endswith("key.bias"):  # adds a constant to all scores of a query
             assert parameter.grad.abs().max() > 1e-9, f"{name} takes no part in the loss"
         sides = []
         for shift in (step, -2 * step):

@@ -1,4 +1,4 @@
-"""Greedy search and sampling against plain loops and exact distributions; errors common to all searches."""
+"""Greedy search and sampling against plain loops and exact distributions; errors of all search methods."""
 
 import math
 
@@ -40,7 +40,7 @@ def test_forbidden_tokens_never_come_even_if_most_probable():
         assert not {PAD, BOS} & set(one.tokens)
     freely = model.greedy([4] * 3, forbidden=())
     assert all(set(one.tokens) == {PAD} for one in freely)
-    assert model.greedy([4] * 3, forbidden=(), bos=EOS)[0].tokens[0] == PAD  # EOS may serve as BOS
+    assert model.greedy([4] * 3, forbidden=(), bos=EOS)[0].tokens[0] == PAD  # EOS may be used as BOS
 
 
 def test_an_eos_that_serves_as_bos_still_ends():

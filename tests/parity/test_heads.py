@@ -1,4 +1,4 @@
-"""Heads: several are attentions computed apart, and PyTorch's own; averages of what is mapped."""
+"""Multi-head attention against separate single-head attentions and PyTorch's own; mapped values."""
 
 import pytest
 import torch
@@ -17,11 +17,11 @@ def same(found: Tensor, expected: Tensor) -> None:
 
 
 def one_head(given: Case, k: int) -> tuple[Attention, Tensor, Tensor]:
-    """Head k as an attention of its own, with its query and states."""
+    """Head k as a single-head attention, with its query and states."""
     heads, score = given.config.heads, given.config.score
     parameters = {name: value.chunk(heads)[k] for name, value in given.attention.score.state_dict().items()}
     query, states = given.query, given.states
-    if score == "scaled_dot":  # its V s comes ready-made
+    if score == "scaled_dot":  # its query is already projected
         query = given.attention.score.query(query)
         parameters["query.weight"] = torch.eye(query.shape[2] // heads).double()
     if score not in ("additive", "concat", "location"):

@@ -1,4 +1,4 @@
-"""The recurrent parts against PyTorch's own cells and against running sentence by sentence."""
+"""The recurrent layers against PyTorch's own cells and against unbatched runs."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def random_layers(cell: str, B: int, H: int, layers: int, seed: int = 0) -> Laye
 
 
 def torch_cells(stack: RecurrentStack) -> list[nn.GRUCell | nn.LSTMCell]:
-    """PyTorch's cells with the same weights, from the lowest layer up."""
+    """PyTorch's cells with the same weights, bottom to top."""
     cells = []
     for k in range(stack.rnn.num_layers):
         suffix = f"_l{k}"
@@ -38,7 +38,7 @@ def torch_cells(stack: RecurrentStack) -> list[nn.GRUCell | nn.LSTMCell]:
 
 
 def advance(cells: list[nn.GRUCell | nn.LSTMCell], x: Tensor, layers: Layers) -> Layers:
-    """One step of cells one on the other."""
+    """One step of stacked cells."""
     states = []
     for cell, state in zip(cells, layers, strict=True):
         after = cell(x, state if len(state) > 1 else state[0])
@@ -71,7 +71,7 @@ def test_projecting_all_steps_at_once_is_projecting_each(cell):
 @pytest.mark.parametrize("cell", CELL)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_stack_is_torchs_cells_one_on_the_other(cell, layers):
-    """Step by step, and over the whole sentence at once."""
+    """Step by step, and over the whole sequence at once."""
     torch.manual_seed(layers)
     stack = RecurrentStack(cell, 3, 4, layers, dropout=0.5).double().eval()
     cells, inputs = torch_cells(stack), random(2, 6, 3, seed=99)
@@ -86,7 +86,7 @@ def test_stack_is_torchs_cells_one_on_the_other(cell, layers):
 
 @pytest.mark.parametrize("cell", CELL)
 def test_what_else_feeds_the_lowest_layer_is_added_to_its_gates(cell):
-    """W [x ; c] = W_x x + W_c c, of which the decoders keep W_c elsewhere."""
+    """W [x ; c] = W_x x + W_c c; the decoders store W_c elsewhere."""
     stack, wide = RecurrentStack(cell, 3, 4, 2, 0.0).double(), RecurrentStack(cell, 5, 4, 2, 0.0).double()
     extra = random(4 * GATES[cell], 2, seed=1)
     weights = stack.state_dict()
@@ -128,7 +128,7 @@ def test_dropout_between_layers_is_for_training_only(cell):
 
 @pytest.mark.parametrize("cell", CELL)
 def test_both_drivers_drop_as_much_between_layers(cell):
-    """Seen in how far the top layer of many rows strays from what it is without dropout."""
+    """Measured by how far the top layer deviates from its output without dropout, over many rows."""
     torch.manual_seed(0)
     stack, inputs = RecurrentStack(cell, 1, 40, 2, dropout=0.3).double(), random(300, 1, 1)
     layers = random_layers(cell, 300, 40, 2)
@@ -154,7 +154,7 @@ def test_encoder_is_an_rnn_run_sentence_by_sentence(cell, bidirectional, layers,
     reference = CELLS[cell](5, 3 if bidirectional else 6, layers, bidirectional=bidirectional).double()
     reference.load_state_dict(encoder.rnn.state_dict())
     mask = padded_mask(lengths)
-    embedded = random(*mask.shape, 5, seed=seed)  # not zero on padding: it must not count
+    embedded = random(*mask.shape, 5, seed=seed)  # non-zero padding must have no effect
     encoded = encoder(embedded, mask)
     assert torch.equal(encoded.mask, mask)
     assert encoded.states.shape == (*mask.shape, 6)

@@ -1,4 +1,4 @@
-"""Scheduled sampling between its two ends: teacher forcing, and the model fed with its own choices."""
+"""Scheduled sampling: at its two extremes, teacher forcing and feeding back predictions, and in between."""
 
 import pytest
 import torch
@@ -51,7 +51,7 @@ def test_always_the_truth_is_teacher_forcing(model):
 
 
 def test_never_the_truth_is_the_model_alone(model):
-    """The first token aside, each is the most probable of the step before, fed back by hand."""
+    """Every input but the first is the most probable token of the previous step, fed back by hand."""
     batch = collate(SOURCES, TARGETS)
     state, memory = model.encode(batch.source, batch.source_mask)
     tokens, fed, predicted, rows = batch.previous[:, 0], [], [], []
@@ -69,7 +69,7 @@ def test_never_the_truth_is_the_model_alone(model):
 
 
 def test_in_between_each_token_is_one_of_the_two(model):
-    """What was fed, given to teacher forcing, gives the same; and what it gives is what was fed."""
+    """Teacher forcing with the tokens that were fed gives the same logits, which predict the tokens fed."""
     torch.manual_seed(2)
     batch = collate(SOURCES * 4, [[4, 5, 6, 7, 8, 9]] * 12)
     logits, weights, fed = sampled(model, batch, truth=0.5)
@@ -84,7 +84,7 @@ def test_in_between_each_token_is_one_of_the_two(model):
 
 @pytest.mark.parametrize("truth", [0.1, 0.5, 0.8])
 def test_the_chance_is_that_of_the_truth_at_every_step_and_in_every_row(truth):
-    """Seen by a model that always holds a token most probable which is never the true one."""
+    """Measured with a model whose most probable token is always a wrong one."""
     model = tiny_model(VOCABULARY, VOCABULARY, tiny_config("encoder.size=2 decoder.size=2"))
     with torch.no_grad():
         model.vocabulary.bias[22] = 100.0
@@ -94,13 +94,13 @@ def test_the_chance_is_that_of_the_truth_at_every_step_and_in_every_row(truth):
     wrong = (fed[:, 1:] == 22).double()
     assert torch.equal(wrong == 0, fed[:, 1:] == 4)
     assert 1 - wrong.mean().item() == pytest.approx(truth, abs=0.012)  # 16,000 draws: three deviations
-    variance = truth * (1 - truth)  # of independent draws: no step and no row is drawn as one
+    variance = truth * (1 - truth)  # of independent draws: not one draw per step or per row
     assert wrong.mean(dim=0).var().item() == pytest.approx(variance / 400, rel=0.6)
     assert wrong.mean(dim=1).var().item() == pytest.approx(variance / 40, rel=0.25)
 
 
 def test_no_gradient_passes_through_the_choice():
-    """The choices held fast, the gradients are those of teacher forcing with the tokens that were fed."""
+    """With the choices fixed, the gradients are those of teacher forcing with the tokens that were fed."""
     model, batch = tiny_model(VOCABULARY, VOCABULARY, double=True), collate(SOURCES, TARGETS)
     gradients = []
     torch.manual_seed(1)

@@ -14,7 +14,7 @@ from nmt.model.scores import merge_heads, split_heads
 
 
 def values(score: str, query: Tensor, states: Tensor, **parameters: Tensor) -> Tensor:
-    """A one-head score with the parameters given, [B, T, S]."""
+    """A single-head score with the given parameters, [B, T, S]."""
     config = AttentionConfig(score=score, size=4, positions=states.shape[1])
     module = make(config, query.shape[2], states.shape[2]).score
     module.load_state_dict(parameters)
@@ -83,7 +83,7 @@ def test_general_with_the_identity_is_dot():
     query, states = random(2, 3, 4, seed=1), random(2, 5, 4, seed=2)
     identity = torch.eye(4, dtype=torch.float64)
     expected = values("dot", query, states)
-    same(values("general", query, states, **{"key.weight": 2 * identity}), expected)  # kept as √4 W
+    same(values("general", query, states, **{"key.weight": 2 * identity}), expected)  # stored as √4 W
     parameters = {"query.weight": identity, "key.weight": identity}
     same(values("scaled_dot", query, states, **parameters), expected / 2)  # √4
 
@@ -101,7 +101,7 @@ def test_cosine_hears_directions_alone_and_is_at_most_its_strength(scale, log_st
     same(values("cosine", -query, states, **parameters), -found)
     strength = math.exp(log_strength)
     assert (found.abs() <= strength * (1 + 1e-12)).all()
-    matched = states[:, :1] @ parameters["key.weight"].T  # a query that is its own key
+    matched = states[:, :1] @ parameters["key.weight"].T  # a query equal to its key
     same(values("cosine", matched, states, **parameters)[:, 0, 0] / strength, torch.ones(2).double())
 
 

@@ -27,7 +27,7 @@ from nmt.errors import ConfigError
 
 
 def plain_beam(model: TableModel, longest: int, beam: int, penalty: float, nbest: int):
-    """Beam search in Python lists that never stops early; (tokens, finished) of the n best."""
+    """Beam search in Python lists, without early stopping; (tokens, finished) of the n best."""
     table, vocabulary = model.table[0].tolist(), model.table.shape[-1]
     live, finished = [(0.0, [0, BOS])], []
     for step in range(longest):
@@ -53,7 +53,7 @@ def plain_beam(model: TableModel, longest: int, beam: int, penalty: float, nbest
 def test_a_wide_beam_is_exhaustive(seed, penalty):
     model = random_model(seed)
     expected = enumerate_all(model, 4, penalty)
-    for nbest in (1, 7, 60):  # 40 sequences can finish within 4 tokens: 60 reach into the unfinished
+    for nbest in (1, 7, 60):  # 40 sequences can finish within 4 tokens: 60 include unfinished ones
         (found,) = model.search([4], beam_size=128, length_penalty=penalty, nbest=nbest)
         assert [(one.tokens, one.finished) for one in found] == [item[:2] for item in expected[:nbest]]
         assert [one.score for one in found] == pytest.approx([item[2] for item in expected[:nbest]])
@@ -83,7 +83,7 @@ def test_stopping_early_changes_nothing(seed, longest, beam, nbest, penalty, tie
 
 
 def test_a_long_hypothesis_may_overtake_a_finished_one():
-    """After one step EOS leads by score, also over what the live one would score at its length now."""
+    """After one step EOS has the best score, also compared with the live one at its current length."""
     model = scripted(4, {0: {EOS: -1.0, 3: -1.5}, 1: {3: 0.0}, 2: {3: 0.0}, 3: {EOS: 0.0}})
     (found,) = model.search([4], beam_size=2)
     assert found[0].tokens == [3, 3, 3]
@@ -92,7 +92,7 @@ def test_a_long_hypothesis_may_overtake_a_finished_one():
 
 
 def test_search_stops_when_nothing_live_can_win():
-    """Nor when it could only draw level, for the first of equals wins: -2 / 4 = -0.5."""
+    """Also when it could only tie, as ties go to the earlier hypothesis: -2 / 4 = -0.5."""
     for value, steps in ((-2.5, 1), (-2.0, 1), (-1.5, 2)):
         model = scripted(4, {0: {EOS: -0.5, 3: value}})
         model.search([4], beam_size=2)
@@ -142,7 +142,7 @@ def test_no_sentences():
 
 
 def test_a_dead_end_is_left_out():
-    """One live hypothesis, then only impossible tokens besides EOS: fewer than n are found."""
+    """One live hypothesis, then probability zero for all tokens except EOS: fewer than n are found."""
     model = scripted(3, {0: {3: -1.0, EOS: -2.0}, 1: {EOS: -0.5}}, otherwise=-math.inf)
     (found,) = model.search([3], nbest=3, length_penalty=0.0)
     assert [one.tokens for one in found] == [[3], []]

@@ -1,4 +1,4 @@
-"""Spans: the masked softmax, the windows, the one place of hard attention and its gradient."""
+"""Attention scopes: the masked softmax, local windows, hard attention and its gradient."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_masked_softmax(lengths, heads, T, scale, padding, seed):
 @given(kept=st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=2, max_size=2))
 def test_a_mask_may_have_any_shape_that_expands(kept):
     mask = torch.tensor(kept)
-    mask[:, 3] = True  # one place in each row
+    mask[:, 3] = True  # one position in each row
     scores = random(2, 5, seed=1)
     expected = masked_softmax(scores, mask)
     rows = [scores[b][mask[b]].softmax(dim=-1) for b in range(2)]
@@ -55,7 +55,7 @@ def test_a_mask_may_have_any_shape_that_expands(kept):
 
 @pytest.mark.parametrize("length", [500, 10_000, 100_000])
 def test_a_row_of_any_length_sums_to_one(length):
-    """Also where all scores are alike, so that rounding errors add up instead of cancelling out."""
+    """Also if all scores are equal, so that rounding errors accumulate instead of cancelling out."""
     scores = torch.full((50, length), -1.0) * torch.linspace(0, 1, 50)[:, None]
     scores[:, 0] = 0
     mask = torch.ones(1, length, dtype=torch.bool)
@@ -87,7 +87,7 @@ def test_local_m_sees_exactly_the_places_around_the_step(lengths, window, first,
     weights = span(scores, random(len(lengths), T, 2, seed=1), mask, first)
     for b, length in enumerate(lengths):
         for t in range(T):
-            centre = min(first + t, length - 1)  # beyond the end: around the last token
+            centre = min(first + t, length - 1)  # beyond the end: centred at the last token
             seen = [j < length and abs(j - centre) <= window for j in range(max(lengths))]
             assert (weights[b, :, t] > 0).tolist() == [seen, seen]
             alone = scores[b, :, t, seen].softmax(dim=-1)
@@ -106,7 +106,7 @@ def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, 
     nn.init.uniform_(span.centre.weight, -4, 4)
     mask, query = padded_mask(lengths), random(len(lengths), 4, 3, seed=seed)
     weights = span(random(len(lengths), 2, 4, max(lengths), seed=seed + 1), query, mask, 0)
-    W, v = (weight / math.sqrt(3) for weight in (span.hidden.weight, span.centre.weight[0]))  # kept as √3 W
+    W, v = (weight / math.sqrt(3) for weight in (span.hidden.weight, span.centre.weight[0]))  # stored as √3 W
     shares = torch.sigmoid(torch.tanh(query @ W.T) @ v)  # [B, T]
     for b, length in enumerate(lengths):
         for t, share in enumerate(shares[b].tolist()):
@@ -117,7 +117,7 @@ def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, 
 
 def test_local_p_favours_the_centre_by_a_gaussian_of_half_the_window():
     span = LocalPredictiveSpan(2, AttentionConfig(window=4)).double()
-    nn.init.zeros_(span.centre.weight)  # σ(0) = ½: the middle, place 5 of 11
+    nn.init.zeros_(span.centre.weight)  # σ(0) = ½: the middle, position 5 of 0 … 10
     weights = span(torch.zeros(1, 1, 1, 11).double(), torch.ones(1, 1, 2).double(), padded_mask([11]), 0)
     found = weights[0, 0, 0] / weights[0, 0, 0, 5]
     kernel = [math.exp(-((j - 5) ** 2) / 8) if 1 <= j <= 9 else 0.0 for j in range(11)]  # σ = 2
@@ -126,7 +126,9 @@ def test_local_p_favours_the_centre_by_a_gaussian_of_half_the_window():
 
 @pytest.mark.parametrize("size", [64, 1024])
 def test_one_update_leaves_the_predicted_position_free(size):
-    """Adam moves every weight by the rate; were they not kept as √Q W and √Q v, the moves would add up."""
+    """Adam changes every weight by about the learning rate; stored as W and v instead of √Q W and √Q v, the
+    changes would add up.
+    """
     torch.manual_seed(1)
     span = LocalPredictiveSpan(size, AttentionConfig())
     nn.init.uniform_(span.hidden.weight, -0.1, 0.1)
@@ -145,7 +147,7 @@ def test_one_update_leaves_the_predicted_position_free(size):
 
 
 def test_local_p_finds_its_position_in_float32_under_mixed_precision():
-    """In bfloat16, places beyond 256 are two apart."""
+    """In bfloat16, numbers above 256 have a spacing of two."""
     torch.manual_seed(3)
     span = LocalPredictiveSpan(16, AttentionConfig(window=3))
     nn.init.normal_(span.centre.weight, std=4.0)
@@ -159,7 +161,7 @@ def test_local_p_finds_its_position_in_float32_under_mixed_precision():
 
 @pytest.mark.parametrize("span", SPANS)
 def test_the_location_score_has_a_place_in_every_window(span):
-    """A window that lies beyond the last place with a score would have nothing to weigh."""
+    """A window beyond the last position with a score would have nothing to attend to."""
     config = AttentionConfig(score="location", span=span, positions=2, window=1)
     attention = Attention(2, 2, config).double()
     if isinstance(attention.span, LocalPredictiveSpan):
@@ -213,7 +215,7 @@ def test_hard_attention_trains_by_the_gradient_of_the_soft_weights(score, heads,
         upstream = random(*weights.shape, seed=shape.seed + 2)
         gradients.append(torch.autograd.grad((weights * upstream).sum(), inputs, allow_unused=True))
     for found, expected in zip(*gradients, strict=True):
-        assert (found is None) == (expected is None)  # the location score has none for the states
+        assert (found is None) == (expected is None)  # with the location score the states get none
         if found is not None:
             torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
     assert gradients[0][0] is not None

@@ -58,13 +58,13 @@ def copy_decoder_layer(mine: DecoderLayer) -> nn.TransformerDecoderLayer:
 
 
 def enter(module: SelfAttentionEncoder | TransformerDecoder, embedded: Tensor, places: list[int]) -> Tensor:
-    """Embeddings [L, E] of one sentence, resized, with the vectors of their places: [1, L, M]."""
+    """Embeddings [L, E] of one sentence, projected, plus position embeddings: [1, L, M]."""
     resized = math.sqrt(embedded.shape[-1]) * embedded @ module.enter.weight.T + module.enter.bias
     return (resized + sinusoids(torch.tensor(places), resized.shape[1], like=resized)).unsqueeze(0)
 
 
 def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
-    """In float64, for evaluation, every parameter random: also those of the normalisations."""
+    """In float64 and evaluation mode, with all parameters random, those of the LayerNorms included."""
     torch.manual_seed(seed)
     for parameter in module.double().parameters():
         nn.init.uniform_(parameter, -0.8, 0.8)
@@ -85,7 +85,7 @@ def test_self_attention_encoder_is_torchs(lengths, layers, heads, positions, see
     ).encoder
     encoder = randomised(SelfAttentionEncoder(ModelConfig(encoder=config), dropout=0.4), seed)
     mask = padded_mask(lengths)
-    embedded = random(*mask.shape, config.embedding, seed=seed)  # not zero on padding: it must not count
+    embedded = random(*mask.shape, config.embedding, seed=seed)  # non-zero padding must have no effect
     encoded = encoder(embedded, mask)
     assert torch.equal(encoded.mask, mask)
     for b, length in enumerate(lengths):
@@ -114,7 +114,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     config = tiny_config(f"decoder.style=transformer {request.param}")
     decoder = randomised(TransformerDecoder(config))
     mask = padded_mask(LENGTHS)
-    states = random(*mask.shape, config.encoder.size, seed=1)  # not zero on padding: it must not count
+    states = random(*mask.shape, config.encoder.size, seed=1)  # non-zero padding must have no effect
     embedded = random(3, max(TARGET_LENGTHS), config.decoder.embedding, seed=2)
     return decoder, embedded, Encoded(states, mask, states[:, 0])
 
@@ -148,7 +148,7 @@ def softmax(scores: list[float]) -> list[float]:
 
 
 def test_alignment_is_the_attention_of_the_last_layer_but_one(case):
-    """Garg et al. 2019, §3.1; of one layer, its own. Written out: softmax_j(q_t · k_j / √D) of each head."""
+    """Garg et al. 2019, §3.1; with one layer, of that layer. softmax_j(q_t · k_j / √D) for each head."""
     decoder, embedded, encoded = case
     _, weights = forward(case, padded_mask(TARGET_LENGTHS))
     layers = list(decoder.layers)
@@ -179,12 +179,12 @@ def test_cached_steps_are_the_whole_at_once(case):
         found, after, row = decoder.step(vector, state, memory)
         torch.testing.assert_close(found, features.view(3, -1, decoder.size)[:, t], atol=1e-12, rtol=0)
         torch.testing.assert_close(row, weights[:, :, t], atol=1e-12, rtol=0)
-        assert all(part.shape[2] == t for part in (*state.keys, *state.values))  # a value: nothing was added
+        assert all(part.shape[2] == t for part in (*state.keys, *state.values))  # unchanged
         state = after
 
 
 def test_stepping_on_from_rows_chosen_anew(case):
-    """A beam's rows go their own ways: one's keys and values are not the other's."""
+    """Hypotheses of a beam diverge: each has its own keys and values."""
     decoder, embedded, encoded = case
     state, memory = decoder.init_state(encoded), decoder.prepare(encoded)
     _, state, _ = decoder.step(embedded[:, 0], state, memory)
@@ -209,5 +209,5 @@ def test_mixed_precision_on_a_cpu_attends_in_float32():
     found.backward(torch.ones_like(found))
     wanted.backward(torch.ones_like(wanted))
     for one, other in [(found, wanted), *((a.grad, b.grad) for a, b in zip(parts, exact, strict=True))]:
-        assert one.dtype == torch.bfloat16  # half of its last place
+        assert one.dtype == torch.bfloat16  # half a unit in the last place
         torch.testing.assert_close(one.double(), other, rtol=2**-8, atol=1e-7)

@@ -209,7 +209,7 @@ def test_gold_has_sure_and_possible_links(tmp_path):
     assert sure == [{(0, 0)}, set(), set()]
     assert possible == [{(1, 2)}, set(), {(2, 2), (3, 3)}]
     path.write_text("0-0\n1:2\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"gold.*2.*'1:2' is no link"):
+    with pytest.raises(DataError, match=r"gold.*2.*'1:2' is not a link"):
         read_gold(path)
 
 
@@ -219,11 +219,23 @@ HINT = "; links are counted from 0; this file seems to count from 1"
 @pytest.mark.parametrize(
     ("gold", "message"),
     [
-        (["1-1 2-2", "1-1 2-3"], "gold, line 1: link 2-2, but the sentences have 2 and 2 words" + HINT),
-        (["1-1", "2-1 1-3"], "gold, line 2: link 1-3, but the sentences have 2 and 3 words" + HINT),
-        (["1-1", "1-3 2-1 0-0"], "gold, line 2: link 1-3, but the sentences have 2 and 3 words"),  # has a 0
-        (["1-1 5-1", "1-3"], "gold, line 1: link 5-1, but the sentences have 2 and 2 words"),  # nor from 1
-        (["0-0 1-2", "1-1"], "gold, line 1: link 1-2, but the sentences have 2 and 2 words"),
+        (
+            ["1-1 2-2", "1-1 2-3"],
+            "gold, line 1: link 2-2 is out of range: the sentences have 2 and 2 words" + HINT,
+        ),
+        (
+            ["1-1", "2-1 1-3"],
+            "gold, line 2: link 1-3 is out of range: the sentences have 2 and 3 words" + HINT,
+        ),
+        (
+            ["1-1", "1-3 2-1 0-0"],
+            "gold, line 2: link 1-3 is out of range: the sentences have 2 and 3 words",
+        ),  # has a 0
+        (
+            ["1-1 5-1", "1-3"],
+            "gold, line 1: link 5-1 is out of range: the sentences have 2 and 2 words",
+        ),  # nor from 1
+        (["0-0 1-2", "1-1"], "gold, line 1: link 1-2 is out of range: the sentences have 2 and 2 words"),
         (["0-0"], "gold: 1 lines, but 2 sentence pairs"),
         (["0-0", "0-0", "0-0"], "gold: 3 lines, but 2 sentence pairs"),
     ],

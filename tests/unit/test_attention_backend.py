@@ -1,4 +1,4 @@
-"""Which kernel of PyTorch's scaled dot-product attention the Transformer uses on CUDA."""
+"""Which backend of PyTorch's scaled dot-product attention the Transformer uses on CUDA."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ CUDNN = "aten::_scaled_dot_product_cudnn_attention"
 
 
 def allowed() -> dict[str, bool]:
-    """The kernels that PyTorch may choose among."""
+    """The enabled SDPA backends."""
     backends = torch.backends.cuda
     return {
         "cudnn": backends.cudnn_sdp_enabled(),
@@ -42,7 +42,7 @@ def test_on_cuda_it_is_never_cudnns(monkeypatch, device, cudnn):
 
 
 def test_what_the_user_has_chosen_comes_back():
-    """Also after an error; and inside, a kernel that the user has switched off stays off."""
+    """Also after an error; a backend that the user has disabled stays disabled inside."""
     backends = torch.backends.cuda
     before = allowed()
     backends.enable_flash_sdp(False)
@@ -65,7 +65,7 @@ def test_what_the_user_has_chosen_comes_back():
 @needs_gpu
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_on_a_gpu_lengths_may_change(dtype):
-    """Forward and backward, with a mask, without and causal, of many lengths: right, and not by cuDNN."""
+    """Forward and backward, masked, unmasked and causal, many lengths: correct, and never with cuDNN."""
     generator = torch.Generator("cuda").manual_seed(1)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         for length in (1, 2, 7, 16, 33):

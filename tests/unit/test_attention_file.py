@@ -1,4 +1,4 @@
-"""Attention files: they come back as they were, need no pickle, and damage is said in one line."""
+"""Attention files: they round-trip exactly, need no pickle, and corruption is a one-line error."""
 
 import json
 
@@ -60,7 +60,7 @@ def test_round_trip_of_anything(tmp_path_factory, sides, heads):
 
 
 def test_numpy_alone_reads_it_without_pickle(tmp_path):
-    """As the module's own words say, for those who have no nmt."""
+    """Read as the module docstring describes, without nmt."""
     path = tmp_path / "attention.npz"
     save_attention(path, RAGGED)
     with np.load(path, allow_pickle=False) as arrays:
@@ -104,7 +104,7 @@ def test_json_alone_reads_the_lines(tmp_path):
 def test_lines_that_are_none_of_ours(tmp_path, content):
     path = tmp_path / "attention.jsonl"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match=r"attention\.jsonl: no attention file of ours"):
+    with pytest.raises(RunError, match=r"attention\.jsonl: not a valid attention file"):
         load_attention(path)
 
 
@@ -115,7 +115,7 @@ def test_missing_and_foreign_files(tmp_path):
     np.save(tmp_path / "array", np.zeros(3))
     np.savez(tmp_path / "objects", weights=np.array([{}], dtype=object))
     for name in ("missing", "array.npy", "objects.npz", *foreign):
-        with pytest.raises(RunError, match=f"{name}: no attention file of ours"):
+        with pytest.raises(RunError, match=f"{name}: not a valid attention file"):
             load_attention(tmp_path / name)
 
 
@@ -143,19 +143,19 @@ def test_arrays_that_do_not_fit_each_other(tmp_path, changes):
     with np.load(path) as arrays:
         good = dict(arrays)
     np.savez(path, **(good | {name: np.array(value) for name, value in changes.items()}))
-    with pytest.raises(RunError, match=r"attention\.npz: no attention file of ours"):
+    with pytest.raises(RunError, match=r"attention\.npz: not a valid attention file"):
         load_attention(path)
 
 
 def test_damage_anywhere_is_found(tmp_path):
-    """Cut short at any place, or with wrong bytes anywhere: refused, or read without change."""
+    """Truncated anywhere, or with wrong bytes anywhere: refused, or read unchanged."""
     path = tmp_path / "attention.npz"
     save_attention(path, RAGGED)
     content = path.read_bytes()
     refused = 0
     for place in range(0, len(content), 7):
         path.write_bytes(content[:place])
-        with pytest.raises(RunError, match="no attention file of ours"):
+        with pytest.raises(RunError, match="not a valid attention file"):
             load_attention(path)
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x5A]) + content[place + 1 :])
         try:

@@ -1,4 +1,4 @@
-"""The moving average of the weights against its recurrence, and that nothing of it stays behind."""
+"""EMA of the weights: against its recurrence, and the model's own weights are restored afterwards."""
 
 import copy
 from typing import Any
@@ -68,11 +68,11 @@ def test_without_decay_there_is_none():
         assert average.state() == {"average": [], "weights": []}
 
 
-# ---------------------------------------------------------------- going on
+# ---------------------------------------------------------------- resuming
 
 
 def saved(average: WeightAverage, model: nn.Module) -> dict[str, Any]:
-    """The model and the average's state as a checkpoint has them: while it is applied."""
+    """The model and the EMA state as saved in a checkpoint: while the average is applied."""
     with average.applied():
         return copy.deepcopy({"model": model.state_dict(), "state": average.state()})
 
@@ -103,7 +103,7 @@ def test_going_on_is_exact():
 
 
 def test_an_average_may_end_or_begin_when_going_on():
-    """The weights stay their own; a new average begins with them."""
+    """The weights are unchanged; a new average starts from them."""
     model = nn.Linear(2, 3)
     average = WeightAverage(model, 0.9)
     last = wander(model, average, 5)[-1]

@@ -20,7 +20,7 @@ budgets = st.integers(1, 200)
 
 
 def batches_of(lengths: list[tuple[int, int]], budget: int, seed: int = 1, block: int = 1) -> TrainingBatches:
-    """Pairs of these lengths; the first token of a sentence tells which pair it is of, if it has one."""
+    """Pairs of these lengths; the first token of a sentence identifies its pair, if it has one."""
     sources = [[10 + i] * length for i, (length, _) in enumerate(lengths)]
     targets = [[10 + i] * length for i, (_, length) in enumerate(lengths)]
     return TrainingBatches(sources, targets, budget, seed, block=block)
@@ -135,7 +135,7 @@ def test_the_shares_of_the_processes_make_the_update(block: int, processes: int)
         own = [batch for part in parts if part.counts for batch in part.batches]
         assert sorted(batch.tokens for batch in own) == sorted(batch.tokens for batch in update.batches)
         assert {part.tokens for part in parts} == {update.tokens} == {sum(batch.tokens for batch in own)}
-        assert all(part.batches for part in parts)  # one without a batch of its own keeps the others company
+        assert all(part.batches for part in parts)  # one without a batch of its own gets a dummy batch
         sizes = [len(part.batches) if part.counts else 0 for part in parts]
         assert max(sizes) - min(sizes) <= 1
 
@@ -219,7 +219,7 @@ def test_sorted_batches(lengths: list[int], budget: int) -> None:
     for number, batch in enumerate(batches, 1):
         longest = lengths[batch[0]]
         assert len(batch) * longest <= budget or len(batch) == 1
-        assert number == len(batches) or (len(batch) + 1) * longest > budget  # no room for one more
+        assert number == len(batches) or (len(batch) + 1) * longest > budget  # full
 
 
 def test_links_become_rows_that_sum_to_one() -> None:

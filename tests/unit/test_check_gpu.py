@@ -109,9 +109,9 @@ def test_a_command_that_hangs_is_ended(bench):
 
 
 def test_commands_use_this_checkout_and_the_variables_given(bench):
-    words = ("-c", "import nmt, os; print(nmt.__file__, os.environ['NCCL_DEBUG'])")
+    words = ("-c", "import nmt, os; print(nmt.__file__, os.environ['NCCL_DEBUG'], sep='\\n')")
     output = commands.python(bench, *words, NCCL_DEBUG="INFO")
-    assert output.split() == [str(SCRIPTS.parent / "nmt" / "__init__.py"), "INFO"]
+    assert output.splitlines() == [str(SCRIPTS.parent / "nmt" / "__init__.py"), "INFO"]
 
 
 @pytest.mark.parametrize(

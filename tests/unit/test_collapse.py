@@ -1,4 +1,4 @@
-"""A model that says the same to everything is found out, and one that is only bad, or right, is not."""
+"""A model with the same output for every input is detected; one that is only bad, or right, is not."""
 
 import pytest
 

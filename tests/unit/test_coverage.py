@@ -1,4 +1,4 @@
-"""Entropy and coverage of attention, of matrices small enough to add up by hand."""
+"""Entropy and coverage of attention, for matrices small enough to check by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The figure of scores by length, of numbers made by hand."""
+"""The plot of scores by length, with made-up numbers."""
 
 import math
 from itertools import combinations

@@ -34,7 +34,7 @@ def archive(seed: int = 0, member: str = "mar.txt") -> bytes:
 
 
 def encrypted() -> bytes:
-    """An archive whose member says that it is encrypted."""
+    """An archive whose member is flagged as encrypted."""
     data = bytearray(archive())
     data[data.index(b"PK\x03\x04") + 6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
@@ -66,7 +66,7 @@ class Answer:
 
 @dataclass
 class Site:
-    """A web site; it gives its answers in turn, the last one for ever."""
+    """A web site; it gives its answers in turn, then repeats the last one."""
 
     url: str
     answers: list[Answer] = field(default_factory=lambda: [Answer()])
@@ -244,13 +244,13 @@ def test_processes_that_start_together_download_once(site: Site, place: Path) ->
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        pytest.param(GOOD[:-1000], "not a whole zip archive", id="truncated"),
-        pytest.param(b"<html>Please try later</html>", "not a whole zip archive", id="web page"),
-        pytest.param(b"", "not a whole zip archive", id="empty"),
+        pytest.param(GOOD[:-1000], "not a complete zip archive", id="truncated"),
+        pytest.param(b"<html>Please try later</html>", "not a complete zip archive", id="web page"),
+        pytest.param(b"", "not a complete zip archive", id="empty"),
         pytest.param(damaged(), "checksum of mar.txt|Bad CRC", id="flipped bit"),
         pytest.param(encrypted(), "encrypted", id="encrypted"),
-        pytest.param(archive(member="deu.txt"), "has no mar.txt but deu.txt", id="another language"),
-        pytest.param(archive(member="readme"), "no text at all", id="no text"),
+        pytest.param(archive(member="deu.txt"), "has no mar.txt, only deu.txt", id="another language"),
+        pytest.param(archive(member="readme"), "text files in it: none", id="no text"),
     ],
 )
 def test_what_is_no_archive_never_reaches_the_cache(
@@ -271,7 +271,7 @@ def test_a_resumed_part_that_stays_bad_ends_in_an_error(site: Site, place: Path)
     place.parent.mkdir(parents=True)
     part_of(place).write_bytes(GOOD[:1000])
     site.answers = [Answer(damaged())]
-    with pytest.raises(DownloadError, match="not a whole zip archive"):
+    with pytest.raises(DownloadError, match="not a complete zip archive"):
         get(site, place)
     assert site.ranges() == ["bytes=1000-", None]
     assert not part_of(place).exists()

@@ -43,7 +43,7 @@ def make_font(path, characters, family="Test Sans", style="Regular"):
 
 
 def draw(text, families):
-    """Draw one text, any warning of Python's being an error."""
+    """Draw one text, with Python warnings as errors."""
     figure = Figure(figsize=(2, 1))
     canvas = FigureCanvasAgg(figure)
     figure.text(0.1, 0.5, text, family=families, parse_math=False)

@@ -1,4 +1,4 @@
-"""A source that changes is noticed, and sentences that changed their part are counted."""
+"""Changes of a source are detected, and sentences that moved between splits are counted."""
 
 import os
 from pathlib import Path

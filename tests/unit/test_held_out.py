@@ -1,4 +1,4 @@
-"""Development and test sets of the user's own: read whole, and no pair of the corpus shares a sentence with
+"""User-provided development and test sets: read completely, and no pair of the corpus shares a sentence with
 them.
 """
 
@@ -32,7 +32,7 @@ def write_lines(path: Path, lines: list[str]) -> str:
 
 
 def shared(prepared: Prepared, split: str) -> set[str]:
-    """Folded sentences of a split that are in training too."""
+    """Folded sentences of a split that are also in training."""
     found = {}
     for name in ("train", split):
         examples = prepared.parts[name]
@@ -133,16 +133,16 @@ def test_sentences_in_both_sets_are_counted(tmp_path: Path) -> None:
 
 def test_a_corpus_all_of_which_is_in_the_sets(tmp_path: Path) -> None:
     test = write_tsv(tmp_path / "test.tsv", corpus())
-    with pytest.raises(DataError, match="no usable sentence pair in it; 80 share a sentence with the dev"):
+    with pytest.raises(DataError, match="no usable sentence pairs; 80 share a sentence with the dev"):
         prepare(settings(tmp_path, test_path=str(test)))
 
 
 @pytest.mark.parametrize(
     ("pairs", "words"),
     [
-        ([], r"dev\.tsv: no sentence in it"),
-        ([("a", "b"), ("", "c")], r"dev\.tsv, line 2: its source sentence is empty"),
-        ([("a", " ")], r"dev\.tsv, line 1: its target sentence is empty"),
+        ([], r"dev\.tsv: contains no sentences"),
+        ([("a", "b"), ("", "c")], r"dev\.tsv, line 2: the source sentence is empty"),
+        ([("a", " ")], r"dev\.tsv, line 1: the target sentence is empty"),
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, pairs: list[Pair], words: str) -> None:
@@ -159,7 +159,7 @@ def test_missing_lines_and_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"test\.en, line 2: an empty line cannot be translated"):
         prepare(settings(tmp_path, **options))
     write_lines(tmp_path / "test.1.mr", ["एक."])
-    with pytest.raises(DataError, match=r"has no partner: \S*test\.1\.mr has 1 lines"):
+    with pytest.raises(DataError, match=r"has no counterpart: \S*test\.1\.mr has 1 lines"):
         prepare(settings(tmp_path, **options))
 
 
@@ -195,8 +195,8 @@ def test_what_hangs_together_cannot_be_split(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         prepare(settings(tmp_path, pairs))
     said = str(caught.value)
-    assert "all of its 600 usable pairs hang together through shared sentences" in said
-    assert "the largest such component has 600" in said
+    assert "all of its 600 usable pairs are connected through shared sentences" in said
+    assert "the largest connected component has 600" in said
     assert "data.dev_path=FILE.tsv" in said
     assert "fraction" not in said
     test = write_tsv(tmp_path / "test.tsv", TEST)
@@ -239,7 +239,7 @@ def test_nothing_of_a_set_of_ones_own_is_dropped(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"^data\.max_tokens=1: leaves the train part empty; raise it"):
+    with pytest.raises(DataError, match=r"^data\.max_tokens=1: leaves the train set empty; raise it"):
         tokenised(tmp_path, [], max_tokens=1)
 
 
@@ -255,7 +255,7 @@ def test_a_set_may_lack_the_column_of_alignments(tmp_path: Path) -> None:
 def test_a_few_components_cannot_be_split(tmp_path: Path, fraction: float) -> None:
     """No fraction helps."""
     pairs = [(f"Source {i}.", "एक.") for i in range(12)]
-    with pytest.raises(DataError, match="all of its 12 usable pairs hang together") as caught:
+    with pytest.raises(DataError, match="all of its 12 usable pairs are connected") as caught:
         prepare(settings(tmp_path, pairs, dev_fraction=fraction, test_fraction=fraction))
     assert "fraction" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""First weights: their ranges, what is zero, what keeps its own start, and that the seed decides them."""
+"""Initial weights: ranges, zeros, parameters that keep their own initial value, and the seed."""
 
 import math
 import os
@@ -26,7 +26,7 @@ def build(overrides: str, vocabulary: int = 30, seed: int = 1) -> TranslationMod
 
 
 def check_uniform(values: Tensor, limit: float, slack: float = 0.1) -> None:
-    """All within the limit, and spread as a uniform distribution is."""
+    """All within the limit, with the range, mean and standard deviation of a uniform distribution."""
     assert values.abs().max() <= limit
     assert values.max() > (1 - slack) * limit
     assert values.min() < (slack - 1) * limit
@@ -50,7 +50,7 @@ def test_uniform_fills_its_range(overrides):
     for value in model.parameters():
         if value.numel() >= 100:
             check_uniform(value, 0.25, slack=0.25)
-        assert (value != 0).sum() >= value.numel() - value.shape[-1]  # all but an embedding of padding
+        assert (value != 0).sum() >= value.numel() - value.shape[-1]  # all but the padding embedding
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -147,11 +147,11 @@ def test_xavier_keeps_each_matrix_within_its_limit(overrides):
         elif value.ndim == 1:
             assert (value == 0).all(), name
         elif value.numel() >= 100:
-            taps = math.prod(value.shape[2:])  # of a convolution: each is an input and an output more
+            taps = math.prod(value.shape[2:])  # kernel positions of a convolution multiply fan-in and fan-out
             check_uniform(value, (6 / (sum(value.shape[:2]) * taps)) ** 0.5, slack=0.2)
 
 
-# ---------------------------------------------------------------- what has a start of its own
+# ---------------------------------------------------------------- parameters with their own initial value
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_normalisations_begin_as_they_are(kind, style):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("heads", [1, 3])
 def test_strength_and_width_begin_as_they_are_and_their_keys_do_not(kind, heads):
-    """β = 10 and w = 1; the key's map is drawn like any other of the score."""
+    """β = 10 and w = 1; the key projection is initialised like that of any other score."""
     scores = {}
     for score in ("cosine", "gaussian", "general"):
         model = build(f"initialisation={kind} attention.score={score} attention.heads={heads}")
@@ -220,7 +220,7 @@ def test_an_empty_model_is_the_same_but_for_its_weights(overrides):
     )
     assert shapes == expected
     assert {value.device.type for value in empty.state_dict().values()} == {"meta"}
-    weights = nn.Linear(3, 2).weight  # afterwards all is as before
+    weights = nn.Linear(3, 2).weight  # afterwards initialisation works as before
     assert not weights.is_meta
     assert weights.std() > 0
 

@@ -1,4 +1,4 @@
-"""The curves of a run that several processes have written."""
+"""TensorBoard curves of a resumed run, and write errors."""
 
 import logging
 import threading
@@ -40,7 +40,7 @@ def test_a_run_that_begins_again_begins_with_empty_curves(tmp_path):
 
 
 def test_flushed_points_are_in_the_file(tmp_path):
-    """Without the end of a process: the next may be a kill."""
+    """Without closing the journal, as the process may be killed next."""
     journal = write(tmp_path, 0, range(1, 4), loss=1.0)
     journal.flush()
     assert losses(tmp_path) == [(1, 1), (2, 2), (3, 3)]
@@ -48,7 +48,7 @@ def test_flushed_points_are_in_the_file(tmp_path):
 
 
 def test_curves_that_cannot_be_written_are_one_error(tmp_path, capfd):
-    """TensorBoard writes in a thread, of which Python would print the traceback."""
+    """TensorBoard writes in a thread, whose traceback Python would print."""
     journal = write(tmp_path, 0, range(1, 4), loss=1.0)
     journal.flush()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -56,7 +56,7 @@ def test_curves_that_cannot_be_written_are_one_error(tmp_path, capfd):
         with pytest.raises(OSError, match="File too large") as caught:
             journal.validated(Progress(step=3), {"bleu": 1.0}, False, [], [noise])
         assert caught.value.filename == str(tmp_path)
-        journal.close()  # and what ends the training is not covered up
+        journal.close()  # does not hide the error that ended the training
     assert capfd.readouterr().err == ""
     assert losses(tmp_path) == [(1, 1), (2, 2), (3, 3)]
 
@@ -82,5 +82,5 @@ def test_a_log_that_cannot_be_written_is_no_hindrance(tmp_path, capsys, monkeypa
     start_log(tmp_path / "train.log")
     log.info("step 1")
     assert capsys.readouterr() == ("step 1\n", "")
-    with pytest.raises(OSError, match="No space"):  # it is this file that cannot be written
+    with pytest.raises(OSError, match="No space"):  # only this file cannot be written
         log.handlers[0].close()

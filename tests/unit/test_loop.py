@@ -1,4 +1,4 @@
-"""The training loop, watched by an observer that records what it is told."""
+"""The training loop, with an observer that records its callbacks."""
 
 import dataclasses
 import logging
@@ -25,7 +25,7 @@ FP32 = choose_precision("fp32", torch.device("cpu"))
 def trainer(
     observer: Recorder, batches: TrainingBatches | None = None, dropout: float = 0.0, **settings: object
 ) -> Trainer:
-    """By default 20 pairs in 7 batches an epoch, 2 epochs, no warm-up to speak of."""
+    """By default 20 pairs in 7 batches per epoch, 2 epochs, almost no warm-up."""
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
     model = tiny_model(10, 10, dropout=DropoutRates(dropout))
     batches = batches or copy_batches(pairs=20, budget=18, block=config.accumulate)
@@ -93,15 +93,17 @@ def test_patience():
     assert (progress.best, progress.best_step, progress.stale) == (9.0, 5, 0)
 
 
-def test_stopping_early_is_logged_also_when_nothing_is_left_to_do(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
-    bleu = {"bleu": [3.0, 2.0, 1.0, 9.0]}
-    loop = trainer(Recorder(bleu), validate_every=1, patience=2, max_steps=4)
-    with caplog.at_level("INFO", logger="nmt"):
-        loop.run()
-        loop.run()
-    expected = "stopped early after step 3: no better validation in the last 2 (training.patience=2)"
-    assert caplog.messages == [expected] * 2
+def test_stopping_early_is_logged_also_when_nothing_is_left_to_do(monkeypatch, caplog):
+    lines, logger = [], logging.getLogger("nmt")
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", lambda record: lines.append(record.getMessage()))
+    monkeypatch.setattr(logger, "handlers", [handler])
+    caplog.set_level("INFO", logger="nmt")
+    loop = trainer(Recorder({"bleu": [3.0, 2.0, 1.0, 9.0]}), validate_every=1, patience=2, max_steps=4)
+    loop.run()
+    loop.run()
+    expected = "stopped early after step 3: no improvement in the last 2 validations (training.patience=2)"
+    assert lines == [expected] * 2
 
 
 def test_patience_goes_by_chrf_and_loss_where_bleu_sees_nothing():
@@ -152,7 +154,7 @@ def test_every_step_has_its_learning_rate():
     assert [window.rate for window in observer.windows] == rates
 
 
-# ---------------------------------------------------------------- several batches an update
+# ---------------------------------------------------------------- gradient accumulation
 
 
 @pytest.mark.parametrize("k", [2, 3, 100])
@@ -175,12 +177,12 @@ def test_accumulating_makes_fewer_updates_and_no_update_of_two_epochs(k):
 def test_saving_between_validations():
     _, observer = run(validate_every=4, save_every=2, max_steps=9)
     assert [step for step, _ in observer.validations] == [4, 8, 9]
-    assert observer.saves == [2, 6]  # a validation saves by itself
+    assert observer.saves == [2, 6]  # a validation saves too
 
 
 @pytest.mark.parametrize("stop", [1, 4, 5])
 def test_stopping_saves_and_leaves(stop):
-    """After update 4 it is validated first, as it would have been."""
+    """After update 4, the validation that is due comes first."""
     observer = Recorder(stop_after=stop)
     progress = trainer(observer, validate_every=4, max_steps=9).run()
     assert progress.step == stop
@@ -191,7 +193,7 @@ def test_stopping_saves_and_leaves(stop):
 
 @pytest.mark.parametrize("way", ["validated", "save_every", "stopping"])
 def test_what_is_saved_is_the_average(way):
-    """The model has it whenever it is saved, and its own weights again when training is over."""
+    """The model has the EMA weights whenever it is saved, and its own weights after training."""
     seen = []
 
     class Saver(Recorder):
@@ -217,7 +219,7 @@ def test_what_is_saved_is_the_average(way):
 
 
 def test_updates_that_are_left_out_are_counted():
-    """They are steps like others, but nothing of them enters the curve."""
+    """Skipped updates count as steps, but do not enter the training loss."""
     observer = Recorder()
     loop = trainer(observer, max_steps=6)
     bad = {2, 5, 6}
@@ -235,7 +237,7 @@ def test_updates_that_are_left_out_are_counted():
     assert all(0 < window.loss < 10 for window in observer.windows)
 
 
-# ---------------------------------------------------------------- what comes of it
+# ---------------------------------------------------------------- results
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit():
@@ -247,11 +249,11 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit():
 
     one, two, other = weights(1), weights(1), weights(2)
     assert all(torch.equal(value, two[name]) for name, value in one.items())
-    assert not torch.equal(one["vocabulary.weight"], other["vocabulary.weight"])  # other dropout
+    assert not torch.equal(one["vocabulary.weight"], other["vocabulary.weight"])  # different dropout
 
 
 def test_a_copy_task_is_learnt():
-    """Two to five symbols, copied: seconds of training, and almost no mistake on other draws."""
+    """Copying two to five symbols: learned in seconds, almost without errors on new samples."""
     encoder = EncoderConfig(size=32, embedding=16)
     config = with_decoder(TINY, size=32, embedding=16, readout=16)
     config = dataclasses.replace(config, encoder=encoder, initial_range=0.1)

@@ -62,7 +62,7 @@ def test_batches_add_up():
 
 
 def test_half_precision_logits_are_summed_in_float32():
-    """In bfloat16 the sum would stick at 256 · 0.69 or so, where its steps become larger than a term."""
+    """In bfloat16 the sum would stall at about 256 · 0.69, where its spacing exceeds a term."""
     logits, targets = torch.zeros(10_000, 2, dtype=torch.bfloat16), torch.zeros(10_000, dtype=torch.long)
     loss = token_loss(logits, targets, 0.1)
     assert loss.likelihood.dtype == loss.smoothed.dtype == torch.float32
@@ -77,7 +77,7 @@ def test_likelihood_keeps_no_graph():
 
 
 def test_smoothing_is_least_at_the_smoothed_distribution():
-    """Not at certainty: that is its point (Szegedy et al. 2016, §7)."""
+    """Not at probability 1, which is the purpose of label smoothing (Szegedy et al. 2016, §7)."""
     smoothing, target = 0.1, torch.tensor([0])
     wanted = torch.full((1, 4), smoothing / 4)
     wanted[0, 0] += 1 - smoothing

@@ -1,4 +1,4 @@
-"""Which precision is chosen, and that training in it works: weights stay float32, the loss finite."""
+"""Which precision is chosen, and that training in it works: weights stay float32, the loss stays finite."""
 
 import pytest
 import torch
@@ -45,7 +45,7 @@ def test_auto_on_a_cpu_that_tells_nothing_is_fp32(monkeypatch):
 
 @pytest.mark.parametrize("device", ["cpu", "mps:0"])
 def test_fp16_is_for_cuda_only(device):
-    with pytest.raises(ConfigError, match=rf"training\.precision=fp16.*on {device[:3]} choose fp32 or bf16"):
+    with pytest.raises(ConfigError, match=rf"training\.precision=fp16.*on {device[:3]} use fp32 or bf16"):
         choose_precision("fp16", torch.device(device))
 
 
@@ -83,7 +83,7 @@ def test_bf16_trains_on_a_cpu():
     model, found = train(choose_precision("bf16", CPU))
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert found == pytest.approx(expected, rel=0.02)
-    assert found != expected  # it did compute in another precision
+    assert found != expected  # it did run in the other precision
     assert found[-1] < found[0]
 
 
@@ -98,7 +98,7 @@ def test_precisions_agree_on_a_gpu(name):
 
 @needs_gpu
 def test_fp16_gradients_are_unscaled_before_they_are_clipped():
-    """Else the scale (65,536 at first) would be in the norm, and clipping would stop all learning."""
+    """Otherwise the norm would include the loss scale (initially 65,536), and clipping stop all learning."""
     norms = []
     for name in ("fp32", "fp16"):
         precision = choose_precision(name, torch.device("cuda", 0))

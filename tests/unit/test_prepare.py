@@ -1,4 +1,4 @@
-"""From small corpora to parts: what is dropped and counted, what is grouped, what cannot be."""
+"""Preparation of small corpora: what is dropped and counted, what is grouped, what is refused."""
 
 import dataclasses
 import json
@@ -154,7 +154,7 @@ def test_swapping_groups_by_the_new_source(tmp_path: Path) -> None:
 def test_a_bad_alignment_is_named_by_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "gold.tsv"
     gold_corpus(file, [*GOLD[:6], ("a", "b", "0-0 1:2"), *GOLD[6:]], monkeypatch)
-    with pytest.raises(DataError, match="'1:2' is no link") as caught:
+    with pytest.raises(DataError, match="'1:2' is not a link") as caught:
         prepare(settings(tmp_path, source="sample"))
     assert str(caught.value).startswith(f"{file}, line 7: ")
 
@@ -171,7 +171,7 @@ def test_an_alignment_counted_from_1_is_named_as_such(
     hint = "links are counted from 0; this file seems to count from 1"
     for rows, hinted in ((shifted, True), ([*shifted, ("k", "l", "0-0")], False)):
         gold_corpus(file, rows, monkeypatch)
-        with pytest.raises(DataError, match="link 2-2, but the sentences have 2 and 2 words") as caught:
+        with pytest.raises(DataError, match="link 2-2 is out of range: the sentences have 2 and") as caught:
             prepare(settings(tmp_path, source="sample"))
         assert str(caught.value).startswith(f"{file}, line 1: ")
         assert (hint in str(caught.value)) == hinted
@@ -188,14 +188,12 @@ def test_an_alignment_counted_from_1_is_named_as_such(
     ],
 )
 def test_an_empty_part_names_its_setting(tmp_path: Path, key: str, options: dict[str, Any]) -> None:
-    with pytest.raises(
-        DataError, match=rf"leave the {key[5:].split('_')[0]} part empty: .*; raise {key}, or"
-    ):
+    with pytest.raises(DataError, match=rf"leave the {key[5:].split('_')[0]} set empty: .*; raise {key}, or"):
         prepare(settings(tmp_path, **options))
     assert not list(tmp_path.glob("cache/prepared/*"))
 
 
 @pytest.mark.parametrize("pairs", [[], [("", "a"), ("b", "")]])
 def test_a_corpus_without_pairs(tmp_path: Path, pairs: list[Pair]) -> None:
-    with pytest.raises(DataError, match=r"pairs\.tsv: no usable sentence pair"):
+    with pytest.raises(DataError, match=r"pairs\.tsv: no usable sentence pairs"):
         prepare(settings(tmp_path, pairs))

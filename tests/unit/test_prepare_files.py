@@ -96,9 +96,9 @@ def test_a_damaged_part_says_what_to_delete(tmp_path: Path, damage: bytes | None
     with pytest.raises(DataError) as caught:
         prepare(config)
     message = str(caught.value)
-    assert message.startswith(f"{folder}: damaged")
+    assert message.startswith(f"{folder}: corrupt")
     assert "dev.jsonl, line 1: " in message
-    assert message.endswith("; delete this folder to have it made again")
+    assert message.endswith("; delete this folder to regenerate it")
     assert "\n" not in message
 
 
@@ -106,7 +106,7 @@ def test_a_damaged_report_says_what_to_delete(tmp_path: Path) -> None:
     config = settings(tmp_path)
     folder = prepare(config).folder
     (folder / "prepared.json").write_text("{")
-    with pytest.raises(DataError, match=r"damaged .* delete this folder") as caught:
+    with pytest.raises(DataError, match=r"corrupt .* delete this folder") as caught:
         prepare(config)
     assert str(caught.value).startswith(f"{folder}: ")
 
@@ -172,7 +172,7 @@ def test_parallel_files_that_do_not_fit(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("a\nb\n")
     (tmp_path / "short").write_text("a\n")
     (tmp_path / "gap").write_text("a\n \n")
-    with pytest.raises(DataError, match=r"s, line 2: has no partner"):
+    with pytest.raises(DataError, match=r"s, line 2: has no counterpart"):
         read_parallel(tmp_path / "s", [tmp_path / "short"])
     with pytest.raises(DataError, match=r"s, line 2: no reference"):
         read_parallel(tmp_path / "s", [tmp_path / "gap"])

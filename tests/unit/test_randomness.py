@@ -1,4 +1,4 @@
-"""Random states: what is drawn after they are restored is what was drawn after they were taken."""
+"""Random states: restored generators draw the same numbers again."""
 
 import io
 import random
@@ -13,7 +13,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CU
 
 
 def draws() -> list[float]:
-    """From every generator. Normal numbers come in pairs, and the second of a pair is kept for later."""
+    """From every generator. Normal numbers are generated in pairs, and the second is cached."""
     python = [random.random(), random.gauss(0, 1), random.random()]
     numpy = [np.random.rand(), np.random.randn(), float(np.random.randint(10**9))]
     return python + numpy + torch.rand(3).tolist() + torch.randn(1).tolist()
@@ -26,7 +26,7 @@ def seed(number: int) -> None:
 
 
 def through_a_file(state: dict) -> dict:
-    """As a checkpoint keeps it: nothing in it may need code to be read."""
+    """Saved and loaded as in a checkpoint, with `weights_only`."""
     file = io.BytesIO()
     torch.save(state, file)
     file.seek(0)
@@ -35,7 +35,7 @@ def through_a_file(state: dict) -> dict:
 
 @pytest.mark.parametrize("before", [0, 1, 2, 400])
 def test_going_on_draws_the_same(before):
-    """After an odd number of draws, one normal number of each generator waits."""
+    """After an odd number of draws, each generator has one normal number cached."""
     seed(7)
     for _ in range(before):
         draws()
@@ -59,7 +59,7 @@ def test_taking_a_state_draws_nothing():
 
 @pytest.mark.parametrize(("devices", "restored"), [(0, 0), (1, 0), (2, 1)])
 def test_states_of_gpus_need_as_many_gpus(monkeypatch, devices, restored):
-    """On another machine the rest still counts."""
+    """On another machine the other states are still restored."""
     calls = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
     monkeypatch.setattr(torch.cuda, "set_rng_state_all", calls.append)
@@ -74,7 +74,7 @@ def test_states_of_gpus_need_as_many_gpus(monkeypatch, devices, restored):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_the_state_of_apples_gpu(monkeypatch, there):
-    """It is saved, and restored where there is one; an older checkpoint, which has none, still loads."""
+    """It is saved, and restored if MPS is available; an older checkpoint without it still loads."""
     kept, restored = torch.arange(3, dtype=torch.uint8), []
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda: kept)

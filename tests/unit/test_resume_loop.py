@@ -1,4 +1,4 @@
-"""Going on with a training: after any update, the rest is what it would have been, bit for bit."""
+"""Resuming: after any update, the rest of training is the same as without interruption, bit for bit."""
 
 import dataclasses
 import functools
@@ -41,7 +41,7 @@ def sizes(epoch: int, budget: int = BUDGET, block: int = 1) -> list[int]:
 
 
 class Saver(Recorder):
-    """Keeps what a checkpoint would, as a file would; its scores come from the weights."""
+    """Saves what a checkpoint contains, in serialised form; its scores depend on the weights."""
 
     trainer: Trainer
     file: bytes = b""
@@ -80,7 +80,7 @@ def begin(observer: Saver, budget: int = BUDGET, seed: int = 1, **settings: obje
 
 
 def go_on(file: bytes, observer: Saver, budget: int = BUDGET, **settings: object) -> Trainer:
-    """Another process: another seed, other first weights, and then what the file has."""
+    """A new process: another seed, other initial weights, and then the state from the file."""
     trainer = begin(observer, budget, seed=99, **settings)
     saved = torch.load(io.BytesIO(file), weights_only=True)
     trainer.model.load_state_dict(saved["model"])
@@ -90,7 +90,7 @@ def go_on(file: bytes, observer: Saver, budget: int = BUDGET, **settings: object
 
 
 class Outcome(NamedTuple):
-    """All that must not depend on interruptions."""
+    """Everything that must not depend on interruptions."""
 
     weights: list[torch.Tensor]
     average: list[torch.Tensor]
@@ -183,7 +183,7 @@ def test_stopped_after_every_update(case):
 
 
 def test_these_tests_see_a_difference():
-    """Without the random states, say, dropout is another."""
+    """Without the random states, for example, dropout differs."""
     observer = Saver(stop_after=2)
     begin(observer, **CASES["plain"]).run()
     other = Saver()
@@ -194,7 +194,7 @@ def test_these_tests_see_a_difference():
 
 
 def test_killed_between_two_saves():
-    """What came after the last save is done again, and is the same again."""
+    """Updates after the last save are repeated, with the same result."""
     expected, settings = uninterrupted("average"), CASES["average"] | {"save_every": 4}
     observer = Saver(stop_after=5)
     trainer = begin(observer, **settings)
@@ -218,7 +218,7 @@ def stopped(stop: int, **settings: object) -> bytes:
 
 
 def test_another_batch_size_waits_for_the_next_epoch():
-    """No pair is seen twice or left out, also when it is stopped again in the same epoch."""
+    """No pair is seen twice or skipped, even if training is stopped again in the same epoch."""
     file = stopped(2, log_every=1)
     again = Saver(stop_after=4)
     trainer = go_on(file, again, OTHER_BUDGET, log_every=1)
@@ -247,7 +247,7 @@ def test_another_accumulation_waits_for_the_next_epoch():
 
 @pytest.mark.parametrize("stop", [3, None])
 def test_more_epochs_extend_the_plan(stop):
-    """In the midst of training, or when it was done."""
+    """In the middle of training, or after it was complete."""
     observer = Saver(stop_after=stop)
     before = begin(observer)
     before.run()
@@ -271,7 +271,7 @@ def test_more_steps_extend_the_plan():
 
 @pytest.mark.parametrize("limits", [{}, {"max_steps": 3}, {"epochs": 1}])
 def test_what_is_done_is_not_done_again(limits):
-    """Nor is there anything to do with fewer steps or epochs than are done."""
+    """Nothing is done either if fewer steps or epochs are set than are already done."""
     first = Saver()
     begin(first).run()
     observer = Saver()
@@ -288,7 +288,7 @@ def scripted(stop: int | None = None) -> Saver:
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 4])
 def test_patience_is_remembered(stop):
-    """The best at update 2, then two that are worse before or after the break."""
+    """The best at update 2, then two worse ones before or after resuming."""
     settings = {"validate_every": 1, "patience": 3}
     first = scripted(stop)
     begin(first, **settings).run()
@@ -315,7 +315,7 @@ def test_without_patience_it_stays_done_and_with_more_it_goes_on():
 
 @pytest.mark.parametrize(("then", "now"), [(0.0, 0.9), (0.9, 0.0)])
 def test_an_average_that_comes_or_goes_leaves_training_alone(then, now):
-    """Only what is saved is another: the weights trained are those without any average."""
+    """Only the saved weights differ: training itself is the same as without EMA."""
     observer = Saver()
     trainer = go_on(stopped(3, ema=then), observer, ema=now)
     trainer.run()
@@ -325,7 +325,7 @@ def test_an_average_that_comes_or_goes_leaves_training_alone(then, now):
 
 
 def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
-    """Not with a number of the old one."""
+    """Not with a value of the old metric."""
     script = {"bleu": [9.0, 8.0, 7.0, 6.0], "chrf": [3.0, 2.0, 4.0, 5.0], "loss": [1.0, 1.0, 1.0, 1.0]}
 
     def scripted(stop: int | None = None) -> Saver:

@@ -15,7 +15,7 @@ from nmt.config.settings import Config
 from nmt.config.training import DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.latest import point_latest
+from nmt.storage.latest import finish_latest, point_latest
 from nmt.storage.run import (
     Run,
     check_name,
@@ -110,11 +110,15 @@ def test_latest_is_a_folder_of_relative_links(config, tokenizers, tmp_path):
         run = create_run(config, "x")
         finish(run, tokenizers)
         run.tensorboard.mkdir()
+        assert not (runs / "latest" / "train.log").is_symlink()  # it is not there yet
         run.log.touch()
+        finish_latest(run.folder)
         assert (runs / "latest" / "train.log").readlink() == Path("..", name, "train.log")
         assert (runs / "latest" / "checkpoints" / "best" / "model.json").is_file()
         assert open_run(runs / "latest").folder == run.folder
         assert reopen_run(runs / "latest")[0].folder == run.folder
+    finish_latest(runs / "one")  # which is not the newest
+    assert open_run(runs / "latest").folder == runs / "two"
     assert sorted(path.name for path in runs.iterdir()) == ["latest", "one", "two"]
     runs.rename(tmp_path / "elsewhere")  # together with `latest`
     assert open_run(tmp_path / "elsewhere" / "latest").folder == tmp_path / "elsewhere" / "two"

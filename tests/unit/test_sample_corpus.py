@@ -195,7 +195,7 @@ def test_transitive_past_agrees_with_its_object_and_has_an_ergative_subject(rows
 def test_eyelash_reph_is_written_with_the_joiner(rows):
     text = CORPUS.read_text(encoding="utf-8")
     assert text.count("र्\u200dय") > 200
-    assert "\u0931" not in text  # the other encoding of the same sign
+    assert "\u0931" not in text  # the other encoding of the same letter
     assert text.count("\u200d") == text.count("र्\u200dय")
 
 

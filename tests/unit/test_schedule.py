@@ -1,4 +1,4 @@
-"""The learning rate over the steps: its shape, its ends, and that it depends on nothing else."""
+"""The learning-rate schedule: shape and end values, and that it depends only on the step."""
 
 import math
 from itertools import pairwise
@@ -14,7 +14,7 @@ DECAYS = ("cosine", "linear", "inverse_sqrt", "constant")
 
 
 def rates(total: int = 100, **changes: object) -> list[float]:
-    """The rates of steps 1 to `total`, as shares of the highest."""
+    """The learning rates of steps 1 to `total`, relative to the peak."""
     config = TrainingConfig(**({"learning_rate": 2.0, "warmup_steps": 10, "final_rate": 0.1} | changes))
     return [learning_rate(step, total, config) / config.learning_rate for step in range(1, total + 1)]
 
@@ -70,7 +70,7 @@ def test_warm_up_longer_than_training_is_cut_to_it(decay):
     final=st.floats(0, 1),
 )
 def test_it_is_always_a_rate(step, total, warmup, decay, final):
-    """Also beyond the last step, and for one step in all."""
+    """Also beyond the last step, and with a total of one step."""
     config = TrainingConfig(learning_rate=0.5, warmup_steps=warmup, decay=decay, final_rate=final)
     rate = learning_rate(step, total, config)
     assert 0 <= rate <= 0.5 * (1 + 1e-12)

@@ -1,4 +1,4 @@
-"""How a run is scored: chosen once, kept with the run, and not changed half-way."""
+"""The scoring of a run: chosen once, stored with the run, and not changed on resuming."""
 
 import json
 from pathlib import Path
@@ -59,9 +59,9 @@ def test_a_missing_package_is_refused(monkeypatch):
 def test_what_is_not_as_usual_is_said():
     assert Scoring("13a", "bleu").notes(TrainingConfig()) == []
     (line,) = Scoring("zh", "bleu").notes(TrainingConfig())
-    assert line == "BLEU's tokenizer: zh, chosen by the script of the training targets"
+    assert line == "BLEU tokenizer: zh, chosen by the script of the training targets"
     (line,) = Scoring("zh", "bleu").notes(TrainingConfig(bleu_tokenizer="zh"))
-    assert line == "BLEU's tokenizer: zh"
+    assert line == "BLEU tokenizer: zh"
     (line,) = Scoring("13a", "chrf").notes(TrainingConfig())
     assert "too short for BLEU" in line
     assert "selected by chrf" in line
@@ -103,7 +103,7 @@ def test_before_the_first_checkpoint_nothing_is_settled(tmp_path):
 def test_a_damaged_record(tmp_path, content):
     run = run_with(tmp_path / "run", "zh")
     run.prepared.write_text(content)
-    with pytest.raises(RunError, match=r"prepared\.json: missing or damaged"):
+    with pytest.raises(RunError, match=r"prepared\.json: missing or corrupt"):
         recorded_tokenizer(run)
     run.prepared.unlink()
     assert recorded_tokenizer(run) == "13a"

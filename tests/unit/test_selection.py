@@ -1,4 +1,4 @@
-"""Which checkpoint is kept: a total order of scores, and what it does with ties and NaN."""
+"""Selection of the best checkpoint: the total order of scores, ties and NaN."""
 
 import functools
 import math
@@ -26,9 +26,9 @@ def scores(bleu: float, chrf: float, loss: float) -> dict[str, float]:
     [
         (scores(2, 0, 9), scores(1, 9, 0), "bleu", 1),
         (scores(1, 9, 0), scores(2, 0, 9), "bleu", -1),
-        (scores(0, 2, 9), scores(0, 1, 0), "bleu", 1),  # BLEU sees nothing: chrF
+        (scores(0, 2, 9), scores(0, 1, 0), "bleu", 1),  # BLEU ties: chrF decides
         (scores(0, 1, 0), scores(0, 2, 9), "bleu", -1),
-        (scores(0, 1, 2), scores(0, 1, 3), "bleu", 1),  # nor does chrF: the loss, and less of it
+        (scores(0, 1, 2), scores(0, 1, 3), "bleu", 1),  # chrF ties too: the lower loss
         (scores(0, 1, 3), scores(0, 1, 2), "bleu", -1),
         (scores(5, 5, 5), scores(5, 5, 5), "bleu", 0),
         (scores(9, 1, 0), scores(0, 2, 9), "chrf", -1),
@@ -39,7 +39,7 @@ def scores(bleu: float, chrf: float, loss: float) -> dict[str, float]:
         (scores(0, 0, INF), scores(0, 0, 9), "bleu", -1),
         (scores(0, 0, NAN), scores(0, 0, INF), "bleu", -1),
         (scores(0, 0, NAN), scores(0, 0, NAN), "bleu", -1),  # diverged again: not equal
-        (scores(1, 0, NAN), scores(0, 0, 1), "bleu", 1),  # what decides is a number
+        (scores(1, 0, NAN), scores(0, 0, 1), "bleu", 1),  # the metric is not NaN
         (scores(0, 0, NAN), None, "loss", -1),
         (scores(NAN, 9, 0), scores(NAN, 0, 9), "bleu", -1),
         (scores(0, 0, 9), scores(0, 0, NAN), "bleu", 1),
@@ -61,7 +61,7 @@ def test_of_two_one_is_better_or_they_are_equal(one, other, metric):
 
 @given(st.lists(SCORES, min_size=1, max_size=8), METRICS)
 def test_the_kept_one_is_none_worse_than_any_and_the_newest_of_equals(validations, metric):
-    """As the training loop goes through them."""
+    """Select the best in sequence, as the training loop does."""
     kept = None
     for place, newest in enumerate(validations):
         if compare(newest, None if kept is None else validations[kept], metric) >= 0:
@@ -78,7 +78,7 @@ def test_the_kept_one_is_none_worse_than_any_and_the_newest_of_equals(validation
 
 @given(st.lists(SCORES, max_size=6), METRICS)
 def test_ranks_sort_as_the_scores_by_hand(validations, metric):
-    """An independent comparison: one score after the other."""
+    """An independent comparison, score by score."""
 
     def by_hand(one: dict[str, float], other: dict[str, float]) -> int:
         for name in (metric, "chrf", "loss"):

@@ -1,4 +1,4 @@
-"""Signals that stop training: noted while work goes on, and handled as before afterwards."""
+"""Signals that stop training: recorded inside, and handled as before afterwards."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ def send(number: int) -> None:
         (signal.SIGTERM, signal.SIGTERM),
         (signal.SIGINT, signal.SIGINT),
         (signal.SIGHUP, signal.SIGHUP),
-        (signal.SIGUSR1, signal.SIGTERM),  # Slurm's warning, as if it were the end itself
+        (signal.SIGUSR1, signal.SIGTERM),  # Slurm's warning is treated as SIGTERM
     ],
 )
 def test_a_signal_is_noted_and_work_goes_on(sent, noted):
@@ -70,7 +70,7 @@ def test_nohup_stays():
 
 
 def test_the_first_signal_counts():
-    """Slurm sends SIGUSR1 first and SIGTERM when time is up: the latter does not end what is under way."""
+    """Slurm sends SIGUSR1 first and SIGTERM at the time limit: the latter does not interrupt saving."""
     with StopSignals() as signals:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGTERM):
             send(number)
@@ -79,7 +79,7 @@ def test_the_first_signal_counts():
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_handlers_are_put_back(fails):
-    """Whatever they were, and also after an error."""
+    """Whatever the handlers were, and also after an error."""
     heard = []
     mine = [lambda number, frame, n=n: heard.append((n, number)) for n in range(len(NUMBERS))]
     before = [signal.signal(number, handler) for number, handler in zip(NUMBERS, mine, strict=True)]

@@ -1,4 +1,4 @@
-"""Components and parts: no sentence stands in two parts, and nothing moves without need."""
+"""Components and splits: no sentence is in two splits, and nothing moves without need."""
 
 import random
 from collections import Counter

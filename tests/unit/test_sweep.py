@@ -94,7 +94,7 @@ def raising(error: BaseException, seed: int) -> Callable[[Config], float]:
         ("training.epoch=1,2", "training.epoch: no such setting; did you mean training.epochs?"),
         ("seed=1,2 data.path=${nowhere}", "data.path: Interpolation key 'nowhere' not found"),
         ("device=cpu,tpu", "device=tpu: no such device; choose"),
-        ("device=cpu training.precision=fp32,fp16", "training.precision=fp16: for CUDA GPUs only"),
+        ("device=cpu training.precision=fp32,fp16", "training.precision=fp16: only supported on CUDA GPUs"),
         ("seed=interval(1,3)", "seed=interval(1,3): not a list of values; add hydra/sweeper=optuna"),
         ("seed=1,2 hydra/sweeper=clever", "hydra/sweeper=clever: no such choice; available: basic"),
         ("runs=a,b", "runs=a: all jobs of a sweep use the same runs= folder"),

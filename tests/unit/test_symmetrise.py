@@ -1,4 +1,4 @@
-"""Symmetrisation: the worked cases, and what must hold of any two alignments."""
+"""Symmetrisation: worked examples, and properties of any two alignments."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The heatmap of characters."""
+"""Heatmaps in the terminal."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Cleaning, folding, and where words are."""
+"""Cleaning, folding, and word boundaries."""
 
 import unicodedata
 

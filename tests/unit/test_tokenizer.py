@@ -1,4 +1,4 @@
-"""Tokenizers: nothing is lost, everything has its place, the same corpus gives the same pieces."""
+"""Tokenizers: lossless, correct spans, deterministic training."""
 
 import functools
 import io
@@ -101,7 +101,7 @@ def test_user_text_is_never_a_special_token() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_spans_follow_the_pieces(kind: str) -> None:
-    """Against SentencePiece's own spelling, on sentences without bytes."""
+    """Against SentencePiece's own decoding, on sentences without byte pieces."""
     tokenizer = trained(kind, 1, vocab_size=2000)
     for text in bundled(1)[:300]:
         tokens = tokenizer.cut(text)
@@ -123,7 +123,7 @@ def test_a_character_cut_into_bytes_belongs_to_its_last_byte() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 599) | st.integers(BYTES, BYTES + 255), max_size=30))
-@example([BYTES + 0xE0])  # a character that breaks off at the end …
+@example([BYTES + 0xE0])  # an incomplete character at the end …
 @example([BYTES + 0xE0, 400])  # … and before a piece
 @example([BYTES + 0xE2, BYTES + 0x96, BYTES + 0x81, 400])  # a space in bytes
 @example([BYTES + 0x0A, BYTES + 0x0D, BYTES + 0xC2, BYTES + 0x85])  # line ends
@@ -165,7 +165,7 @@ def test_the_same_sentences_give_the_same_bytes(kind: str) -> None:
 def test_special_tokens_and_bytes_have_their_places(kind: str) -> None:
     tokenizer = trained(kind)
     assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
-    # U+2047 is SentencePiece's sign, and ours, for what is unknown
+    # U+2047 is SentencePiece's symbol, and ours, for unknown pieces
     assert tokenizer.join([PAD, UNK, BOS, EOS]).pieces == ["<pad>", "\u2047", "<s>", "</s>"]
     found = tokenizer.join(range(BYTES, BYTES + 256)).pieces
     assert found == [f"<0x{byte:02X}>" for byte in range(256)]
@@ -236,5 +236,5 @@ def test_a_model_of_others_is_refused(ids: tuple[int, int, int, int]) -> None:
         minloglevel=2,
         **names,
     )
-    with pytest.raises(RunError, match="special tokens are not ours"):
+    with pytest.raises(RunError, match="special token ids differ"):
         Tokenizer(writer.getvalue())

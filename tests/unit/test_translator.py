@@ -1,4 +1,4 @@
-"""Text in, text out, with an untrained model: what must hold whatever the weights."""
+"""The translator with an untrained model: properties that must hold for any weights."""
 
 import dataclasses
 import math
@@ -31,7 +31,7 @@ STYLES = {
 def translator(request, tokenizers) -> Translator:
     source, target = tokenizers
     model = tiny_model(len(source), len(target), STYLES[request.param], seed=3)
-    model.vocabulary.bias.data[EOS] += 1.2  # so that some translations end by themselves
+    model.vocabulary.bias.data[EOS] += 1.2  # so that some translations finish with EOS
     return Translator(model, source, target, DECODING)
 
 
@@ -41,7 +41,7 @@ def configured(translator: Translator, **changes: object) -> Translator:
 
 
 def check(one: Translation) -> None:
-    """What holds of every translation."""
+    """Check properties that hold for every translation."""
     assert one.text == clean(one.text)
     assert one.attention.dtype == np.float32
     assert one.attention.shape == (len(one.target_pieces()), len(one.source_pieces()))
@@ -60,10 +60,10 @@ def test_one_result_a_text_in_order(translator):
         assert one.source.text == clean(text)
         check(one)
         (alone,) = configured(translator, batch_tokens=1).translate([text])
-        assert alone[0].target == one.target  # whatever stood beside it in the batch
+        assert alone[0].target == one.target  # whatever else was in the batch
         assert alone[0].score == pytest.approx(one.score, abs=1e-5)
         assert alone[0].attention == pytest.approx(one.attention, abs=1e-5)
-    assert len({one.text for (one,) in found}) > 4  # the blank one is not all there is
+    assert len({one.text for (one,) in found}) > 4  # not only the blank one
     assert translator.translate([]) == []
 
 
@@ -136,14 +136,14 @@ def test_padding_and_begin_of_sentence_are_never_found(translator):
             check(one)
 
 
-# ---------------------------------------------------------------- forcing
+# ---------------------------------------------------------------- forced decoding
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_search_agrees_with_forcing(tokenizers, style):
-    """Stepwise search and one parallel pass give the same probability and the same attention.
+    """Step-by-step search and one parallel pass give the same probability and the same attention.
 
-    With whole words as pieces, so that any text found is cut into the pieces it was found in.
+    With a word-level vocabulary, so that a translation is tokenized into the same tokens again.
     """
     source, _ = tokenizers
     whole = TokenizerConfig(kind="word", vocab_size=40, byte_fallback=False)
@@ -199,7 +199,7 @@ def test_forcing_keeps_the_order_in_batches_of_any_size(translator):
 
 
 def test_words_of_a_forced_pair(translator):
-    """Labels are the words; a row is the mean of its pieces' rows, a column the sum of its pieces'."""
+    """Labels are words; a row is the mean of its subwords' rows, a column the sum of its subwords'."""
     source, target = "The dog is well-known.", "कुत्रा प्रसिद्ध आहे."
     (forced,) = translator.align([source], [target])
     matrix, columns, rows = forced.words()
@@ -209,7 +209,7 @@ def test_words_of_a_forced_pair(translator):
     assert matrix.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert matrix[-1, -1] == pytest.approx(forced.attention[-1, -1])
     ends = [span.end for span in forced.source.spans]
-    if 3 in ends:  # "The" ends where a piece does: its column is the sum of the pieces up to there
+    if 3 in ends:  # "The" ends at a subword boundary: its column is the sum of its subwords
         pieces = ends.index(3) + 1
         assert matrix[-1, 0] == pytest.approx(forced.attention[-1, :pieces].sum(), abs=1e-6)
 
@@ -230,7 +230,7 @@ def test_words_of_whatever_is_found(translator):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_models_mode_is_left_as_it_was(tokenizers, training):
-    """While at work there is no dropout: two answers are one."""
+    """No dropout during translation: two calls give the same result."""
     source, target = tokenizers
     model = tiny_model(len(source), len(target), dropout=DropoutRates(0.5)).train(training)
     translator = Translator(model, source, target, DECODING)

@@ -1,4 +1,4 @@
-"""One update: which gradient it follows, what it leaves alone, and what is said when it cannot be done."""
+"""One update: its gradient, what it leaves unchanged, and error messages."""
 
 import io
 import math
@@ -51,7 +51,7 @@ def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("guided", [0.0, 0.7])
 @pytest.mark.parametrize("clip_norm", [0.0, 0.05])
 def test_several_batches_are_one_big_batch(parts, guided, clip_norm):
-    """Their token numbers are 3, 7 and 2, so means of means would be something else."""
+    """They have 3, 7 and 2 tokens, so a mean of means would differ."""
 
     def batch(chosen: Sequence[int]) -> Batch:
         links = [LINKS[i] for i in chosen] if guided else None
@@ -71,7 +71,7 @@ def test_several_batches_are_one_big_batch(parts, guided, clip_norm):
 
 
 def test_guiding_changes_the_gradient():
-    """Else the test above would prove nothing of it."""
+    """Otherwise the test above would not prove it."""
     found = []
     for weight in (0.0, 0.7):
         model, updater = make(guided_alignment=weight)
@@ -81,7 +81,7 @@ def test_guiding_changes_the_gradient():
 
 
 def test_the_gradient_is_per_token():
-    """Twice the same sentences, in one batch, give the gradient of once."""
+    """A batch with every sentence twice has the same gradient as with every sentence once."""
     found = []
     for times in (1, 2):
         model, updater = make(clip_norm=0.0)
@@ -92,7 +92,7 @@ def test_the_gradient_is_per_token():
 
 @pytest.mark.parametrize("limit", [0.0, 0.01, 1e6])
 def test_clipping(limit):
-    """The gradient that the optimiser sees has the length asked for at most; 0 is no limit."""
+    """The norm of the gradient passed to the optimizer is at most the limit; 0 means no limit."""
     model, updater = make(clip_norm=limit)
     norm = float(once(updater).gradient_norm)
     seen = torch.cat([gradient.flatten() for gradient in gradients(model)]).norm()
@@ -101,7 +101,7 @@ def test_clipping(limit):
 
 
 def test_gradients_do_not_pile_up():
-    """With weights that stay as they are, the same batch has the same gradient again."""
+    """With unchanged weights, the same batch has the same gradient again."""
     _, updater = make(clip_norm=0.0)
     norms = [float(updater.update(share(BATCH), 0.0, step, 100).gradient_norm) for step in range(2)]
     assert norms[0] == norms[1] > 0
@@ -118,11 +118,11 @@ def test_the_step_decides_how_often_the_teacher_speaks():
     assert (truths[0], truths[2]) == pytest.approx((1, 0.2))
 
 
-# ---------------------------------------------------------------- numbers that are none
+# ---------------------------------------------------------------- NaN and infinity
 
 
 class Spoiler:
-    """While it is on, a model's loss or gradient is multiplied by something."""
+    """While it is on, a model's loss or gradient is multiplied by a factor."""
 
     def __init__(self, model: TranslationModel, what: str, factor: float) -> None:
         self.on, self.what, self.factor = False, what, factor
@@ -173,7 +173,7 @@ def test_one_bad_batch_of_several_spoils_the_update():
 
 
 def test_too_many_in_a_row_are_an_end():
-    """The count starts anew after a good one."""
+    """The count is reset after a finite update."""
     model, updater = make(max_skipped=3)
     spoiler = Spoiler(model, "loss", math.nan)
     for step, bad in enumerate([True, True, False, True, True]):
@@ -228,10 +228,8 @@ def test_too_little_memory_says_for_what(error, swapped):
         once(updater, large, small, step=7)
     said = str(caught.value)
     tokens = 13 if swapped else 12
-    # six tokens and the end of the sentence, on either side
-    expected = (
-        f"step 8: out of memory with a batch of 3 pairs, {tokens} target tokens, the longest sentence 7 "
-    )
+    # six tokens and end-of-sentence, on either side
+    expected = f"step 8: out of memory with a batch of 3 pairs, {tokens} target tokens, longest sentence 7 "
     assert said.startswith(expected)
     for key in ("training.batch_tokens", "training.accumulate"):
         assert key in said
@@ -244,13 +242,13 @@ def test_one_pair_too_large_for_the_memory_cannot_be_divided():
     with pytest.raises(NmtError) as caught:
         once(updater, collate([[5] * 40], [[6]]))
     assert str(caught.value).endswith(
-        "a batch of 1 pair, 2 target tokens, the longest sentence 41 tokens; start a new run without such "
-        "pairs: data.max_tokens=20"
+        "a batch of 1 pair, 2 target tokens, longest sentence 41 tokens; start a new run with shorter pairs "
+        "only: data.max_tokens=20"
     )
 
 
 def test_a_real_allocation_that_fails_is_recognised():
-    """The words are torch's, and may change with it."""
+    """The message is torch's, and may change with its version."""
 
     def grab(*_: object) -> None:
         torch.empty(2**60, dtype=torch.uint8)
@@ -273,11 +271,11 @@ def test_other_errors_come_through_as_they_are(error):
     assert error.__cause__ is None
 
 
-# ---------------------------------------------------------------- going on
+# ---------------------------------------------------------------- resuming
 
 
 def test_going_on_is_exact():
-    """Four updates, or two, a file, and two."""
+    """Four updates, or two, saving and loading, and two more."""
     model, updater = make()
     for step in range(4):
         once(updater, step=step)
@@ -308,7 +306,7 @@ def test_settings_are_those_of_now_and_moments_those_of_then():
 
 
 def test_precision_may_change():
-    """Only fp16 scales losses: its state comes back, and is not missed where it never was."""
+    """Only fp16 uses loss scaling: its state is restored, and not required for the others."""
     fp16 = Precision(CPU, torch.float16)
     model, plain = make()
     once(plain)

@@ -1,4 +1,4 @@
-"""The tokenizers of a corpus: trained once, on the training part alone."""
+"""The tokenizers of a corpus: trained once, on the training set only."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -59,6 +59,6 @@ def test_a_damaged_tokenizer_says_what_to_delete(tmp_path: Path) -> None:
     load_tokenizers(prepared, config)
     file = next(prepared.folder.glob("*.target.model"))
     file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(DataError, match="damaged; delete it to train the tokenizer again") as caught:
+    with pytest.raises(DataError, match="corrupt; delete it to retrain the tokenizer") as caught:
         load_tokenizers(prepared, config)
     assert str(file) in str(caught.value)

@@ -1,4 +1,4 @@
-"""The part of the font that a page brings: all letters, their conjuncts, and no more."""
+"""The font subset embedded in a page: all letters, their conjuncts, and no more."""
 
 import base64
 import io

@@ -1,8 +1,8 @@
 "use strict";
-// All text from the data goes into the page as text, never as markup.
+// All text from the data is inserted as text, never as markup.
 const data = JSON.parse(document.getElementById("data").textContent);
-const CHUNK = 200; // rows put into the page at a time
-const LINKED = 0.1; // attention from which on words count as linked
+const CHUNK = 200; // rows added to the page at a time
+const LINKED = 0.1; // minimum attention for words to count as linked
 
 function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -63,7 +63,7 @@ function round(value) {
   return Math.abs(value) >= 10 ? value.toFixed(0) : value.toFixed(2);
 }
 
-// The places of the values that are numbers, in runs without a gap.
+// The indices of the finite values, as runs without gaps.
 function segments(values) {
   const runs = [];
   values.forEach((value, i) => {
@@ -120,7 +120,7 @@ for (const sentence of sentences) {
 }
 const by = (key, sign) => (one, other) => sign * (one[key] - other[key]) || one.number - other.number;
 const ORDERS = {
-  "as in the file": by("number", 1),
+  "original order": by("number", 1),
   ...(sentences.some((one) => one.score !== undefined) && {
     "worst first (chrF2)": by("score", 1),
     "best first (chrF2)": by("score", -1),
@@ -128,7 +128,7 @@ const ORDERS = {
   "least probable first": by("log_probability", 1),
   "longest first": (one, other) => other.source.length - one.source.length || one.number - other.number,
   ...(sentences.some((one) => one.low && one.low.length) && {
-    "most passed over first": (one, other) => other.low.length - one.low.length || one.number - other.number,
+    "most under-translated first": (one, other) => other.low.length - one.low.length || one.number - other.number,
   }),
 };
 const list = document.getElementById("list"), more = document.getElementById("more");
@@ -158,7 +158,7 @@ function row(sentence) {
     make("span", { class: "translation" }, sentence.translation || "—"),
     make("span", { class: "score" }, score),
   );
-  if (sentence.low && sentence.low.length) button.append(make("span", { class: "flag" }, "passed over: " + sentence.low.map((word) => sentence.source_words[word]).join(" ")));
+  if (sentence.low && sentence.low.length) button.append(make("span", { class: "flag" }, "under-translated: " + sentence.low.map((word) => sentence.source_words[word]).join(" ")));
   const item = make("li", {}, button);
   button.addEventListener("click", () => {
     const open = button.getAttribute("aria-expanded") === "true";
@@ -235,7 +235,7 @@ function details() {
   for (const [title, rows] of Object.entries(data.tables || {})) {
     parts.push(make("details", {}, make("summary", {}, title), table(null, rows)));
   }
-  if (parts.length) show("details", "What was trained, on what", ...parts);
+  if (parts.length) show("details", "Settings and data", ...parts);
 }
 
 summary();

@@ -1,4 +1,4 @@
-"""Commands that are printed for the user to paste into a shell."""
+"""Quoting of commands that are printed for the user to copy into a shell."""
 
 import os
 import shlex

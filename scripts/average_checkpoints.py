@@ -52,7 +52,7 @@ def main() -> None:
 
     run, output = open_run(Path(arguments.run)), Run(Path(arguments.output))
     if output.folder.exists():
-        raise ConfigError(f"{output.folder}: exists; name a new folder")
+        raise ConfigError(f"{output.folder}: exists; choose a new folder")
     folders = kept_checkpoints(run.best if arguments.kind == "best" else run.last)
     wanted = arguments.count or len(folders)
     if len(folders) < wanted:

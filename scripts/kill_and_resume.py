@@ -42,7 +42,7 @@ def main() -> None:
     trials = int(rest.pop(0)) if rest and rest[0].isdecimal() else 30
     runs = Path(folder)
     if runs.exists():
-        raise ConfigError(f"{runs}: exists; give a new folder")
+        raise ConfigError(f"{runs}: exists; choose a new folder")
     started = time.monotonic()
     if train(*SETTINGS, *rest, f"runs='{runs}'", "name=whole").wait():
         raise RunError(f"{runs / 'whole'}: the uninterrupted run failed; see its train.log")

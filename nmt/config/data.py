@@ -87,14 +87,14 @@ class DataConfig:
     )
     dev_fraction: float = option(
         0.02,
-        "fraction of the data for the development set",
+        "development set: fraction of the groups of pairs that share a sentence",
         above=0,
         below=0.5,
         used_if={"data.dev_path": (None,), "data.dev_source_path": (None,)},
     )
     test_fraction: float = option(
         0.03,
-        "fraction of the data for the test set",
+        "test set: fraction of the groups of pairs that share a sentence",
         above=0,
         below=0.5,
         used_if={"data.test_path": (None,), "data.test_source_path": (None,)},

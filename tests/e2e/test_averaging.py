@@ -34,7 +34,7 @@ def test_the_average_is_the_mean_and_translates(run, tmp_path, kind, count):
     scores = answer.out.splitlines()
     assert [line.split(":")[0] for line in scores[: count + 1]] == [
         *(f"step {step}" for step in (20, 15, 10)[:count]),
-        "their average",
+        "average",
     ]
     assert all("bleu" in line and "loss" in line for line in scores[: count + 1])
     places = [run / "checkpoints" / name for name in (kind, f"{kind}.1", f"{kind}.2")[:count]]

@@ -90,7 +90,7 @@ def test_trained_only_when_needed(compared):
         compared, "--models", "bahdanau", "seq2seq", "--output", "out", "--title", "Two", *OVERRIDES
     )
     assert answer.code == 0, answer.err
-    assert answer.out.count("trained already") == 2
+    assert answer.out.count("already trained") == 2
     assert (runs(compared), numbers(compared)) == (trained, before)
     answer = compare(compared, "--output", "out", *OVERRIDES, "--models", "seq2seq", "training.max_steps=4")
     assert answer.code == 0, answer.err
@@ -117,7 +117,7 @@ def test_a_failing_training_leaves_the_others(compared):
     assert nothing.code == 2
     assert nothing.err.splitlines()[-1].startswith("error: no training run has finished")
     assert answer.code == 1
-    assert answer.err.splitlines()[-1] == "error: 1 of 2 trainings failed: luong"
+    assert answer.err.splitlines()[-1] == "error: 1 of 2 training runs failed: luong"
     found = numbers(compared)
     assert found["failed"] == ["luong"]
     assert [one["model"] for one in found["models"]] == ["bahdanau"]

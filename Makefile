@@ -1,4 +1,4 @@
-# `make help` lists the targets. Everything happens in .venv; nothing is installed elsewhere.
+# `make help` lists the targets. Everything is installed in .venv and nowhere else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +12,7 @@ MODELS := bahdanau luong seq2seq
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/installed  ## create .venv with the tested versions
+setup: $(VENV)/installed  ## create .venv with the tested package versions
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,10 +24,10 @@ demo: $(DEMO)/test/metrics.json  ## train on the bundled corpus, then translate 
 	@echo 'Rahul is a good boy.'
 	@$(BIN)/python -m nmt.translate --run $(DEMO) --attention $(DEMO)/rahul.png 'Rahul is a good boy.'
 	@echo
-	@echo "its alignment:     $(DEMO)/rahul.png (more of them in $(DEMO)/test/heatmaps)"
-	@echo "the scores:        $(DEMO)/test/metrics.json"
-	@echo "the report:        $(DEMO)/report.html"
-	@echo "the run folder:    $(DEMO)"
+	@echo "alignment:         $(DEMO)/rahul.png (more in $(DEMO)/test/heatmaps)"
+	@echo "scores:            $(DEMO)/test/metrics.json"
+	@echo "report:            $(DEMO)/report.html"
+	@echo "run folder:        $(DEMO)"
 	@echo "training curves:   make tensorboard"
 	@echo "translate more:    $(BIN)/python -m nmt.translate --run $(DEMO) 'Sita likes this house.'"
 
@@ -41,20 +41,20 @@ train: setup  ## train on the English–Marathi pairs of manythings.org; ARGS='m
 compare: setup  ## train MODELS='bahdanau luong …' and compare them in runs/comparison; ARGS='experiment=demo …'
 	$(BIN)/python scripts/compare.py --models $(MODELS) --output runs/comparison $(ARGS)
 
-splits: setup  ## write the parts as plain text into data/splits; ARGS='data=sample …'
+splits: setup  ## write the splits as plain text to data/splits; ARGS='data=sample …'
 	$(BIN)/python scripts/export_splits.py data/splits $(ARGS)
 
 test: setup  ## run the tests (minutes)
 	$(BIN)/python -m pytest
 
-test-slow: setup  ## run the tests that take long
+test-slow: setup  ## run the slow tests
 	$(BIN)/python -m pytest -m slow
 
-test-faults: setup  ## kill trainings at random moments and resume them (TRIALS=30)
+test-faults: setup  ## kill training runs at random times and resume them (TRIALS=30)
 	rm -rf runs/faults
 	$(BIN)/python scripts/kill_and_resume.py runs/faults $(TRIALS)
 
-check-gpu: setup  ## check and measure everything on a CUDA GPU (5 minutes); ARGS='--output FILE …'
+check-gpu: setup  ## check and benchmark on a CUDA GPU (5 minutes); ARGS='--output FILE …'
 	$(BIN)/python scripts/check_gpu.py $(ARGS)
 
 lint: setup  ## check style and types
@@ -62,13 +62,13 @@ lint: setup  ## check style and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: setup  ## put the code into the house style
+format: setup  ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 tensorboard: setup  ## show the training curves of all runs on http://localhost:6006
 	$(BIN)/tensorboard --logdir runs
 
-clean:  ## remove .venv and caches; runs and downloads stay
+clean:  ## remove .venv and caches; keeps runs and downloads
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""`python -m nmt.align`: the word alignments of given sentence pairs, by a trained run."""
+"""`python -m nmt.align`: word alignments of given sentence pairs from a trained run."""
 
 import argparse
 import sys
@@ -15,51 +15,54 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the argument parser."""
     parser = argparse.ArgumentParser(
         prog="python -m nmt.align",
-        description="Force a model through given translations and write their word alignments: one line a "
-        "pair, source-target, words counted from 0 (Pharaoh format).",
+        description="Force-decode given translations and write their word alignments in Pharaoh format: one "
+        "line per pair, source-target, words counted from 0.",
     )
     parser.add_argument(
-        "--source", type=cli.path, metavar="FILE", required=True, help="sentences, one a line"
+        "--source", type=cli.path, metavar="FILE", required=True, help="source sentences, one per line"
     )
     parser.add_argument(
-        "--target", type=cli.path, metavar="FILE", required=True, help="their translations, one a line"
+        "--target", type=cli.path, metavar="FILE", required=True, help="their translations, one per line"
     )
     parser.add_argument(
-        "--output", type=cli.path, metavar="FILE", help="write there instead of to standard output"
+        "--output", type=cli.path, metavar="FILE", help="output file (default: standard output)"
     )
     parser.add_argument(
         "--attention",
         type=cli.path,
         metavar="OUT",
-        help="also write the matrices: OUT.npz, .jsonl, .html, .png, .svg",
+        help="also write the attention matrices: OUT.npz, .jsonl, .html, .png, .svg",
     )
     parser.add_argument(
-        "--gold", type=cli.path, metavar="FILE", help="score against these links (1-2 sure, 1?2 possible)"
+        "--gold",
+        type=cli.path,
+        metavar="FILE",
+        help="score against these gold links (1-2 sure, 1?2 possible)",
     )
     parser.add_argument(
-        "--threshold", type=float, metavar="P", help="link all source words with at least this attention"
+        "--threshold", type=float, metavar="P", help="link every source word with at least this attention"
     )
     parser.add_argument(
-        "--shift", type=int, default=0, metavar="N", help="read the attention of a word N pieces later"
+        "--shift", type=int, default=0, metavar="N", help="use the attention N pieces after each word"
     )
     parser.add_argument(
-        "--reverse", type=cli.path, metavar="RUN", help="a run of the other direction, to symmetrise with"
+        "--reverse", type=cli.path, metavar="RUN", help="a run for the reverse direction, to symmetrise with"
     )
     parser.add_argument(
         "--symmetrise",
         choices=("intersection", "union", "grow-diag-final"),
         default="grow-diag-final",
-        help="how, with --reverse (default: %(default)s)",
+        help="symmetrisation method with --reverse (default: %(default)s)",
     )
     cli.add_run_arguments(parser, beam=False)
     return parser
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
     from nmt.data.alignment import format_pharaoh
@@ -73,7 +76,7 @@ def main() -> None:
     for number, pair in enumerate(pairs, 1):
         if not all(side.strip() for side in pair):
             empty = source if not pair[0].strip() else target
-            raise DataError("an empty line has no alignment; take the pair out of both files", empty, number)
+            raise DataError("an empty line cannot be aligned; remove the pair from both files", empty, number)
     gold = _gold(Path(arguments.gold), pairs) if arguments.gold else None
     forced = _force(arguments.run, pairs, arguments.device)
     links = [one.links(arguments.shift, arguments.threshold) for one in forced]
@@ -109,7 +112,7 @@ def _force(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> "list[T
     opened = open_run(Path(run))
     translator = open_translator(opened, opened.decoding(), choose_device(device))
     if not translator.heads:
-        raise ConfigError(f"{opened.folder}: its model has no attention (model.decoder.style=vector)")
+        raise ConfigError(f"{opened.folder}: the model has no attention (model.decoder.style=vector)")
     return translator.align([source for source, _ in pairs], [target for _, target in pairs])
 
 

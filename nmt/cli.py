@@ -1,4 +1,4 @@
-"""What all commands share: arguments, standard streams, one line for an error, start-up of torch."""
+"""Shared by all commands: arguments, standard streams, one-line error messages, environment for torch."""
 
 import argparse
 import io
@@ -17,53 +17,51 @@ _closed: set[str] = set()
 
 
 class TextParser(argparse.ArgumentParser):
-    """A parser for a command that takes free text: its errors say how to give one that begins with "-"."""
+    """A parser for free-text arguments; errors explain how to pass text that starts with "-"."""
 
     _words: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As in the base class; the words are kept for `error`."""
+        """As in the base class; keeps the arguments for `error`."""
         self._words = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Leave with a usage message, exit code 2."""
+        """Print the usage and the message, and exit with code 2."""
         unknown = [
             word
             for word in self._words
             if word.startswith("-") and word.partition("=")[0] not in self._option_string_actions
         ]
         if unknown and "--" not in self._words:
-            message += f'; a text that begins with "-" comes after --: {self.prog} -- {shlex.join(unknown)}'
+            message += f'; put text that starts with "-" after --: {self.prog} -- {shlex.join(unknown)}'
         super().error(message)
 
 
 def path(text: str) -> str:
-    """An argument that names a file or folder: a leading `~` is the home folder, also where the shell does
-    not expand it (`--run=~/x`, quotes).
-    """
-    return os.path.expanduser(text)  # noqa: PTH111 (a trailing slash and "-" stay as they are)
+    """Expand a leading `~` in a path argument, also where the shell does not (`--run=~/x`, quotes)."""
+    return os.path.expanduser(text)  # noqa: PTH111 (keeps a trailing slash, and "-")
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, beam: bool = True) -> None:
-    """The arguments of every command that works with a trained run; `beam` if it searches."""
+    """Add the arguments shared by all commands that load a trained run; `beam`: also `--beam-size`."""
     parser.add_argument(
-        "--run", type=path, default="runs/latest", metavar="RUN", help="folder (default: %(default)s)"
+        "--run", type=path, default="runs/latest", metavar="RUN", help="run folder (default: %(default)s)"
     )
     if beam:
-        parser.add_argument("--beam-size", type=int, metavar="N", help="hypotheses kept; 1: greedy")
+        parser.add_argument("--beam-size", type=int, metavar="N", help="beam size (1: greedy)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
 
 
 def check_stream(name: str, instead: str) -> None:
-    """Refuse to use a standard stream that is closed.
+    """Raise an error if a standard stream is closed.
 
     Args:
         name: "stdin" or "stdout".
-        instead: what to do.
+        instead: what to do about it, for the message.
 
     Raises:
-        ConfigError: when it was closed when the command started (`<&-`, `>&-`).
+        ConfigError: if the stream was closed when the command started (`<&-`, `>&-`).
     """
     from nmt.errors import ConfigError
 
@@ -72,21 +70,21 @@ def check_stream(name: str, instead: str) -> None:
 
 
 def check_output(path: str | None) -> None:
-    """Refuse what `open_output` could not open for want of a standard output, before any work.
+    """Check before any work that `open_output` will have somewhere to write.
 
     Raises:
-        ConfigError: when that is closed, and there is no `--output`.
+        ConfigError: if standard output is closed and there is no `--output`.
     """
     if path is None:
         check_stream("stdout", "redirect it to a file, or give --output FILE")
 
 
 def open_output(path: str | None) -> AbstractContextManager[IO[str]]:
-    """What `--output` names, to write text to: a file that is replaced whole, or not at all; a device or
-    pipe as it is; standard output if there is none. Text is UTF-8, and lines end as written.
+    """Open the `--output` for text: a regular file is replaced atomically, a device or pipe is written
+    directly, and None means standard output. Text is UTF-8, without newline translation.
 
     Raises:
-        ConfigError: when that is closed.
+        ConfigError: if standard output is needed but closed.
     """
     from nmt.files import replacing
 
@@ -95,17 +93,17 @@ def open_output(path: str | None) -> AbstractContextManager[IO[str]]:
         assert isinstance(sys.stdout, io.TextIOWrapper)
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
         return nullcontext(sys.stdout)
-    place = Path(path).resolve()  # a link stays a link
-    if place.exists() and not place.is_file():  # a device or a pipe is written to, not replaced
+    place = Path(path).resolve()  # keep a symbolic link
+    if place.exists() and not place.is_file():  # devices and pipes cannot be replaced
         return place.open("w", encoding="utf-8", newline="")
     return replacing(place)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command and leave the process: 0 done, 2 the user's mistake, 1 ours, 130 interrupted, 143
-    terminated. Of our mistakes the traceback is printed, then one line; of others the line alone.
+    """Run a command and exit: 0 success, 1 internal error, 2 user error, 130 interrupted, 143 terminated.
+    Internal errors print a traceback and one line; all other errors print only the line.
 
-    With NMT_TRACEBACK=1 in the environment all errors come with their traceback.
+    NMT_TRACEBACK=1 in the environment prints the traceback of every error.
     """
     _prepare_streams()
     from nmt.failures import describe
@@ -114,7 +112,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output (head, say) has left
+    except BrokenPipeError:  # the reader of our output (such as head) has exited
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except (Exception, KeyboardInterrupt) as error:
@@ -127,9 +125,9 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _prepare_streams() -> None:
-    """Put the null device in place of closed standard streams: else the next file that is opened would take
-    the number of one, and what a library prints would end up in that file. Let no character fail that a
-    stream's encoding does not have.
+    """Open the null device in place of closed standard streams: otherwise the next file opened would get
+    one of their descriptors, and library output would end up in that file. Also escape characters that a
+    stream's encoding cannot represent instead of failing.
     """
     _closed.clear()
     for number, name in enumerate(_STREAMS):
@@ -147,9 +145,9 @@ def _prepare_streams() -> None:
 
 
 def _share_cores() -> None:
-    """Let torch's threads, when they wait for each other, spin for microseconds and then sleep. GNU's OpenMP
-    spins for milliseconds; where another program is busy too, that costs nearly all the speed, and on idle
-    cores it gains nothing. It is read when torch is loaded; what the user has set stays.
+    """Make waiting OpenMP threads spin for microseconds before they sleep. GNU OpenMP spins for
+    milliseconds by default; that costs nearly all the speed when another program uses the cores and gains
+    nothing on idle ones. The variable is read when torch is loaded; the user's own settings take precedence.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -1,4 +1,4 @@
-"""Settings from the command line: Hydra composes `configs/` over the schema of `nmt.config`."""
+"""Settings from the command line: Hydra composes `configs/` over the schema in `nmt.config`."""
 
 import dataclasses
 import difflib
@@ -32,26 +32,26 @@ HYDRAS_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def configs_folder() -> Path:
-    """Where the YAML files are: inside an installed package, or beside it in a checkout."""
+    """The folder of YAML files: inside an installed package, or next to it in a checkout."""
     package = Path(__file__).resolve().parent
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
 def to_config(composed: DictConfig, words: Sequence[str] = ()) -> Config:
-    """A composed config as our dataclasses, checked; but with `resume` most settings are those of the run,
-    and only together with them can they be checked. Of paths a leading `~` is expanded.
+    """Convert a composed config to our dataclasses and validate it; a leading `~` in paths is expanded.
+    With `resume`, validation is left to `nmt.resume`, which merges in the settings of the run first.
 
     Args:
-        composed: by Hydra.
-        words: of the command line, `key=value` each.
+        composed: the config composed by Hydra.
+        words: the overrides from the command line, `key=value` each.
 
     Raises:
-        ConfigError: for an unknown key, an impossible value or combination.
+        ConfigError: for an unknown key, an invalid value, or an invalid combination.
     """
     try:
         plain = OmegaConf.to_object(composed)
-    except OmegaConfBaseException as error:  # an interpolation that leads nowhere
+    except OmegaConfBaseException as error:  # an interpolation that cannot be resolved
         raise ConfigError(explain(error)) from error
     assert isinstance(plain, Config), type(plain)
     _refuse_additions(plain)
@@ -72,7 +72,7 @@ def _expand_home(config: Any) -> None:
 
 
 def _refuse_additions(config: Any, prefix: str = "") -> None:
-    """Refuse what `+key=value` has put beside the settings; nothing would read it."""
+    """Reject keys added with `+key=value` that are not in the schema; nothing would read them."""
     known = {item.name for item in dataclasses.fields(config)}
     for name, value in vars(config).items():
         if name not in known:
@@ -83,15 +83,19 @@ def _refuse_additions(config: Any, prefix: str = "") -> None:
 
 def _no_such_setting(key: str) -> str:
     if key in RENAMED:
-        return f"{key}: is called {RENAMED[key]} now"
+        return f"{key}: renamed to {RENAMED[key]}"
     near = difflib.get_close_matches(key, [name for name, _, _ in settings(Config())], n=1)
-    return f"{key}: no such setting" + (f"; did you mean {near[0]}?" if near else "; `--help` lists them all")
+    return f"{key}: no such setting" + (
+        f"; did you mean {near[0]}?" if near else "; `--help` lists all settings"
+    )
 
 
 def explain(error: Exception) -> str:
-    """Hydra's and OmegaConf's messages in one line that names the key and the way out."""
+    """Turn an error of Hydra or OmegaConf into one line that names the key and how to fix it."""
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: not understood; write KEY=VALUE, and quote a value with special characters"
+        return (
+            f"{error.override}: cannot be parsed; write KEY=VALUE, and quote a value with special characters"
+        )
     text = str(error)
     causes = [text, str(error.__cause__ or "")]
     for cause in causes:
@@ -102,32 +106,32 @@ def explain(error: Exception) -> str:
         r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\n((?:\t\S+\n?)+)", text
     )
     if missing:
-        plugins = "; others are plugins of Hydra, to be installed" if missing[1].startswith("hydra/") else ""
+        plugins = "; others are Hydra plugins to install" if missing[1].startswith("hydra/") else ""
         choices = ", ".join(missing[3].split())
-        return f"{missing[1]}={missing[2]}: no such choice; there are {choices}{plugins}"
+        return f"{missing[1]}={missing[2]}: no such choice; available: {choices}{plugins}"
     key_line = re.search(r"full_key: (\S+)", text) or re.search(r"full_key: (\S+)", causes[1])
     first = " ".join((causes[1] or text).splitlines()[0].split())
     return f"{key_line[1]}: {first}" if key_line else " ".join(text.split())
 
 
 def with_config(task: Task) -> None:
-    """Run `task` with the settings of the command line, or with each of a sweep (`-m`), which ends with a
-    table.
+    """Run `task` with the settings from the command line, or once per job of a sweep (`-m`) and then print
+    the table of results.
 
     Args:
-        task: takes the settings, a default name for the run, `<data>-<model>`, and the words of the
-            command line; gives the score that a sweep compares, the best of `training.metric`.
+        task: takes the settings, a default name for the run (`<data>-<model>`), and the overrides; returns
+            the score that a sweep compares, the best value of `training.metric`.
 
     Raises:
-        ConfigError: for a misspelt key, a wrong type, an impossible value or combination; in a sweep
-            before its first job, where all of them are known ahead.
-        NmtError: what `task` raised; of a sweep, the first, after all jobs had their turn.
-        StoppedError: when a signal stopped `task`; the jobs of a sweep after it have no turn.
+        ConfigError: for a misspelt key, a wrong type, an invalid value or combination; in a sweep before
+            the first job, if all jobs are known in advance.
+        NmtError: raised by `task`; in a sweep the first failure, after all jobs have run.
+        StoppedError: if a signal stopped `task`; the remaining jobs of a sweep are not run.
     """
     ConfigStore.instance().store(name="schema", node=Config)
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: `nmt.cli` says them in one line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions propagate: `nmt.cli` prints them in one line
     HydraConfig.instance().cfg = None
-    failures: list[NmtError] = []  # Hydra would print more about one than the user needs
+    failures: list[NmtError] = []  # not raised inside Hydra, which would print too much about them
     at_termination = signal.getsignal(signal.SIGTERM)
     _prepare_words()
 
@@ -139,7 +143,7 @@ def with_config(task: Task) -> None:
             return _run(task, composed)
         except NmtError as error:
             failures.append(error)
-            if HydraConfig.get().sweeper["_target_"] != HYDRAS_SWEEPER:  # one that learns from failures
+            if HydraConfig.get().sweeper["_target_"] != HYDRAS_SWEEPER:  # others must see failures
                 raise NmtError(str(error)) from error
         return None
 
@@ -152,7 +156,7 @@ def with_config(task: Task) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     finally:
-        if HydraConfig.initialized():  # by the rehearsal of a sweep
+        if HydraConfig.initialized():  # by the preflight check of a sweep
             signal.signal(signal.SIGTERM, at_termination)
             stops: list[NmtError] = [error for error in failures if isinstance(error, StoppedError)]
             failures = _end_sweep(stops) or failures
@@ -161,7 +165,7 @@ def with_config(task: Task) -> None:
 
 
 def _prepare_words() -> None:
-    """Bring the command line into Hydra's grammar, where Hydra will read it."""
+    """Rewrite the overrides in `sys.argv` so that Hydra's grammar reads them as typed."""
     words, notes = renamed(sys.argv[1:])
     for note in notes:
         print(note, file=sys.stderr)
@@ -169,21 +173,21 @@ def _prepare_words() -> None:
 
 
 def varying(sweep: Any) -> list[str]:
-    """The keys that vary in a sweep, from Hydra's own settings of it (node `hydra`)."""
+    """The keys that vary in a sweep, from Hydra's own config (node `hydra`)."""
     overrides = OverridesParser.create().parse_overrides(words_of(sweep))
     keys = [*(sweep.sweeper.get("params") or {})]
     return keys + [override.get_key_element() for override in overrides if override.is_sweep_override()]
 
 
 def words_of(here: Any) -> list[str]:
-    """The words of the command line, as they were written, from Hydra's own settings (node `hydra`)."""
+    """The overrides from the command line, as passed to Hydra, from Hydra's own config (node `hydra`)."""
     words = OmegaConf.to_container(here.overrides.task, resolve=False)
     assert isinstance(words, list)
     return list(map(str, words))
 
 
 def _run(task: Task, composed: DictConfig) -> float | None:
-    """Run `task`; as a job of a sweep in a run folder of its own, and what becomes of it is recorded."""
+    """Run `task`; a job of a sweep gets its own run folder, and its result is recorded."""
     here = HydraConfig.get()
     default = f"{here.runtime.choices['data']}-{here.runtime.choices['model']}"
     words = unquoted(words_of(here))
@@ -209,7 +213,7 @@ def _run(task: Task, composed: DictConfig) -> float | None:
 def _score(
     task: Task, config: Config, name: str, words: tuple[str, ...]
 ) -> tuple[float | None, StoppedError | None]:
-    """What `task` gives; and the signal that came when it was too late to stop it."""
+    """The result of `task`, and the signal that arrived too late to stop it, if any."""
     try:
         return task(config, name, words), None
     except StoppedError as stop:
@@ -228,7 +232,7 @@ def _metric_and_run(config: Config, words: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _end_sweep(stops: list[NmtError]) -> list[NmtError]:
-    """Print the table of a sweep. Returns what has stopped it, or why jobs have failed, as one error."""
+    """Print the table of a sweep. Returns at most one error: the signal that stopped it, or the failures."""
     sweep = HydraConfig.get()
     jobs = read_jobs(Path(sweep.sweep.dir))
     if jobs:

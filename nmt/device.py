@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Device selection."""
 
 import torch
 
@@ -8,17 +8,17 @@ _CHOICES = "choose auto, cpu, cuda, cuda:N or mps"
 
 
 def choose_device(name: str, local_rank: int | None = None) -> torch.device:
-    """The device for a setting: `auto` is the CUDA GPU if there is one, else the CPU.
+    """The device for a setting: `auto` is a CUDA GPU if available, else the CPU.
 
     Args:
         name: the setting.
-        local_rank: this process's number among several on its machine: each takes a GPU of its own.
+        local_rank: the local rank of this process under torchrun: each process uses its own GPU.
 
     Returns:
-        the CPU, or a device with its index: `torch.cuda.set_device` and others refuse one without.
+        the CPU, or a device with an index, which `torch.cuda.set_device` and others require.
 
     Raises:
-        ConfigError: for a name torch does not know, or a GPU that is not there.
+        ConfigError: for a name unknown to torch, or a GPU that is not available.
     """
     asked = name
     if name == "auto":
@@ -45,15 +45,17 @@ def _cuda(asked: str, device: torch.device, local_rank: int | None) -> torch.dev
         return torch.device("cuda", index)
     if count and local_rank and device.index is None:
         raise ConfigError(
-            f"device={asked}: {count} GPUs here and more than {local_rank} processes, each of which needs "
+            f"device={asked}: only {count} GPUs for more than {local_rank} processes, each of which needs "
             "its own; start fewer processes or choose device=cpu"
         )
-    raise ConfigError(f"device={asked}: there is no such GPU here; choose cpu or auto")
+    raise ConfigError(f"device={asked}: no such GPU on this machine; choose cpu or auto")
 
 
 def _mps(asked: str, device: torch.device, local_rank: int | None) -> torch.device:
     if device.index or not torch.backends.mps.is_available():
-        raise ConfigError(f"device={asked}: there is no such GPU here; choose cpu or auto")
-    if local_rank is not None:  # gloo has no collectives for it
-        raise ConfigError(f"device={asked}: not with torchrun; start one process, or choose device=cpu")
+        raise ConfigError(f"device={asked}: no such GPU on this machine; choose cpu or auto")
+    if local_rank is not None:  # gloo has no collectives for mps
+        raise ConfigError(
+            f"device={asked}: not supported with torchrun; start one process, or choose device=cpu"
+        )
     return torch.device("mps", 0)

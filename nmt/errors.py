@@ -1,18 +1,18 @@
-"""The errors that a user can cause and mend.
+"""Errors that the user can cause and fix.
 
 Every command turns an `NmtError` into one line on standard error and exit code 2; any other
-exception is a fault of this program (exit code 1). `assert` guards what can only be our own mistake.
+exception is a bug in this program (exit code 1). `assert` is for what can only be a bug.
 """
 
 from pathlib import Path
 
 
 class NmtError(Exception):
-    """Something the user can mend; the message is one line: what, where, and what to do."""
+    """Something the user can fix; the message is one line: what is wrong, where, and what to do."""
 
 
 class ConfigError(NmtError):
-    """A setting that is misspelt, of the wrong type, impossible, or in conflict with another."""
+    """A setting that is misspelt, of the wrong type, invalid, or in conflict with another."""
 
 
 class DataError(NmtError):
@@ -20,7 +20,7 @@ class DataError(NmtError):
 
     Args:
         message: what is wrong and what to do about it.
-        path: the file at fault, if there is one.
+        path: the file with the error, if any.
         line: its line number, counted from 1.
     """
 
@@ -30,17 +30,17 @@ class DataError(NmtError):
 
 
 class DownloadError(DataError):
-    """The corpus could not be fetched."""
+    """The corpus could not be downloaded."""
 
 
 class StoppedError(NmtError):
-    """A training that a signal has stopped, with everything saved.
+    """Training was stopped by a signal; everything is saved.
 
     Args:
-        message: how to go on.
-        signal: the signal's number; the exit code is 128 more.
-        score: of a training that was past its last update: it has been finished, but nothing after it is
-            to begin.
+        message: how to resume.
+        signal: the signal number; the exit code is 128 + signal.
+        score: set if training was already past its last update: the run was finished, but nothing after
+            it should start.
     """
 
     def __init__(self, message: str, signal: int, score: float | None = None) -> None:
@@ -50,4 +50,4 @@ class StoppedError(NmtError):
 
 
 class RunError(NmtError):
-    """A run folder or checkpoint that is missing, damaged, or does not fit."""
+    """A run folder or checkpoint that is missing, corrupt, or does not match."""

@@ -1,4 +1,4 @@
-"""`python -m nmt.evaluate`: scores of a run on its development or test part, or on files of yours."""
+"""`python -m nmt.evaluate`: score a run on its development or test set, or on your own files."""
 
 import argparse
 from pathlib import Path
@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the argument parser."""
     parser = argparse.ArgumentParser(
         prog="python -m nmt.evaluate",
-        description="Score a run: BLEU, chrF and TER with sacreBLEU's signatures, against all references.",
+        description="Score a run: BLEU, chrF and TER with sacreBLEU signatures, against all references.",
     )
-    parser.add_argument("--split", choices=("dev", "test"), help="part of the run's own data (default: test)")
     parser.add_argument(
-        "--source", type=cli.path, metavar="FILE", help="sentences to translate instead, one a line"
+        "--split", choices=("dev", "test"), help="split of the run's own data (default: test)"
+    )
+    parser.add_argument(
+        "--source", type=cli.path, metavar="FILE", help="sentences to translate instead, one per line"
     )
     parser.add_argument(
         "--reference", type=cli.path, metavar="FILE", nargs="+", action="extend", help="their translations"
@@ -28,17 +30,21 @@ def parser() -> argparse.ArgumentParser:
         "--output",
         type=cli.path,
         metavar="FOLDER",
-        help="where translations, scores and attention go (default: RUN/<split>)",
+        help="folder for translations, scores and attention (default: RUN/<split>)",
     )
     parser.add_argument(
-        "--heatmaps", type=int, default=8, metavar="N", help="pictures of the first N sentences"
+        "--heatmaps",
+        type=int,
+        default=8,
+        metavar="N",
+        help="draw heatmaps of the first N sentences",
     )
     cli.add_run_arguments(parser)
     return parser
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
     from nmt.decoding.opening import open_translator
@@ -69,7 +75,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if bool(arguments.source) != bool(arguments.reference):
         raise ConfigError("--source and --reference: give both, or neither")
     if arguments.source and arguments.split:
-        raise ConfigError("--split and --source: give one of them, not both")
+        raise ConfigError("--split and --source: give only one of them")
     if arguments.heatmaps < 0:
         raise ConfigError(f"--heatmaps {arguments.heatmaps}: must be at least 0")
     if arguments.beam_size is not None and arguments.beam_size < 1:

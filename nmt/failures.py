@@ -1,4 +1,4 @@
-"""How a command or a training ends with an error: what is said of it, and the exit code."""
+"""How a command or a training run ends with an error: the message and the exit code."""
 
 import traceback
 from pathlib import Path
@@ -11,12 +11,12 @@ INTERRUPTED = 130
 
 
 class Failure(NamedTuple):
-    """What is known of an exception.
+    """How an exception is reported.
 
     Attributes:
-        line: what to say, in one line; empty where another process says it.
-        code: the exit code: 2 the user's mistake, 1 ours, 128 + N stopped by signal N.
-        internal: whether it is our mistake, of which the traceback is needed.
+        line: the one-line message; empty if another process reports it.
+        code: the exit code: 2 user error, 1 internal error, 128 + N stopped by signal N.
+        internal: whether it is an internal error, which needs the traceback.
     """
 
     line: str
@@ -25,11 +25,11 @@ class Failure(NamedTuple):
 
 
 def describe(error: BaseException, where: Path | str) -> Failure:
-    """What to say of an exception.
+    """Describe an exception.
 
     Args:
-        error: any.
-        where: what is named if a failure of the file system names no file.
+        error: any exception.
+        where: named in the message if an `OSError` has no file name.
     """
     if isinstance(error, StoppedError):
         return Failure(str(error), error.code)
@@ -37,19 +37,19 @@ def describe(error: BaseException, where: Path | str) -> Failure:
         return Failure(f"error: {_one_line(str(error))}", 2)
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return Failure("interrupted", INTERRUPTED)
-    if isinstance(error, OSError) and error.errno is not None:  # a full disk, say
+    if isinstance(error, OSError) and error.errno is not None:  # such as a full disk
         return Failure(f"error: {explain(error, where)}", 2)
     first_line = (str(error).splitlines() or [""])[0]
     return Failure(f"internal error: {type(error).__name__}: {first_line}", 1, internal=True)
 
 
 def whole_text(error: BaseException, where: Path | str) -> str:
-    """As `describe`, with the traceback before the line if the mistake is ours."""
+    """The line from `describe`, after the traceback if it is an internal error."""
     failure = describe(error, where)
     trace = "".join(traceback.format_exception(error)) if failure.internal else ""
     return trace + failure.line
 
 
 def _one_line(text: str) -> str:
-    """Line ends become spaces; other white space may belong to a path."""
+    """Replace line breaks by spaces; other whitespace may belong to a path."""
     return " ".join(line.strip() for line in text.splitlines() if line.strip())

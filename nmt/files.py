@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written beside their place, flushed, then renamed."""
+"""Atomic file writes: each file is written to a temporary name in the same folder, synced, then renamed."""
 
 import errno
 import hashlib
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-_POLL = 0.1  # seconds between attempts to get a lock
+_POLL = 0.1  # seconds between attempts to acquire a lock
 _ADVICE = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
@@ -26,11 +26,11 @@ _ADVICE = {
 
 
 def explain(error: OSError, where: Path | str) -> str:
-    """A failure of the file system in one line: which file, what, and what to do.
+    """Describe an `OSError` in one line: which file, what went wrong, and what to do.
 
     Args:
-        error: what was raised.
-        where: what is named if the error names no file.
+        error: the exception.
+        where: named in the message if the error has no file name.
     """
     advice = _ADVICE.get(error.errno or 0, "fix that")
     return f"{error.filename or where}: {error.strerror or error}; {advice}"
@@ -38,11 +38,11 @@ def explain(error: OSError, where: Path | str) -> str:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let failures inside name `path` if they name no file, or one that is on its way to `path`: its name
-    begins with that of `path` between two dots.
+    """Set the `filename` of an `OSError` raised inside to `path`, if it has none or names a temporary file
+    for `path` (`.<name of path>.…`).
 
     Raises:
-        OSError: as it was raised inside, but for its `filename`.
+        OSError: the error raised inside, with the new `filename`.
     """
     try:
         yield
@@ -54,11 +54,11 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder's entries, so that a rename in it survives a power cut. Windows cannot open folders
-    and needs nothing of the kind.
+    """Sync a folder to disk, so that a rename in it survives a power failure. Does nothing on Windows, which
+    cannot open folders and does not need it.
 
     Raises:
-        OSError: when they cannot be written.
+        OSError: if the sync fails.
     """
     directory = getattr(os, "O_DIRECTORY", None)
     if directory is None:
@@ -72,23 +72,23 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def lock_file(path: Path, wait: bool) -> Iterator[None]:
-    """Hold an exclusive lock on the file at `path`, which is made; the system releases it when the process
-    dies.
+    """Hold an exclusive lock on the file at `path`, which is created; the operating system releases the lock
+    when the process dies.
 
     Args:
-        path: of a file that has no other use.
-        wait: until another process that holds the lock releases it.
+        path: a file used only for this lock.
+        wait: wait until another process that holds the lock releases it.
 
     Raises:
-        BlockingIOError: when another process holds it and `wait` is False.
-        OSError: when the file cannot be opened, or its file system has no locks.
+        BlockingIOError: if another process holds the lock and `wait` is False.
+        OSError: if the file cannot be opened, or the file system does not support locks.
     """
     from portalocker import AlreadyLocked, LockException, LockFlags, lock, unlock
 
     with path.open("ab") as file:
         while True:
             try:
-                lock(file, LockFlags.EXCLUSIVE | LockFlags.NON_BLOCKING)  # a wait ends after 10 s on Windows
+                lock(file, LockFlags.EXCLUSIVE | LockFlags.NON_BLOCKING)  # blocking times out on Windows
                 break
             except AlreadyLocked as error:
                 if not wait:
@@ -106,14 +106,14 @@ def lock_file(path: Path, wait: bool) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file that takes the place of `path` when the block ends without an error.
+    """Open a temporary file that replaces `path` when the block ends without an error.
 
-    Text is UTF-8 and lines end as written (no translation); what UTF-8 cannot encode, a lone surrogate in
-    a file's name, is written as an escape, which in JSON is the same string. On an error the temporary file
-    goes and what stood at `path` stays untouched.
+    Text is UTF-8 without newline translation; lone surrogates (in file names), which UTF-8 cannot encode,
+    are written as escapes, which mean the same string in JSON. On an error the temporary file is removed and
+    `path` is left untouched.
 
     Raises:
-        OSError: when it cannot be written; it names `path` or the folder that cannot be made.
+        OSError: if writing fails; it names `path` or the folder that cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with naming(path), _temporary(path) as (descriptor, temporary):
@@ -131,7 +131,7 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
-    """An open file beside `path` and its name; if it still has that name in the end, it goes."""
+    """Yield the descriptor and name of a temporary file next to `path`, removed at the end unless renamed."""
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         yield descriptor, Path(name)
@@ -140,19 +140,19 @@ def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, whole or not at all."""
+    """Write `content` to `path` atomically."""
     with replacing(path, "wb") as file:
         file.write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Put `text` at `path`, whole or not at all."""
+    """Write `text` to `path` atomically."""
     with replacing(path) as file:
         file.write(text)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Put `value` at `path` as indented JSON, whole or not at all."""
+    """Write `value` to `path` atomically as indented JSON."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 

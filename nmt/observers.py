@@ -1,4 +1,4 @@
-"""What the training loop tells: the first process reports, validates and saves, the others follow."""
+"""Training-loop observers: the main process (rank 0) reports, validates and saves; the others follow."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from nmt.visualisation.heatmap import draw_heatmap, to_image
 
 
 class Reporter:
-    """In the first process: validates, saves and reports for the training loop."""
+    """In the main process: validates, saves and reports for the training loop."""
 
     journal: Journal
     _trainer: Trainer
@@ -43,26 +43,26 @@ class Reporter:
         self._is_latest = False
 
     def start(self, trainer: Trainer) -> None:
-        """Begin to report on `trainer`."""
+        """Start reporting on `trainer`."""
         self._trainer = trainer
         self.journal = Journal(self._run.tensorboard, trainer.total, trainer.progress.step)
 
     def updated(self, progress: Progress) -> None:
-        """Move the bar."""
+        """Advance the progress bar."""
         self.journal.updated()
 
     def reported(self, progress: Progress, window: Window) -> None:
-        """Add a point to the curves."""
+        """Add a point to the training curves."""
         self.journal.reported(progress, window)
 
     def validate(self, progress: Progress) -> dict[str, float]:
-        """Translate and score the development part."""
+        """Translate and score the development set."""
         validation = validate(self._translator, self._dev, self._tokenizer)
         self._translations = validation.translations
         return validation.scores
 
     def validated(self, progress: Progress, improved: bool) -> None:
-        """Show the scores and save."""
+        """Log the scores and save."""
         self._describe(progress)
         if improved:
             save_checkpoint(self._run.best, self._checkpoint, keep=self._keep)
@@ -74,11 +74,11 @@ class Reporter:
         images = [_picture(translation) for _, translation in shown if len(translation.heads)]
         scores = self._checkpoint.progress["scores"]
         self.journal.validated(progress, scores, improved, samples, images)
-        self.save(progress)  # at the end: what dies before it does all of the above again when it goes on
+        self.save(progress)  # last: if killed before this, a resumed run repeats all of the above
 
     def save(self, progress: Progress) -> None:
         """Write the newest checkpoint."""
-        self.journal.flush()  # the steps of this checkpoint are not done again
+        self.journal.flush()  # a resumed run does not repeat the steps of this checkpoint
         self._describe(progress)
         save_checkpoint(self._run.last, self._checkpoint, self._trainer.state(), self._keep)
 
@@ -88,18 +88,18 @@ class Reporter:
         self._checkpoint.progress = {"step": progress.step, "epoch": progress.epoch, "scores": scores}
 
     def stopping(self) -> int:
-        """The signal that came, or 0."""
+        """The number of the signal received, or 0."""
         return self._signals.received
 
 
 class Follower:
-    """In the other processes: nothing to tell, only the random state to give when the first one saves."""
+    """In the other processes: only contributes the random state when the main process saves."""
 
     def __init__(self, signals: StopSignals) -> None:
         self._signals = signals
 
     def start(self, trainer: Trainer) -> None:
-        """Begin to follow `trainer`."""
+        """Start following `trainer`."""
         self._trainer = trainer
 
     def updated(self, progress: Progress) -> None:
@@ -109,19 +109,19 @@ class Follower:
         """Nothing to do."""
 
     def validate(self, progress: Progress) -> dict[str, float]:
-        """Never asked."""
-        raise AssertionError("the first process validates")
+        """Never called."""
+        raise AssertionError("only the main process validates")
 
     def validated(self, progress: Progress, improved: bool) -> None:
-        """Give what the first process saves."""
+        """Contribute this process's state to the checkpoint."""
         self.save(progress)
 
     def save(self, progress: Progress) -> None:
-        """Give what the first process saves."""
+        """Contribute this process's state to the checkpoint."""
         self._trainer.state()
 
     def stopping(self) -> int:
-        """The signal that came, or 0."""
+        """The number of the signal received, or 0."""
         return self._signals.received
 
 

@@ -1,7 +1,7 @@
-"""The words of a command line, `key=value` each, before Hydra's grammar sees them.
+"""Command-line overrides (`key=value`), rewritten before Hydra parses them.
 
-Paths and names are taken as they were typed: `data.path=pairs (1).tsv` and `name=2024_10_01` mean what they
-say, although Hydra's grammar would refuse the one and read a number in the other. Old keys become new ones.
+Paths and names are taken as typed: `data.path=pairs (1).tsv` and `name=2024_10_01` work, although Hydra's
+grammar would reject the first and parse the second as a number. Old keys are replaced by new ones.
 """
 
 import re
@@ -17,7 +17,7 @@ from nmt.errors import ConfigError
 _LITERAL = {key: item.metadata["literal"] for key, item, _ in settings(Config()) if item.metadata["literal"]}
 _LISTS = {key for key, _, value in settings(Config()) if isinstance(value, list)}
 _GRAMMAR = re.compile(r"(choice|range|interval|glob|shuffle|sort|tag)\(.*\)", re.DOTALL)
-"""Hydra's own ways to write the values of a sweep."""
+"""Hydra's functions for the values of a sweep."""
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
 _PART = re.compile(rf"\s*(?:{_QUOTED.pattern})\s*(?=,|$)|[^,]+", re.DOTALL)
 _INTERPOLATION = re.compile(r"\$\{[^{}]+\}")
@@ -26,16 +26,16 @@ _ESCAPED = re.compile(r"\\+'|\\+$")
 
 
 def quoted(words: Sequence[str]) -> list[str]:
-    """Words for Hydra: values of paths and names are quoted, so that its grammar leaves them alone.
+    """Quote the values of paths and names, so that Hydra takes them literally.
 
-    A value that is quoted already, and `null`, stay as they are, and `${…}` is still an interpolation, unless
-    a file has that very name. Of a list, and in a sweep (`-m`), commas separate values; likewise.
+    Quoted values and `null` are left as they are, and `${…}` stays an interpolation, unless a file with
+    exactly that name exists. In lists and sweeps (`-m`), commas separate values, unless such a file exists.
 
     Args:
-        words: of a command line, flags included.
+        words: the command-line arguments, including flags.
 
     Raises:
-        ConfigError: for a path or name that is not Unicode text.
+        ConfigError: for a path or name that is not valid Unicode.
     """
     sweep = bool({"-m", "--multirun"} & set(words))
     return [_quoted(word, sweep) for word in words]
@@ -62,7 +62,7 @@ def _quoted(word: str, sweep: bool) -> str:
 
 
 def _list(value: str, sweep: bool) -> str:
-    """A list of paths: FILE, [FILE,FILE,…], in a sweep also several such lists."""
+    """A list of paths: FILE or [FILE,FILE,…]; in a sweep also several such lists."""
     if _exists(value):
         return f"[{_quote(value, exists=True)}]"
     if sweep and _GRAMMAR.fullmatch(value):
@@ -81,15 +81,15 @@ def _exists(value: str) -> bool:
 
 
 def _separated(value: str) -> list[str]:
-    """The parts between commas, but for commas in a quoted part."""
+    """Split at commas, except inside quotes."""
     return [part.strip() for part in _PART.findall(value)]
 
 
 def _quote(value: str, exists: bool = False) -> str:
-    """A value that Hydra takes as it is. `${…}` stays an interpolation, unless a file has that very name."""
+    """Quote a value for Hydra. `${…}` stays an interpolation, unless a file with exactly that name exists."""
     if not exists and _QUOTED.fullmatch(value):
         return value
-    if value == "???":  # OmegaConf's word for a value that is missing
+    if value == "???":  # OmegaConf's marker for a missing value
         value = "./???"
     if exists or not _INTERPOLATION.search(value):
         value = re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
@@ -97,7 +97,7 @@ def _quote(value: str, exists: bool = False) -> str:
 
 
 def unquoted(words: Iterable[str]) -> tuple[str, ...]:
-    """Words as they were typed, from those that `quoted` gave."""
+    """Undo `quoted`: the overrides as they were typed."""
     return tuple(_unquoted(word) for word in words)
 
 
@@ -110,7 +110,7 @@ def _unquoted(word: str) -> str:
 
 
 def _plain(match: re.Match[str]) -> str:
-    """Half of the backslashes, and the quotation mark that they escape, if there is one."""
+    """Half of the backslashes, and the quotation mark that they escape, if any."""
     backslashes, mark = match[0].rstrip("'"), match[0][len(match[0].rstrip("'")) :]
     return backslashes[: len(backslashes) // 2] + mark
 
@@ -120,12 +120,12 @@ def _plain_dollar(match: re.Match[str]) -> str:
 
 
 def renamed(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Words with old keys in the words of today, and a line about each old key, for the user."""
+    """Replace old keys in the overrides; returns the new overrides and a note for each old key."""
     found, notes = [], []
     for word in words:
         old = key_of(word)
         if old in RENAMED and "=" in word:
             word = word.replace(old, RENAMED[old], 1)
-            notes.append(f"note: {old} is called {RENAMED[old]} now")
+            notes.append(f"note: {old} has been renamed to {RENAMED[old]}")
         found.append(word)
     return found, notes

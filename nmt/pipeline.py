@@ -1,4 +1,4 @@
-"""One training, from settings to a finished run folder. The command `nmt.train` is a shell around it."""
+"""A training run from settings to a finished run folder. The command `nmt.train` is a thin wrapper."""
 
 import logging
 from collections.abc import Sequence
@@ -48,23 +48,24 @@ from nmt.training.signals import StopSignals
 
 logger = logging.getLogger("nmt")
 TEST_HEATMAPS = 8
-State = dict[str, Any] | None  # of a training that goes on
+State = dict[str, Any] | None  # training state to resume from
 _ECHO = 2.0  # seconds
 
 
 def train(request: Request) -> float:
-    """Train and evaluate a model, or go on with a training.
+    """Train and evaluate a model, or resume a run.
 
     Args:
-        request: the settings; checked, unless they go on with a run.
+        request: the settings; validated, unless they resume a run.
 
     Returns:
-        the best value on the development part of the metric that selects: `training.metric`, or chrF where
-        the references are too short for BLEU.
+        the best development score by the selection metric: `training.metric`, or chrF if the references are
+        too short for BLEU.
 
     Raises:
-        StoppedError: when a signal came; everything is saved, and what was past its last update finished.
-        NmtError: for whatever the user can mend.
+        StoppedError: if a signal was received; everything is saved, and a run past its last update is
+            finished.
+        NmtError: for anything the user can fix.
     """
     with join_processes() as processes:
         config, old = processes.from_first(lambda: _settings(request, processes))
@@ -95,7 +96,9 @@ def train(request: Request) -> float:
             scored = scoring.applied(config)
             best = _train(run, scored, prepared, checkpoint, state, precision, signals, processes)
     if signals.received:
-        stop = StoppedError("stopped; the run that was nearly done is finished", signals.received, best)
+        stop = StoppedError(
+            "stopped; the current run was past its last update and has been finished", signals.received, best
+        )
         if processes.first:
             log_error(run.log, stop)
         raise stop
@@ -103,7 +106,7 @@ def train(request: Request) -> float:
 
 
 def _settings(request: Request, processes: Processes) -> tuple[Config, Run | None]:
-    """The settings to train with, and the run to go on with, if it is not a new one."""
+    """The settings to train with, and the run to resume, or None for a new run."""
     if processes.launch and request.config.resume is None:
         request = restarted(request, processes.launch)
     if request.config.resume is not None:
@@ -114,13 +117,14 @@ def _settings(request: Request, processes: Processes) -> tuple[Config, Run | Non
 
 
 def _load_corpus(config: Config, processes: Processes) -> Corpus:
-    """The prepared data; the first process makes them, the others read them or, elsewhere, make the same."""
+    """The prepared data: made by the main process; the others read it or, on other machines, remake it."""
     mine = load_corpus(config.data) if processes.first else None
     fingerprint = processes.from_first(lambda: mine and mine.prepared.report["fingerprint"])
     corpus = mine or load_corpus(config.data)
     if corpus.prepared.report["fingerprint"] != fingerprint:
         raise DataError(
-            "other data than the first process has; give all machines the same files", corpus.prepared.folder
+            "not the same data as in the main process; give all machines the same files",
+            corpus.prepared.folder,
         )
     return corpus
 
@@ -128,8 +132,8 @@ def _load_corpus(config: Config, processes: Processes) -> Corpus:
 def _open(
     run: Run, config: Config, corpus: Corpus, device: torch.device, processes: Processes
 ) -> tuple[Checkpoint, State]:
-    """The newest checkpoint of a run with the state of its training, or a new model and none; the latter
-    too where another process reads them.
+    """The newest checkpoint of a run with its training state, or a new model without one. Only the main
+    process reads a checkpoint.
     """
     if not processes.first:
         return _new(config, corpus, device), None
@@ -138,7 +142,7 @@ def _open(
     start_log(run.log)
     if kept_checkpoints(run.last):
         refuse_other_data(run, prepared)
-        newest = find_checkpoint(run.last)  # weights and state of one checkpoint, whatever is damaged
+        newest = find_checkpoint(run.last)  # once: weights and state from the same checkpoint
         checkpoint, state = load_checkpoint(newest, device, _dropout(config)), load_training(newest)
     else:  # a new run, or one that was stopped before its first checkpoint
         write_json(run.prepared, prepared.report)
@@ -181,21 +185,21 @@ def _train(
     rate = config.training.learning_rate * config.training.lr_multiplier
     training = replace(config.training, learning_rate=rate)
     trainer = Trainer(checkpoint.model, batches, training, precision, observer, processes)
-    if processes.rank:  # with the weights of the first, but a dropout of its own
+    if processes.rank:  # rank 0's weights, but independent dropout
         seed_everything(config.seed, processes.rank)
     if state is not None:
         trainer.restore(state)
-        logger.info(f"going on after step {trainer.progress.step} of {trainer.total}")
+        logger.info(f"resuming after step {trainer.progress.step} of {trainer.total}")
     observer.start(trainer)
     with closing(reporter.journal) if reporter else nullcontext():
         progress = trainer.run()
         if trainer.stopped and progress.step < trainer.total:
             way = command("python", "-m", "nmt.train", f"resume={run.folder}")
-            said = f"stopped after step {progress.step}, all is saved; go on with: {way}"
+            said = f"stopped after step {progress.step}, everything is saved; resume with: {way}"
             raise StoppedError(said if processes.first else "", trainer.stopped)
         if reporter:
             _finish(run, config, prepared, progress, reporter, precision.device)
-    assert progress.best is not None, "search refuses a model that gives NaN"
+    assert progress.best is not None, "search rejects a model that outputs NaN"
     return progress.best
 
 
@@ -209,10 +213,10 @@ def _finish(
 ) -> None:
     logger.info(f"trained in {duration(progress.seconds)}; best at step {progress.best_step}")
     newest = None
-    if config.training.ema:  # all scores so far are of the average
+    if config.training.ema:  # all scores so far are for the averaged weights
         newest = reporter.validate(progress)
         line = "  ".join(f"{name} {value:.2f}" for name, value in newest.items())
-        logger.info(f"development with the newest weights in place of their average: {line}")
+        logger.info(f"development scores with the newest weights instead of their average: {line}")
     _write_training(run, progress, reporter.journal, newest, config.training.metric)
     final = _evaluate_best(run, config, prepared, progress, device)
     reporter.journal.finished({key: value for key, _, value in settings(config)}, final)

@@ -1,9 +1,9 @@
-"""Several processes that train one model together: which one this is, and what they agree on.
+"""Distributed data-parallel training: rank, world size and collectives.
 
-`torchrun` starts them and says in the environment who is who; PyTorch's own engine carries what they tell
-each other (gloo between CPUs, NCCL between GPUs). The first alone prepares, reports, validates and saves.
-A process by itself is the first of one and needs no engine; one that `torchrun` has started alone uses it
-like several, so that one GPU shows whether several can work.
+`torchrun` starts the processes and sets their ranks in the environment; they communicate by
+torch.distributed (gloo between CPUs, NCCL between GPUs). Only the main process (rank 0) prepares data,
+reports, validates and saves. A process started without `torchrun` does not use torch.distributed; with
+`torchrun --nproc-per-node=1` it does, so that a single GPU can test the distributed code path.
 """
 
 import os
@@ -26,21 +26,21 @@ from torch.nn.parallel import DistributedDataParallel
 from nmt.errors import NmtError
 
 T = TypeVar("T")
-_MEETING = 300.0  # seconds until all have started
-_PATIENCE = timedelta(hours=2)  # the others wait while the first validates; one that dies is noticed at once
+_MEETING = 300.0  # seconds for all processes to start
+_PATIENCE = timedelta(hours=2)  # ranks wait while rank 0 validates; a dead process is noticed at once
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of one training, seen from one of them.
+    """The process group of a training run, as seen from one process.
 
     Attributes:
-        rank: this one's number, from 0.
-        size: how many there are.
-        local_rank: this one's number on its machine, or None for a process by itself.
-        launch: what names this start by `torchrun` on this machine, the same when it starts them again
-            after a failure; None without it.
-        joined: they have met, and exchange values through the engine.
+        rank: the rank of this process, from 0.
+        size: the world size.
+        local_rank: the rank on this machine, or None without `torchrun`.
+        launch: identifies this launch of `torchrun` on this machine; the same after it restarts the
+            processes; None without `torchrun`.
+        joined: whether torch.distributed is in use.
     """
 
     rank: int = 0
@@ -51,16 +51,16 @@ class Processes:
 
     @property
     def name(self) -> str:
-        """What this one is called among several; nothing for a process by itself."""
+        """The name of this process in messages; empty for a single process."""
         return f"process {self.rank} of {self.size}" if self.size > 1 else ""
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that reports and saves."""
+        """Whether this is the main process (rank 0), which reports and saves."""
         return self.rank == 0
 
     def from_first(self, work: Callable[[], T]) -> T:
-        """What `work` gives in the first process; the others wait for it and get it too."""
+        """Run `work` in the main process and broadcast its result to all."""
         if not self.joined:
             return work()
         parcel: list[Any] = [work() if self.first else None]
@@ -69,7 +69,7 @@ class Processes:
         return result
 
     def gathered(self, value: T) -> list[T]:
-        """The values of all, in the order of their ranks."""
+        """All-gather: the values of all processes, ordered by rank."""
         if not self.joined:
             return [value]
         values: list[Any] = [None] * self.size
@@ -77,14 +77,14 @@ class Processes:
         return values
 
     def total(self, value: Tensor) -> Tensor:
-        """The sum of everyone's value."""
+        """All-reduce: the sum over all processes."""
         if self.joined:
             value = value.clone()
             engine.all_reduce(value)
         return value
 
     def largest(self, value: int) -> int:
-        """The largest of everyone's numbers."""
+        """All-reduce: the maximum over all processes."""
         if not self.joined:
             return value
         number = torch.tensor(value)
@@ -92,22 +92,22 @@ class Processes:
         return int(number)
 
     def together(self, model: nn.Module) -> nn.Module:
-        """The model with its gradients averaged over all processes, and the first one's weights."""
+        """The model in DistributedDataParallel, which averages gradients and broadcasts rank 0's weights."""
         if not self.joined:
             return model
         return DistributedDataParallel(model)
 
     def alone(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Inside, gradients of what `together` gave add up here and are not averaged yet."""
+        """Accumulate gradients locally, without averaging; `model` as returned by `together`."""
         return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
 
 @contextmanager
 def losses_explained(processes: Processes) -> Iterator[None]:
-    """Say in one line that another process has gone.
+    """Report in one line that another process has ended.
 
     Raises:
-        NmtError: in place of what the engine raises then.
+        NmtError: in place of the error that torch.distributed raises.
     """
     try:
         yield
@@ -115,23 +115,23 @@ def losses_explained(processes: Processes) -> Iterator[None]:
         if not isinstance(error, engine.DistError) and "gloo" not in str(error):
             raise
         raise NmtError(
-            f"{processes.name}: another one has ended or cannot be reached; its own message says why. All is "
-            "saved up to the last checkpoint: go on with resume=RUN"
+            f"{processes.name}: another process has ended or cannot be reached; see its own error message. "
+            "Everything up to the last checkpoint is saved: resume with resume=RUN"
         ) from error
 
 
 @contextmanager
 def join_processes() -> Iterator[Processes]:
-    """Meet the other processes that `torchrun` has started, if it has.
+    """Initialise the process group, if this process was started by `torchrun`.
 
     Raises:
-        NmtError: inside, when one of the others has gone.
+        NmtError: inside the block, if another process has ended.
     """
     environment = os.environ
     if not {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"} <= environment.keys():
         yield Processes()
         return
-    errors = environment.get("TORCHELASTIC_ERROR_FILE")  # <the launch's own folder>/attempt_N/…/error.json
+    errors = environment.get("TORCHELASTIC_ERROR_FILE")  # <folder of the launch>/attempt_N/…/error.json
     size = int(environment["WORLD_SIZE"])
     processes = Processes(
         int(environment["RANK"]),
@@ -155,11 +155,12 @@ def join_processes() -> Iterator[Processes]:
 
 
 def _meet(processes: Processes) -> Store:
-    """A store of keys for these processes alone.
+    """Rendezvous: a key-value store that only the processes of this attempt share.
 
-    `torchrun` keeps its store when it starts processes again (torch 2.13), and who reads in it the address
-    of a process that died waits for ever. So the first one announces a round, the others greet it by that
-    name and their own, and the round starts once it has read, and named, a greeting of each.
+    `torchrun` keeps its store when it restarts processes (torch 2.13), and a process that reads the address
+    of a dead one from it waits forever. So rank 0 publishes an id for this attempt ("round"), every other
+    rank registers under it with an id of its own ("greeting"), and once rank 0 has read the registrations of
+    all ranks for this attempt, it publishes them ("start").
     """
     store, _, _ = next(iter(rendezvous("env://", timeout=_PATIENCE)))
     own, others = uuid.uuid4().hex, range(1, processes.size)
@@ -179,5 +180,5 @@ def _meet(processes: Processes) -> Store:
                 return PrefixStore(current, store)
         time.sleep(0.05)
     raise NmtError(
-        f"process {processes.rank} of {processes.size}: the others did not come in {_MEETING:.0f} s"
+        f"process {processes.rank} of {processes.size}: the others did not start within {_MEETING:.0f} s"
     )

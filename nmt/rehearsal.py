@@ -1,4 +1,4 @@
-"""A sweep, looked through before its first job begins. `configs/config.yaml` names it to Hydra."""
+"""Preflight check of a sweep: validates all jobs before the first starts. See `configs/config.yaml`."""
 
 import copy
 import os
@@ -28,17 +28,17 @@ _HYDRAS_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 class Rehearsal(Callback):
-    """Refuses a sweep with a job that cannot be, before anything is trained or written.
+    """Rejects a sweep with an invalid job before anything is trained or written.
 
-    The jobs of Hydra's own sweeper are known ahead. Those of another (Optuna) are not; each is checked
-    when its turn comes.
+    With Hydra's own sweeper all jobs are known in advance. With others (Optuna) they are not; each job is
+    validated when it starts.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Look through a sweep and make its folder.
+        """Validate a sweep and create its folder.
 
         Raises:
-            Refused: for whatever is wrong with it.
+            Refused: for anything wrong with it.
         """
         try:
             _refuse_impossible(config)
@@ -46,12 +46,12 @@ class Rehearsal(Callback):
         except Exception as error:
             HydraConfig.instance().cfg = None
             raise Refused(_ours(error)) from error
-        HydraConfig.instance().set_config(config)  # outside of jobs: for `with_config`, at the end
-        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # not without a table
+        HydraConfig.instance().set_config(config)  # outside of jobs: `with_config` needs it at the end
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # still prints the table
 
 
 def _ours(error: Exception) -> Exception:
-    """Hydra's and OmegaConf's errors as ours."""
+    """Convert errors of Hydra and OmegaConf to ours."""
     if isinstance(error, HydraException | OmegaConfBaseException):
         return ConfigError(explain(error))
     return error
@@ -59,7 +59,7 @@ def _ours(error: Exception) -> Exception:
 
 def _refuse_impossible(config: DictConfig) -> None:
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise ConfigError("a sweep (-m) does not go with torchrun: start torchrun for each job")
+        raise ConfigError("a sweep (-m) cannot run under torchrun: start torchrun for each job")
     if config.hydra.sweeper["_target_"] != HYDRAS_SWEEPER:
         _refuse_unknown(config)
         return
@@ -74,12 +74,12 @@ def _refuse_impossible(config: DictConfig) -> None:
             own = " ".join(word for word in unquoted(words) if word.partition("=")[0] in keys)
             refusals.append(f"{_ours(error)} (job {own})" if own else str(_ours(error)))
     if refusals:
-        several = f"; {len(refusals)} of the {len(jobs)} jobs are impossible" if len(refusals) > 1 else ""
+        several = f"; {len(refusals)} of the {len(jobs)} jobs are invalid" if len(refusals) > 1 else ""
         raise ConfigError(refusals[0] + several)
 
 
 def _refuse_unknown(config: DictConfig) -> None:
-    """Refuse what can never be in a sweep whose jobs are not known ahead."""
+    """Reject what is invalid in any sweep whose jobs are not known in advance."""
     from nmt.training.selection import LOWER_IS_BETTER
 
     plain = OmegaConf.to_container(config, resolve=False)
@@ -92,7 +92,7 @@ def _refuse_unknown(config: DictConfig) -> None:
     right = "minimize" if metric in LOWER_IS_BETTER else "maximize"
     if asked in ("minimize", "maximize") and asked != right:
         raise ConfigError(
-            f"hydra.sweeper.direction={asked}: would look for the worst {metric}; "
+            f"hydra.sweeper.direction={asked}: would search for the worst {metric}; "
             f"add hydra.sweeper.direction={right}"
         )
 
@@ -100,13 +100,15 @@ def _refuse_unknown(config: DictConfig) -> None:
 def _shared(key: str, value: Any) -> ConfigError:
     ways = {
         "name": f"make it differ, as in 'name={value}-${{hydra:job.num}}', or leave it out",
-        "resume": "give each run once",
+        "resume": "list each run only once",
     }
-    return ConfigError(f"{key}={value}: more than one job of the sweep has this run folder; {ways[key]}")
+    return ConfigError(
+        f"{key}={value}: more than one job of the sweep would use this run folder; {ways[key]}"
+    )
 
 
 def _jobs(config: DictConfig, loader: ConfigLoader) -> list[list[str]]:
-    """The words of every job, in the order in which Hydra's own sweeper has them."""
+    """The overrides of every job, in the order of Hydra's own sweeper."""
     words = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
     words += words_of(config.hydra)
     overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
@@ -117,16 +119,16 @@ def _jobs(config: DictConfig, loader: ConfigLoader) -> list[list[str]]:
 
 
 def _rehearse(config: DictConfig, job: DictConfig, words: Sequence[str], taken: set[Path]) -> None:
-    """All of a job that comes before its work.
+    """Run all checks of a job that come before training.
 
     Args:
-        config: of the sweep.
-        job: its settings.
-        words: those of the command line that made them.
-        taken: the run folders of the jobs before it that are known ahead; its own is added.
+        config: the config of the sweep.
+        job: the settings of the job.
+        words: the overrides of the job.
+        taken: run folders of the jobs before it, where known in advance; the folder of this job is added.
 
     Raises:
-        NmtError, OmegaConfBaseException: for what is wrong with it.
+        NmtError, OmegaConfBaseException: for anything wrong with the job.
     """
     from nmt.data.held_out import check_files
     from nmt.device import choose_device
@@ -135,7 +137,9 @@ def _rehearse(config: DictConfig, job: DictConfig, words: Sequence[str], taken: 
     from nmt.training.precision import choose_precision
 
     if job.runs != config.runs:
-        raise ConfigError(f"runs={job.runs}: the jobs of a sweep have one folder of runs; give one")
+        raise ConfigError(
+            f"runs={job.runs}: all jobs of a sweep use the same runs= folder; give a single one"
+        )
     settings, folder = to_config(job, words), None
     if settings.resume is not None:
         settings, run = resumed(Request(settings, "", tuple(words)))
@@ -152,11 +156,11 @@ def _rehearse(config: DictConfig, job: DictConfig, words: Sequence[str], taken: 
 
 
 def _compose(config: DictConfig, loader: ConfigLoader, number: int, words: Sequence[str]) -> DictConfig:
-    """The settings of a job, as Hydra will give them to it."""
+    """The settings of a job, as Hydra will compose them."""
     job = loader.load_sweep_config(config, list(words))
     with open_dict(job):
         job.hydra.job.num = job.hydra.job.id = number
-    HydraConfig.instance().set_config(job)  # for `${hydra:…}` in them
+    HydraConfig.instance().set_config(job)  # for `${hydra:…}` interpolations
     job = copy.deepcopy(job)
     with read_write(job), open_dict(job):
         del job["hydra"]
@@ -164,14 +168,14 @@ def _compose(config: DictConfig, loader: ConfigLoader, number: int, words: Seque
 
 
 def _make_folder(config: DictConfig) -> None:
-    """Make the folder of the sweep, which it shares with no other."""
+    """Create the folder of the sweep, not shared with any other sweep."""
     while True:
         folder = Path(config.hydra.sweep.dir)
         try:
             folder.mkdir(parents=True)
             return
         except FileExistsError as error:
-            time.sleep(1)  # the name has the time in it, and another sweep has begun in this second
+            time.sleep(1)  # the name contains the time, and another sweep started in the same second
             OmegaConf.clear_cache(config)
             if Path(config.hydra.sweep.dir) == folder:
                 raise ConfigError(f"hydra.sweep.dir={folder}: exists; choose another folder") from error

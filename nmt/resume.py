@@ -1,4 +1,4 @@
-"""Going on with a run: its settings with what the command line changes, as far as that makes sense."""
+"""Resuming a run: its settings merged with the overrides from the command line, where a change is allowed."""
 
 import copy
 import functools
@@ -19,10 +19,10 @@ from nmt.storage.run import Run, reopen_run, write_config
 
 logger = logging.getLogger("nmt")
 _LAUNCHES = "launches"
-"""Below a run: the names of the launchers whose processes train it."""
+"""File in the run folder: the launches of torchrun whose processes train the run."""
 _GROUPS = ("data", "model", "experiment")
 _OTHERS = ("resume", "name", "runs")
-"""Settings that say which run, not what it does."""
+"""Settings that identify the run and do not affect training."""
 _PLACES = (
     "data.archive",
     "data.path",
@@ -37,17 +37,17 @@ _PLACES = (
     "data.test_source_path",
     "data.test_target_paths",
 )
-"""Settings of the data that may change: the same bytes elsewhere are the same data."""
+"""Data settings that may change: the same bytes in another place are the same data."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a command line asks for.
+    """What the command line requests.
 
     Attributes:
-        config: the settings, composed; checked, unless they go on with a run.
+        config: the composed settings; validated, unless they resume a run.
         name: a default name for the run, `<data>-<model>`.
-        overrides: the words of the command line, `key=value` each.
+        overrides: the overrides from the command line, `key=value` each.
     """
 
     config: Config
@@ -56,11 +56,11 @@ class Request:
 
 
 def mark_launches(run: Run, launches: Sequence[str | None]) -> None:
-    """Let processes that their launchers start again find the run that they had begun.
+    """Record the launches in the run folder, so that processes restarted by `torchrun` find their run.
 
     Args:
-        run: theirs.
-        launches: what names the launcher of each process; None without one.
+        run: the run that they train.
+        launches: `Processes.launch` of each process.
     """
     known = {launch for launch in launches if launch is not None}
     if known:
@@ -68,8 +68,8 @@ def mark_launches(run: Run, launches: Sequence[str | None]) -> None:
 
 
 def restarted(request: Request, launch: str) -> Request:
-    """A request for a new run; or, when the launcher has begun one already and starts its processes again,
-    for going on with that.
+    """The request unchanged; or, if `torchrun` has restarted the processes of this launch, a request to
+    resume their run.
     """
     runs = Path(request.config.runs)
     begun = [
@@ -84,12 +84,12 @@ def restarted(request: Request, launch: str) -> Request:
 
 
 def resumed(request: Request) -> tuple[Config, Run]:
-    """The settings of the run to go on with, changed by the command line. Nothing is written.
+    """The settings of the run to resume, with the overrides applied. Nothing is written.
 
     Raises:
-        ConfigError: for a change that would make another model or other data, or settings that are
-            impossible together.
-        RunError: when there is no such run.
+        ConfigError: for a change that would mean a different model or different data, or an invalid
+            combination of settings.
+        RunError: if there is no such run.
     """
     assert request.config.resume is not None
     run, before = reopen_run(Path(request.config.resume))
@@ -101,26 +101,28 @@ def resumed(request: Request) -> tuple[Config, Run]:
                 f"{word}: a resumed run keeps its {key}; leave it out, or start a new run without resume="
             )
         if key not in asked:
-            raise ConfigError(f"{word}: more than one setting; with resume= name each that is to change")
+            raise ConfigError(
+                f"{word}: more than one setting; with resume= override each setting by its own key"
+            )
         if key not in _OTHERS:
             *groups, name = key.split(".")
             setattr(functools.reduce(getattr, groups, config), name, asked[key])
     for key, old, new in _changes(before, config):
         group = key.partition(".")[0]
         if group in ("model", "seed") or (group == "data" and key not in _PLACES):
-            what = "another model" if group == "model" else "other training data"
+            what = "a different model" if group == "model" else "different training data"
             raise ConfigError(
-                f"{key}: {old} → {new} would make {what}; leave it out, or start a new run without resume="
+                f"{key}: {old} → {new} would mean {what}; leave it out, or start a new run without resume="
             )
     check(config, {key_of(word) for word in request.overrides})
     return replace(config, name=before.name, runs=str(run.folder.parent), resume=request.config.resume), run
 
 
 def keep_settings(run: Run, config: Config) -> None:
-    """Write the settings a run goes on with into its folder; what is changed in them is told.
+    """Write the settings of a resumed run to its folder, and log every change.
 
     Raises:
-        RunError: when those before cannot be read.
+        RunError: if the previous settings cannot be read.
     """
     _, before = reopen_run(run.folder)
     for key, old, new in _changes(before, config):
@@ -129,23 +131,23 @@ def keep_settings(run: Run, config: Config) -> None:
 
 
 def _changes(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
-    """Key, old value, new value of every setting that is another now."""
+    """Key, old value and new value of every changed setting."""
     pairs = zip(settings(before), settings(after), strict=True)
     return [(key, old, new) for (key, _, old), (_, _, new) in pairs if old != new and key not in _OTHERS]
 
 
 def refuse_other_data(run: Run, prepared: Prepared) -> None:
-    """Refuse to go on with data that have changed.
+    """Refuse to resume if the data has changed.
 
     Raises:
-        RunError: naming the run.
+        RunError: names the run.
     """
     try:
         before = json.loads(run.prepared.read_text(encoding="utf-8"))["fingerprint"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{run.prepared}: missing or damaged") from error
+        raise RunError(f"{run.prepared}: missing or corrupt") from error
     if before != prepared.report["fingerprint"]:
         raise RunError(
-            f"{run.folder}: was trained on other data than these ({prepared.folder}); name the files it was "
+            f"{run.folder}: was trained on different data than {prepared.folder}; give the files it was "
             "trained on, or start a new run without resume="
         )

@@ -1,4 +1,4 @@
-"""What the log of a training says of its data at the start, and of its results at the end."""
+"""Log lines about the data at the start of training and about the results at the end."""
 
 import logging
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
     change = report["since_previous"]
     if prepared.fresh and change is not None:
         logger.info(
-            f"the source has changed since it was last prepared: {change['new_sources']} new source "
-            f"sentences, {change['gone_sources']} gone, {change['moved_sources']} in another part now"
+            f"the corpus has changed since it was last prepared: {change['new_sources']} new source "
+            f"sentences, {change['gone_sources']} removed, {change['moved_sources']} moved to another split"
         )
     if report.get("dev_in_test"):
         logger.warning(
             f"warning: {report['dev_in_test']} development sentences share a sentence with the test set, so "
-            "the choice of the best checkpoint sees a part of the test set"
+            "checkpoint selection sees part of the test set"
         )
     logger.info(
         f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"
@@ -34,11 +34,12 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
 
 
 def log_end(run: Run, sentences: Sequence[str]) -> None:
-    """Log where the results of a finished run are, and commands to paste.
+    """Log where the results of a finished run are, and commands to copy.
 
     Args:
         run: the run.
-        sentences: of its test set; one is an example, which looks best without an apostrophe to quote.
+        sentences: source sentences of its test set; the example command uses one, preferably without an
+            apostrophe, which would need quoting.
     """
     example = next((text for text in sentences if "'" not in text), sentences[0])
     folder = run.evaluation("test")

@@ -1,4 +1,4 @@
-"""A sweep: what became of each job is kept in its folder; at the end a table shows them all."""
+"""Sweeps: each job records its result in its folder; at the end a table shows all jobs."""
 
 import json
 import signal
@@ -11,14 +11,14 @@ from nmt.errors import NmtError, RunError, StoppedError
 from nmt.files import write_json
 
 _RESULT = "result.json"
-_LONGEST = 70  # characters of a reason
+_LONGEST = 70  # characters of a failure message in the table
 
 
 class Refused(BaseException):
-    """A sweep that cannot be. No `Exception`, of which Hydra would make a warning.
+    """A sweep was rejected. Not an `Exception`, which Hydra would turn into a warning.
 
     Args:
-        error: why.
+        error: the reason.
     """
 
     def __init__(self, error: Exception) -> None:
@@ -28,18 +28,18 @@ class Refused(BaseException):
 
 @dataclass
 class Job:
-    """A job of a sweep, and what became of it.
+    """A job of a sweep and its result.
 
     Attributes:
-        number: from 0.
-        words: its settings, `key=value` each.
-        metric: what its score is: `training.metric`, or what the training used in its place; None before
-            that is known.
-        run: its run folder; likewise.
-        score: the best on the development part.
-        failure: why there is none.
-        signal: the signal that stopped it, or 0.
-        again: whether it had begun before, and a scheduler has sent it again.
+        number: counted from 0.
+        words: the overrides of the job, `key=value` each.
+        metric: the metric of the score: `training.metric`, or the one that training used instead; None until
+            it is known.
+        run: the run folder; None until it is known.
+        score: the best development score.
+        failure: why there is no score.
+        signal: the signal that stopped the job, or 0.
+        again: whether the job had started before and was requeued by a scheduler.
     """
 
     number: int
@@ -54,8 +54,8 @@ class Job:
 
 @contextmanager
 def recorded(folder: Path, number: int, words: Sequence[str]) -> Iterator[Job]:
-    """Write into `folder`, which it has alone, what becomes of a job inside. That may be another process
-    than the sweep's, or another machine.
+    """Record the result of the job run inside the block in `folder`, used by no other job. The job may run
+    in another process than the sweep, or on another machine.
     """
     file = folder / _RESULT
     job = Job(number, words, again=file.exists())
@@ -71,7 +71,7 @@ def recorded(folder: Path, number: int, words: Sequence[str]) -> Iterator[Job]:
 
 
 def _metric_used(job: Job) -> str | None:
-    """What a finished training says that its score is; else what is known so far."""
+    """The metric recorded by a finished run, else the one known so far."""
     try:
         record = json.loads((Path(str(job.run)) / "training.json").read_text(encoding="utf-8"))
         return str(record["metric"])
@@ -80,7 +80,7 @@ def _metric_used(job: Job) -> str | None:
 
 
 def _reason(error: BaseException) -> tuple[str, int]:
-    """Why a job has no score, and the signal that stopped it, or 0."""
+    """The reason why a job has no score, and the signal that stopped it, or 0."""
     text = " ".join(str(error).split())
     if isinstance(error, StoppedError):
         return text, error.code - 128
@@ -90,10 +90,10 @@ def _reason(error: BaseException) -> tuple[str, int]:
 
 
 def read_jobs(sweep: Path) -> list[Job]:
-    """The jobs of the sweep in a folder that have begun.
+    """The jobs of a sweep that have started, from its folder.
 
     Raises:
-        RunError: for a damaged record.
+        RunError: for a corrupt record.
     """
     return sorted(map(_read, sweep.rglob(_RESULT)), key=lambda job: job.number)
 
@@ -102,11 +102,13 @@ def _read(file: Path) -> Job:
     try:
         return Job(**json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise RunError(f"{file}: damaged; the sweep has no table. Its runs are whole") from error
+        raise RunError(
+            f"{file}: corrupt, so there is no table of the sweep; its runs are not affected"
+        ) from error
 
 
 def errors(jobs: Sequence[Job]) -> list[NmtError]:
-    """Why jobs of a sweep have no score, as one error if there is any: a signal counts more than the rest."""
+    """The failures of a sweep as at most one error; a signal takes precedence over other failures."""
     failed = [job for job in jobs if job.failure is not None]
     stopped = [job for job in failed if job.signal]
     if stopped:
@@ -119,7 +121,7 @@ def errors(jobs: Sequence[Job]) -> list[NmtError]:
 
 
 def table(jobs: Sequence[Job], varying: Sequence[str]) -> str:
-    """The jobs of a sweep, the best first, with the settings that vary and the development score of each.
+    """The jobs of a sweep as a table, best first, with their varying settings and development scores.
 
     Args:
         jobs: at least one.
@@ -134,7 +136,7 @@ def table(jobs: Sequence[Job], varying: Sequence[str]) -> str:
         settings = [_short(values.get(key, "")) for key in varying]
         rows.append([*settings, _score(job), run, _cut(job.failure or "")])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    right = len(varying)  # the scores' column
+    right = len(varying)  # the score column
     return "\n".join(
         "  ".join(
             cell.rjust(width) if column == right else cell.ljust(width)
@@ -145,7 +147,7 @@ def table(jobs: Sequence[Job], varying: Sequence[str]) -> str:
 
 
 def _place(job: Job) -> tuple[bool, str, float, int]:
-    """Its place in the table: failed ones last, another metric is another competition."""
+    """Sort key: failed jobs last, jobs grouped by metric, then the best score first."""
     from nmt.training.selection import LOWER_IS_BETTER
 
     score = job.score or 0.0
@@ -166,7 +168,7 @@ def _score(job: Job) -> str:
 
 
 def _short(value: str) -> str:
-    """A number that a sampler drew, with the digits that matter."""
+    """A long number (drawn by a sampler) rounded to four significant digits."""
     try:
         return f"{float(value):.4g}" if len(value) > 8 else value
     except ValueError:

@@ -1,4 +1,4 @@
-"""`python -m nmt.train`: from a corpus to a run folder with a trained, evaluated model."""
+"""`python -m nmt.train`: train and evaluate a model; everything goes into one run folder."""
 
 import sys
 
@@ -7,20 +7,20 @@ from nmt.config.settings import Config
 
 
 def help_text() -> str:
-    """How to call it, and every setting with its default."""
+    """Usage and every setting with its default."""
     from nmt.config.schema import as_text, settings
 
     lines = [
         "usage: python -m nmt.train [GROUP=CHOICE ...] [KEY=VALUE ...]",
         "",
-        "Train a translation model and evaluate it. Everything goes into one folder below runs/.",
+        "Train a translation model and evaluate it. Everything is written to one folder under runs/.",
         "",
         "  data=manythings|sample|tsv|moses    experiment=demo|debug",
-        "  model=bahdanau|luong|luong_local|seq2seq|transformer|…: a file of configs/model/",
-        "  resume=RUN    go on with a run",
-        "  -m KEY=A,B    one run for each value (a sweep)      --cfg job    show the settings and stop",
+        "  model=bahdanau|luong|luong_local|seq2seq|transformer|…: a file in configs/model/",
+        "  resume=RUN    resume a run",
+        "  -m KEY=A,B    one run per value (a sweep)           --cfg job    print the settings and exit",
         "",
-        "Settings and their defaults; the files of data=, model= and experiment= choose some of them anew:",
+        "Settings and their defaults; the files of data=, model= and experiment= override some of them:",
     ]
     for key, item, value in settings(Config()):
         choices = f" ({'|'.join(item.metadata['choices'])})" if item.metadata["choices"] else ""
@@ -29,7 +29,7 @@ def help_text() -> str:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(help_text())
         return

@@ -1,4 +1,4 @@
-"""`python -m nmt.translate`: text in, one line of translation out for every line in."""
+"""`python -m nmt.translate`: translate text line by line."""
 
 import argparse
 import json
@@ -13,49 +13,52 @@ from nmt import cli
 if TYPE_CHECKING:
     from nmt.decoding.translator import Translation, Translator
 
-_CHUNK = 512  # lines read before they are translated together, when nobody waits for each
+_CHUNK = 512  # lines translated together, unless input is interactive
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the argument parser."""
     parser = cli.TextParser(
         prog="python -m nmt.translate",
-        description="Translate sentences with a trained run. Without TEXT and --input: standard input.",
+        description="Translate sentences with a trained run. Reads standard input without TEXT and --input.",
     )
     parser.add_argument("text", nargs="*", metavar="TEXT", help="a sentence to translate")
     parser.add_argument(
-        "--input", type=cli.path, metavar="FILE", help="translate the lines of FILE; - is standard input"
+        "--input", type=cli.path, metavar="FILE", help="translate the lines of FILE (-: standard input)"
     )
     parser.add_argument(
-        "--output", type=cli.path, metavar="FILE", help="write there instead of to standard output"
+        "--output", type=cli.path, metavar="FILE", help="output file (default: standard output)"
     )
     parser.add_argument(
         "--nbest",
         type=int,
         default=1,
         metavar="N",
-        help="the N best, separated by tabs (the beam is as wide)",
+        help="print the N best translations, separated by tabs (the beam is at least N)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, with scores")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line, with scores")
     parser.add_argument(
         "--attention",
         type=cli.path,
         metavar="OUT",
-        help="also write the alignment: OUT.png or .svg (a picture), .html (a page), .npz or .jsonl (the "
-        "matrices), or .pharaoh (links)",
+        help="also write the alignment: OUT.png or .svg (heatmap), .html (interactive page), .npz or .jsonl "
+        "(attention matrices), or .pharaoh (links)",
     )
     parser.add_argument("--show", action="store_true", help="print a small heatmap after each translation")
     parser.add_argument(
-        "--threshold", type=float, metavar="P", help="OUT.pharaoh: link all words with this attention or more"
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="OUT.pharaoh: link every source word with at least this attention",
     )
-    parser.add_argument("--sheet", action="store_true", help="one picture of all sentences")
+    parser.add_argument("--sheet", action="store_true", help="one image of all sentences")
     parser.add_argument("--pieces", action="store_true", help="heatmaps of pieces instead of words")
     cli.add_run_arguments(parser)
     return parser
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
     from nmt.decoding.opening import open_translator
@@ -70,7 +73,7 @@ def main() -> None:
     if (arguments.attention or arguments.show) and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
         raise ConfigError(
-            f"{wanted}: the model of {run.folder} has no attention (model.decoder.style=vector)"
+            f"{wanted}: the model in {run.folder} has no attention (model.decoder.style=vector)"
         )
     kept: list[Translation] = []
     with cli.open_output(arguments.output) as out:
@@ -79,7 +82,10 @@ def main() -> None:
             if arguments.show:
                 print(*_heatmap(best[0]), sep="\n", file=sys.stderr)
             if not best[0].finished and best[0].source.ids:
-                print(f"warning: line {number}: the translation was cut at the length limit", file=sys.stderr)
+                print(
+                    f"warning: line {number}: the translation was truncated at the length limit",
+                    file=sys.stderr,
+                )
             if arguments.attention:
                 kept.append(best[0])
             out.flush()
@@ -100,7 +106,7 @@ def _check(arguments: argparse.Namespace) -> None:
     from nmt.evaluation.formats import check_attention_name, check_threshold
 
     if arguments.text and arguments.input:
-        raise ConfigError("TEXT and --input: give one of them, not both")
+        raise ConfigError("TEXT and --input: give only one of them")
     if not arguments.text and arguments.input in (None, "-"):
         cli.check_stream("stdin", "give TEXT or --input FILE")
     cli.check_output(arguments.output)
@@ -114,7 +120,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _heatmap(translation: "Translation") -> list[str]:
-    """On standard error, so that standard output stays one line for each line."""
+    """Heatmap lines for standard error; standard output stays one line per input line."""
     from nmt.visualisation.terminal import heatmap_lines
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
@@ -122,7 +128,7 @@ def _heatmap(translation: "Translation") -> list[str]:
 
 
 def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iterator[list[Translation]]":
-    """The n best of every line, in order; on a terminal each as soon as its line is there."""
+    """The n best translations of every line, in order; on a terminal, line by line as it is typed."""
     lines = _lines(arguments)
     interactive = not arguments.text and arguments.input is None and sys.stdin.isatty()
     for chunk in _chunks(lines, 1 if interactive else _CHUNK):
@@ -130,7 +136,7 @@ def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iter
 
 
 def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    """Lists of `size` lines; those before a line that cannot be read are not lost with it."""
+    """Lists of `size` lines; lines before one that cannot be read are still yielded."""
     from nmt.errors import DataError
 
     chunk: list[str] = []
@@ -150,7 +156,7 @@ def _lines(arguments: argparse.Namespace) -> Iterator[str]:
     from nmt.data.lines import decoded_lines, file_lines
 
     if arguments.text:
-        # A line's end of its own, so that an empty TEXT is a line too.
+        # Append a newline, so that an empty TEXT counts as a line too.
         lines = enumerate((text.encode("utf-8", "surrogateescape") + b"\n" for text in arguments.text), 1)
         yield from (line for number, text in lines for _, line in decoded_lines([text], f"TEXT {number}"))
     elif arguments.input in (None, "-"):

@@ -1,4 +1,4 @@
-"""Average the weights of a run's newest or best checkpoints into a run that translates, and score all."""
+"""Average the weights of a run's newest or best checkpoints into a new run, and score all of them."""
 
 import argparse
 import shutil
@@ -16,17 +16,19 @@ if TYPE_CHECKING:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the argument parser."""
     parser = argparse.ArgumentParser(prog="python scripts/average_checkpoints.py", description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="its folder; train it with training.keep=N or more")
-    parser.add_argument("output", metavar="OUTPUT", help="the new run's folder")
+    parser.add_argument("run", metavar="RUN", help="run folder; train it with training.keep=N or more")
+    parser.add_argument("output", metavar="OUTPUT", help="folder of the new run")
     parser.add_argument("--kind", choices=("last", "best"), default="last", help="default: %(default)s")
-    parser.add_argument("--count", type=int, metavar="N", help="the newest N (default: all that are kept)")
+    parser.add_argument(
+        "--count", type=int, metavar="N", help="average the newest N (default: all that are kept)"
+    )
     return parser
 
 
 def _development(checkpoint: "Checkpoint", run: "Run") -> str:
-    """Scores on the development part, as training shows them: greedy."""
+    """Scores on the development set with greedy search, as logged in training."""
     from nmt.data.examples import load_examples
     from nmt.decoding.translator import Translator
     from nmt.evaluation.scoring import recorded_tokenizer
@@ -39,7 +41,7 @@ def _development(checkpoint: "Checkpoint", run: "Run") -> str:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = parser().parse_args()
     if arguments.count is not None and arguments.count < 1:
         raise ConfigError(f"--count {arguments.count}: must be at least 1")
@@ -50,7 +52,7 @@ def main() -> None:
 
     run, output = open_run(Path(arguments.run)), Run(Path(arguments.output))
     if output.folder.exists():
-        raise ConfigError(f"{output.folder}: exists; name a new folder")
+        raise ConfigError(f"{output.folder}: exists; choose a new folder")
     folders = kept_checkpoints(run.best if arguments.kind == "best" else run.last)
     wanted = arguments.count or len(folders)
     if len(folders) < wanted:
@@ -69,9 +71,9 @@ def main() -> None:
         shutil.copyfile(run.folder / name, output.folder / name)
     shutil.copytree(run.folder / "data", output.folder / "data")
     save_checkpoint(output.best, average)
-    print(f"their average: {_development(average, run)}")
+    print(f"average: {_development(average, run)}")
     way = command("python", "-m", "nmt.evaluate", *option("--run", output.folder))
-    print(f"score it on the test part: {way}")
+    print(f"score it on the test set: {way}")
 
 
 if __name__ == "__main__":

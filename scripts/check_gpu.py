@@ -1,6 +1,6 @@
-"""Check the program on this machine's CUDA GPU through its own commands, and measure its speed there.
+"""Check the program on this machine's CUDA GPU through its own commands, and measure its speed.
 
-Writes a table to standard output and all of it as JSON to a file. A check that fails stops no other.
+Prints a table and writes all results as JSON to a file. A failed check does not stop the others.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from gpu_check.commands import ROOT, Bench, FailedError, SkippedError
 
 MODELS = ("bahdanau", "luong", "transformer")
 STEPS, STEPS_ON_CPU = 200, 40
-LAST_LINES = 15  # of the output of a command that failed
+LAST_LINES = 15  # of the output of a failed command
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Row:
     """A check and its result.
 
     Attributes:
-        check: what was checked.
+        check: the name of the check.
         result: "ok", "failed" or "skipped".
-        seconds: that it took.
-        found: in a line.
-        output: the last lines of the command that failed.
+        seconds: its duration.
+        found: the finding, in one line.
+        output: the last lines of the output of the failed command.
     """
 
     check: str
@@ -46,21 +46,21 @@ Check = tuple[str, Callable[[], str]]
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the argument parser."""
     assert __doc__
     parser = argparse.ArgumentParser(
         prog="python scripts/check_gpu.py",
         description=__doc__,
-        epilog="Exit status: 0; 1 when a check failed; 2 where there is no CUDA GPU.",
+        epilog="Exit status: 0 success, 1 a check failed, 2 no CUDA GPU.",
     )
     parser.add_argument(
-        "--output", metavar="FILE", default="runs/check-gpu.json", help="the JSON (default: %(default)s)"
+        "--output", metavar="FILE", default="runs/check-gpu.json", help="JSON file (default: %(default)s)"
     )
     parser.add_argument(
         "--device",
         choices=("auto", "cpu"),
         default="auto",
-        help="cpu: try the checks themselves without a GPU",
+        help="cpu: test the checks themselves without a GPU",
     )
     parser.add_argument(
         "--models", nargs="+", choices=MODELS, help=f"default: all three; with --device cpu {MODELS[0]}"
@@ -69,13 +69,13 @@ def parser() -> argparse.ArgumentParser:
         "--jobs",
         type=int,
         default=min(6, os.cpu_count() or 1),
-        help="checks at once, but for the measurements (default here: %(default)s)",
+        help="checks run in parallel, except for the measurements (default here: %(default)s)",
     )
     return parser
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = parser().parse_args()
     import torch
 
@@ -85,8 +85,8 @@ def main() -> None:
     on_cpu = arguments.device == "cpu"
     if not on_cpu and not torch.cuda.is_available():
         raise ConfigError(
-            f"nothing to check: PyTorch {torch.__version__} finds no CUDA GPU here "
-            "(--device cpu tries the checks themselves)"
+            f"nothing to check: PyTorch {torch.__version__} finds no CUDA GPU "
+            "(--device cpu tests the checks themselves)"
         )
     models = arguments.models or (MODELS[:1] if on_cpu else MODELS)
     jobs, started = max(1, arguments.jobs), time.perf_counter()
@@ -118,7 +118,7 @@ def main() -> None:
 
 
 def stages(bench: Bench, models: Sequence[str]) -> Iterator[tuple[list[Check], bool]]:
-    """The checks, in stages that need those before; and whether those of a stage may run side by side."""
+    """The checks in stages, each of which needs those before, and whether a stage may run in parallel."""
     first, precisions = models[0], ("bf16",) if bench.device == "cpu" else ("bf16", "fp16")
 
     def check(name: str, function: Callable[..., str], *arguments: Any) -> Check:
@@ -127,7 +127,7 @@ def stages(bench: Bench, models: Sequence[str]) -> Iterator[tuple[list[Check], b
     def train(model: str, precision: str) -> Check:
         return check(f"train {model}, {precision}", trainings.train, model, precision)
 
-    yield [train(first, "fp32")], False  # and prepare the data, once
+    yield [train(first, "fp32")], False  # also prepares the data, once
     yield [train(model, "fp32") for model in models[1:]], True
     yield (
         (
@@ -153,7 +153,7 @@ def stages(bench: Bench, models: Sequence[str]) -> Iterator[tuple[list[Check], b
 
 
 def run_stage(checks: Sequence[Check], jobs: int) -> Iterator[Row]:
-    """Do the checks, so many at once; prints and gives each result, in their order."""
+    """Run the checks, `jobs` in parallel; prints and yields the results in order."""
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for row in pool.map(lambda check: run_check(*check), checks):
@@ -165,7 +165,7 @@ def run_stage(checks: Sequence[Check], jobs: int) -> Iterator[Row]:
 
 
 def run_check(name: str, function: Callable[[], str]) -> Row:
-    """Do one check. Whatever happens in it is its result."""
+    """Run one check; any exception becomes its result."""
     started = time.perf_counter()
     result, output = "ok", ""
     try:
@@ -174,7 +174,7 @@ def run_check(name: str, function: Callable[[], str]) -> Row:
         result, found = "skipped", str(reason)
     except FailedError as failure:
         result, found, output = "failed", str(failure), failure.output
-    except Exception as error:  # a file that is missing, numbers that cannot be read: the command's fault too
+    except Exception as error:  # a missing file or unreadable number is a failure too
         result, found = "failed", f"{type(error).__name__}: {error}"
     last = tuple(output.splitlines()[-LAST_LINES:])
     return Row(name, result, round(time.perf_counter() - started, 1), " ".join(found.split()), last)
@@ -184,13 +184,13 @@ def run_check(name: str, function: Callable[[], str]) -> Row:
 
 
 def row_text(row: Row) -> str:
-    """A line of the table; below it, the last lines of a command that failed."""
+    """A line of the table, followed by the last lines of the output of a failed command."""
     line = f"{row.check:<32} {row.result:<8} {row.seconds:5.1f} s  {row.found}"
     return "\n".join([line, *(f"    | {text}" for text in row.output)])
 
 
 def speed_table(speeds: Sequence[dict[str, Any]]) -> str:
-    """A line for each measurement; – where nothing measures a figure."""
+    """One line per measurement; – where a figure is not measured."""
     names = (
         "model",
         "work",
@@ -215,7 +215,7 @@ def speed_table(speeds: Sequence[dict[str, Any]]) -> str:
 
 
 def machine(on_cpu: bool) -> dict[str, Any]:
-    """What the figures depend on."""
+    """Hardware and software versions."""
     import torch
 
     found: dict[str, Any] = {
@@ -238,14 +238,14 @@ def machine(on_cpu: bool) -> dict[str, Any]:
 
 
 def describe(machine: dict[str, Any]) -> str:
-    """The same in a line."""
+    """The same in one line."""
     gpu = f"{machine['gpu']}, CUDA {machine['cuda']}" if machine["gpu"] else "CPU"
     versions = f"torch {machine['torch']}, Python {machine['python']}"
     return f"{gpu}, {versions}, {machine['cores']} cores, {machine['date']}"
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))  # a checkout is enough: nothing need be installed
+    sys.path.insert(0, str(ROOT))  # runs from a checkout, without installation
     from nmt import cli
 
     cli.run(main)

@@ -1,4 +1,4 @@
-"""Train several models on one data set with one budget, and compare them in a table and a figure."""
+"""Train several models on the same data with the same budget, and compare them in a table and a figure."""
 
 import argparse
 import signal
@@ -20,18 +20,18 @@ SIGNALS = [
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1")
     if hasattr(signal, name)
 ]
-OURS = ("model", "name", "resume", "runs")  # settings that this program gives
+OURS = ("model", "name", "resume", "runs")  # settings that this script sets
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the argument parser."""
     parser = argparse.ArgumentParser(
         prog="python scripts/compare.py",
         usage="%(prog)s --models MODEL ... --output FOLDER [--title TEXT] [--again] [KEY=VALUE ...]",
-        description=f"{__doc__} A model that has a finished run with the same settings below FOLDER "
-        "is not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg there.",
-        epilog="Exit status: 0; 1 when a training failed; 2 when none finished, or for a mistake; 128 and "
-        "the signal's number when one stopped it.",
+        description=f"{__doc__} A model that has a finished run with the same settings in FOLDER is "
+        "not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg to FOLDER.",
+        epilog="Exit status: 0 success, 1 some training run failed, 2 none finished or user error, "
+        "128 + N stopped by signal N.",
     )
     parser.add_argument(
         "--models",
@@ -39,35 +39,40 @@ def parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="MODEL",
-        help="files of configs/model: bahdanau luong …",
+        help="files in configs/model: bahdanau luong …",
     )
-    parser.add_argument("--output", metavar="FOLDER", help="where the runs and the comparison go")
-    parser.add_argument("--title", default="", metavar="TEXT", help="above the table and the figure")
-    parser.add_argument("--again", action="store_true", help="train them all, also those already trained")
+    parser.add_argument("--output", metavar="FOLDER", help="folder for the runs and the comparison")
+    parser.add_argument("--title", default="", metavar="TEXT", help="title of the table and the figure")
     parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="settings of every training: experiment=demo …"
+        "--again", action="store_true", help="train all models, including those already trained"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="overrides for all runs: experiment=demo …"
     )
     return parser
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = parser().parse_intermixed_args()
     models = list(dict.fromkeys(word for word in arguments.models if "=" not in word))
     given = {word for word in arguments.models if "=" in word} | set(arguments.overrides)
     place = {word: number for number, word in enumerate(sys.argv)}
-    overrides = sorted(given, key=lambda word: place.get(word, 0))  # as typed: of two the last counts
+    overrides = sorted(given, key=lambda word: place.get(word, 0))  # in the order typed: the last one wins
     folder = _check(models, arguments.output, overrides)
     settings = {model: _compose(model, overrides) for model in models}
     folder.mkdir(parents=True, exist_ok=True)
     runs = train_missing(settings, folder, overrides, arguments.again)
     if not runs:
-        raise RunError("no training has finished: nothing to compare, and nothing is written")
+        raise RunError("no training run has finished: nothing to compare, and nothing is written")
     title = " ".join(arguments.title.split())
     report = write_comparison(folder, models, read_results(runs), title, overrides)
     print(f"\n{report}\nwritten: {folder}/comparison.md, comparison.json, bleu_by_length.png, .svg")
     if failed := [model for model in models if model not in runs]:
-        print(f"error: {len(failed)} of {len(models)} trainings failed: {', '.join(failed)}", file=sys.stderr)
+        print(
+            f"error: {len(failed)} of {len(models)} training runs failed: {', '.join(failed)}",
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 
@@ -75,31 +80,31 @@ def main() -> None:
 
 
 def _check(models: Sequence[str], output: str | None, overrides: Sequence[str]) -> Path:
-    """The folder to write to, once the words of the command make sense."""
+    """Validate the arguments; returns the output folder."""
     if not models:
-        raise ConfigError("--models: name at least one, such as bahdanau luong seq2seq")
+        raise ConfigError("--models: give at least one, such as bahdanau luong seq2seq")
     for model in models:
         if not model.replace("-", "_").isidentifier():
-            raise ConfigError(f"--models {model!r}: names of configs/model/, with spaces between them")
+            raise ConfigError(f"--models {model!r}: give names from configs/model/, separated by spaces")
     if not output:
-        raise ConfigError("--output: name the folder that the comparison goes to")
+        raise ConfigError("--output: give the folder for the comparison")
     for override in overrides:
         key, equals, _ = override.lstrip("+~").partition("=")
         if not equals:
-            raise ConfigError(f"{override}: settings are KEY=VALUE; models come right after --models")
+            raise ConfigError(f"{override}: settings are KEY=VALUE; models go directly after --models")
         if key in OURS:
-            raise ConfigError(f"{override}: {key} follows from --models and --output; leave it out")
+            raise ConfigError(f"{override}: {key} is set by --models and --output; leave it out")
     for place in (Path(output), *Path(output).parents):
         if place.exists() and not place.is_dir():
-            raise ConfigError(f"--output {output}: {place} is a file; name a folder")
+            raise ConfigError(f"--output {output}: {place} is a file; give a folder")
     return Path(output)
 
 
 def _compose(model: str, overrides: Sequence[str]) -> Config:
-    """The settings that the training of `model` will have, as `finished_runs` gives them.
+    """The settings that `model` will be trained with, in the form returned by `finished_runs`.
 
     Raises:
-        ConfigError: as the training itself would.
+        ConfigError: as training itself would.
     """
     from nmt.composition import with_config
 
@@ -116,21 +121,21 @@ def _compose(model: str, overrides: Sequence[str]) -> Config:
 def train_missing(
     settings: Mapping[str, Config], folder: Path, overrides: Sequence[str], again: bool = False
 ) -> dict[str, Path]:
-    """Train, in one sweep, every model that has no finished run in `folder`.
+    """Train every model without a finished run in `folder`, in one sweep.
 
     Args:
-        settings: of each model.
-        folder: of the runs.
-        overrides: what `settings` were composed from, beside the model.
-        again: train all of them.
+        settings: the settings of each model.
+        folder: the folder of the runs.
+        overrides: the overrides that `settings` were composed from, besides the model.
+        again: train all models.
 
     Returns:
-        the newest finished run of each model; a model whose training failed has none.
+        the newest finished run of each model; models whose training failed are missing.
     """
     before = {} if again else finished_runs(folder)
     runs = {model: run for model, config in settings.items() if (run := _newest(before, config))}
     for model, run in runs.items():
-        print(f"{model}: trained already, {run}", flush=True)
+        print(f"{model}: already trained, {run}", flush=True)
     missing = [model for model in settings if model not in runs]
     if missing:
         old = finished_runs(folder).keys()
@@ -142,11 +147,11 @@ def train_missing(
 
 
 def run_sweep(*words: str) -> None:
-    """Run `nmt.train -m` with these words, in a process of its own: what kills it leaves the comparison
-    alive. Signals are for it alone, once each, also those from the terminal.
+    """Run `nmt.train -m` with these arguments in a subprocess, so that the comparison survives if it is
+    killed. Signals, including those from the terminal, are forwarded to it once each.
 
     Raises:
-        StoppedError: when a signal has stopped it; it has said how to go on.
+        StoppedError: if a signal stopped it; it has printed how to resume.
     """
     early: list[int] = []
     process: subprocess.Popen[bytes] | None = None
@@ -168,23 +173,23 @@ def run_sweep(*words: str) -> None:
             signal.signal(number, handler)
     for number in SIGNALS:
         if code in (-number, 128 + number):
-            raise StoppedError("then give this command again: it trains what is missing", number)
+            raise StoppedError("then run this command again: it trains the missing models", number)
 
 
 def finished_runs(folder: Path) -> dict[Path, Config]:
-    """The runs in `folder` that have been evaluated, oldest first, each with its bare settings."""
+    """The runs in `folder` that have been evaluated, oldest first, with their settings as from `_bare`."""
     from nmt.storage.latest import is_pointer
     from nmt.storage.run import reopen_run
 
     found = {}
     for metrics in sorted(folder.glob("*/test/metrics.json"), key=lambda path: path.stat().st_mtime):
         run = metrics.parent.parent
-        if is_pointer(run):  # as `latest` is
+        if is_pointer(run):  # `latest`
             continue
         try:
             _, config = reopen_run(run)
         except RunError:
-            continue  # of another version, or damaged: not the same settings
+            continue  # of another version, or corrupt: not the same settings
         found[run] = _bare(config)
     return found
 
@@ -195,7 +200,7 @@ def _newest(runs: Mapping[Path, Config], config: Config) -> Path | None:
 
 
 def _bare(config: Config) -> Config:
-    """The settings without the run's name and place, which make no difference."""
+    """The settings without the name and folder of the run, which do not matter here."""
     return replace(config, name=None, runs="")
 
 

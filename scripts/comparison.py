@@ -1,4 +1,4 @@
-"""What finished runs show: one table and one figure."""
+"""Comparison of finished runs: a table and a figure."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from nmt.shell import command, option
 
 @dataclass(frozen=True)
 class Bucket:
-    """BLEU of the test sentences whose source length, in words, lies in the range `label`."""
+    """BLEU of the test sentences whose source length in words is in the range `label`."""
 
     label: str
     sentences: int
@@ -24,16 +24,16 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run shows."""
+    """Results of a finished run."""
 
     model: str
     run: str
-    scores: dict[str, dict[str, Any]]  # by name, each with its `value` and sacreBLEU's `signature`
+    scores: dict[str, dict[str, Any]]  # by name, each with its `value` and sacreBLEU `signature`
     aer: float | None  # None without gold alignments or without attention
     parameters: int
-    tokens_per_second: float  # real target tokens in training; the median of the points of its curve
-    minutes: float  # of training, validations included
-    sentences: int  # of the test
+    tokens_per_second: float  # target tokens without padding, in training; median over the training curve
+    minutes: float  # training time, including validation
+    sentences: int  # in the test set
     buckets: list[Bucket]  # from short to long
 
 
@@ -41,26 +41,26 @@ class Result:
 
 
 def read_results(runs: Mapping[str, Path]) -> list[Result]:
-    """Gather what finished runs show.
+    """Read the results of finished runs.
 
     Args:
         runs: by model.
 
     Raises:
-        RunError: when their data differ, when a file is missing or damaged, or when a run has been scored
-            with another search than its settings name: the comparison would be unfair.
+        RunError: if their data differ, a file is missing or corrupt, or a run was scored with decoding
+            settings other than its own, which would make the comparison unfair.
     """
     _refuse_other_data(list(runs.values()))
     return [_read_result(model, run) for model, run in runs.items()]
 
 
 def _refuse_other_data(runs: Sequence[Path]) -> None:
-    """Refuse to compare runs between which the source of the data has changed."""
+    """Refuse to compare runs if the corpus changed between them."""
     prints = {run: _read(run / "prepared.json", "fingerprint") for run in runs}
     newest = max(runs, key=lambda run: (run / "test" / "metrics.json").stat().st_mtime, default=None)
     for run, fingerprint in prints.items():
         if newest is not None and fingerprint != prints[newest]:
-            raise RunError(f"{run}: its data are not those of {newest}; move it away and start again")
+            raise RunError(f"{run}: trained on different data than {newest}; move it away and start again")
 
 
 def _read(path: Path, *keys: str) -> list[Any]:
@@ -69,7 +69,7 @@ def _read(path: Path, *keys: str) -> list[Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
         return [values[key] for key in keys]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path}: missing or damaged; move the run away and start again") from error
+        raise RunError(f"{path}: missing or corrupt; move the run away and start again") from error
 
 
 def _read_result(model: str, folder: Path) -> Result:
@@ -86,7 +86,9 @@ def _read_result(model: str, folder: Path) -> Result:
     speed, seconds = _read(run.training, "tokens_per_second", "seconds")
     if decoding != to_dict(run.decoding()):
         way = f"score it again: {command('python', '-m', 'nmt.evaluate', *option('--run', folder))}"
-        raise RunError(f"{folder}: its test was scored with another search than config.yaml says; {way}")
+        raise RunError(
+            f"{folder}: its test set was scored with decoding settings other than in config.yaml; {way}"
+        )
     with safe_open(find_checkpoint(run.best) / "model.safetensors", framework="numpy") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
     return Result(
@@ -108,9 +110,9 @@ def _read_result(model: str, folder: Path) -> Result:
 def write_comparison(
     folder: Path, models: Sequence[str], results: Sequence[Result], title: str, overrides: Sequence[str]
 ) -> str:
-    """Write comparison.md, comparison.json, bleu_by_length.png and .svg into a folder.
+    """Write comparison.md, comparison.json, bleu_by_length.png and .svg to a folder.
 
-    Args: as of `table`.
+    Args: see `table`.
 
     Returns:
         the table.
@@ -128,10 +130,10 @@ def table(models: Sequence[str], results: Sequence[Result], title: str, override
     """The comparison as Markdown.
 
     Args:
-        models: one row each, in this order; those without a result have failed.
+        models: one row each, in this order; those without a result are shown as failed.
         results: of the finished runs.
         title: the heading; may be empty.
-        overrides: settings of every training.
+        overrides: the overrides for all runs.
     """
     columns: dict[str, Callable[[Result], str]] = {
         "BLEU": lambda result: f"{result.scores['BLEU']['value']:.2f}",
@@ -151,12 +153,12 @@ def table(models: Sequence[str], results: Sequence[Result], title: str, override
         if model in by_model:
             cells = [column(by_model[model]) for column in columns.values()]
         lines.append(f"| {model} | {' | '.join(cells)} |")
-    lines += ["", f"One training each, with `{' '.join(overrides) or 'the default settings'}`."]
+    lines += ["", f"One run per model, with `{' '.join(overrides) or 'the default settings'}`."]
     if results:
         bleu = results[0].scores["BLEU"]["signature"]
         lines += [
-            f"BLEU and chrF2 are of {results[0].sentences:,} test sentences (BLEU's signature: `{bleu}`).",
-            "Tokens per second are the median over the training; minutes are of training and validating.",
+            f"BLEU and chrF2 on {results[0].sentences:,} test sentences (BLEU signature: `{bleu}`).",
+            "Tokens per second: median over training. Minutes: training including validation.",
         ]
     return "\n".join([*lines, "", "![BLEU by source length](bleu_by_length.png)", ""])
 

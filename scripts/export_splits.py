@@ -1,8 +1,8 @@
-"""Write the training, development and test parts as plain text, to train another system on the same split.
+"""Write the training, development and test sets as plain text, to train another system on the same splits.
 
-python scripts/export_splits.py FOLDER [data=… data.archive=… other settings as of nmt.train]
+python scripts/export_splits.py FOLDER [data=… data.archive=… other settings as for nmt.train]
 
-Leaves `train|dev|test.src` and `.tgt`, one sentence a line; further references are in `.tgt.1`, `.tgt.2` …
+Writes `train|dev|test.src` and `.tgt`, one sentence per line; further references go to `.tgt.1`, `.tgt.2` …
 """
 
 import sys
@@ -18,12 +18,12 @@ from nmt.files import write_text
 
 
 def main() -> None:
-    """The command: the folder, then settings."""
+    """Run the command: the folder, then overrides."""
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
         return
     if len(sys.argv) < 2 or "=" in sys.argv[1] or sys.argv[1].startswith("-"):
-        raise ConfigError("give the folder to write to first: scripts/export_splits.py FOLDER [data=…]")
+        raise ConfigError("give the output folder first: scripts/export_splits.py FOLDER [data=…]")
     folder = Path(sys.argv.pop(1))
 
     def task(config: Config, name: str, overrides: tuple[str, ...]) -> None:

@@ -1,10 +1,10 @@
-"""Measure one model of full size on a device: training and beam search, and how busy the GPU is.
+"""Measure a full-size model on a device: speed of training and beam search, and GPU utilisation.
 
 python scripts/gpu_speed.py --model transformer --device cuda:0 --output FILE.json
 python scripts/gpu_speed.py --model transformer --device cuda:0 --nondeterministic
 
-Sentences are random, of 3 to 30 tokens; the weights are the first ones. With --nondeterministic it prints
-instead, one a line, the operations of an update of which PyTorch has no deterministic kernel.
+Sentences are random, of 3 to 30 tokens; the model is untrained. With --nondeterministic, only lists the
+operations of an update for which PyTorch has no deterministic kernel, one per line.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from nmt.training.average import WeightAverage
 from nmt.training.precision import choose_precision
 from nmt.training.update import Updater
 
-VOCABULARY = 2000  # pieces on each side, the default of data.tokenizer.vocab_size
+VOCABULARY = 2000  # pieces per side, the default of data.tokenizer.vocab_size
 BATCHES = (640, 4096, 16384)  # tokens
 WARM_UP, PROFILED, AT_LEAST = 5, 5, 5  # updates
 SMALL_BATCHES, SMALL_SIZE = (128, 256), 64  # tokens, units: what a CPU can do in seconds
@@ -41,17 +41,17 @@ SMALL_BATCHES, SMALL_SIZE = (128, 256), 64  # tokens, units: what a CPU can do i
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of one kind of work.
+    """A measurement.
 
     Attributes:
-        model: file of configs/model.
+        model: file in configs/model.
         work: "training", or "beam 5".
-        batch: tokens in a batch, at most; of source pieces times beam in a search.
-        precision: type of the matrix products.
-        per_second: real target tokens of training, or sentences of a search.
-        milliseconds: of an update, or of a step of a search.
-        busy: share of that time in which the GPU works; None where nothing measures it.
-        kernels: launched in an update, or in a step of a search; None likewise.
+        batch: maximum batch size in tokens; in search, source pieces × beam.
+        precision: dtype of matrix products.
+        per_second: target tokens without padding in training, or sentences in search.
+        milliseconds: per update, or per search step.
+        busy: fraction of that time in which the GPU is busy; None if not measured.
+        kernels: launched per update, or per search step; None if not measured.
     """
 
     model: str
@@ -65,14 +65,14 @@ class Speed:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the argument parser."""
     assert __doc__
     parser = argparse.ArgumentParser(prog="python scripts/gpu_speed.py", description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, help="a file of configs/model")
+    parser.add_argument("--model", required=True, help="a file in configs/model")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda:1 …")
-    parser.add_argument("--output", metavar="FILE", help="the measurements as JSON")
+    parser.add_argument("--output", metavar="FILE", help="JSON file for the measurements")
     parser.add_argument(
-        "--seconds", type=float, default=3.0, help="of each measurement (default: %(default)s)"
+        "--seconds", type=float, default=3.0, help="duration of each measurement (default: %(default)s)"
     )
     parser.add_argument("--small", action="store_true", help="a small model and small batches")
     parser.add_argument(
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     arguments = parser().parse_args()
     device = choose_device(arguments.device)
     config = compose(arguments.model, arguments.small)
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def compose(model: str, small: bool) -> Config:
-    """The settings of a model as `nmt.train model=…` has them; small: with narrow layers."""
+    """The settings of `nmt.train model=…`; `small`: with narrow layers."""
     words = [f"model={model}", "data=sample"]
     if small:
         words += [
@@ -129,7 +129,7 @@ def sentences(count: int, seed: int) -> list[list[int]]:
 
 
 def shares(budget: int) -> Iterator[Share]:
-    """Updates of one batch each without end; of near-equal lengths, as in training."""
+    """Endless updates of one batch each; sentences of a batch have similar lengths, as in training."""
     sources = sentences(max(2000, budget // 2), seed=1)
     batches = TrainingBatches(sources, sentences(len(sources), seed=2), budget, seed=1)
     epoch = 0
@@ -139,7 +139,7 @@ def shares(budget: int) -> Iterator[Share]:
 
 
 def updates(config: Config, device: torch.device, budget: int) -> Callable[[], int]:
-    """A function that does the next update of a new model and gives its real target tokens."""
+    """A function that runs the next update of a new model and returns its target tokens, without padding."""
     torch.manual_seed(config.seed)
     model = new_model(config, device).train()
     updater = Updater(model, config.training, choose_precision(config.training.precision, device))
@@ -156,12 +156,12 @@ def updates(config: Config, device: torch.device, budget: int) -> Callable[[], i
 
 
 def new_model(config: Config, device: torch.device) -> TranslationModel:
-    """A model with its first weights."""
+    """An untrained model."""
     return build_model(config.model, VOCABULARY, VOCABULARY, PAD).to(device)
 
 
 def training_speed(name: str, config: Config, device: torch.device, budget: int, seconds: float) -> Speed:
-    """Updates one after the other for some seconds, then a few under the profiler."""
+    """Time updates for `seconds`, then run a few under the profiler."""
     update = updates(config, device, budget)
     for _ in range(WARM_UP):
         update()
@@ -180,7 +180,7 @@ def training_speed(name: str, config: Config, device: torch.device, budget: int,
 
 
 def precision_name(config: Config, device: torch.device) -> str:
-    """Such as bfloat16."""
+    """The name of the dtype, such as bfloat16."""
     return str(choose_precision(config.training.precision, device).dtype).removeprefix("torch.")
 
 
@@ -188,8 +188,8 @@ def precision_name(config: Config, device: torch.device) -> str:
 
 
 def search_speed(name: str, config: Config, device: torch.device, seconds: float, small: bool) -> Speed:
-    """Beam search over batches of sentences. The weights being the first ones, hardly a hypothesis ends by
-    itself: translations are as long as they may be, two tokens longer than their source.
+    """Time beam search over batches of sentences. With an untrained model hardly any hypothesis ends by
+    itself: translations have the maximum length, two tokens more than the source.
     """
     torch.manual_seed(config.seed)
     model, decoding = new_model(config, device).eval(), config.decoding
@@ -222,7 +222,7 @@ def search_speed(name: str, config: Config, device: torch.device, seconds: float
 def search_batch(
     model: TranslationModel, batch: Sequence[list[int]], config: Config, device: torch.device
 ) -> None:
-    """Search the translations of token lists, as `nmt.decoding.translator` does."""
+    """Translate token lists, as `nmt.decoding.translator` does."""
     tokens, mask = (part.to(device) for part in pad([[*sentence, EOS] for sentence in batch]))
     state, memory = model.encode(tokens, mask)
     search(
@@ -242,8 +242,8 @@ def search_batch(
 
 
 def nondeterministic(config: Config, device: torch.device) -> list[str]:
-    """What PyTorch warns of in an update when deterministic kernels are asked for: a sentence for each
-    operation that has none. Operations that have both kinds are not among them.
+    """PyTorch's warnings in an update with deterministic algorithms requested: one sentence per operation
+    without a deterministic kernel. Operations that have both kinds of kernels are not included.
     """
     update = updates(config, device, min(BATCHES))
     with warnings.catch_warnings(record=True) as caught:

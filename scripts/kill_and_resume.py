@@ -1,11 +1,11 @@
-"""Kill trainings at random moments, resume them, and see that nothing of it shows in the end.
+"""Kill training runs at random times, resume them, and check that the results are identical.
 
-python scripts/kill_and_resume.py FOLDER [TRIALS] [settings as of nmt.train]
+python scripts/kill_and_resume.py FOLDER [TRIALS] [settings as for nmt.train]
 
-Trains once without interruption. Then, TRIALS times (30), the same training is killed (SIGKILL) at a random
-moment, resumed and killed again with one chance in two, and at last resumed until it is done; a training that
-was done before its moment came does not count. Weights,
-development scores and TensorBoard's scalars must be those of the uninterrupted run. Exit status 1 if not.
+Trains once without interruption. Then, TRIALS times (default 30), the same training is killed (SIGKILL) at a
+random time, resumed and killed again with probability 1/2, and finally resumed until it is finished; a trial
+that finishes before its first kill is repeated. Weights, development scores and TensorBoard scalars must be
+identical to the uninterrupted run. Exit status 1 if not.
 """
 
 import hashlib
@@ -30,11 +30,11 @@ SETTINGS = [
     "training.save_every=4",
     "threads=1",
 ]
-TIMES = {"train/tokens_per_second"}  # scalars that are about the machine, not about the training
+TIMES = {"train/tokens_per_second"}  # scalars that depend on the machine
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) < 2:
         print(__doc__)
         return
@@ -42,10 +42,10 @@ def main() -> None:
     trials = int(rest.pop(0)) if rest and rest[0].isdecimal() else 30
     runs = Path(folder)
     if runs.exists():
-        raise ConfigError(f"{runs}: exists; name a new folder")
+        raise ConfigError(f"{runs}: exists; choose a new folder")
     started = time.monotonic()
     if train(*SETTINGS, *rest, f"runs='{runs}'", "name=whole").wait():
-        raise RunError(f"{runs / 'whole'}: the uninterrupted training failed; see its train.log")
+        raise RunError(f"{runs / 'whole'}: the uninterrupted run failed; see its train.log")
     seconds = time.monotonic() - started
     expected = outcome(runs / "whole")
     failures = 0
@@ -57,35 +57,35 @@ def main() -> None:
             kills = interrupted(runs, rest, f"trial{trial}", chance, seconds)
         same = outcome(runs / f"trial{trial}") == expected
         failures += not same
-        print(f"trial {trial}: killed after {kills}: {'the same' if same else 'DIFFERS'}", flush=True)
+        print(f"trial {trial}: killed after {kills}: {'identical' if same else 'DIFFERS'}", flush=True)
         if same:
             shutil.rmtree(runs / f"trial{trial}")
-    print(f"{trials - failures} of {trials} ended as the uninterrupted run")
+    print(f"{trials - failures} of {trials} identical to the uninterrupted run")
     sys.exit(1 if failures else 0)
 
 
 def train(*words: str) -> "subprocess.Popen[bytes]":
-    """Start a training."""
+    """Start training in a subprocess."""
     return subprocess.Popen([sys.executable, "-m", "nmt.train", *words], stdout=subprocess.DEVNULL)
 
 
 def interrupted(
     runs: Path, settings: list[str], name: str, chance: random.Random, seconds: float
 ) -> list[str]:
-    """Train, killed now and then, until done; when it was killed, in seconds after each start."""
+    """Train with random kills until finished; returns the times of the kills, in seconds after each start."""
     run = runs / name
     kills: list[str] = []
     done = False
     while not done:
         if (run / "config.yaml").exists():
             process = train(f"resume='{run}'")
-        else:  # killed before the run had its settings, or not begun yet
+        else:  # killed before the settings were written, or not started yet
             shutil.rmtree(run, ignore_errors=True)
             process = train(*SETTINGS, *settings, f"runs='{runs}'", f"name={name}")
         moment = chance.uniform(0, seconds) if not kills or chance.random() < 0.5 else None
         try:
             if process.wait(moment):
-                raise RunError(f"{run}: a resumed training failed after kills at {kills}; its error is above")
+                raise RunError(f"{run}: the resumed run failed after kills at {kills}; see its error above")
             done = True
         except subprocess.TimeoutExpired:
             process.kill()
@@ -95,7 +95,7 @@ def interrupted(
 
 
 def outcome(run: Path) -> dict[str, object]:
-    """What must be the same: weights, scores of every validation, every scalar of the curves."""
+    """What must be identical: weights, scores of all validations, all TensorBoard scalars."""
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
     events.Reload()
     scalars = {

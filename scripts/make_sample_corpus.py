@@ -2,7 +2,7 @@
 
     python scripts/make_sample_corpus.py [--output data/sample/corpus.tsv]
 
-The same bytes come out each time. The grammar is in `scripts/sample_grammar/`.
+The output is deterministic, byte for byte. The grammar is in `scripts/sample_grammar/`.
 """
 
 import argparse
@@ -63,16 +63,16 @@ def good_boy() -> Phrase:
 
 
 def unsigned(line: str) -> str:
-    """A line without the full stop or question mark of its sentences, and without the link between them."""
+    """A line without the final full stops or question marks of its sentences and the link between them."""
     english, marathi, alignment = line.split("\t")
     assert english[-1] == marathi[-1], line
     return "\t".join((english[:-1], marathi[:-1], alignment.rsplit(" ", 1)[0]))
 
 
 def corpus() -> list[str]:
-    """The lines of the corpus: no two have the same English or the same Marathi sentence.
+    """The lines of the corpus: no two share an English or a Marathi sentence.
 
-    One in `UNSIGNED` has no sign at its end, since people type such sentences too.
+    One in `UNSIGNED` has no final punctuation, since people type such sentences too.
     """
     choose = Chooser(SEED)
     deck = tuple((index, copy) for index, (_, weight) in enumerate(PATTERNS) for copy in range(weight))
@@ -89,7 +89,7 @@ def corpus() -> list[str]:
 
 
 def main() -> None:
-    """Write the corpus where the command line says."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description="Write the bundled English–Marathi corpus.")
     parser.add_argument("--output", type=Path, default=ROOT / "data" / "sample" / "corpus.tsv")
     output = parser.parse_args().output

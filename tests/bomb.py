@@ -1,10 +1,10 @@
-"""What an untrusted file may hold: an object that runs code when it is unpickled."""
+"""What an untrusted file may contain: an object that runs code when unpickled."""
 
 from pathlib import Path
 
 
 class Bomb:
-    """Makes the file `mark` when it goes off."""
+    """Creates the file `mark` when it goes off."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark

@@ -1,4 +1,4 @@
-"""What many tests share. No torch is imported here: tests that need none stay fast."""
+"""Shared fixtures. torch is not imported here, so that tests without it stay fast."""
 
 import os
 import pickle
@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: threads would onl
 
 @pytest.fixture(scope="session")
 def tokenizers():
-    """A source and a target tokenizer of very few pieces: most words are cut into several."""
+    """A source and a target tokenizer with very few pieces: most words are split into several."""
     from tiny import tiny_tokenizers
 
     return tiny_tokenizers()
@@ -21,7 +21,7 @@ def tokenizers():
 
 @pytest.fixture
 def mark(tmp_path: Path) -> Iterator[Path]:
-    """Appears if a bomb goes off; and one does when it is set off."""
+    """A file that must not appear, as it would if a bomb went off; checked at the end with a real one."""
     mark = tmp_path / "exploded"
     yield mark
     assert not mark.exists()

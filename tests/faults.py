@@ -1,4 +1,4 @@
-"""A disk that fails at a call of one's choice, and one that takes no more than so many bytes a file."""
+"""A disk that fails at a chosen call, and a limit on file size."""
 
 import errno
 import io
@@ -14,13 +14,13 @@ CALLS = ("open", "mkdir", "fsync", "chmod", "replace", "rename", "unlink", "rmdi
 
 
 class Disk:
-    """Counts the calls that change the disk and lets one of them fail, or all from there on.
+    """Counts the calls that modify the disk and makes one of them fail, or all from there on.
 
     Args:
         patch: undone by the caller.
-        at: the number of the call that fails, from 0; without it none does.
-        lasting: all calls after it fail too.
-        fault: what is raised.
+        at: the number of the call that fails, from 0; None: none fails.
+        lasting: all later calls fail too.
+        fault: the exception to raise.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Disk:
         patch.setattr(os, "fdopen", self._opened)
 
     def fails(self) -> bool:
-        """Count one call; whether it is to fail."""
+        """Count a call; returns whether it should fail."""
         number, self.count = self.count, self.count + 1
         return number >= self._at if self._lasting else number == self._at
 
@@ -64,13 +64,13 @@ class Disk:
 
 
 def full() -> OSError:
-    """What a full disk raises where no name is at hand."""
+    """The error of a full disk without a file name."""
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Inside, no file can grow beyond so many bytes: a write that would is refused by the system."""
+    """Inside, no file can grow beyond this many bytes: the operating system rejects such writes."""
     resource = pytest.importorskip("resource")  # not on Windows
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))

@@ -1,4 +1,4 @@
-"""Settings of the data: where the sentence pairs come from, how they are split and tokenised."""
+"""Data settings: where the sentence pairs come from, and how they are split and tokenised."""
 
 from dataclasses import dataclass, field
 
@@ -11,30 +11,32 @@ _MOSES: Condition = {"data.source": ("moses",)}
 
 @dataclass
 class TokenizerConfig:
-    """SentencePiece, trained on the training split alone."""
+    """SentencePiece, trained on the training set only."""
 
-    kind: str = option("bpe", "how words are cut", choices=("unigram", "bpe", "char", "word"))
-    vocab_size: int = option(2000, "pieces per vocabulary, at most", at_least=8)
-    joint: bool = option(False, "one vocabulary for both sides")
-    byte_fallback: bool = option(True, "spell what is not in the vocabulary as bytes: nothing is unknown")
+    kind: str = option("bpe", "segmentation", choices=("unigram", "bpe", "char", "word"))
+    vocab_size: int = option(2000, "maximum vocabulary size, in pieces", at_least=8)
+    joint: bool = option(False, "one vocabulary shared by source and target")
+    byte_fallback: bool = option(
+        True, "encode characters outside the vocabulary as bytes, so there is no <unk>"
+    )
 
 
 @dataclass
 class DataConfig:
     """Where the sentence pairs come from and how they are split."""
 
-    source: str = option("manythings", "what to read", choices=("manythings", "sample", "tsv", "moses"))
+    source: str = option("manythings", "the corpus", choices=("manythings", "sample", "tsv", "moses"))
     language: str = option(
         "mar", "manythings: the code in <code>-eng.zip", used_if=_MANYTHINGS, literal="name"
     )
     url: str = option(
         "https://www.manythings.org/anki/{language}-eng.zip",
-        "manythings: where to download",
+        "manythings: download URL",
         used_if=_MANYTHINGS,
         literal="name",
     )
     archive: str | None = option(
-        None, "manythings: a local .zip instead of the download", used_if=_MANYTHINGS, literal="path"
+        None, "manythings: a local .zip instead of downloading", used_if=_MANYTHINGS, literal="path"
     )
     path: str | None = option(
         None, "tsv: the file (plain or .gz)", used_if=_TSV, required_if=_TSV, literal="path"
@@ -42,57 +44,57 @@ class DataConfig:
     source_column: int = option(1, "tsv: column of the source sentence, from 1", at_least=1, used_if=_TSV)
     target_column: int = option(2, "tsv: column of the target sentence, from 1", at_least=1, used_if=_TSV)
     alignment_column: int | None = option(
-        None, "tsv: column of the word alignment (0-0 1-2 …), if there is one", at_least=1, used_if=_TSV
+        None, "tsv: column of the word alignment (0-0 1-2 …), if any", at_least=1, used_if=_TSV
     )
     source_path: str | None = option(
         None,
-        "moses: the source sentences, one a line (plain or .gz)",
+        "moses: the source sentences, one per line (plain or .gz)",
         used_if=_MOSES,
         required_if=_MOSES,
         literal="path",
     )
     target_path: str | None = option(
         None,
-        "moses: the target sentences, line by line the same",
+        "moses: the target sentences, aligned line by line",
         used_if=_MOSES,
         required_if=_MOSES,
         literal="path",
     )
     alignment_path: str | None = option(
-        None, "moses: the word alignments, line by line the same", used_if=_MOSES, literal="path"
+        None, "moses: the word alignments, aligned line by line", used_if=_MOSES, literal="path"
     )
     dev_path: str | None = option(
         None,
-        "a development set of your own: TSV, the columns as in a TSV corpus, beside another the first two; a "
-        "source on several lines has several references",
+        "your own development set: TSV, columns as in a TSV corpus, else source and target; a source on "
+        "several lines has several references",
         literal="path",
     )
     dev_source_path: str | None = option(
-        None, "or plain text: the source sentences, one a line (plain or .gz) …", literal="path"
+        None, "or as text: source sentences, one per line (plain or .gz) …", literal="path"
     )
     dev_target_paths: list[str] = option(
-        [], "… and files of references, line by line: FILE or [FILE,FILE,…]", literal="path"
+        [], "… and reference files, aligned line by line: FILE or [FILE,FILE,…]", literal="path"
     )
-    test_path: str | None = option(None, "a test set of your own, like dev_path", literal="path")
-    test_source_path: str | None = option(None, "or plain text, like dev_source_path", literal="path")
+    test_path: str | None = option(None, "your own test set, like dev_path", literal="path")
+    test_source_path: str | None = option(None, "or as text, like dev_source_path", literal="path")
     test_target_paths: list[str] = option([], "… like dev_target_paths", literal="path")
     swap: bool = option(False, "translate in the other direction")
-    cache: str = option("data/cache", "folder of downloads and prepared data", literal="path")
-    max_words: int = option(100, "drop pairs with a longer side", at_least=1)
-    max_ratio: float = option(9.0, "drop pairs with one side this many times longer, in characters", above=1)
+    cache: str = option("data/cache", "folder for downloads and prepared data", literal="path")
+    max_words: int = option(100, "drop pairs with more words than this on a side", at_least=1)
+    max_ratio: float = option(9.0, "drop pairs with a higher length ratio, in characters", above=1)
     max_tokens: int = option(
         500, "drop pairs with more tokens (sub-word pieces) on a side, after tokenising", at_least=1
     )
     dev_fraction: float = option(
         0.02,
-        "share of the components for development",
+        "development set: fraction of the groups of pairs that share a sentence",
         above=0,
         below=0.5,
         used_if={"data.dev_path": (None,), "data.dev_source_path": (None,)},
     )
     test_fraction: float = option(
         0.03,
-        "share of the components for the test",
+        "test set: fraction of the groups of pairs that share a sentence",
         above=0,
         below=0.5,
         used_if={"data.test_path": (None,), "data.test_source_path": (None,)},

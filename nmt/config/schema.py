@@ -1,4 +1,4 @@
-"""What a schema of settings is made of: dataclasses with help and bounds, their leaves, and plain data."""
+"""Tools for the schema of settings: dataclass fields with help and bounds, and conversion to plain data."""
 
 import copy
 import dataclasses
@@ -12,7 +12,7 @@ from nmt.errors import ConfigError
 
 T = TypeVar("T")
 Condition = Mapping[str, tuple[Any, ...]]
-"""Values of other settings, by dotted key; it holds if each setting has one of its values."""
+"""Dotted keys of other settings and values; it holds if each of these settings has one of its values."""
 
 
 def option(
@@ -32,15 +32,15 @@ def option(
     """A dataclass field with its help and the rules that `nmt.config.validation` enforces.
 
     Args:
-        default: its value.
+        default: the default value.
         help: one line for `--help`.
-        choices: the values it may have; empty: any.
+        choices: the allowed values; empty: any.
         at_least, above, at_most, below: bounds of a number.
-        literal: "name" or "path" of a text that is taken as it was typed, not parsed; of a path a leading
-            `~` is the home folder.
-        used_if: something reads it only if each of these settings has one of these values.
-        unused_if: nothing reads it if each of these settings has one of these values.
-        required_if: it must be given if each of these settings has one of these values.
+        literal: "name" or "path" for a string that is taken as typed, not parsed; in a path a leading `~` is
+            the home folder.
+        used_if: the setting has an effect only if this condition holds.
+        unused_if: the setting has no effect if this condition holds.
+        required_if: the setting must be given if this condition holds.
     """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     metadata = {
@@ -59,7 +59,7 @@ def option(
 
 
 def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[Any], Any]]:
-    """Every leaf below `config` as (dotted key, its field, its value), in the order of definition."""
+    """Every leaf of `config` as (dotted key, field, value), in the order of definition."""
     leaves = []
     for item in dataclasses.fields(config):
         key, value = prefix + item.name, getattr(config, item.name)
@@ -71,14 +71,14 @@ def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field
 
 
 def as_text(value: Any) -> str:
-    """A value as it is written on a command line or in YAML."""
+    """A value as written on the command line or in YAML."""
     if isinstance(value, list):
         return f"[{','.join(map(as_text, value))}]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def key_of(word: str) -> str:
-    """The key in a word of a command line, `key=value`, also with Hydra's `+`, `++` or `~` before it."""
+    """The key of an override `key=value`, also with Hydra's prefix `+`, `++` or `~`."""
     return word.lstrip("+~").partition("=")[0]
 
 
@@ -88,10 +88,10 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def rename_keys(values: dict[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
-    """Nested settings with old keys moved to where they are now; a value under the new key takes precedence.
+    """Nested settings with old keys renamed; a value under the new key takes precedence.
 
     Args:
-        values: nested dicts, as `to_dict` gives them; unchanged.
+        values: nested dicts, as returned by `to_dict`; not modified.
         renamed: dotted old key → dotted new key.
     """
     values = copy.deepcopy(values)
@@ -123,12 +123,12 @@ def _matches(value: Any, kind: Any) -> bool:
 
 
 def from_dict(kind: type[T], values: Any, where: str) -> T:
-    """Build a config dataclass from plain data, strictly; missing keys take their defaults.
+    """Build a config dataclass from plain data, strictly; missing keys get their defaults.
 
-    The data is only ever data: nothing in it names code to run.
+    Safe for untrusted data: nothing in it can name code to run.
 
     Raises:
-        ConfigError: for an unknown key or a value of the wrong type, naming `where` and the key.
+        ConfigError: for an unknown key or a value of the wrong type; names `where` and the key.
     """
     if not isinstance(values, dict):
         raise ConfigError(f"{where}: expected a mapping, found {type(values).__name__}")

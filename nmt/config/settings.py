@@ -1,8 +1,8 @@
-"""Every setting of a run, its default, what it may be: this package is the one home of defaults.
+"""Every setting of a run with its default and allowed values; defaults are defined only in this package.
 
-The dataclasses are the schema that Hydra composes `configs/` over, and the form in which a checkpoint
-keeps its settings. The YAML files only choose among what is defined here. Plain dataclasses, so that
-`--help` needs neither Hydra nor torch.
+The dataclasses are the schema that Hydra composes `configs/` over, and the format of the settings in a
+checkpoint. The YAML files only choose values for what is defined here. They are plain dataclasses, so that
+`--help` imports neither Hydra nor torch.
 """
 
 from dataclasses import dataclass, field
@@ -15,16 +15,14 @@ from nmt.config.training import DecodingConfig, TrainingConfig
 
 @dataclass
 class Config:
-    """One training run."""
+    """Settings of a training run."""
 
     name: str | None = option(None, "name of the run folder (default: <data>-<model>-<time>)", literal="name")
-    runs: str = option("runs", "folder of the run folders", literal="path")
-    resume: str | None = option(None, "go on with this run: its folder, or runs/latest", literal="path")
-    seed: int = option(1, "every random choice comes from it", at_least=0)
-    device: str = option(
-        "auto", "auto (a CUDA GPU if there is one, else the CPU), cpu, cuda, cuda:1 … or mps"
-    )
-    threads: int | None = option(None, "CPU threads (default: one a core)", at_least=1)
+    runs: str = option("runs", "parent folder of all run folders", literal="path")
+    resume: str | None = option(None, "resume this run: its folder, or runs/latest", literal="path")
+    seed: int = option(1, "random seed", at_least=0)
+    device: str = option("auto", "auto (a CUDA GPU if available, else the CPU), cpu, cuda, cuda:1 … or mps")
+    threads: int | None = option(None, "CPU threads (default: one per core)", at_least=1)
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -37,5 +35,4 @@ RENAMED = {
     "model.word_dropout": "training.word_dropout",
     "model.rate_factor": "training.lr_multiplier",
 }
-"""Old keys of settings and what they are called now; command lines, runs and checkpoints with the old keys
-keep working."""
+"""Old keys of settings → new keys; command lines, runs and checkpoints with old keys keep working."""

@@ -1,4 +1,4 @@
-"""Impossible settings, and combinations that make no sense, refused before any work."""
+"""Validation: invalid settings and combinations are rejected before any work."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -40,15 +40,15 @@ def _holds(condition: Condition, values: Mapping[str, Any]) -> bool:
 
 
 def _as_typed(key: str) -> str:
-    """A key as a command line has it: the group `data=` is what sets `data.source`."""
+    """A key as used on the command line: `data.source` is set by the group `data=`."""
     return "data" if key == "data.source" else key
 
 
 def _unused(config: Config, typed: Collection[str]) -> list[str]:
-    """Settings that nothing reads beside the others.
+    """Settings that have no effect given the others.
 
-    What the user typed is refused in any case. A number from elsewhere may stay unused: experiments set
-    sizes for models of every kind. A choice may not: someone believes that it has an effect.
+    Overrides typed by the user are always rejected. Numbers from config files may be unused: experiments
+    set sizes for all kinds of models. Other unused values must be at their default.
     """
     found, values = [], {key: value for key, _, value in settings(config)}
     for key, item, value in settings(config):
@@ -92,13 +92,15 @@ def _encoder_conflicts(model: ModelConfig) -> list[str]:
     if encoder.type == "recurrent" and encoder.bidirectional and encoder.size % 2:
         found.append(f"model.encoder.size={encoder.size}: must be even when model.encoder.bidirectional=true")
     if encoder.type == "convolutional" and encoder.kernel % 2 == 0:
-        found.append(f"model.encoder.kernel={encoder.kernel}: must be odd, to see as far on either side")
+        found.append(f"model.encoder.kernel={encoder.kernel}: must be odd, for symmetric padding")
     if encoder.type == "self_attention":
         found += _not_divided("model.encoder.heads", encoder.heads, {"model.encoder.size": encoder.size})
         found += _odd("model.encoder.size", encoder.size)
     recurrent = encoder.type == "recurrent" or model.decoder.style != "transformer"
     if model.initialisation == "orthogonal" and not recurrent:
-        found.append("model.initialisation=orthogonal: nothing is recurrent; use uniform or xavier")
+        found.append(
+            "model.initialisation=orthogonal: the model has no recurrent layers; use uniform or xavier"
+        )
     return found
 
 
@@ -136,7 +138,7 @@ def _attention_conflicts(model: ModelConfig) -> list[str]:
         if encoder.type != "recurrent" and encoder.positions > attention.positions:
             found.append(
                 f"model.attention.positions={attention.positions}: fewer than "
-                f"model.encoder.positions={encoder.positions}; the score would not see all of the memory"
+                f"model.encoder.positions={encoder.positions}; the score would not cover all positions"
             )
     return found
 
@@ -155,13 +157,13 @@ def _held_out_conflicts(data: DataConfig, split: str) -> list[str]:
     )
     key = f"data.{split}"
     if path is not None and (source is not None or targets):
-        return [f"{key}_path and {key}_source_path: two {split} sets; give one of them"]
+        return [f"{key}_path and {key}_source_path: two {split} sets; give only one of them"]
     if source is not None and not targets:
         return [f"{key}_target_paths: {key}_source_path needs it; add {key}_target_paths=FILE"]
     if source is None and targets:
         return [f"{key}_source_path: {key}_target_paths needs it; add {key}_source_path=FILE"]
     if data.swap and len(targets) > 1:
-        return [f"{key}_target_paths: with data.swap=true these are to be translated; give one file"]
+        return [f"{key}_target_paths: with data.swap=true this is the source side; give only one file"]
     return []
 
 
@@ -170,10 +172,10 @@ def _data_conflicts(data: DataConfig) -> list[str]:
     if data.source == "tsv" and data.source_column == data.target_column:
         found.append(f"data.target_column={data.target_column}: the same as data.source_column")
     if data.source == "tsv" and data.alignment_column in (data.source_column, data.target_column):
-        found.append(f"data.alignment_column={data.alignment_column}: a column of sentences")
+        found.append(f"data.alignment_column={data.alignment_column}: already a column of sentences")
     found += _held_out_conflicts(data, "dev") + _held_out_conflicts(data, "test")
     if data.dev_fraction + data.test_fraction > 0.5:
-        found.append("data.dev_fraction + data.test_fraction: more than half; nothing to train on")
+        found.append("data.dev_fraction + data.test_fraction: more than half; too little left to train on")
     return found
 
 
@@ -191,25 +193,27 @@ def _guiding_conflicts(config: Config) -> list[str]:
         found.append(f"{key}: model.decoder.style=vector has no attention to guide")
     if config.model.attention.span == "hard":
         found.append(
-            f"{key}: model.attention.span=hard has weights of 0 and 1, which guiding cannot move; use another"
+            f"{key}: model.attention.span=hard has one-hot weights, which cannot be guided; use another span"
         )
     needed = {"tsv": "alignment_column", "moses": "alignment_path"}.get(config.data.source)
     if config.data.source == "manythings":
-        found.append(f"{key}: data=manythings has no word alignments; use data=tsv or data=moses with some")
+        found.append(
+            f"{key}: data=manythings has no word alignments; use data=tsv or data=moses with alignments"
+        )
     elif needed and getattr(config.data, needed) is None:
         found.append(f"{key}: needs word alignments; add data.{needed}=…")
     return found
 
 
 def check(config: Config, typed: Collection[str] = ()) -> None:
-    """Refuse impossible values and combinations before any work, all of them at once.
+    """Reject invalid values and combinations, all in one error.
 
     Args:
         config: the settings.
-        typed: keys that the user typed: one of them that has no effect is refused in any case.
+        typed: keys that the user typed: any that has no effect is rejected.
 
     Raises:
-        ConfigError: naming every key at fault and what it may be.
+        ConfigError: names every key at fault and what is allowed.
     """
     found = (
         _violations(config)

@@ -1,13 +1,13 @@
-"""Checkpoints: a folder with all that translating needs, written whole, verified when read.
+"""Checkpoints: a folder with everything needed to translate, written atomically, verified when read.
 
     model.safetensors   weights
-    model.json          format, settings of the model, sizes of the vocabularies, where training stood
+    model.json          format, model settings, vocabulary sizes, training progress
     source.model        SentencePiece models
     target.model
-    training.pt         optimizer and progress, in `last` only; read with `weights_only`
+    training.pt         optimizer and trainer state, in `last` only; loaded with `weights_only=True`
     manifest.json       SHA-256 of each of the files above
 
-Reading a checkpoint runs no code from it: the weights are safetensors, the settings data.
+Loading a checkpoint never runs code from it: weights are safetensors, settings are plain data.
 """
 
 import json
@@ -42,10 +42,10 @@ class Checkpoint:
     """A trained model and its tokenizers.
 
     Attributes:
-        model: when loaded, in evaluation mode on the device asked for.
-        config: the model's settings.
+        model: after loading, in evaluation mode on the requested device.
+        config: the model settings.
         source, target: the tokenizers.
-        progress: where training stood: step, epoch, scores.
+        progress: training progress: step, epoch, scores.
     """
 
     model: TranslationModel
@@ -58,17 +58,18 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path, checkpoint: Checkpoint, training: dict[str, Any] | None = None, keep: int = 1
 ) -> None:
-    """Write a checkpoint to `folder`, whole or not at all. Those before it stand aside as `<name>.1`
-    (the newest), `<name>.2` …
+    """Write a checkpoint to `folder` atomically. Previous checkpoints are rotated to `<name>.1` (the newest),
+    `<name>.2` …
 
     Args:
         folder: such as `runs/<name>/checkpoints/best`.
-        checkpoint: what to write.
-        training: what going on needs; plain values and tensors.
-        keep: how many are kept, the new one among them; at least one stands beside it while it comes.
+        checkpoint: the checkpoint.
+        training: the state needed to resume; plain values and tensors.
+        keep: how many checkpoints to keep, including the new one; the previous one is removed only once the
+            new one is in place.
 
     Raises:
-        OSError: when it cannot be written; it names `folder`, and what stood there stays.
+        OSError: if writing fails; it names `folder`, and the previous checkpoint is kept.
     """
     fresh = folder.with_name(f".{folder.name}.new")
     try:
@@ -84,7 +85,7 @@ def save_checkpoint(
 
 def _put_in_place(fresh: Path, folder: Path, keep: int) -> None:
     places = [folder, *(folder.with_name(f"{folder.name}.{age}") for age in range(1, max(keep, 2)))]
-    if folder.exists():  # if not, a crash left an older one as the newest: it stays where it is
+    if folder.exists():  # if not, after a crash during rotation, do not rotate again
         _discard(places[-1])
         for younger, place in reversed(list(pairwise(places))):
             if younger.exists():
@@ -96,7 +97,7 @@ def _put_in_place(fresh: Path, folder: Path, keep: int) -> None:
 
 
 def _discard(place: Path) -> None:
-    """Remove a checkpoint, out of sight first: no half of one is ever taken for a whole."""
+    """Remove a checkpoint; renamed to a hidden name first, so that a partly deleted one is never used."""
     hidden = place.with_name(f".{place.name}.old")
     shutil.rmtree(hidden, ignore_errors=True)
     if place.exists():
@@ -128,23 +129,23 @@ def _write(folder: Path, checkpoint: Checkpoint, training: dict[str, Any] | None
 def _save_state(training: dict[str, Any], file: IO[bytes]) -> None:
     try:
         torch.save(training, file)
-    except RuntimeError as error:  # torch covers what stopped the file with a complaint about positions in it
+    except RuntimeError as error:  # torch hides the OSError behind its own error about file positions
         raise error.__context__ or error from None
 
 
 def kept_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoint at `folder`, if it is there, and those that stood aside for it, newest first."""
+    """The checkpoint at `folder`, if it exists, and the rotated ones, newest first."""
     aside = (path for path in folder.parent.glob(f"{folder.name}.*") if path.suffix[1:].isdecimal())
     newest_first = sorted(aside, key=lambda path: int(path.suffix[1:]))
     return [path for path in (folder, *newest_first) if path.exists()]
 
 
 def find_checkpoint(folder: Path) -> Path:
-    """The newest checkpoint of `folder` and those that stood aside for it whose files are all as they were
-    written; a warning names what is damaged in a newer one.
+    """The newest checkpoint at `folder`, or rotated from it, that passes verification; newer ones that are
+    corrupt are reported in a warning.
 
     Raises:
-        RunError: when there is none.
+        RunError: if there is none.
     """
     damages: list[RunError] = []
     for candidate in kept_checkpoints(folder):
@@ -154,9 +155,9 @@ def find_checkpoint(folder: Path) -> Path:
             damages.append(error)
             continue
         for damage in damages:
-            logger.warning(f"warning: {damage}; an older checkpoint is used: {candidate}")
+            logger.warning(f"warning: {damage}; using an older checkpoint: {candidate}")
         return candidate
-    raise damages[0] if damages else RunError(f"{folder}: no checkpoint there")
+    raise damages[0] if damages else RunError(f"{folder}: no checkpoint found")
 
 
 def _verify(folder: Path) -> None:
@@ -164,25 +165,25 @@ def _verify(folder: Path) -> None:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         digests = {str(name): str(digest) for name, digest in manifest.items()}
     except (OSError, ValueError, AttributeError) as error:
-        raise RunError(f"{folder / 'manifest.json'}: missing or damaged") from error
+        raise RunError(f"{folder / 'manifest.json'}: missing or corrupt") from error
     for name in sorted({*_NEEDED, *digests}):
         file = folder / name
         try:
             whole = Path(name).name == name and name in digests and sha256(file) == digests[name]
-        except OSError:  # missing, a folder, or where the disk has failed
+        except OSError:  # missing, a folder, or a disk error
             whole = False
         if not whole:
-            raise RunError(f"{file}: missing or damaged (its SHA-256 is not the manifest's)")
+            raise RunError(f"{file}: missing or corrupt (its SHA-256 does not match the manifest)")
 
 
 def _description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise RunError(f"{path}: no JSON: {error}") from error
+        raise RunError(f"{path}: not valid JSON: {error}") from error
     found = description.get("format") if isinstance(description, dict) else None
     if found != FORMAT:
-        raise RunError(f"{path}: checkpoint format {found}, this version reads {FORMAT}")
+        raise RunError(f"{path}: checkpoint format {found}; this version reads format {FORMAT}")
     return dict(description)
 
 
@@ -202,11 +203,11 @@ def load_checkpoint(
 
     Args:
         folder: such as `runs/<name>/checkpoints/best`.
-        device: where the weights go.
-        dropout: for a model that is to be trained.
+        device: the device for the weights.
+        dropout: for a model that will be trained.
 
     Raises:
-        RunError: when it is missing, damaged, or of a format this version does not know.
+        RunError: if it is missing, corrupt, or of a format this version does not support.
     """
     folder = find_checkpoint(folder)
     description = _description(folder / "model.json")
@@ -215,28 +216,28 @@ def load_checkpoint(
         settings = rename_keys({"model": description["model"]}, RENAMED)
         config = from_dict(ModelConfig, settings["model"], "model")
         model = empty_model(config, len(source), len(target), PAD, dropout)
-        weights = load_file(folder / "model.safetensors")  # on the CPU: not every version knows mps:0
-        # Copies, for in the file they stand at odd addresses, where sums are rounded otherwise (and slower).
+        weights = load_file(folder / "model.safetensors")  # on the CPU: older versions do not know mps:0
+        # Copied: in the file, tensors are not aligned, which changes rounding (and is slower).
         moved = {name: value.to(device, copy=True) for name, value in weights.items()}
         model.load_state_dict(moved, assign=True)
         for module in model.modules():
             if isinstance(module, RNNBase):
-                module.flatten_parameters()  # into one piece of memory, as cuDNN wants it
+                module.flatten_parameters()  # contiguous weights for cuDNN
     except (ConfigError, SafetensorError, RuntimeError, KeyError) as error:
         first_line = str(error).splitlines()[0]
-        raise RunError(f"{folder}: model.json and model.safetensors do not fit: {first_line}") from error
+        raise RunError(f"{folder}: model.json and model.safetensors do not match: {first_line}") from error
     return Checkpoint(model.eval(), config, source, target, description.get("progress", {}))
 
 
 def load_training(folder: Path) -> dict[str, Any]:
-    """What going on needs, from a checkpoint saved with it. Nothing in the file is executed.
+    """The training state of a checkpoint, needed to resume. Loading it never executes code.
 
     Raises:
-        RunError: when it is missing or damaged.
+        RunError: if it is missing or corrupt.
     """
     folder = find_checkpoint(folder)
     try:
         state: dict[str, Any] = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
-    except Exception as error:  # torch has a dozen kinds for what is no file of its own
-        raise RunError(f"{folder / 'training.pt'}: missing or damaged") from error
+    except Exception as error:  # torch raises many types for a file that is not its own
+        raise RunError(f"{folder / 'training.pt'}: missing or corrupt") from error
     return state

@@ -1,7 +1,7 @@
 """`<runs>/latest`: the newest run that has a checkpoint.
 
-It is a folder of relative links to all that a run has but its TensorBoard folder. A link to the run itself
-would make TensorBoard, which follows links, show the newest run twice.
+It is a folder of relative symbolic links to everything in the run except its TensorBoard folder. With a link
+to the run itself, TensorBoard, which follows links, would show the newest run twice.
 """
 
 import logging
@@ -19,11 +19,11 @@ _LINKED = (
     _CONFIG, "prepared.json", "train.log", "training.json", "report.html", "data", "checkpoints", "dev",
     "test",
 )  # fmt: skip
-"""Those that are there when the links are made; the last ones only when the training is finished."""
+"""Linked if they exist when the links are made; some exist only once training is finished."""
 
 
 def is_pointer(path: Path) -> bool:
-    """Whether this is `latest` as `point_latest` makes it, or as it was before: a link to the run."""
+    """Whether this is `latest` as made by `point_latest`, or by older versions: a link to the run."""
     if path.is_symlink() or not path.is_dir():
         return path.is_symlink()
     entries = list(path.iterdir())
@@ -31,13 +31,13 @@ def is_pointer(path: Path) -> bool:
 
 
 def point_latest(run: Path) -> None:
-    """Let `latest`, beside a run's folder, point at it. Training can do without: where links cannot be made
-    (Windows without the privilege), a warning says so.
+    """Point `latest`, next to the run folder, to this run. If links cannot be created (on Windows without
+    the privilege), only log a warning.
     """
     place = run.parent / LATEST
     fresh, old = (run.parent / f".{LATEST}.{run.name}.{word}" for word in ("new", "old"))
     try:
-        for left in (fresh, old):  # by a crash
+        for left in (fresh, old):  # left by a crash
             shutil.rmtree(left, ignore_errors=True)
         fresh.mkdir()
         for name in _LINKED:
@@ -47,25 +47,25 @@ def point_latest(run: Path) -> None:
             place.unlink()
         elif place.exists():
             place.rename(old)
-        fresh.rename(place)  # a crash before it: `find_run` finds the newest run all the same
+        fresh.rename(place)  # if it crashes before this, `find_run` still finds the newest run
         sync_folder(run.parent)
     except OSError as error:
         way = command(*option("--run", run))
-        logger.warning(f"warning: {place}: not made ({error.strerror}); name this run with {way}")
+        logger.warning(f"warning: {place}: cannot be created ({error.strerror}); select this run with {way}")
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)
 
 
 def finish_latest(run: Path) -> None:
-    """Add what a finished run has got to `latest`, if that points at it."""
+    """Add the remaining files of a finished run to `latest`, if it points to this run."""
     latest = run.parent / LATEST
     if is_pointer(latest) and find_run(latest) == run.resolve():
         point_latest(run)
 
 
 def find_run(path: Path) -> Path:
-    """The folder of the run that `path` names. For `<runs>/latest` that is where it points; if there is no
-    such entry, the run beside it whose best checkpoint is the newest, if there is any.
+    """Resolve `path` to a run folder. `<runs>/latest` resolves to the run it points to; if it does not exist,
+    to the run in `<runs>` with the newest best checkpoint, if any.
     """
     if (path / _CONFIG).is_symlink():
         return (path / _CONFIG).resolve().parent

@@ -1,4 +1,4 @@
-"""The run folder: everything one training leaves behind. Move it to another machine and it translates."""
+"""The run folder: all files of a training run. Self-contained; it can be moved to another machine."""
 
 import dataclasses
 import logging
@@ -27,7 +27,7 @@ _UNREADABLE = (OSError, yaml.YAMLError, ValueError, ConfigError)
 
 @dataclass(frozen=True)
 class Run:
-    """Where the parts of a run are."""
+    """Paths in a run folder."""
 
     folder: Path
 
@@ -43,26 +43,26 @@ class Run:
 
     @property
     def prepared(self) -> Path:
-        """What the data was."""
+        """Report on the prepared data."""
         return self.folder / "prepared.json"
 
     @property
     def training(self) -> Path:
-        """How training went, once it is done."""
+        """Summary of the training run, written when it is finished."""
         return self.folder / "training.json"
 
     @property
     def report(self) -> Path:
-        """The page to look at."""
+        """The HTML report."""
         return self.folder / "report.html"
 
     @property
     def tensorboard(self) -> Path:
-        """Event files."""
+        """TensorBoard event files."""
         return self.folder / "tensorboard"
 
     def examples(self, part: str) -> Path:
-        """The sentences of "dev" or "test", with all references: the run can be evaluated anywhere."""
+        """The sentences of "dev" or "test" with all references, so that the run can be evaluated anywhere."""
         return self.folder / "data" / f"{part}.jsonl"
 
     def evaluation(self, part: str) -> Path:
@@ -71,14 +71,14 @@ class Run:
 
     @property
     def log(self) -> Path:
-        """What was printed."""
+        """The training log."""
         return self.folder / "train.log"
 
     def decoding(self) -> DecodingConfig:
-        """The settings of the search that the run was made with. No other setting is read again.
+        """The decoding settings of the run, the only settings needed after training.
 
         Raises:
-            RunError: when they are missing or unreadable.
+            RunError: if they are missing or unreadable.
         """
         path = self.folder / "config.yaml"
         try:
@@ -86,14 +86,14 @@ class Run:
             decoding = values.get("decoding") if isinstance(values, dict) else None
             return from_dict(DecodingConfig, decoding, "decoding")
         except _UNREADABLE as error:
-            raise RunError(f"{path}: missing or damaged: {str(error).splitlines()[0]}") from error
+            raise RunError(f"{path}: missing or corrupt: {str(error).splitlines()[0]}") from error
 
 
 def reopen_run(path: Path) -> tuple[Run, Config]:
-    """A run to go on with, and its settings; `path` as for `find_run`.
+    """A run to resume and its settings; `path` as for `find_run`.
 
     Raises:
-        RunError: when there is none, or its settings cannot be read.
+        RunError: if there is none, or its settings cannot be read.
     """
     found = find_run(path)
     if not found.is_dir():
@@ -102,57 +102,57 @@ def reopen_run(path: Path) -> tuple[Run, Config]:
     try:
         values: Any = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
         if not isinstance(values, dict) or not values:
-            raise ConfigError("no settings in it")
+            raise ConfigError("contains no settings")
         return run, from_dict(Config, rename_keys(values, RENAMED), "config")
     except _UNREADABLE as error:
         where = run.folder / "config.yaml"
-        raise RunError(f"{where}: missing or damaged: {str(error).splitlines()[0]}") from error
+        raise RunError(f"{where}: missing or corrupt: {str(error).splitlines()[0]}") from error
 
 
 def write_config(run: Run, config: Config) -> None:
-    """Keep the settings of a run."""
-    from omegaconf import OmegaConf  # slow to import, and translating has no need of it
+    """Write the settings of a run to its folder."""
+    from omegaconf import OmegaConf  # slow to import, and not needed to translate
 
     write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(to_dict(config))))
 
 
 @contextmanager
 def locked(run: Run) -> Iterator[None]:
-    """Hold the run for one training process; the system lets go of it when the process dies. What cannot
-    be written meanwhile is told with the way to go on.
+    """Lock the run for one training process; the operating system releases the lock when the process dies.
+    File errors inside the block are reported together with the command to resume.
 
     Raises:
-        RunError: when another process trains into it, or something in it cannot be written.
+        RunError: if another process is training in this run, or a file in it cannot be written.
     """
     try:
         with ExitStack() as stack:
             try:
                 stack.enter_context(lock_file(run.folder / ".lock", wait=False))
             except BlockingIOError as error:
-                raise RunError(f"{run.folder}: another process is training into it") from error
+                raise RunError(f"{run.folder}: another process is training in this run") from error
             yield
     except OSError as error:
         if error.errno is None or isinstance(error, BrokenPipeError):  # not about a file
             raise
         way = command("python", "-m", "nmt.train", f"resume={run.folder}")
-        raise RunError(f"{explain(error, run.folder)}, then go on with: {way}") from error
+        raise RunError(f"{explain(error, run.folder)}, then resume with: {way}") from error
 
 
 def check_name(config: Config) -> None:
-    """Refuse a name that no new run can have.
+    """Reject a name that a new run cannot have.
 
     Raises:
-        ConfigError: when `config.name` is taken or is no plain folder name.
-        RunError: when something that is no link is in the way of the pointer to the newest run.
+        ConfigError: if `config.name` is taken or not a plain folder name.
+        RunError: if a file or folder that is not ours is in the place of `latest`.
     """
     latest = Path(config.runs) / LATEST
     if latest.exists() and not is_pointer(latest):
-        raise RunError(f"{latest}: must point at the newest run; move what is there")
+        raise RunError(f"{latest}: reserved for the pointer to the newest run; move what is there")
     if config.name is None:
         return
     if Path(config.name).name != config.name or config.name in ("", "..", LATEST):
         raise ConfigError(
-            f"name={config.name}: must be a plain folder name, and not {LATEST}; the folder of runs is `runs`"
+            f"name={config.name}: must be a plain folder name, and not {LATEST}; runs= is the parent folder"
         )
     folder = Path(config.runs) / config.name
     if folder.exists():
@@ -160,15 +160,15 @@ def check_name(config: Config) -> None:
 
 
 def create_run(config: Config, name: str) -> Run:
-    """Make a new run folder with the resolved settings in it.
+    """Create a new run folder with the resolved settings in it.
 
     Args:
-        config: the settings; `runs` is the folder of runs.
-        name: the default name; `config.name` goes before it. A default name that is taken gets a number.
+        config: the settings; `runs` is the parent folder.
+        name: the default name if `config.name` is None; a number is appended if it is taken.
 
     Raises:
-        ConfigError: when `config.name` is taken or is no plain folder name.
-        RunError: when the folder cannot be made.
+        ConfigError: if `config.name` is taken or not a plain folder name.
+        RunError: if the folder cannot be created.
     """
     check_name(config)
     runs = Path(config.runs)
@@ -187,24 +187,26 @@ def create_run(config: Config, name: str) -> Run:
     try:
         write_config(run, dataclasses.replace(config, name=folder.name))
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)  # without its settings nobody could go on with it
+        shutil.rmtree(folder, ignore_errors=True)  # it could not be resumed without its settings
         raise RunError(explain(error, folder)) from error
     return run
 
 
 def open_run(path: Path) -> Run:
-    """A run that has a checkpoint; whether that is whole shows when it is loaded. `path` as for `find_run`.
+    """A run that has a checkpoint, which is verified only when loaded. `path` as for `find_run`.
 
     Raises:
-        RunError: when there is none, saying how to make one.
+        RunError: if there is none; the message says how to train one.
     """
     found = find_run(path)
     if not found.exists():
         way = "train a model first: `make demo` (minutes) or `python -m nmt.train`"
         if is_pointer(path):
-            raise RunError(f"{path}: points at a run that is gone; name another with --run, or {way}")
-        raise RunError(f"{path}: no such run; {way}, or name one with --run")
+            raise RunError(
+                f"{path}: points to a run that no longer exists; select another with --run, or {way}"
+            )
+        raise RunError(f"{path}: no such run; {way}, or select one with --run")
     run = Run(found)
     if not kept_checkpoints(run.best):
-        raise RunError(f"{path}: no finished checkpoint in it; name another run with --run")
+        raise RunError(f"{path}: contains no complete checkpoint; select another run with --run")
     return run

@@ -1,1 +1,1 @@
-"""The small grammar of English and Marathi behind the bundled corpus."""
+"""The checks run by `scripts/check_gpu.py`."""

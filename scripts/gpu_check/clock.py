@@ -1,4 +1,4 @@
-"""How long work takes on a device, and how much of that time a GPU is busy."""
+"""Timing of work on a device, and GPU utilisation."""
 
 import json
 import tempfile
@@ -13,7 +13,7 @@ import torch
 def repeated(
     work: Callable[[], int], device: torch.device, seconds: float, at_least: int
 ) -> tuple[int, int, float]:
-    """Do `work` again and again for so long; its results summed, how often it was done, the seconds."""
+    """Repeat `work` for `seconds`; returns the sum of its results, the number of calls, and the time."""
     total, count = 0, 0
     wait(device)
     started = time.perf_counter()
@@ -25,7 +25,7 @@ def repeated(
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done all it was given."""
+    """Synchronise with the device."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -33,9 +33,9 @@ def wait(device: torch.device) -> None:
 def profiled(
     work: Callable[[], int], device: torch.device, times: int
 ) -> tuple[float, float] | tuple[None, None]:
-    """Seconds of the GPU's time, and kernels, of one `work`; None where nothing measures them.
+    """GPU time in seconds and number of kernels per call of `work`; None if they cannot be measured.
 
-    The profiler slows the CPU down, not the kernels: the time without it comes from `repeated`.
+    The profiler slows down the CPU, not the kernels; wall-clock time is measured without it, by `repeated`.
     """
     if device.type != "cuda":
         return None, None
@@ -52,10 +52,10 @@ def profiled(
 
 
 def gpu_time(events: Sequence[dict[str, Any]]) -> tuple[float, int]:
-    """Seconds in which a kernel or a copy ran, counted once where several overlap, and number of kernels.
+    """Seconds in which a kernel or copy was running (overlaps counted once), and number of kernels.
 
     Args:
-        events: of a trace in Chrome's format, times in microseconds.
+        events: the events of a Chrome trace, times in microseconds.
     """
     work = [event for event in events if event.get("cat") in ("kernel", "gpu_memcpy", "gpu_memset")]
     busy, until = 0.0, float("-inf")

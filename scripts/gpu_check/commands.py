@@ -1,4 +1,4 @@
-"""The commands of the program, run as a user runs them, with a limit of time; and where they work."""
+"""Run the program's commands as a user would, with a time limit, in a temporary folder."""
 
 import json
 import os
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-BUDGET = 150.0  # seconds for a command
+BUDGET = 150.0  # time limit of a command, in seconds
 
 
 class FailedError(Exception):
-    """A check that found a fault.
+    """A check failed.
 
     Args:
-        message: what is wrong, in a line.
-        output: of the command that shows it.
+        message: what is wrong, in one line.
+        output: the output of the command.
     """
 
     def __init__(self, message: str, output: str = "") -> None:
@@ -27,21 +27,21 @@ class FailedError(Exception):
 
 
 class SkippedError(Exception):
-    """A check that cannot be done here, and why."""
+    """A check cannot be run here; the message says why."""
 
 
 @dataclass
 class Bench:
-    """Where and how to check.
+    """Where and how to run the checks.
 
     Attributes:
-        folder: of all runs and files.
-        device: a setting, "auto" or "cpu".
-        steps: updates of each training.
-        threads: of each command.
+        folder: folder for all runs and files.
+        device: the setting, "auto" or "cpu".
+        steps: updates of each training run.
+        threads: CPU threads of each command.
         small: measure small models on small batches.
-        apart: largest difference between weights of two equal trainings of each model, once it is known.
-        speeds: what `gpu_speed.py` measured.
+        apart: for each model, the largest weight difference between two runs of the same command, once known.
+        speeds: measurements of `gpu_speed.py`.
     """
 
     folder: Path
@@ -53,17 +53,17 @@ class Bench:
     speeds: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, name: str) -> Path:
-        """The folder of a training."""
+        """The folder of a training run."""
         return self.folder / "runs" / name
 
     def finished(self, name: str) -> Path:
-        """The folder of a training that others are compared with.
+        """The folder of a training run that others are compared with.
 
         Raises:
-            SkippedError: when it has failed.
+            SkippedError: if it has failed.
         """
         if not (self.run(name) / "training.json").exists():
-            raise SkippedError(f"needs the training {name}, which has failed")
+            raise SkippedError(f"needs the training run {name}, which failed")
         return self.run(name)
 
 
@@ -71,13 +71,13 @@ class Bench:
 
 
 def environment(bench: Bench) -> dict[str, str]:
-    """The environment of a command: this checkout's package, and no threads that wait for each other."""
+    """The environment of a command: the package of this checkout, and limited thread spinning."""
     own = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     return {"OMP_NUM_THREADS": str(bench.threads), "GOMP_SPINCOUNT": "1000", **os.environ, **own}
 
 
 def start(bench: Bench, log: Path, *words: object, **variables: str) -> "subprocess.Popen[bytes]":
-    """Start Python with these words; all it prints goes to `log`."""
+    """Start Python with these arguments; all output goes to `log`."""
     with log.open("wb") as file:  # a pipe would stay open as long as any of its children
         return subprocess.Popen(
             [sys.executable, *map(str, words)],
@@ -90,7 +90,7 @@ def start(bench: Bench, log: Path, *words: object, **variables: str) -> "subproc
 
 
 def finish(process: "subprocess.Popen[bytes]", seconds: float) -> int | None:
-    """Wait for so long, then end it; its exit code, or None if it had to be ended."""
+    """Wait up to `seconds`, then terminate it; returns the exit code, or None if it was terminated."""
     try:
         return process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -105,21 +105,21 @@ def finish(process: "subprocess.Popen[bytes]", seconds: float) -> int | None:
 
 
 def python(bench: Bench, *words: object, seconds: float = BUDGET, **variables: str) -> str:
-    """Run Python with these words; gives what it prints.
+    """Run Python with these arguments; returns its output.
 
     Raises:
-        FailedError: when it fails, or takes longer than `seconds`.
+        FailedError: if it fails or takes longer than `seconds`.
     """
     log = bench.folder / f"{uuid.uuid4().hex}.log"
     code = finish(start(bench, log, *words, **variables), seconds)
     output = log.read_text(encoding="utf-8", errors="replace")
     if code is None:
-        raise FailedError(f"not done after {seconds:.0f} s", output)
+        raise FailedError(f"not finished after {seconds:.0f} s", output)
     if code:
         raise FailedError(f"exit status {code}", output)
     return output
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds."""
+    """The content of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
-"""What a trained run gives on the device and on the CPU; the tests that need CUDA; the measurements.
+"""Compare a trained run on the device and on the CPU; run the CUDA tests; measure speed.
 
-Each function runs commands and gives what was found in a line.
+Each check runs commands and returns its finding in one line.
 """
 
 import importlib.util
@@ -14,14 +14,14 @@ import numpy as np
 from gpu_check.commands import ROOT, Bench, FailedError, SkippedError, python, read_json
 
 CUDA_TESTS = ("test_precision.py", "test_randomness.py", "test_attention_backend.py")
-SCORES_AGREE = 1e-3  # nats a token
+SCORES_AGREE = 1e-3  # nats per token
 WEIGHTS_AGREE = 1e-3  # of attention
 METRICS_AGREE = 0.5  # points of BLEU and chrF
 
 
 def translate(bench: Bench, model: str) -> str:
-    """Translate the test sentences on both devices. Where the translations differ, both must be as good:
-    their scores are the same but for rounding.
+    """Translate the test sentences on both devices. Where translations differ, their scores must be equal up
+    to rounding.
     """
     run = bench.finished(f"{model}-fp32")
     source, _ = texts(bench, run)
@@ -34,21 +34,21 @@ def translate(bench: Bench, model: str) -> str:
         )  # fmt: skip
         found.append([json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()])
     same, apart = agreement(*found)
-    line = f"{same} of {len(found[1])} translations the same, scores {differing(apart)}"
+    line = f"{same} of {len(found[1])} translations identical, scores {differing(apart)}"
     if len(found[0]) != len(found[1]) or not found[1] or not apart <= SCORES_AGREE:
         raise FailedError(line)
     return line
 
 
 def agreement(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> tuple[int, float]:
-    """How many translations are the same, and by how much scores differ at most, in nats a token."""
+    """Number of identical translations, and largest difference of scores, in nats per token."""
     pairs = list(zip(ours, theirs, strict=False))
     same = sum(one["translation"] == other["translation"] for one, other in pairs)
     return same, max((abs(one["score"] - other["score"]) for one, other in pairs), default=0.0)
 
 
 def evaluate(bench: Bench, model: str) -> str:
-    """Score the test part on both devices."""
+    """Score the test set on both devices."""
     run, scores = bench.finished(f"{model}-fp32"), []
     for device in (bench.device, "cpu"):
         folder = bench.folder / f"{run.name}-{device}-test"
@@ -80,14 +80,14 @@ def align(bench: Bench, model: str) -> str:
         matrices.append([json.loads(line)["weights"] for line in lines])
     same = sum(one == other for one, other in zip(*links, strict=True))
     apart = farthest(*matrices)
-    line = f"{same} of {len(links[1])} alignments the same, attention weights {differing(apart)}"
+    line = f"{same} of {len(links[1])} alignments identical, attention weights {differing(apart)}"
     if not links[1] or not apart <= WEIGHTS_AGREE:
         raise FailedError(line)
     return line
 
 
 def farthest(ours: list[list[list[float]]], theirs: list[list[list[float]]]) -> float:
-    """The largest difference between two lists of matrices; infinite where their shapes differ."""
+    """The largest difference between two lists of matrices; infinity if their shapes differ."""
     if len(ours) != len(theirs):
         return float("inf")
     largest = 0.0
@@ -99,13 +99,13 @@ def farthest(ours: list[list[list[float]]], theirs: list[list[list[float]]]) -> 
 
 
 def differing(apart: float) -> str:
-    """The largest difference in words."""
+    """The largest difference as text."""
     return f"differ by up to {apart:.1e}" if apart else "identical"
 
 
 def texts(bench: Bench, run: Path) -> tuple[Path, Path]:
-    """The test sentences of a run and their translations as files, one a line; the same for all runs, so
-    that checks side by side may write them.
+    """The test sentences of a run and their references as files, one per line; they are the same for all
+    runs, so that parallel checks may write them.
     """
     from nmt.files import write_text
 
@@ -118,7 +118,7 @@ def texts(bench: Bench, run: Path) -> tuple[Path, Path]:
 
 
 def tests(bench: Bench) -> str:
-    """Run the tests that are skipped where there is no GPU."""
+    """Run the tests that are skipped without a GPU."""
     if importlib.util.find_spec("pytest") is None:
         raise SkippedError("pytest is not installed")
     files = [ROOT / "tests" / "unit" / name for name in CUDA_TESTS]
@@ -135,7 +135,7 @@ def tests(bench: Bench) -> str:
 
 
 def measure(bench: Bench, model: str) -> str:
-    """Measure training and beam search of the full-size model, with nothing else running."""
+    """Measure training and beam search with the full-size model, with nothing else running."""
     output = bench.folder / f"{model}-speed.json"
     options = ["--small", "--seconds", 0.5] if bench.small else []
     script = ROOT / "scripts" / "gpu_speed.py"

@@ -1,6 +1,6 @@
-"""Trainings on the device: they learn, stop and resume; two of the same command are compared.
+"""Training on the device: it learns, stops and resumes; two runs of the same command are compared.
 
-Each function runs commands and gives what was found in a line.
+Each check runs commands and returns its finding in one line.
 """
 
 import os
@@ -20,12 +20,12 @@ from gpu_check.commands import (
     start,
 )
 
-LOSSES_AGREE = 0.2  # of the loss in fp32
-AS_FAR = 20.0  # times the difference of two equal trainings, that a resumed one may be away
+LOSSES_AGREE = 0.2  # as a fraction of the fp32 loss
+AS_FAR = 20.0  # a resumed run may differ by this times the difference of two runs of the same command
 
 
 def words(bench: Bench, model: str, precision: str, name: str) -> list[str]:
-    """The words of `python` for a training."""
+    """The Python arguments of a training run."""
     return [
         "-m",
         "nmt.train",
@@ -41,18 +41,18 @@ def words(bench: Bench, model: str, precision: str, name: str) -> list[str]:
 
 
 def train(bench: Bench, model: str, precision: str) -> str:
-    """Train, and see that the loss falls, to about where it falls in fp32."""
+    """Train, and check that the loss decreases to about the fp32 loss."""
     output = python(bench, *words(bench, model, precision, f"{model}-{precision}"))
     place = re.search(r"parameters, on (\S+) in torch\.(\w+)", output)
     if not place or place[1].startswith("cpu") != (bench.device == "cpu"):
-        raise FailedError("it did not train on the device asked for", output)
+        raise FailedError("it did not train on the requested device", output)
     report = read_json(bench.run(f"{model}-{precision}") / "training.json")
     losses = [validation["loss"] for validation in report["validations"]]
     found = f"on {place[1]} in {place[2]}, loss {losses[0]:.2f} → {losses[-1]:.2f}"
     if report["skipped"]:
-        found += f", {report['skipped']} updates left out"
-    if not losses[-1] < losses[0]:  # nor is NaN
-        raise FailedError(f"{found}: it does not fall", output)
+        found += f", {report['skipped']} updates skipped"
+    if not losses[-1] < losses[0]:  # also false for NaN
+        raise FailedError(f"{found}: it does not decrease", output)
     if precision != "fp32":
         exact = read_json(bench.finished(f"{model}-fp32") / "training.json")["validations"][-1]["loss"]
         if abs(losses[-1] - exact) > LOSSES_AGREE * exact:
@@ -61,23 +61,23 @@ def train(bench: Bench, model: str, precision: str) -> str:
 
 
 def train_again(bench: Bench, model: str) -> str:
-    """Give the command of the training in fp32 a second time; say whether its weights are the same."""
+    """Repeat the fp32 training command; report whether the weights are identical."""
     whole = bench.finished(f"{model}-fp32")
     python(bench, *words(bench, model, "fp32", f"{model}-again"))
     apart = bench.apart[model] = difference(whole, bench.run(f"{model}-again"))
     if apart == 0:
         return "identical weights"
     if bench.device == "cpu":
-        raise FailedError(f"weights differ by up to {apart:.1e}; on a CPU they must not")
+        raise FailedError(f"weights differ by up to {apart:.1e}; on a CPU they must be identical")
     script = ROOT / "scripts" / "gpu_speed.py"
     named = python(bench, script, "--model", model, "--nondeterministic", CUBLAS_WORKSPACE_CONFIG=":4096:8")
     lines = [line for line in named.splitlines() if "eterministic" in line]
-    reasons = "; ".join(lines) or "kernels that add in an order that changes (atomic additions)"
+    reasons = "; ".join(lines) or "kernels with nondeterministic summation order (atomic additions)"
     return f"weights differ by up to {apart:.1e}; likely reason: {reasons}"
 
 
 def stop_and_resume(bench: Bench, model: str) -> str:
-    """Stop a training in its middle by SIGTERM, resume it, and compare it with one that nothing stopped."""
+    """Stop training halfway by SIGTERM, resume it, and compare it with an uninterrupted run."""
     if os.name == "nt":
         raise SkippedError("Windows has no SIGTERM")
     whole, name = bench.finished(f"{model}-fp32"), f"{model}-stopped"
@@ -91,15 +91,15 @@ def stop_and_resume(bench: Bench, model: str) -> str:
     output = log.read_text(encoding="utf-8", errors="replace")
     stopped = re.search(r"stopped after step (\d+)", output)
     if code != 143 or not stopped:
-        raise FailedError(f"SIGTERM did not stop it in its middle; exit status {code}", output)
+        raise FailedError(f"SIGTERM did not stop it halfway; exit status {code}", output)
     output = python(bench, "-m", "nmt.train", f"resume=runs/{name}")
-    if f"going on after step {stopped[1]} " not in output:
-        raise FailedError(f"stopped after step {stopped[1]}, it did not continue from there", output)
+    if f"resuming after step {stopped[1]} " not in output:
+        raise FailedError(f"stopped after step {stopped[1]}, but did not resume from there", output)
     return f"stopped after step {stopped[1]} of {bench.steps}; {compared(bench, model, whole, name)}"
 
 
 def torchrun(bench: Bench, model: str) -> str:
-    """Train in one process under torchrun; the gradients pass NCCL all the same (on a CPU gloo)."""
+    """Train in one process under torchrun; gradients still go through NCCL (gloo on a CPU)."""
     whole, name = bench.finished(f"{model}-fp32"), f"{model}-torchrun"
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
     output = python(bench, *launcher, *words(bench, model, "fp32", name), NCCL_DEBUG="INFO")
@@ -107,23 +107,23 @@ def torchrun(bench: Bench, model: str) -> str:
     if bench.device != "cpu":
         version = re.search(r"NCCL version (\S+)", output)
         if not re.search(r"NCCL INFO .*Init COMPLETE", output):
-            raise FailedError("NCCL has not been used", output)
+            raise FailedError("NCCL was not used", output)
         engine = f"NCCL {version[1]}" if version else "NCCL"
     return f"one process, {engine}; {compared(bench, model, whole, name)}"
 
 
 def compared(bench: Bench, model: str, whole: Path, name: str) -> str:
-    """How far a training is from the one that it must equal, as far as any two equal ones do here.
+    """Compare a run with the one it must equal, within the usual difference of two runs of the same command.
 
     Raises:
-        FailedError: when it is farther away.
+        FailedError: if they differ by more.
     """
     if model not in bench.apart:
-        raise SkippedError("needs two equal trainings to compare with; the second has failed")
+        raise SkippedError("needs two runs of the same command to compare with; the second failed")
     apart, usual = difference(whole, bench.run(name)), bench.apart[model]
     if apart == 0:
         return "identical weights"
-    found = f"weights differ by up to {apart:.1e}, those of two equal commands by up to {usual:.1e}"
+    found = f"weights differ by up to {apart:.1e}, those of two runs of the same command by up to {usual:.1e}"
     if apart > AS_FAR * usual:
         raise FailedError(found)
     return found

@@ -1,4 +1,4 @@
-"""One tiny training for all tests through the command line, and a way to call the commands."""
+"""A tiny run shared by all command-line tests, and a way to call the commands."""
 
 import io
 import shutil
@@ -32,7 +32,7 @@ Call = Callable[..., Answer]
 def call(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Call]:
-    """Call a command's `main` as `python -m` would, but in this process, which has torch at hand."""
+    """Call a command's `main` as `python -m` would, but in this process, where torch is already loaded."""
 
     def call(module: ModuleType, *arguments: object, stdin: bytes = b"") -> Answer:
         monkeypatch.chdir(tmp_path)
@@ -46,12 +46,12 @@ def call(
         return Answer(code, *capsys.readouterr())
 
     yield call
-    torch.set_flush_denormal(False)  # a training sets it for its process; other tests need such numbers
+    torch.set_flush_denormal(False)  # set by training; other tests need denormals
 
 
 @pytest.fixture(scope="session")
 def begin(trained: Path) -> Begin:
-    """Begin a short training in this process, with the prepared data of `trained`."""
+    """Start a short training run in this process, with the prepared data of `trained`."""
 
     def begin(folder: Path, *arguments: object) -> Answer:
         cache = f"data.cache={trained.parent.parent / 'data' / 'cache'}"
@@ -62,7 +62,7 @@ def begin(trained: Path) -> Begin:
 
 @pytest.fixture(scope="session")
 def whole(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a short training that nothing interrupted."""
+    """The run folder of a short, uninterrupted training run."""
     folder = tmp_path_factory.mktemp("whole")
     answer = begin(folder)
     assert answer.code == 0, answer.err

@@ -10,7 +10,7 @@ TRAINING = ("experiment=debug", "data.max_words=4", "training.validate_every=10"
 
 
 class Answer(NamedTuple):
-    """What a command gave: exit code, standard output, standard error."""
+    """The result of a command: exit code, standard output, standard error."""
 
     code: int
     out: str
@@ -18,7 +18,7 @@ class Answer(NamedTuple):
 
 
 def command(*arguments: object, folder: Path, stdin: bytes = b"") -> Answer:
-    """`python -m` with these arguments, in a process of its own that works in `folder`."""
+    """`python -m` with these arguments, in a subprocess with working directory `folder`."""
     done = subprocess.run(
         [sys.executable, "-m", *map(str, arguments)],
         cwd=folder,
@@ -32,6 +32,6 @@ def command(*arguments: object, folder: Path, stdin: bytes = b"") -> Answer:
 
 
 def lines_of(out: str) -> list[str]:
-    """The lines of an output, which must end with one; U+000A alone is a line's end."""
+    """The lines of an output, which must end with a newline; only U+000A separates lines."""
     assert out.endswith("\n")
     return out.removesuffix("\n").split("\n")

@@ -1,4 +1,4 @@
-"""Commands in this process, which has torch at hand: seconds less each, and functions can be replaced."""
+"""Commands in this process, where torch is already loaded: faster, and functions can be patched."""
 
 import contextlib
 import io
@@ -26,14 +26,14 @@ SHORT = (
     "training.log_every=1",
     "training.samples=0",
 )
-"""A training with a checkpoint after every step; after steps 2 and 4 it validates."""
+"""A training run with a checkpoint after every step and validation after steps 2 and 4."""
 
 CHECKPOINT = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model")
 
 
 def inside(module: ModuleType, *arguments: object, folder: Path) -> Answer:
-    """Call a command's `main` as `python -m` would, working in `folder`. What takes longest is left out: a
-    page's font, heatmaps.
+    """Call a command's `main` as `python -m` would, with working directory `folder`. The slowest parts are
+    left out: the font of the HTML page, and heatmaps.
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     log, code = logging.getLogger("nmt"), 0
@@ -46,7 +46,7 @@ def inside(module: ModuleType, *arguments: object, folder: Path) -> Answer:
         stack.enter_context(mock.patch("nmt.pipeline.TEST_HEATMAPS", 0))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
-        stack.callback(torch.set_flush_denormal, False)  # a training sets it for its process
+        stack.callback(torch.set_flush_denormal, False)  # set by training
         stack.callback(GlobalHydra.instance().clear)
         try:
             cli.run(module.main)
@@ -63,12 +63,12 @@ Begin = Callable[..., Answer]
 
 
 def weights(run: Path) -> list[bytes]:
-    """Of the best and the newest checkpoint."""
+    """The weights of the best and the newest checkpoint."""
     return [(run / "checkpoints" / name / "model.safetensors").read_bytes() for name in ("best", "last")]
 
 
 def check_finished(run: Path, whole: Path) -> None:
-    """A run that was interrupted is in the end as the one that was not."""
+    """An interrupted run must be identical to the uninterrupted one at the end."""
     assert weights(run) == weights(whole)
     for name in ("test/translations.tsv", "test/attention.pharaoh", "data/dev.jsonl", "prepared.json"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name

@@ -1,4 +1,4 @@
-"""`python -m nmt.align`: alignments of given pairs, on their own and with a model of the other direction."""
+"""`python -m nmt.align`: alignments of given pairs, alone and symmetrised with a reverse model."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from nmt.evaluation.attention_file import load_attention
 
 @pytest.fixture
 def pairs(trained, tmp_path):
-    """Ten pairs of the test part as files, with their gold."""
+    """Ten pairs of the test set as files, with their gold alignments."""
     examples = load_examples(trained / "data" / "test.jsonl")[:10]
     columns = {
         "src": [example.source for example in examples],
@@ -90,7 +90,7 @@ def test_mistakes(trained, call, pairs, tmp_path):
     (tmp_path / "tgt").write_text("एक\n", encoding="utf-8")
     assert "tgt has 1 lines, src has 10" in refused(*pairs)
     (tmp_path / "src").write_text(" \n", encoding="utf-8")
-    assert "src, line 1: an empty line has no alignment" in refused(*pairs)
+    assert "src, line 1: an empty line cannot be aligned" in refused(*pairs)
 
 
 def test_gold_that_does_not_fit_is_refused(trained, call, pairs, tmp_path):

@@ -1,4 +1,4 @@
-"""`scripts/average_checkpoints.py`: the mean of several checkpoints is a run that translates."""
+"""`scripts/average_checkpoints.py`: the average of several checkpoints is a run that can translate."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "average_checkpoints.py"
 
 @pytest.fixture(scope="module")
 def run(trained: Path) -> Path:
-    """A training that keeps three checkpoints of each kind, validated every 5 updates of 20."""
+    """A run that keeps three checkpoints of each kind, with 20 updates, validated every 5."""
     folder = trained.parent.parent
     settings = ("training.keep=3", "training.validate_every=5", "training.ema=0", "training.metric=loss")
     answer = command("nmt.train", *TRAINING, *settings, "runs=averaging", "name=kept", folder=folder)

@@ -1,4 +1,4 @@
-"""Targets that the usual BLEU cannot score, from the command line: other tokenizers, other metrics."""
+"""Targets that BLEU with 13a cannot score, from the command line: other tokenizers, other metrics."""
 
 import json
 import random
@@ -36,7 +36,7 @@ def signatures(metrics: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def chinese(tmp_path_factory):
-    """What was printed, and the folder."""
+    """The output and the folder."""
     folder = tmp_path_factory.mktemp("chinese")
     write_pairs(folder / "pairs.tsv", lambda s, v, n: f"{SUBJECTS[s]}{VERBS[v]}{NOUNS[n]}。")
     answer = inside(train, *SETTINGS, "name=run", folder=folder)
@@ -118,7 +118,7 @@ def test_words_are_selected_by_chrf_and_a_sweep_says_so(tmp_path):
     write_pairs(tmp_path / "pairs.tsv", lambda s, v, n: f"{s}{v}{n}".upper())
     answer = inside(train, "-m", *SETTINGS, "seed=1,2", folder=tmp_path)
     assert answer.code == 0, answer.err
-    assert answer.out.count("references are too short for BLEU") == 2  # once a training
+    assert answer.out.count("references are too short for BLEU") == 2  # once per run
     *_, heading, first, second = answer.out.rstrip().splitlines()
     assert heading.split()[:3] == ["seed", "dev", "chrf"]
     for row in (first, second):
@@ -131,7 +131,7 @@ def test_words_are_selected_by_chrf_and_a_sweep_says_so(tmp_path):
 
 
 def test_a_model_that_gives_one_output_is_reported(tmp_path):
-    """After a single update with a rate of almost nothing it can do no better."""
+    """It can do no better after a single update with a tiny learning rate."""
     write_pairs(tmp_path / "pairs.tsv", lambda s, v, n: f"{SUBJECTS[s]}{VERBS[v]}{NOUNS[n]}。")
     untrained = ("training.max_steps=1", "training.learning_rate=1e-9", "model.initial_range=1e-4")
     answer = inside(train, *SETTINGS, *untrained, "name=run", folder=tmp_path)

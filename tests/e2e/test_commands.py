@@ -1,4 +1,4 @@
-"""`nmt.translate` and `nmt.evaluate` with a model that has learnt next to nothing."""
+"""`nmt.translate` and `nmt.evaluate` with a model that has learnt almost nothing."""
 
 import json
 import shutil
@@ -17,11 +17,11 @@ from nmt.evaluation.attention_file import load_attention
 TEXTS = ["The dog sees.", "Where is my house?", "She sings."]
 
 
-# ---------------------------------------------------------------- ways in and out
+# ---------------------------------------------------------------- input and output
 
 
 def test_all_ways_in_give_the_same(trained, call, tmp_path):
-    """TEXTs, a file, a packed file's worth of standard input, and an output file."""
+    """TEXT arguments, a file, standard input, and an output file."""
     given = call(translate, "--run", trained, *TEXTS)
     assert (given.code, [line for line in given.err.splitlines() if not line.startswith("warning: ")]) == (
         0,
@@ -33,7 +33,7 @@ def test_all_ways_in_give_the_same(trained, call, tmp_path):
     (tmp_path / "in.txt").write_bytes(content)
     assert call(translate, "--run", trained, "--input", "in.txt").out == given.out
     assert call(translate, "--run", trained, "--input", "-", stdin=content).out == given.out
-    assert call(translate, "--run", trained, stdin=content[:-1]).out == given.out  # no last line end
+    assert call(translate, "--run", trained, stdin=content[:-1]).out == given.out  # no final newline
     answer = call(translate, "--run", trained, "--input", "in.txt", "--output", "out/found.txt")
     assert (answer.code, answer.out) == (0, "")
     assert (tmp_path / "out" / "found.txt").read_text(encoding="utf-8") == given.out
@@ -42,7 +42,7 @@ def test_all_ways_in_give_the_same(trained, call, tmp_path):
 
 
 def test_one_line_out_for_every_line_in(trained, call, tmp_path):
-    """Blank lines, and characters that Python or people take for line ends but that are none here."""
+    """Blank lines, and characters that Python treats as line breaks but that are none here."""
     content = "one\n\n  \ntwo\u2028three\x85four\x0bfive\r\n\x00\n\ufeff\nsix\x1cseven\n\n".encode()
     (tmp_path / "in.txt").write_bytes(content)
     found = lines_of(call(translate, "--run", trained, "--input", "in.txt").out)
@@ -67,7 +67,7 @@ def test_nbest_and_json(trained, call):
         assert {name: row[name] for name in row["nbest"][0]} == row["nbest"][0]
         for one in row["nbest"]:
             assert one["log_probability"] <= one["score"] < 0
-    assert "warning: line 1: the translation was cut" in answer.err or rows[0]["finished"]
+    assert "warning: line 1: the translation was truncated" in answer.err or rows[0]["finished"]
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -86,7 +86,7 @@ def test_attention(trained, call, tmp_path):
         assert one.weights.shape == (len(one.target), len(one.source))
         assert np.allclose(one.weights.sum(axis=1), 1, atol=1e-5)
     assert call(translate, "--run", trained, "--attention", "one.png", TEXTS[0]).code == 0
-    assert image.imread(tmp_path / "one.png").std() > 0  # a picture of something
+    assert image.imread(tmp_path / "one.png").std() > 0  # not a blank image
     assert call(translate, "--run", trained, "--attention", "p.png", "--pieces", TEXTS[0]).code == 0
     assert (tmp_path / "p.png").read_bytes() != (tmp_path / "one.png").read_bytes()
     assert call(translate, "--run", trained, "--attention", "m.svg", TEXTS[0], "", TEXTS[1]).code == 0
@@ -160,7 +160,7 @@ MISTAKES = {
         ["--run", "nothing", "x"],
         r"nothing: no such run; train a model first: `make demo`",
     ),
-    "two inputs": (translate, ["--input", "f", "text"], "TEXT and --input: give one of them"),
+    "two inputs": (translate, ["--input", "f", "text"], "TEXT and --input: give only one of them"),
     "no beam": (translate, ["--beam-size", "0", "x"], "--beam-size 0: must be at least 1"),
     "no hypotheses": (translate, ["--nbest", "0", "x"], "--nbest 0: must be at least 1"),
     "a picture of what": (
@@ -217,7 +217,7 @@ def test_output_of_a_failed_translation_stays_as_it_was(trained, call, tmp_path)
 
 
 def test_as_a_process(trained):
-    """`runs/latest` by default, bytes in and out, the exit codes; the reader may leave early."""
+    """`runs/latest` by default, bytes in and out, exit codes, and a reader that exits early."""
     folder = trained.parent.parent
     answer = command("nmt.translate", "The dog sees.", "र\u200dया", folder=folder)
     assert (answer.code, len(lines_of(answer.out))) == (0, 2)
@@ -253,7 +253,7 @@ print(*[name for name in {NEEDLESS!r} if name in sys.modules])
 
 @pytest.mark.parametrize("options", [(), ("--json", "--nbest", "2", "--show")])
 def test_translating_imports_what_it_needs(trained, tmp_path, options):
-    """Most of the time that a short translation takes is spent on imports."""
+    """A short translation spends most of its time on imports."""
     (tmp_path / "watch.py").write_text(WATCH)
     answer = command("watch", "nmt.translate", "--run", trained, "The dog sees.", *options, folder=tmp_path)
     assert answer.code == 0, answer.err

@@ -1,4 +1,4 @@
-"""`scripts/compare.py` with two tiny models: what it writes, what it trains, and when it trains again."""
+"""`scripts/compare.py` with two tiny models: what it writes, what it trains, and when it retrains."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def runs(folder: Path) -> set[str]:
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `out`, the comparison of an attention model with one that has none."""
+    """A folder with `out`, the comparison of a model with attention and one without."""
     folder = tmp_path_factory.mktemp("comparing")
     answer = compare(
         folder, "--models", "bahdanau", "seq2seq", "--output", "out", "--title", "Two", *OVERRIDES
@@ -83,7 +83,7 @@ def test_what_it_writes(compared):
 
 
 def test_trained_only_when_needed(compared):
-    """The same again; the models the other way round, one of them with the budget changed; and back."""
+    """The same again; the models in reverse order, one with a different budget; and back."""
     before, trained = numbers(compared), runs(compared)
     assert len(trained) == 2
     answer = compare(
@@ -105,7 +105,7 @@ def test_trained_only_when_needed(compared):
 
 
 def test_a_failing_training_leaves_the_others(compared):
-    """The prepared data are damaged between two calls."""
+    """The prepared data is corrupted between two calls."""
     (prepared,) = (compared / "data" / "cache" / "prepared").glob("*/prepared.json")
     whole = prepared.read_bytes()
     before = (compared / "out" / "comparison.md").read_bytes()
@@ -115,7 +115,7 @@ def test_a_failing_training_leaves_the_others(compared):
     answer = compare(compared, "--models", "luong", "bahdanau", "--output", "out", *OVERRIDES)
     prepared.write_bytes(whole)
     assert nothing.code == 2
-    assert nothing.err.splitlines()[-1].startswith("error: no training has finished")
+    assert nothing.err.splitlines()[-1].startswith("error: no training run has finished")
     assert answer.code == 1
     assert answer.err.splitlines()[-1] == "error: 1 of 2 trainings failed: luong"
     found = numbers(compared)
@@ -135,7 +135,7 @@ def test_a_test_scored_with_another_search_is_refused(compared):
     metrics.write_text(whole, encoding="utf-8")
     assert answer.code == 2
     (line,) = answer.err.splitlines()
-    assert "scored with another search" in line
+    assert "scored with decoding settings other than" in line
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ def test_a_test_scored_with_another_search_is_refused(compared):
     [
         (
             ["--models", "bahdanau", "nope", "--output", "new"],
-            "model=nope: no such choice; there are bahdanau",
+            "model=nope: no such choice; available: bahdanau",
         ),
         (["--models", "bahdanau", "--output", "new", "training.epoch=2"], "did you mean training.epochs?"),
         (["--models", "bahdanau", "--output", "file"], "--output file: file is a file"),
-        (["--output", "new"], "--models: name at least one"),
+        (["--output", "new"], "--models: give at least one"),
     ],
 )
 def test_mistakes_before_any_training(tmp_path, arguments, words):
@@ -183,14 +183,14 @@ def test_a_signal_stops_the_training_and_loses_nothing(tmp_path, number):
         for line in running.stdout:
             if line.startswith("step 2/"):
                 break
-        os.killpg(running.pid, number)  # as the terminal does it
+        os.killpg(running.pid, number)  # like the terminal
         _, said = running.communicate(timeout=120)
     finally:
         running.kill()
     assert running.returncode == 128 + number
-    (name,) = runs(tmp_path)  # luong has no turn
-    assert re.search(rf"^stopped after step \d+, all is saved; .* resume=out/{name}$", said, re.MULTILINE), (
-        said
-    )
-    assert said.splitlines()[-1].startswith("then give this command again")
+    (name,) = runs(tmp_path)  # luong is not run
+    assert re.search(
+        rf"^stopped after step \d+, everything is saved; .* resume=out/{name}$", said, re.MULTILINE
+    ), said
+    assert said.splitlines()[-1].startswith("then run this command again")
     assert not (tmp_path / "out" / "comparison.md").exists()

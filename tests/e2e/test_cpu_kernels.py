@@ -1,4 +1,4 @@
-"""The numerical tests under the kernels of other processors, which PyTorch chooses when it is loaded."""
+"""The numerical tests with the kernels of other processors, which PyTorch selects when it is loaded."""
 
 import os
 import subprocess

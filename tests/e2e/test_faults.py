@@ -1,4 +1,4 @@
-"""Full disks, files in the way, damaged checkpoints: one clear line each, and nothing is lost."""
+"""Full disks, files in the way, corrupt checkpoints: one clear line each, and nothing is lost."""
 
 import json
 import os
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no devic
 
 
 def full_at(name: str, number: int, patch: pytest.MonkeyPatch) -> None:
-    """The `number`th file of this name (from 1) is written to a device that is full."""
+    """The `number`th file of this name (from 1) is written to a full device."""
     real, left = tempfile.mkstemp, [number]
 
     def wrapped(*, prefix: str, **options):
@@ -35,7 +35,7 @@ def full_at(name: str, number: int, patch: pytest.MonkeyPatch) -> None:
 
 
 def check_whole(folder: Path) -> None:
-    """Whatever has its final name is whole, and nothing else is left."""
+    """Every file with a final name is complete, and nothing else is left."""
     for path in folder.rglob("*"):
         assert path.name in (".lock", "latest") or not path.name.startswith(".")
         if path.suffix == ".json":
@@ -73,7 +73,7 @@ def test_a_full_disk(begin, whole, monkeypatch, tmp_path, name, number, where, s
     assert answer.code == 2
     assert answer.err == (
         f"error: runs/run/{where}: No space left on device; free some space, "
-        "then go on with: python -m nmt.train resume=runs/run\n"
+        "then resume with: python -m nmt.train resume=runs/run\n"
     )
     check_whole(run.parent)
     assert kept_steps(run) == steps
@@ -87,7 +87,7 @@ def test_a_full_disk(begin, whole, monkeypatch, tmp_path, name, number, where, s
 
 
 def test_a_disk_without_room_for_the_settings(begin, monkeypatch, tmp_path):
-    """No run is left that nobody could go on with, and its name is free."""
+    """No run is left that could not be resumed, and its name is free."""
     with monkeypatch.context() as patch:
         full_at("config.yaml", 1, patch)
         answer = begin(tmp_path)
@@ -96,7 +96,7 @@ def test_a_disk_without_room_for_the_settings(begin, monkeypatch, tmp_path):
     assert list((tmp_path / "runs").iterdir()) == []
 
 
-# ---------------------------------------------------------------- what stands in the way
+# ---------------------------------------------------------------- files in the way
 
 
 IN_THE_WAY = "a file is in the way of a folder: move it or choose another folder"
@@ -128,14 +128,14 @@ def test_a_file_in_place_of_a_folder(begin, tmp_path, place, words):
     ],
 )
 def test_a_file_in_place_of_a_folder_of_the_run(whole, tmp_path, place, words):
-    """As it is before the first checkpoint."""
+    """Before the first checkpoint."""
     run = tmp_path / "run"
     run.mkdir()
     shutil.copy(whole / "config.yaml", run)
     (run / place).write_text("mine")
     answer = go_on(run)
     assert answer.code == 2
-    way = f"then go on with: python -m nmt.train resume={run}"
+    way = f"then resume with: python -m nmt.train resume={run}"
     assert re.fullmatch(f"error: {run}{words}, {way}\n", answer.err)
     assert (run / place).read_text() == "mine"
 
@@ -168,7 +168,7 @@ def test_a_full_disk_for_the_cache(begin, monkeypatch, tmp_path):
 
 
 def test_output_to_a_full_disk(whole, tmp_path):
-    """A device is written to as it is."""
+    """A device is written to directly."""
     answer = inside(translate, "--run", whole, "--output", "/dev/full", TEXT, folder=tmp_path)
     assert answer.code == 2
     assert answer.err.endswith("error: the output: No space left on device; free some space\n")
@@ -180,7 +180,7 @@ def test_output_to_a_full_disk(whole, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# ---------------------------------------------------------------- damage
+# ---------------------------------------------------------------- corruption
 
 
 def halve(path: Path) -> None:
@@ -193,17 +193,17 @@ def scores(run: Path) -> Answer:
 
 @pytest.mark.parametrize("name", CHECKPOINT)
 def test_translating_with_a_damaged_best_checkpoint(copy, name):
-    """The one before it serves."""
+    """The previous one is used."""
     best = copy / "checkpoints" / "best"
-    for older, newer in (("last.1", "best.1"), ("last", "best")):  # two that differ
+    for older, newer in (("last.1", "best.1"), ("last", "best")):  # two different ones
         shutil.rmtree(best.with_name(newer), ignore_errors=True)
         best.with_name(older).rename(best.with_name(newer))
     newest = scores(copy)
     halve(best / name)
     answer = scores(copy)
     warning = answer.err.splitlines()[0]
-    assert warning.startswith(f"warning: {best / name}: missing or damaged")
-    assert warning.endswith(f"; an older checkpoint is used: {best}.1")
+    assert warning.startswith(f"warning: {best / name}: missing or corrupt")
+    assert warning.endswith(f"; using an older checkpoint: {best}.1")
     assert answer.err == warning + "\n" + newest.err  # once
     shutil.rmtree(best)
     assert answer.code == 0
@@ -211,18 +211,18 @@ def test_translating_with_a_damaged_best_checkpoint(copy, name):
     halve(best.with_name("best.1") / name)
     answer = scores(copy)
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith(f"error: {best}.1/{name}: missing or damaged")
+    assert answer.err.startswith(f"error: {best}.1/{name}: missing or corrupt")
     assert len(answer.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "training.pt"])
 def test_going_on_from_a_damaged_last_checkpoint(copy, whole, name):
-    """From the one before it; and the end is the same."""
+    """From the previous one; and the result is identical."""
     last = copy / "checkpoints" / "last"
     halve(last / name)
     answer = go_on(copy)
     assert answer.code == 0, answer.err
-    assert f"warning: {last / name}: missing or damaged" in answer.out
-    assert f"going on after step {STEPS - 1} of {STEPS}\n" in answer.out
+    assert f"warning: {last / name}: missing or corrupt" in answer.out
+    assert f"resuming after step {STEPS - 1} of {STEPS}\n" in answer.out
     assert answer.err == ""
     check_finished(copy, whole)

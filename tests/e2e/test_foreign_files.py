@@ -1,4 +1,4 @@
-"""Foreign files: a run or a cache in which a file is a pickle with code in it. The code is never run."""
+"""Untrusted files: a run or a cache in which a file is a pickle that contains code. The code is never run."""
 
 import json
 import pickle
@@ -21,7 +21,7 @@ TEXT = "The dog sees."
 
 
 def plant(file: Path, mark: Path) -> None:
-    """A bomb of the kind that the file's own loader could set off; a manifest vouches for it."""
+    """A bomb that the loader of the file could trigger; the manifest is made to match."""
     if file.suffix == ".npz":
         np.savez(file, weights=np.array([Bomb(mark)], dtype=object))
     elif file.suffix == ".yaml":
@@ -94,7 +94,7 @@ def test_code_in_a_file_that_is_loaded_is_refused(copy, mark, file, commands):
 
 
 def test_no_other_file_of_a_run_is_loaded(copy, mark, whole):
-    """All others are bombs, and every command works."""
+    """All other files are bombs, and every command works."""
     alone(copy)
     loaded = {copy / file for file in LOADED}
     for file in copy.rglob("*"):
@@ -108,7 +108,7 @@ def test_no_other_file_of_a_run_is_loaded(copy, mark, whole):
 
 
 def test_code_in_the_cache_is_refused(begin, trained, mark, tmp_path):
-    """In the prepared data and the tokenizers, one after the other; there are no other files."""
+    """In each file of the prepared data and the tokenizers; there are no other files."""
     cache = tmp_path / "cache"
     shutil.copytree(trained.parent.parent / "data" / "cache", cache)
     files = [path for path in cache.rglob("*") if path.is_file()]

@@ -1,4 +1,4 @@
-"""Our own mistakes in the middle of a training: the traceback is in the log, and nothing is lost."""
+"""Internal errors during training: the traceback is in the log, and nothing is lost."""
 
 import errno
 import logging
@@ -21,7 +21,7 @@ LINE = "internal error: RuntimeError: planted"
 
 
 def plant(owner: type, name: str, number: int, error: BaseException, patch: pytest.MonkeyPatch) -> None:
-    """Let call `number`, counted from 1, of a method raise an error."""
+    """Make call `number`, counted from 1, of a method raise an error."""
     real, calls = getattr(owner, name), iter(range(1, 1 << 30))
 
     def planted(*arguments, **options):
@@ -92,7 +92,7 @@ def test_a_refused_training_leaves_the_log_alone(copy):
 
 
 def test_a_log_that_is_elsewhere(tmp_path, monkeypatch):
-    """On another machine than the first process; and what was logged is not told twice."""
+    """On another machine than the main process; and what was logged is not reported twice."""
     monkeypatch.setattr(logging.getLogger("nmt"), "handlers", [])
     log_error(tmp_path / "runs" / "run" / "train.log", RuntimeError("planted"))
     assert list(tmp_path.iterdir()) == []
@@ -100,7 +100,7 @@ def test_a_log_that_is_elsewhere(tmp_path, monkeypatch):
     assert f" process 3 of 4: RuntimeError: planted\n{LINE}\n" in read(tmp_path / "train.log")
 
 
-# ---------------------------------------------------------------- processes of their own
+# ---------------------------------------------------------------- in subprocesses
 
 
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""Every model that `configs/model/` names, once through: composed, trained a step, translated, looked at."""
+"""Every model in `configs/model/`, end to end: compose, train a step, translate and align."""
 
 import json
 import re

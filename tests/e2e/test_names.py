@@ -37,13 +37,13 @@ def corpus() -> str:
 
 
 def composed(folder: Path, *words: str) -> Answer:
-    """The settings that a command line means."""
+    """The settings that a command line is parsed to."""
     return inside(train, *words, "--cfg", "job", folder=folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_corpus_of_any_name_is_found(name: str, corpus: str, tmp_path: Path) -> None:
-    """It is prepared; a vocabulary that is too small ends the command before the training."""
+    """Data is prepared; a vocabulary that is too small ends the command before training."""
     (tmp_path / name).write_text(corpus, encoding="utf-8")
     small = ("data.tokenizer.vocab_size=9",)
     for words in (
@@ -82,7 +82,7 @@ def test_the_home_folder_is_found(corpus: str, tmp_path: Path, monkeypatch: pyte
 
 @pytest.fixture(scope="module")
 def stopped(corpus: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Answer]:
-    """A folder with an odd name, and what a training printed there whose settings all have odd names."""
+    """A folder with an unusual name, and the output of training there with unusual names in all settings."""
     folder = tmp_path_factory.mktemp("names") / FOLDER
     folder.mkdir()
     (folder / "pairs (1).tsv").write_text(corpus, encoding="utf-8")
@@ -91,7 +91,7 @@ def stopped(corpus: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 
 def pasted(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """What a shell makes of a line; `python` is this one."""
+    """A line as split by a shell; `python` is this interpreter."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run(["sh", "-c", line], cwd=folder, env=environment, capture_output=True, text=True)
 

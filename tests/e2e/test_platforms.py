@@ -1,4 +1,4 @@
-"""Training and translating where modules, signals and links that only POSIX has do not exist."""
+"""Training and translating without the modules, signals and links that only POSIX has."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def begun(folder: Path) -> Answer:
 
 
 def elsewhere(*arguments: object, folder: Path) -> Answer:
-    """`python -m` with these arguments, where nothing of POSIX is at hand."""
+    """`python -m` with these arguments, with everything POSIX-only removed."""
     (folder / "elsewhere.py").write_text(PROGRAM, encoding="utf-8")
     answer = command("elsewhere", *arguments, folder=folder)
     assert answer.err.startswith("hidden\n"), answer.err
@@ -60,7 +60,7 @@ def test_training(folder, begun):
     assert begun.code == 0, begun.err
     latest = folder / "runs" / "latest"
     assert not latest.exists()
-    assert f"warning: {Path('runs', 'latest')}: not made" in begun.out
+    assert f"warning: {Path('runs', 'latest')}: cannot be created" in begun.out
     assert {path.name for path in (folder / "runs").iterdir()} == {"run"}
     assert (folder / "runs" / "run" / "report.html").is_file()
 
@@ -71,4 +71,4 @@ def test_translating_and_resuming_the_newest_run_without_a_link_to_it(folder, be
     assert (answer.code, len(lines_of(answer.out))) == (0, 2), answer.err
     answer = elsewhere("nmt.train", "resume=runs/latest", "training.max_steps=21", folder=folder)
     assert answer.code == 0, answer.err
-    assert "going on after step 20 of 21\n" in answer.out
+    assert "resuming after step 20 of 21\n" in answer.out

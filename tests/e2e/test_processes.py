@@ -1,4 +1,4 @@
-"""Several processes that train together: as one would, and whatever happens to one of them."""
+"""Distributed training: same result as one process, and what happens if a process fails."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ ALIKE += ("training.embedding_dropout=0", "training.precision=fp32", "training.b
 
 
 class Launch:
-    """`torchrun` with two processes of `nmt.train`, told what happens by its output."""
+    """`torchrun` with two processes of `nmt.train`, observed through its output."""
 
     def __init__(self, *arguments: str, folder: Path, options: tuple[str, ...] = ()) -> None:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", *options]
@@ -47,12 +47,12 @@ class Launch:
                 self._told.notify_all()
 
     def until(self, text: str) -> None:
-        """Wait for a line that begins so."""
+        """Wait for a line that starts with `text`."""
         with self._told:
             assert self._told.wait_for(lambda: f"\n{text}" in self.out, timeout=120), self.out
 
     def worker(self, rank: int) -> int:
-        """The process number of a rank."""
+        """The process ID of a rank."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for child in map(int, children):
             if f"RANK={rank}".encode() in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
@@ -60,7 +60,7 @@ class Launch:
         raise AssertionError(f"no process of rank {rank}: {self.out}")
 
     def end(self) -> int:
-        """Wait for the end; gives the exit status."""
+        """Wait for the end; returns the exit status."""
         try:
             return self.process.wait(timeout=180)
         finally:
@@ -69,7 +69,7 @@ class Launch:
 
 @pytest.fixture(scope="module")
 def folder(trained: Path) -> Path:
-    """Where trainings of these tests go: beside the one of all tests, so that its data are at hand."""
+    """The folder for the runs of these tests: next to the shared run, to reuse its prepared data."""
     return trained.parent.parent
 
 
@@ -81,7 +81,7 @@ def scalars(run: Path, name: str) -> list[tuple[int, float]]:
 
 @pytest.fixture(scope="module")
 def together(folder: Path) -> tuple[Path, str]:
-    """A training of two processes that nothing interrupts, and what it said."""
+    """An uninterrupted run of two processes, and its output."""
     launch = Launch(*ALIKE, "runs=together", "name=two", folder=folder)
     assert launch.end() == 0, launch.out
     return folder / "together" / "two", launch.out
@@ -122,18 +122,18 @@ def test_when_one_is_killed_the_other_ends_soon_and_says_why(folder, rank):
     since = time.monotonic()
     assert launch.end() != 0
     assert time.monotonic() - since < 60
-    assert f"error: process {1 - rank} of 2: another one has ended" in launch.out
+    assert f"error: process {1 - rank} of 2: another process has ended" in launch.out
 
 
 @pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, rank):
-    """And nothing shows of it in the weights."""
+    """The final weights are not affected."""
     restarting = ("training.save_every=5", f"runs=again{rank}")
     launch = Launch(*ALIKE, *restarting, folder=folder, options=("--max-restarts=1",))
     launch.until("step 23/")
     kill(rank)(launch)
     assert launch.end() == 0, launch.out
-    assert "going on after step 20 of 50" in launch.out
+    assert "resuming after step 20 of 50" in launch.out
     places = (file.parent for file in (folder / f"again{rank}").glob("*/config.yaml"))
     (run,) = (place for place in places if not is_pointer(place))
     assert scalars(run, "train/loss") == scalars(together[0], "train/loss")
@@ -149,8 +149,8 @@ def test_a_signal_stops_all_and_one_process_may_go_on(folder):
     launch.until("step 12/")
     os.kill(launch.worker(1), signal.SIGTERM)  # one of them is enough
     assert launch.end() != 0
-    assert launch.out.count("all is saved; go on with: python -m nmt.train resume=") == 1
-    assert "another one has ended" not in launch.out
+    assert launch.out.count("everything is saved; resume with: python -m nmt.train resume=") == 1
+    assert "another process has ended" not in launch.out
     answer = command("nmt.train", f"resume={folder}/signalled/two", folder=folder)
     assert answer.code == 0, answer.err
     steps = [step for step, _ in scalars(folder / "signalled" / "two", "train/loss")]

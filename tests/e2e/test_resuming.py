@@ -1,4 +1,4 @@
-"""A training that was killed, then stopped, then finished is the training that nothing interrupted."""
+"""A run that was killed, then stopped, then finished is identical to an uninterrupted run."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from nmt.config.schema import from_dict
 from nmt.config.settings import Config
 from nmt.files import lock_file
 
-STEPS = 40  # validated every 10, told every 5
+STEPS = 40  # validated every 10, logged every 5
 LONGER = (*TRAINING, f"training.max_steps={STEPS}", "training.save_every=6")
 
 
@@ -35,7 +35,7 @@ def step_of(checkpoint: Path) -> int:
 
 
 def signalled(number: int, step: int, *arguments: object, folder: Path) -> Answer:
-    """`python -m nmt.train`, sent a signal as soon as it has told of a step."""
+    """`python -m nmt.train`, sent a signal as soon as it has logged a step."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nmt.train", *map(str, arguments)],
         cwd=folder,
@@ -57,7 +57,7 @@ def signalled(number: int, step: int, *arguments: object, folder: Path) -> Answe
 
 @pytest.fixture(scope="module")
 def folder(trained: Path) -> Path:
-    """Where trainings of these tests go: beside the one of all tests, so that its data are at hand."""
+    """The folder for the runs of these tests: next to the shared run, to reuse its prepared data."""
     return trained.parent.parent
 
 
@@ -69,7 +69,7 @@ def whole(folder: Path) -> Path:
 
 
 class Chain(NamedTuple):
-    """A run of three processes, what each of them said, and the step after which the second was stopped."""
+    """A run of three processes, their output, and the step after which the second was stopped."""
 
     run: Path
     killed: Answer
@@ -80,16 +80,16 @@ class Chain(NamedTuple):
 
 @pytest.fixture(scope="module")
 def chain(folder: Path) -> Chain:
-    """The same training, killed while it validates after step 20; step 18 is saved, with the point of step
-    15 on the curves.
+    """The same training, killed during validation after step 20; step 18 is saved, with the curves up to
+    step 15.
     """
     run = folder / "resume" / "broken"
     killed = signalled(signal.SIGKILL, 20, *LONGER, "runs=resume", "name=broken", folder=folder)
-    assert killed.code == -signal.SIGKILL, "it was done before the signal came"
+    assert killed.code == -signal.SIGKILL, "it finished before the signal was sent"
     stopped = signalled(signal.SIGTERM, 25, f"resume={run}", folder=folder)
     assert stopped.code == 143, stopped.err
     stop = step_of(run / "checkpoints" / "last")
-    python, m, module, *words = shlex.split(stopped.err.split("go on with: ")[1])
+    python, m, module, *words = shlex.split(stopped.err.split("resume with: ")[1])
     assert (python, m) == ("python", "-m")
     finished = command(module, *words, "training.samples=2", folder=folder)
     assert finished.code == 0, finished.err
@@ -101,7 +101,7 @@ def broken(chain: Chain) -> Path:
     return chain.run
 
 
-# ---------------------------------------------------------------- the same in the end
+# ---------------------------------------------------------------- identical results
 
 
 @pytest.mark.parametrize("name", ["best", "last"])
@@ -128,7 +128,7 @@ def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_the_same_curves(whole, broken):
-    """Though the curves of the three processes overlap, and a kill takes what was not yet written."""
+    """Although the curves of the three processes overlap, and a kill loses what was not yet written."""
     assert len(list((broken / "tensorboard").glob("events.*"))) == 3
     found, expected = curves(broken), curves(whole)
     assert found.keys() == expected.keys() >= {"train/loss", "train/gradient_norm", "dev/bleu", "final/BLEU"}
@@ -140,21 +140,22 @@ def test_the_same_curves(whole, broken):
             assert found[name] == points, name
 
 
-# ---------------------------------------------------------------- what is said on the way
+# ---------------------------------------------------------------- log messages
 
 
 def test_being_stopped_is_one_line_with_the_way_on(chain):
     assert 25 <= chain.stop < STEPS
     assert chain.stopped.err == (
-        f"stopped after step {chain.stop}, all is saved; go on with: python -m nmt.train resume={chain.run}\n"
+        f"stopped after step {chain.stop}, everything is saved; "
+        f"resume with: python -m nmt.train resume={chain.run}\n"
     )
-    assert f"going on after step {chain.stop} of {STEPS}\n" in chain.finished.out
+    assert f"resuming after step {chain.stop} of {STEPS}\n" in chain.finished.out
 
 
 def test_going_on_after_a_kill_is_from_the_newest_checkpoint(chain):
-    """That of step 18, or a later one if the kill came late."""
+    """From step 18, or a later one if the kill came late."""
     told = [int(step) for step in re.findall(r"(?m)^step (\d+)/40", chain.killed.out)]
-    (begun,) = re.findall(r"going on after step (\d+) of 40\n", chain.stopped.out)
+    (begun,) = re.findall(r"resuming after step (\d+) of 40\n", chain.stopped.out)
     assert told[-1] >= 20
     assert int(begun) in {18, 20, 24, 30, 36}
     assert int(begun) >= told[-1] - 5
@@ -166,7 +167,7 @@ def test_the_log_has_all_of_it(chain):
         assert len(answer.out.splitlines()) > 3
         for line in answer.out.splitlines():
             assert line in log
-    assert log.count("going on after step") == 2
+    assert log.count("resuming after step") == 2
 
 
 def test_a_change_is_told_and_kept(chain, whole):
@@ -199,7 +200,7 @@ def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
         cache = folder / "data" / "cache"
         answer = call(train, f"resume={broken}", f"data.cache={cache}", "training.max_steps=50")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == f"error: {broken}: another process is training into it\n"
+    assert answer.err == f"error: {broken}: another process is training in this run\n"
     assert {path: path.read_bytes() for path in broken.rglob("*") if path.is_file()} == before
 
 
@@ -211,7 +212,7 @@ def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
         (["resume=file"], "resume=file: no such run"),
         (
             ["resume=RUN", "model.attention.size=7"],
-            "model.attention.size: 32 → 7 would make another model; ",
+            "model.attention.size: 32 → 7 would mean a different model; ",
         ),
         (["resume=RUN", "data=sample"], "data=sample: a resumed run keeps its data; leave it out"),
         (["resume=RUN", "training.epoch=3"], "training.epoch: no such setting"),

@@ -1,4 +1,4 @@
-"""What a training leaves behind: a folder with everything in it, the same every time."""
+"""The run folder: contains everything, and is the same every time."""
 
 import csv
 import json
@@ -103,7 +103,7 @@ def test_checkpoints(trained):
 
 
 def test_report(trained):
-    """That a browser shows it is tested elsewhere; here what is in it."""
+    """Rendering in a browser is tested elsewhere; this tests the content."""
     page = (trained / "report.html").read_text(encoding="utf-8")
     content = page.split('<script type="application/json" id="data">')[1].split("</script>")[0]
     data = json.loads(content)
@@ -121,7 +121,7 @@ def test_report(trained):
     assert not re.search(r'(src|href)="|url\((?!data:)|@import', page)  # it needs no network
 
 
-# ---------------------------------------------------------------- the test part
+# ---------------------------------------------------------------- the test set
 
 
 def test_translations(trained):
@@ -198,7 +198,7 @@ def test_curves(events, trained):
 
 
 def test_tensorboard_shows_each_run_once(trained):
-    """And the newest not once more, through `latest`."""
+    """The newest run does not appear again through `latest`."""
     printed = (trained.parent.parent / "printed").read_text(encoding="utf-8")
     (folder,) = re.findall(r"tensorboard --logdir (.+)\n", printed)
     shown = EventMultiplexer().AddRunsFromDirectory(str(trained.parent.parent / folder)).Runs()

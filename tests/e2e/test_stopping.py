@@ -1,4 +1,4 @@
-"""Signals at chosen moments of a training: all is saved, it can go on, and the end is the same."""
+"""Signals at chosen moments of training: everything is saved, and the resumed run ends identically."""
 
 import json
 import os
@@ -18,7 +18,7 @@ Moment = Callable[[pytest.MonkeyPatch, Callable[[], None]], None]
 
 
 def send(*numbers: int) -> Callable[[], None]:
-    """The signals, one after the other, from this process to itself."""
+    """Send these signals to this process, one after the other."""
 
     def send() -> None:
         for number in numbers:
@@ -44,12 +44,12 @@ def in_step(number: int) -> Moment:
 
 
 def in_validation(patch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
-    """The first, after step 2."""
+    """In the first validation, after step 2."""
     interposed(Translator, "align", 1, work, patch)
 
 
 def in_saving(number: int) -> Moment:
-    """Half of the checkpoint is written: the state of the training is its last large file."""
+    """Half of the checkpoint is written: the training state is its last large file."""
 
     def moment(patch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
         real, left = tempfile.mkstemp, [number]
@@ -72,7 +72,7 @@ def at_the_end(patch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:
 
 @pytest.fixture(autouse=True)
 def _own_handlers() -> Iterator[None]:
-    """Training puts back what it found, which is not nohup's."""
+    """Training restores the handlers that it found, here not those of nohup."""
     hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
     before = {number: signal.getsignal(number) for number in numbers}
@@ -87,7 +87,7 @@ def step_of(run: Path) -> int:
 
 
 def last_line(run: Path) -> str:
-    """Of the log, without the time."""
+    """The last line of the log, without the time."""
     return (run / "train.log").read_text(encoding="utf-8").splitlines()[-1].split(" ", 2)[2]
 
 
@@ -108,7 +108,7 @@ def test_a_signal_stops_when_all_is_saved(begin, whole, monkeypatch, tmp_path, m
         answer = begin(tmp_path)
     assert answer.code == code
     assert answer.err == (
-        f"stopped after step {step}, all is saved; go on with: python -m nmt.train resume=runs/run\n"
+        f"stopped after step {step}, everything is saved; resume with: python -m nmt.train resume=runs/run\n"
     )
     assert last_line(run) == answer.err.strip()
     assert step_of(run) == step < STEPS
@@ -127,7 +127,7 @@ def test_a_signal_stops_when_all_is_saved(begin, whole, monkeypatch, tmp_path, m
     ],
 )
 def test_a_second_ctrl_c_leaves_at_once(begin, monkeypatch, tmp_path, moment, step):
-    """The checkpoint from before stands; going on from one is the same as above."""
+    """The previous checkpoint is kept; resuming from it is tested above."""
     run = tmp_path / "runs" / "run"
     with monkeypatch.context() as patch:
         moment(patch, send(signal.SIGINT, signal.SIGINT))
@@ -141,10 +141,13 @@ def test_a_second_ctrl_c_leaves_at_once(begin, monkeypatch, tmp_path, moment, st
 
 
 def test_a_signal_after_the_last_step_lets_it_finish(begin: Begin, whole, monkeypatch, tmp_path):
-    """What is left takes less time than going on would."""
+    """The remaining work takes less time than resuming would."""
     with monkeypatch.context() as patch:
         at_the_end(patch, send(signal.SIGTERM))
         answer = begin(tmp_path)
     assert (answer.code, answer.err) == (0, "")
-    assert last_line(tmp_path / "runs" / "run") == "stopped; the run that was nearly done is finished"
+    assert (
+        last_line(tmp_path / "runs" / "run")
+        == "stopped; the current run was past its last update and has been finished"
+    )
     check_finished(tmp_path / "runs" / "run", whole)

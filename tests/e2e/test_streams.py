@@ -1,4 +1,4 @@
-"""Standard streams that are closed when a command starts: no traceback, and nothing is lost."""
+"""Standard streams that are closed at startup: no traceback, and nothing is lost."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ CLOSED = "error: standard output is closed; redirect it to a file"
 
 
 def shell(redirections: str, *arguments: object, folder: Path) -> Answer:
-    """`python -m` with these arguments, its streams as a shell's redirections say."""
+    """`python -m` with these arguments, with streams redirected by a shell."""
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-m", *map(str, arguments)],
         cwd=folder,
@@ -76,7 +76,7 @@ def test_output_to_a_file_needs_no_standard_output(trained, files):
     ],
 )
 def test_standard_error_is_closed(trained, files, words):
-    """What would go there does not come out elsewhere."""
+    """Its output does not end up elsewhere."""
     (files / "gold").write_text("0-0\n")
     expected = shell("", *words, "--run", trained, folder=files)
     answer = shell("2>&-", *words, "--run", trained, folder=files)

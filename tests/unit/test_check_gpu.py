@@ -1,4 +1,4 @@
-"""`scripts/check_gpu.py`: which checks it does, how it judges, and what it says; without a GPU."""
+"""`scripts/check_gpu.py`: which checks it runs, their criteria, and its output; without a GPU."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def run(folder: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """The script in a process of its own, with nothing of the package on Python's path."""
+    """The script in a subprocess, without the package on Python's path."""
     return subprocess.run(
         [sys.executable, SCRIPTS / "check_gpu.py", *words],
         cwd=folder,
@@ -39,7 +39,7 @@ def run(folder: Path, *words: str, **variables: str) -> "subprocess.CompletedPro
     )
 
 
-# ---------------------------------------------------------------- the whole
+# ---------------------------------------------------------------- end to end
 
 
 def test_without_a_gpu_it_says_so_in_one_line(tmp_path):
@@ -102,7 +102,7 @@ def test_a_command_that_fails_shows_what_it_said(bench):
 def test_a_command_that_hangs_is_ended(bench):
     words = ("-c", "import time; print('begun', flush=True); time.sleep(60)")
     started = time.monotonic()
-    with pytest.raises(FailedError, match=r"not done after 2 s") as failure:
+    with pytest.raises(FailedError, match=r"not finished after 2 s") as failure:
         commands.python(bench, *words, seconds=2)
     assert failure.value.output == "begun\n"
     assert time.monotonic() - started < 30
@@ -142,11 +142,11 @@ def test_a_failed_check_stops_no_other():
     assert [(row.check, row.result) for row in rows] == [("one", "failed"), ("two", "ok")]
 
 
-# ---------------------------------------------------------------- judging
+# ---------------------------------------------------------------- criteria
 
 
 def save_run(bench: Bench, name: str, value: float) -> Path:
-    """A finished training whose weights are two numbers."""
+    """A finished run whose weights are two numbers."""
     folder = bench.run(name) / "checkpoints" / "last"
     folder.mkdir(parents=True)
     save_file({"weight": torch.tensor([1.0, value])}, folder / "model.safetensors")
@@ -158,7 +158,7 @@ def save_run(bench: Bench, name: str, value: float) -> Path:
     ("value", "usual", "verdict"),
     [
         (2.0, 0.0, "identical weights"),
-        (2.5, 0.03, "differ by up to 5.0e-01, those of two equal commands by up to 3.0e-02"),
+        (2.5, 0.03, "differ by up to 5.0e-01, those of two runs of the same command by up to 3.0e-02"),
         (2.5, 0.02, None),
         (2.5, 0.0, None),
     ],
@@ -175,16 +175,16 @@ def test_a_resumed_training_may_be_as_far_as_two_equal_ones(bench, value, usual,
 
 
 def test_what_needs_a_training_that_failed_is_skipped(bench):
-    with pytest.raises(SkippedError, match="needs the training luong-fp32, which has failed"):
+    with pytest.raises(SkippedError, match="needs the training run luong-fp32, which failed"):
         results.translate(bench, "luong")
     save_run(bench, "luong-fp32", 2.0)
     save_run(bench, "other", 2.0)
-    with pytest.raises(SkippedError, match="the second has failed"):
+    with pytest.raises(SkippedError, match="the second failed"):
         trainings.compared(bench, "luong", bench.run("luong-fp32"), "other")
 
 
 def training_that_prints(monkeypatch, bench: Bench, name: str, text: str, *losses: float) -> None:
-    """Let a training be one that says this and ends with these losses."""
+    """Fake a training run with this output and these losses."""
 
     def python(*arguments: object, **options: object) -> str:
         report = {"validations": [{"loss": loss} for loss in losses], "skipped": 1}
@@ -199,9 +199,9 @@ def training_that_prints(monkeypatch, bench: Bench, name: str, text: str, *losse
     ("device", "losses", "verdict"),
     [
         ("cuda:0", (5.0, 3.0), None),
-        ("cpu", (5.0, 3.0), "did not train on the device"),
-        ("cuda:0", (5.0, 5.0), "does not fall"),
-        ("cuda:0", (5.0, float("nan")), "does not fall"),
+        ("cpu", (5.0, 3.0), "did not train on the requested device"),
+        ("cuda:0", (5.0, 5.0), "does not decrease"),
+        ("cuda:0", (5.0, float("nan")), "does not decrease"),
         ("cuda:0", (5.0, 4.5), "but 3.10 in fp32"),
     ],
 )
@@ -212,7 +212,7 @@ def test_a_training_is_judged_by_its_device_and_losses(monkeypatch, bench, devic
     training_that_prints(monkeypatch, bench, "luong-fp16", said, *losses)
     if verdict is None:
         found = trainings.train(bench, "luong", "fp16")
-        assert found == "on cuda:0 in float16, loss 5.00 → 3.00, 1 updates left out"
+        assert found == "on cuda:0 in float16, loss 5.00 → 3.00, 1 updates skipped"
     else:
         with pytest.raises(FailedError, match=verdict):
             trainings.train(bench, "luong", "fp16")
@@ -230,7 +230,7 @@ def test_torchrun_must_have_used_nccl(monkeypatch, bench):
     monkeypatch.setattr(trainings, "python", lambda *words, **variables: NCCL)
     assert trainings.torchrun(bench, "luong") == "one process, NCCL 2.27.5+cuda13.0; identical weights"
     monkeypatch.setattr(trainings, "python", lambda *words, **variables: "NCCL version 2.27.5")
-    with pytest.raises(FailedError, match="NCCL has not been used"):
+    with pytest.raises(FailedError, match="NCCL was not used"):
         trainings.torchrun(bench, "luong")
 
 
@@ -260,7 +260,7 @@ def test_busy_time_counts_overlapping_kernels_once():
     events = [
         {"cat": "kernel", "ts": 100.0, "dur": 10.0},
         {"cat": "kernel", "ts": 105.0, "dur": 10.0},  # on another stream
-        {"cat": "kernel", "ts": 106.0, "dur": 1.0},  # within the one before
+        {"cat": "kernel", "ts": 106.0, "dur": 1.0},  # within the previous one
         {"cat": "gpu_memcpy", "ts": 200.0, "dur": 5.0},
         {"cat": "cuda_runtime", "ts": 0.0, "dur": 1000.0},
         {"cat": "gpu_user_annotation", "ts": 0.0, "dur": 1000.0},
@@ -282,7 +282,7 @@ def test_work_is_repeated_for_its_time_and_often_enough():
 def test_operations_without_a_deterministic_kernel_are_named(monkeypatch):
     def update() -> None:
         for _ in range(2):
-            torch.zeros(3).put_(torch.tensor([1]), torch.tensor([2.0]))  # has none on any device
+            torch.zeros(3).put_(torch.tensor([1]), torch.tensor([2.0]))  # not deterministic on any device
         warnings.warn("something else", UserWarning, stacklevel=1)
 
     monkeypatch.setattr(gpu_speed, "updates", lambda *arguments: update)

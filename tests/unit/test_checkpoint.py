@@ -1,4 +1,4 @@
-"""Checkpoints: they come back as they were, or the damaged file is named; nothing in them is run."""
+"""Checkpoints: they round-trip, or the corrupt file is named; nothing in them is executed."""
 
 import json
 import logging
@@ -48,7 +48,7 @@ def logits(checkpoint: Checkpoint) -> torch.Tensor:
 
 
 def forge(folder: Path, name: str, content: bytes) -> None:
-    """Another file, with the manifest made to agree."""
+    """Another file, with a matching manifest."""
     (folder / name).write_bytes(content)
     manifest = {file.name: sha256(file) for file in folder.iterdir() if file.name != "manifest.json"}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
@@ -68,7 +68,7 @@ def test_round_trip(folder, checkpoint):
 
 
 def test_onto_any_device(folder):
-    """Also onto one whose name safetensors does not know, such as mps:0 (up to 0.6); here meta."""
+    """Also to devices that safetensors does not know, such as mps:0 (up to 0.6); here meta."""
     parameters = load_checkpoint(folder, torch.device("meta")).model.parameters()
     assert all(parameter.device.type == "meta" for parameter in parameters)
 
@@ -104,7 +104,7 @@ def test_a_trainers_state_is_plain_data(tmp_path, checkpoint):
     assert other.window.loss == trainer.window.loss > 0
 
 
-# ---------------------------------------------------------------- damage
+# ---------------------------------------------------------------- corruption
 
 
 def damage(path: Path, how: str) -> None:
@@ -124,10 +124,10 @@ def damage(path: Path, how: str) -> None:
 
 
 def blamed(name: str, how: str) -> str:
-    """The file that is named. A bit of the manifest is a digit of another file's digest, or its name: then
-    that file is said not to fit.
+    """The file named in the error. A flipped bit of the manifest changes the digest or name of another file;
+    then that file is reported.
     """
-    return "/last/" if name == "manifest.json" and how == "one bit" else f"/last/{name}: missing or damaged"
+    return "/last/" if name == "manifest.json" and how == "one bit" else f"/last/{name}: missing or corrupt"
 
 
 DAMAGES = ("truncated", "one bit", "emptied", "deleted", "a folder")
@@ -144,7 +144,7 @@ def test_damage_is_found_and_named(folder, name, how):
 
 @pytest.fixture
 def warnings(caplog, monkeypatch) -> pytest.LogCaptureFixture:
-    """What is logged under "nmt", also if a training in this process has taken the log for itself."""
+    """What is logged under "nmt", also if training in this process has reconfigured the logger."""
     monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
     caplog.set_level(logging.WARNING, "nmt")
     return caplog
@@ -167,7 +167,7 @@ def test_the_one_before_serves_when_the_newest_is_damaged(two, warnings, name, h
     assert load_checkpoint(two, CPU).progress["step"] == 7
     (message,) = warnings.messages
     assert blamed(name, how) in message
-    assert message.endswith(f"an older checkpoint is used: {two.parent / 'last.1'}")
+    assert message.endswith(f"using an older checkpoint: {two.parent / 'last.1'}")
     assert load_training(two)["step"] == 7
 
 
@@ -202,7 +202,7 @@ def test_the_newest_is_used_though_older_ones_are_damaged(two, warnings):
 def test_a_checkpoint_that_is_a_file(folder):
     shutil.rmtree(folder)
     folder.write_text("no folder")
-    with pytest.raises(RunError, match=r"last/manifest\.json: missing or damaged"):
+    with pytest.raises(RunError, match=r"last/manifest\.json: missing or corrupt"):
         load_checkpoint(folder, CPU)
 
 
@@ -217,12 +217,12 @@ class Bomb:
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("zipped", [False, True])
 def test_a_pickle_is_never_run(folder, tmp_path, name, zipped):
-    """Not even when the manifest vouches for it."""
+    """Not even when the manifest matches."""
     mark, bomb = tmp_path / "exploded", tmp_path / "bomb"
     if zipped:
         torch.save(Bomb(mark), bomb)
     else:
-        bomb.write_bytes(pickle.dumps(Bomb(mark), protocol=2))  # as torch expects it
+        bomb.write_bytes(pickle.dumps(Bomb(mark), protocol=2))  # as torch expects
     if name == "manifest.json":
         (folder / name).write_bytes(bomb.read_bytes())
     else:
@@ -232,7 +232,7 @@ def test_a_pickle_is_never_run(folder, tmp_path, name, zipped):
         load(folder)
     assert not mark.exists()
     pickle.loads(pickle.dumps(Bomb(mark)))
-    assert mark.exists()  # the bomb is a good one
+    assert mark.exists()  # the bomb works
 
 
 @pytest.mark.parametrize("name", ["../last/model.json", "sub/model.json", "extra"])
@@ -240,18 +240,18 @@ def test_a_manifest_names_the_files_of_its_folder_only(folder, name):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest[name] = manifest["model.json"]
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(RunError, match="missing or damaged"):
+    with pytest.raises(RunError, match="missing or corrupt"):
         load_checkpoint(folder, CPU)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, "format 2, this version reads 1"),
+        ({"format": 2}, "format 2; this version reads format 1"),
         ({"format": None}, "format None"),
         ({"model": {"bridge": "last", "colour": "red"}}, r"model\.colour: no such setting"),
         ({"model": {"initial_range": "much"}}, r"model\.initial_range='much': wrong type"),
-        ({"model": {}}, "do not fit"),  # the sizes are others
+        ({"model": {}}, "do not match"),  # the sizes differ
     ],
 )
 def test_a_description_that_does_not_fit(folder, changes, words):
@@ -275,7 +275,7 @@ def test_no_checkpoint(tmp_path):
 
 
 def test_recurrent_weights_are_laid_out_for_the_device_once_they_are_there(folder, monkeypatch):
-    """On a GPU in one piece of memory, without which cuDNN copies them at every call."""
+    """On a GPU they are contiguous, otherwise cuDNN would copy them at every call."""
     laid_out = []
 
     def flatten(module: torch.nn.RNNBase) -> None:

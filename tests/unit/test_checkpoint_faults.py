@@ -1,4 +1,4 @@
-"""Saving on a disk that fails: what stood there stays, nothing half is seen, and the next save succeeds."""
+"""Saving on a failing disk: the previous checkpoint is kept, no partial one is visible."""
 
 import errno
 import io
@@ -46,7 +46,7 @@ def folder(tmp_path, checkpoint) -> Path:
 
 
 def save(folder: Path, checkpoint: Checkpoint, step: int) -> None:
-    """The weights tell the step too."""
+    """The weights also identify the step."""
     with torch.no_grad():
         checkpoint.model.state_dict()[FIRST].fill_(step)
     checkpoint.progress = {"step": step}
@@ -54,7 +54,7 @@ def save(folder: Path, checkpoint: Checkpoint, step: int) -> None:
 
 
 def step_of(folder: Path) -> int:
-    """Of the checkpoint there, in all of its parts; read without making a model of it, which takes longer."""
+    """The step of a checkpoint, checked in all of its files; faster than loading the model."""
     place, state = find_checkpoint(folder), load_training(folder)
     step = json.loads((place / "model.json").read_text(encoding="utf-8"))["progress"]["step"]
     assert (load_file(place / "model.safetensors")[FIRST] == step).all()
@@ -67,9 +67,9 @@ def names(folder: Path) -> set[str]:
 
 
 def check_after_a_fault(folder: Path, before: int) -> int:
-    """What is seen is whole, and the newest is that from before or the one after it; which of them."""
+    """Visible checkpoints are complete, and the newest is the previous or the new one; returns which."""
     kept = kept_checkpoints(folder)
-    assert [find_checkpoint(place) for place in kept] == kept  # all their digests fit
+    assert [find_checkpoint(place) for place in kept] == kept  # all their digests match
     assert {name for name in names(folder) if not name.startswith(".")} <= {"last", "last.1"}
     step = step_of(folder)
     assert step in (before, before + 1)
@@ -82,7 +82,7 @@ def check_after_a_fault(folder: Path, before: int) -> int:
     ids=["once", "from then on", "Ctrl-C"],
 )
 def test_a_fault_at_any_call_of_a_save(folder, checkpoint, monkeypatch, fault, lasting):
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds of them take their time
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds of them are slow
     with monkeypatch.context() as patch:
         disk = Disk(patch)
         save(folder, checkpoint, newest := 3)
@@ -97,7 +97,7 @@ def test_a_fault_at_any_call_of_a_save(folder, checkpoint, monkeypatch, fault, l
             except (OSError, KeyboardInterrupt) as error:
                 raised = error
         step = check_after_a_fault(folder, newest)
-        if raised is None:  # it was in clearing away, which can wait
+        if raised is None:  # the failure was in cleaning up, which can wait
             assert step == newest + 1
             succeeded += 1
         else:
@@ -114,7 +114,7 @@ def test_a_fault_at_any_call_of_a_save(folder, checkpoint, monkeypatch, fault, l
 
 
 def test_the_system_refuses_at_any_size(folder, checkpoint):
-    """Not a fault made up in Python: a limit on the size of files, met in one file after another."""
+    """A real error: a limit on file size, reached in one file after another."""
     state = {"moments": torch.zeros(200_000)}  # the largest file, written by torch's own writer
     sizes = [file.stat().st_size for file in folder.iterdir()]
     largest = 4 * 200_000
@@ -144,7 +144,7 @@ class Failing(io.BytesIO):
 
 @pytest.mark.parametrize("error", [full(), KeyboardInterrupt()], ids=["full", "Ctrl-C"])
 def test_what_stops_torch_is_not_covered_up(error):
-    """Its writer complains of a position that it did not expect, whatever the reason."""
+    """Its writer complains about an unexpected position, whatever the reason."""
     state = {"moments": torch.zeros(100_000)}
     with pytest.raises(RuntimeError, match="unexpected pos"):
         torch.save(state, Failing(error, 3))
@@ -201,11 +201,11 @@ def test_what_the_disk_can_no_longer_read_is_damaged(folder, monkeypatch, name, 
     monkeypatch.setattr(Path, "open", broken)
     monkeypatch.setattr(module.logger, "propagate", True)
     assert step_of(folder) == 1
-    assert re.search(rf"warning: {folder / name}: missing or damaged.*; an older", caplog.text)
+    assert re.search(rf"warning: {folder / name}: missing or corrupt.*; using an older", caplog.text)
 
 
 def test_half_of_a_checkpoint_that_goes_is_never_seen(folder, checkpoint, monkeypatch):
-    """Clearing it away file by file is cut short: what is left of it has another name."""
+    """Deletion is interrupted: what is left has another name."""
     with monkeypatch.context() as patch:
         patch.setattr("shutil.rmtree", lambda path, **_: next(path.glob("m*"), path).unlink(missing_ok=True))
         save(folder, checkpoint, 3)
@@ -215,11 +215,11 @@ def test_half_of_a_checkpoint_that_goes_is_never_seen(folder, checkpoint, monkey
 
 
 def test_a_training_state_that_is_none(folder):
-    """Though its manifest vouches for it: cut short anywhere, or nothing of torch's."""
+    """Although its manifest matches: truncated anywhere, or not a file of torch."""
     file, manifest = folder / "training.pt", folder / "manifest.json"
     content, digests = file.read_bytes(), json.loads(manifest.read_text(encoding="utf-8"))
     for broken in (b"x", b"\x80\x02", *(content[:size] for size in range(0, len(content), 97))):
         file.write_bytes(broken)
         manifest.write_text(json.dumps(digests | {file.name: sha256(file)}), encoding="utf-8")
-        with pytest.raises(RunError, match=r"last/training\.pt: missing or damaged"):
+        with pytest.raises(RunError, match=r"last/training\.pt: missing or corrupt"):
             load_training(folder)

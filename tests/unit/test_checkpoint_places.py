@@ -1,4 +1,4 @@
-"""Checkpoints taking each other's place: so many are kept, and no crash leaves none."""
+"""Checkpoint rotation: the right number is kept, and a crash never leaves none."""
 
 from pathlib import Path
 
@@ -20,14 +20,14 @@ def checkpoint(tokenizers) -> Checkpoint:
 
 @pytest.fixture
 def folder(tmp_path, checkpoint) -> Path:
-    """Step 7, with a training state."""
+    """Save step 7, with a training state."""
     path = tmp_path / "checkpoints" / "last"
     save_checkpoint(path, checkpoint, {"step": 7})
     return path
 
 
 def steps(folder: Path) -> list[int]:
-    """Of all that is kept, newest first, each whole."""
+    """The steps of all kept checkpoints, newest first; each is complete."""
     return [load_checkpoint(path, CPU).progress["step"] for path in kept_checkpoints(folder)]
 
 
@@ -40,7 +40,7 @@ def test_a_newer_checkpoint_takes_its_place(folder, checkpoint):
     save(folder, checkpoint, 8, keep=1)
     assert load_checkpoint(folder, CPU).progress == {"step": 8}
     assert not (folder / "training.pt").exists()
-    assert [path.name for path in folder.parent.iterdir()] == ["last"]  # nothing beside it
+    assert [path.name for path in folder.parent.iterdir()] == ["last"]  # nothing else
 
 
 @pytest.mark.parametrize("keep", [1, 2, 3, 12])
@@ -76,7 +76,7 @@ class CrashError(Exception):
 
 
 def crash_after(survived: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After `survived` more renames, of files or folders, the process is gone."""
+    """The process dies after `survived` more renames of files or folders."""
     left = [survived]
 
     def failing(name: str):
@@ -97,13 +97,13 @@ def crash_after(survived: int, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("survived", range(FILES_WRITTEN + 5))
 @pytest.mark.parametrize("keep", [1, 2, 3])
 def test_a_crash_at_any_moment_leaves_a_checkpoint(folder, checkpoint, monkeypatch, keep, survived):
-    """Then it saves again; and what is kept is whole, in order, and not too much."""
+    """Then it saves again; the kept checkpoints are complete, in order, and not too many."""
     for step in (8, 9):
         save(folder, checkpoint, step, keep)
     before = steps(folder)
     assert before == [9, 8, 7][:keep]
-    until_new = {1: 2, 2: 3, 3: 4}[keep]  # folders renamed: each that stands in another's way, the new one
-    in_all = {1: 3, 2: 3, 3: 4}[keep]  # … and what is one too many
+    until_new = {1: 2, 2: 3, 3: 4}[keep]  # folders renamed: each that is rotated, and the new one
+    in_all = {1: 3, 2: 3, 3: 4}[keep]  # … and the one that is removed
     with monkeypatch.context() as patch:
         crash_after(survived, patch)
         crashed = False
@@ -116,7 +116,7 @@ def test_a_crash_at_any_moment_leaves_a_checkpoint(folder, checkpoint, monkeypat
     assert load_checkpoint(folder, CPU).progress["step"] == newest
     left = steps(folder)
     assert left == sorted(left, reverse=True)
-    if survived < FILES_WRITTEN:  # it had not yet come to moving anything
+    if survived < FILES_WRITTEN:  # nothing had been moved yet
         assert left == before
     save(folder, checkpoint, 11, keep)
     assert steps(folder)[:2] == [11, newest][:keep]
@@ -128,7 +128,7 @@ def test_a_crash_at_any_moment_leaves_a_checkpoint(folder, checkpoint, monkeypat
 
 @pytest.mark.parametrize("keep", [1, 2, 3])
 def test_crash_upon_crash_leaves_a_checkpoint(folder, checkpoint, monkeypatch, keep):
-    """Each after one rename of a folder more than the last: nothing newer than what stands goes."""
+    """Each after one more folder rename than the last: the newest complete checkpoint is never lost."""
     for survived in [*range(FILES_WRITTEN, FILES_WRITTEN + 3)] * 2:
         newest = steps(folder)[0]
         with monkeypatch.context() as patch:
@@ -142,7 +142,7 @@ def test_crash_upon_crash_leaves_a_checkpoint(folder, checkpoint, monkeypatch, k
 
 
 def test_two_crashes_between_the_renames_leave_a_checkpoint(folder, checkpoint, monkeypatch):
-    """The one that stood aside is then the only one: it must stay until the next is in place."""
+    """The rotated one is then the only one: it must be kept until the next is in place."""
     folder.rename(folder.with_name("last.1"))
     with monkeypatch.context() as patch:
         crash_after(FILES_WRITTEN, patch)

@@ -1,4 +1,4 @@
-"""What all commands share, in a process of its own."""
+"""What all commands share, in a subprocess."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def test_threads_that_wait_leave_the_cores_to_others(given, count):
     found, *modules = done.stdout.split()
     assert found == count
     assert "nmt.errors" in modules
-    assert "torch" not in modules  # it reads this when it is loaded
+    assert "torch" not in modules  # torch reads this when it is loaded
 
 
 # ---------------------------------------------------------------- errors
@@ -43,7 +43,7 @@ def ended(program: str, **environment: str) -> tuple[int, str, str]:
     ("program", "line"),
     [
         ("{}['mine']", "internal error: KeyError: 'mine'"),
-        ("raise OSError('mine')", "internal error: OSError: mine"),  # no error of the system
+        ("raise OSError('mine')", "internal error: OSError: mine"),  # without errno
         ("import io; io.BytesIO().fileno()", "internal error: UnsupportedOperation: fileno"),
         ("raise RuntimeError('mine\\nand more')", "internal error: RuntimeError: mine"),
         ("raise AssertionError", "internal error: AssertionError: "),
@@ -127,7 +127,7 @@ def test_a_text_that_begins_with_a_hyphen(capsys, words, way):
     assert left.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("python -m nmt.translate: error: ")
-    assert last.endswith(f'a text that begins with "-" comes after --: python -m nmt.translate {way}')
+    assert last.endswith(f'put text that starts with "-" after --: python -m nmt.translate {way}')
     assert translate.parser().parse_args(["--", *words]).text == words
 
 

@@ -1,4 +1,4 @@
-"""`scripts/compare.py`: which trainings it starts, and the table of numbers made by hand."""
+"""`scripts/compare.py`: which models it trains, and the table for made-up results."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def comparison(monkeypatch):
 
 @pytest.fixture
 def results(comparison):
-    """Two models on a test of 1,245 sentences, of which 5 are longer than ten words."""
+    """Two models on a test set of 1,245 sentences, of which 5 are longer than ten words."""
 
     def result(model, bleu, aer, *by_length):
         counts = zip(("≤5", "6-10", ">10"), (1234, 11, 5), by_length, strict=True)
@@ -97,13 +97,13 @@ def test_nothing_but_failures(comparison):
     ]
 
 
-# ---------------------------------------------------------------- which trainings
+# ---------------------------------------------------------------- which models are trained
 
 SEQUENCE = iter(range(1, 1000))
 
 
 def finish(folder, name, config, fingerprint="f"):
-    """A run folder as far as looking for it goes; each newer than the one before."""
+    """A minimal run folder that can be found; each newer than the previous one."""
     run = folder / name
     values = to_dict(replace(config, name=name, runs=str(folder)))
     write_text(run / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(values)))
@@ -116,7 +116,7 @@ def finish(folder, name, config, fingerprint="f"):
 
 @pytest.fixture
 def sweeps(compare, monkeypatch):
-    """The words of the sweeps; training is left out: models in `works` get a finished run."""
+    """The arguments of the sweeps; nothing is trained: models in `works` get a finished run."""
 
     class Sweeps(list):
         works: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ def test_only_what_is_missing_is_trained(compare, sweeps, tmp_path):
     sweeps.settings, sweeps.folder, sweeps.works = SETTINGS, tmp_path, ("one",)
     found = compare.train_missing(SETTINGS, tmp_path, ["device=cpu"])
     assert sweeps == [["model=one,two", f"runs='{tmp_path}'", "device=cpu"]]
-    assert found == {"one": tmp_path / "one-1"}  # two has failed, and does not take one with it
+    assert found == {"one": tmp_path / "one-1"}  # two has failed, without affecting one
     sweeps.works = ("one", "two")
     found = compare.train_missing(SETTINGS, tmp_path, [])
     assert sweeps[1][0] == "model=two"
@@ -153,7 +153,7 @@ def test_only_what_is_missing_is_trained(compare, sweeps, tmp_path):
     sweeps.settings = changed
     assert compare.train_missing(changed, tmp_path, []) == found | {"two": tmp_path / "two-3"}
     assert sweeps[2][0] == "model=two"
-    assert compare.train_missing(SETTINGS, tmp_path, []) == found  # and back: the old run still serves
+    assert compare.train_missing(SETTINGS, tmp_path, []) == found  # and back: the old run is still used
     assert len(sweeps) == 3
 
 
@@ -163,7 +163,7 @@ def test_again(compare, sweeps, tmp_path):
         finish(tmp_path, f"{model}-old", config)
     found = compare.train_missing(SETTINGS, tmp_path, [], again=True)
     assert sweeps[0][0] == "model=one,two"
-    assert found == {"two": tmp_path / "two-1"}  # one has failed: its old run is not passed off as new
+    assert found == {"two": tmp_path / "two-1"}  # one has failed: its old run does not count as new
     assert compare.train_missing(SETTINGS, tmp_path, [])["one"] == tmp_path / "one-old"
 
 
@@ -195,7 +195,7 @@ def test_other_data_are_refused(comparison, tmp_path):
     comparison._refuse_other_data([one, two])
     comparison._refuse_other_data([])
     three = finish(tmp_path, "three", SETTINGS["two"], fingerprint="g")
-    with pytest.raises(RunError, match=f"^{one}: its data are not those of {three}; "):
+    with pytest.raises(RunError, match=f"^{one}: trained on different data than {three}; "):
         comparison._refuse_other_data([one, three])
 
 
@@ -203,23 +203,23 @@ def test_other_data_are_refused(comparison, tmp_path):
 def test_a_damaged_run_is_named(comparison, tmp_path, content):
     run = finish(tmp_path, "one", SETTINGS["one"])
     write_text(run / "prepared.json", content)
-    with pytest.raises(RunError, match=f"^{run}/prepared.json: missing or damaged"):
+    with pytest.raises(RunError, match=f"^{run}/prepared.json: missing or corrupt"):
         comparison.read_results({"one": run})
 
 
 # ---------------------------------------------------------------- mistakes
 
 MISTAKES = {
-    "no models": ([], "o", [], "--models: name at least one"),
-    "comma": (["a,b"], "o", [], "--models 'a,b': names of configs/model/, with spaces between"),
-    "no output": (["a"], None, [], "--output: name the folder"),
+    "no models": ([], "o", [], "--models: give at least one"),
+    "comma": (["a,b"], "o", [], "--models 'a,b': give names from configs/model/, separated by spaces"),
+    "no output": (["a"], None, [], "--output: give the folder"),
     "a file": (["a"], "file", [], "--output file: file is a file"),
     "below a file": (["a"], "file/x/y", [], "--output file/x/y: file is a file"),
     "no setting": (["a"], "o", ["luong"], "luong: settings are KEY=VALUE"),
-    "name": (["a"], "o", ["name=x"], "name=x: name follows from"),
-    "resume": (["a"], "o", ["resume=x"], "resume=x: resume follows from"),
-    "runs": (["a"], "o", ["++runs=x"], r"\+\+runs=x: runs follows from"),
-    "model": (["a"], "o", ["model=x"], "model=x: model follows from"),
+    "name": (["a"], "o", ["name=x"], "name=x: name is set by"),
+    "resume": (["a"], "o", ["resume=x"], "resume=x: resume is set by"),
+    "runs": (["a"], "o", ["++runs=x"], r"\+\+runs=x: runs is set by"),
+    "model": (["a"], "o", ["model=x"], "model=x: model is set by"),
 }
 
 

@@ -1,4 +1,4 @@
-"""`configs/` and the command line over the schema: all choices compose, every mistake is one line."""
+"""`configs/` and overrides over the schema: all choices compose, every user error is one line."""
 
 import subprocess
 import sys
@@ -25,13 +25,13 @@ CHOICES = sorted(
 
 @pytest.fixture
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A sweep makes its folder, below the current one."""
+    """A sweep creates its folder in the current directory."""
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(autouse=True)
 def _fresh_hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hydra keeps its state in globals; and `with_config` sets HYDRA_FULL_ERROR."""
+    """Hydra keeps state in globals, and `with_config` sets HYDRA_FULL_ERROR."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     GlobalHydra.instance().clear()
     yield
@@ -73,7 +73,7 @@ def test_every_file_begins_with_what_it_is_for(group: str, choice: str) -> None:
 @pytest.mark.parametrize("model", [choice for group, choice in CHOICES if group == "model"])
 @pytest.mark.parametrize("experiment", [choice for group, choice in CHOICES if group == "experiment"])
 def test_every_model_goes_with_every_experiment(model: str, experiment: str) -> None:
-    assert composed(f"model={model}", f"experiment={experiment}")  # which checks it
+    assert composed(f"model={model}", f"experiment={experiment}")  # also validates it
 
 
 def test_without_a_choice_the_schema_with_the_model_bahdanau() -> None:
@@ -90,7 +90,7 @@ def test_the_command_line_has_the_last_word() -> None:
 
 
 def test_what_a_run_goes_on_with_is_checked_with_its_own_settings() -> None:
-    """Here the data are the default's, which know no such file; the run may be of others."""
+    """The default data settings would not allow it, but those of the run may."""
     assert composed("resume=runs/one", "data.path=moved.tsv").data.path == "moved.tsv"
     assert composed("resume=runs/one", "training.guided_alignment=0.5").training.guided_alignment == 0.5
 
@@ -99,7 +99,7 @@ def test_what_a_run_goes_on_with_is_checked_with_its_own_settings() -> None:
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[list[tuple[Config, str]], object]:
-    """What the task was given and the exit code, as `python -m nmt.train` would."""
+    """The arguments of the task and the exit code, as with `python -m nmt.train`."""
     given: list[tuple[Config, str]] = []
 
     def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
@@ -124,13 +124,13 @@ def test_the_task_gets_the_settings_and_a_name(monkeypatch: pytest.MonkeyPatch, 
     assert type(config) is Config
     assert config.training.learning_rate == 0.003
     assert config.model.attention.score == "general"
-    assert not list(tmp_path.iterdir())  # the run folder is ours to make, not Hydra's
+    assert not list(tmp_path.iterdir())  # we create the run folder, not Hydra
 
 
 def test_the_task_gets_the_words_as_they_were_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Not with `${...}` filled in from Hydra's own settings."""
+    """Without resolving `${...}` from Hydra's own config."""
     seen: list[tuple[tuple[str, ...], str]] = []
 
     def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
@@ -152,21 +152,21 @@ def test_the_task_gets_the_words_as_they_were_written(
 def test_a_signal_stops_a_sweep(
     before: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The jobs after it have no turn, and it counts more than what failed before it."""
+    """The jobs after it are not run, and it takes precedence over earlier failures."""
     seeds: list[int] = []
 
     def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
         seeds.append(config.seed)
         if len(seeds) <= before:
             raise NmtError("failed")
-        raise StoppedError("stopped; go on with …", 15)
+        raise StoppedError("stopped; resume with …", 15)
 
     monkeypatch.setattr(sys, "argv", ["nmt.train", "-m", "seed=1,2,3"])
     with pytest.raises(SystemExit) as end:
         cli.run(lambda: with_config(task))
     assert end.value.code == 143
     assert seeds == [1, 2, 3][: before + 1]
-    assert capfd.readouterr().err == "stopped; go on with …\n"
+    assert capfd.readouterr().err == "stopped; resume with …\n"
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_a_signal_stops_a_sweep(
         ("trainig.dropout=1", "trainig.dropout: no such setting; did you mean training.dropout?"),
         ("+training.epoch=1", "training.epoch: no such setting; did you mean training.epochs?"),
         ("++data.cash=x", "data.cash: no such setting; did you mean data.cache?"),
-        ("+x=1", "x: no such setting; `--help` lists them all"),
-        ("zzz=1", "zzz: no such setting; `--help` lists them all"),
+        ("+x=1", "x: no such setting; `--help` lists all settings"),
+        ("zzz=1", "zzz: no such setting; `--help` lists all settings"),
         ("training.epochs=many", "training.epochs: Value 'many' of type 'str' could not be converted"),
         ("training.epochs=1.5", "training.epochs: Value '1.5' of type 'float' could not"),
         ("data.swap=perhaps", "data.swap: Value 'perhaps' is not a valid bool (type str)"),
@@ -187,11 +187,11 @@ def test_a_signal_stops_a_sweep(
         ("training.epochs=0", "training.epochs=0: must be at least 1"),
         ("training.dropout=nan", "training.dropout=nan: must be at least 0"),
         ("model.bridge=rope", "model.bridge=rope: choose one of last, mean"),
-        ("model=transformer9", "model=transformer9: no such choice; there are bahdanau, "),
-        ("experiment=big", "experiment=big: no such choice; there are debug, "),
-        ("data=other", "data=other: no such choice; there are manythings, moses, sample, tsv"),
+        ("model=transformer9", "model=transformer9: no such choice; available: bahdanau, "),
+        ("experiment=big", "experiment=big: no such choice; available: debug, "),
+        ("data=other", "data=other: no such choice; available: manythings, moses, sample, tsv"),
         ("data=tsv", "data.path: data=tsv needs it; add data.path=FILE"),
-        ("training.epochs", "training.epochs: not understood; write KEY=VALUE"),
+        ("training.epochs", "training.epochs: cannot be parsed; write KEY=VALUE"),
         ("-m training.epochs=0,2", "training.epochs=0: must be at least 1"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Settings: each has its help, its bounds hold, and what is wrong is named, all at once."""
+"""Settings: each has help, bounds are enforced, and all errors are reported at once."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ STEP = 1e-3  # past a bound
 
 
 def with_value(key: str, value: Any) -> Config:
-    """The defaults but for one setting, and those without which it is not read."""
+    """The defaults except for one setting and those that it needs to have an effect."""
     config = Config()
     if key == "data.alignment_column":
         config.data = DataConfig(source="tsv", path="pairs.tsv", source_column=2, target_column=3)
@@ -40,7 +40,7 @@ def with_value(key: str, value: Any) -> Config:
 
 
 def refused(config: Config) -> list[str]:
-    """What `check` says, one entry a fault."""
+    """The errors reported by `check`, one entry each."""
     with pytest.raises(ConfigError) as caught:
         check(config)
     assert "\n" not in str(caught.value)
@@ -119,7 +119,7 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
     ],
 )
 def test_the_bounds_that_matter_are_there(key: str, value: float) -> None:
-    """By hand, so that a bound cannot be lost from the schema unnoticed."""
+    """Written out, so that a bound cannot disappear from the schema unnoticed."""
     assert refused(with_value(key, value))[0].startswith(f"{key}={value}: must be ")
 
 
@@ -142,7 +142,7 @@ def test_all_faults_are_told_at_once() -> None:
     ]
 
 
-# ---------------------------------------------------------------- what does not go together
+# ---------------------------------------------------------------- conflicts
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_hard_attention_is_not_guided() -> None:
     ],
 )
 def test_models_that_make_no_sense(changes: dict[str, Any], named: list[str]) -> None:
-    """Each is refused by the keys at fault; without the last change it is accepted."""
+    """Each is rejected, naming the keys at fault; without the last change it is accepted."""
     config = Config()
     for key, value in changes.items():
         check(config)
@@ -278,7 +278,7 @@ def test_models_that_make_no_sense(changes: dict[str, Any], named: list[str]) ->
 
 
 def test_heads_divide_only_what_is_read() -> None:
-    """The location score reads neither the hidden layer's size nor the decoder's."""
+    """The location score uses neither the attention size nor the decoder size."""
     config = Config()
     config.model.attention.score, config.model.attention.heads = "location", 4
     config.model.attention.size = config.model.decoder.size = 501
@@ -297,7 +297,7 @@ def test_exponential_decay_never_reaches_zero() -> None:
 
 
 def of_type(kind: Any) -> st.SearchStrategy[Any]:
-    """Any value of a setting's type."""
+    """Any value of the type of a setting."""
     if dataclasses.is_dataclass(kind):
         return configs(typing.cast(type[Any], kind))
     if typing.get_origin(kind) is list:
@@ -389,7 +389,7 @@ def test_damaged_settings_are_left_to_the_reader(values: dict[str, Any]) -> None
     assert rename_keys(values, RENAMED) == values
 
 
-# ---------------------------------------------------------------- what has no effect
+# ---------------------------------------------------------------- settings without effect
 
 CONDITIONS = [
     (key, name, condition)
@@ -400,7 +400,7 @@ CONDITIONS = [
 
 
 def test_every_condition_can_hold() -> None:
-    """By keys and values that exist."""
+    """They use existing keys and values."""
     leaves = {key: (item, value) for key, item, value in LEAVES}
     for key, _, condition in CONDITIONS:
         for other, allowed in condition.items():
@@ -428,7 +428,7 @@ def test_every_condition_can_hold() -> None:
     ],
 )
 def test_a_typed_setting_without_effect_is_refused(changes: dict[str, Any], typed: str) -> None:
-    """Whatever its value; from a file, where sizes are set for models of every kind, a number may stay."""
+    """Whatever its value; numbers from files, which set sizes for all kinds of models, may be unused."""
     config = Config()
     for key, value in changes.items():
         part, _, name = key.rpartition(".")

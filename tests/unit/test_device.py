@@ -1,4 +1,4 @@
-"""Which device is chosen, and that nothing is handed one without an index. None of this needs a GPU."""
+"""Device selection, and that devices always have an index. No GPU is needed."""
 
 from types import SimpleNamespace
 
@@ -14,14 +14,14 @@ from nmt.training.precision import choose_precision
 
 
 def gpus(monkeypatch: pytest.MonkeyPatch, count: int, mps: bool = False) -> None:
-    """Let torch see so many CUDA GPUs, and Apple's or not."""
+    """Make torch see this many CUDA GPUs, and an Apple GPU or not."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
 
 def test_torch_itself_refuses_a_device_without_an_index():
-    """What the tests below rely on."""
+    """An assumption of the tests below."""
     with pytest.raises(ValueError, match="index"):
         _get_device_index(torch.device("cuda"))
 
@@ -82,7 +82,7 @@ def test_the_gpu_that_is_asked_for_bf16_is_the_one_trained_on(monkeypatch):
 
 
 def test_auto_without_cuda_is_the_cpu(monkeypatch):
-    gpus(monkeypatch, 0, mps=True)  # Apple's GPU only when it is asked for
+    gpus(monkeypatch, 0, mps=True)  # mps only on request
     assert choose_device("auto") == choose_device("cpu") == torch.device("cpu")
     assert choose_device("auto", 1) == torch.device("cpu")
 
@@ -92,13 +92,13 @@ def test_mps_where_it_is(monkeypatch, name):
     gpus(monkeypatch, 0, mps=True)
     assert choose_device(name) == torch.device("mps", 0)
     gpus(monkeypatch, 0)
-    with pytest.raises(ConfigError, match=rf"device={name}: there is no such GPU here"):
+    with pytest.raises(ConfigError, match=rf"device={name}: no such GPU on this machine"):
         choose_device(name)
 
 
 def test_mps_does_not_go_with_several_processes(monkeypatch):
     gpus(monkeypatch, 0, mps=True)
-    with pytest.raises(ConfigError, match="device=mps: not with torchrun"):
+    with pytest.raises(ConfigError, match="device=mps: not supported with torchrun"):
         choose_device("mps", 0)
 
 
@@ -116,12 +116,12 @@ def test_what_is_no_device_here_is_refused_in_one_line(monkeypatch, name):
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
 def test_cuda_is_refused_where_there_is_none(monkeypatch, name):
     gpus(monkeypatch, 0)
-    with pytest.raises(ConfigError, match=f"device={name}: there is no such GPU here; choose cpu or auto"):
+    with pytest.raises(ConfigError, match=f"device={name}: no such GPU on this machine; choose cpu or auto"):
         choose_device(name)
 
 
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_more_processes_than_gpus(monkeypatch, name):
     gpus(monkeypatch, 2)
-    with pytest.raises(ConfigError, match=rf"device={name}: 2 GPUs here and more than 2 processes"):
+    with pytest.raises(ConfigError, match=rf"device={name}: only 2 GPUs for more than 2 processes"):
         choose_device(name, 2)

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Atomic file writes."""
 
 import errno
 import hashlib
@@ -47,7 +47,7 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
 def test_the_temporary_file_is_hidden_and_beside_its_place(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     with replacing(path):
-        (temporary,) = tmp_path.iterdir()  # beside it: a rename works within one file system only
+        (temporary,) = tmp_path.iterdir()  # in the same folder: a rename only works within one file system
         assert temporary.name.startswith(".file.txt.")
 
 
@@ -63,7 +63,7 @@ def test_permissions_follow_the_umask(tmp_path: Path, umask: int, mode: int) -> 
     before = os.umask(umask)
     try:
         write_text(tmp_path / "file", "x")
-        assert os.umask(umask) == umask  # and it is still what it was
+        assert os.umask(umask) == umask  # and it is unchanged
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == mode
@@ -118,7 +118,7 @@ def test_sha256(tmp_path: Path) -> None:
 def test_everything_is_flushed_before_and_after_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file's bytes reach the disk before its name does, and then the name does."""
+    """The content is synced before the rename, and the folder after it."""
     events: list[str] = []
     real_sync, real_replace = os.fsync, Path.replace
 
@@ -141,7 +141,7 @@ def test_syncing_a_missing_folder_fails(tmp_path: Path) -> None:
         sync_folder(tmp_path / "nowhere")
 
 
-# ---------------------------------------------------------------- what fails, and what is said of it
+# ---------------------------------------------------------------- failures and their messages
 
 
 @pytest.mark.parametrize("size", [10, 100_000])  # met when the buffer is flushed, and while writing
@@ -169,7 +169,7 @@ def test_no_temporary_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_other_names_stay() -> None:
-    """Of a file that is read meanwhile, of one whose name begins alike; and what is about no file at all."""
+    """Of a file that is read meanwhile, or with a similar name; and errors that are not about a file."""
     path = Path("folder/file")
     for name in ("other", "folder/.fil", "folder/file", "folder/.file", 7):
         error = OSError(errno.ENOENT, "No such file", name)

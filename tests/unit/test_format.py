@@ -1,4 +1,4 @@
-"""A checkpoint of format 1, written once and kept: every later version reads it, translates and goes on.
+"""A stored checkpoint of format 1: every later version can read it, translate with it and resume from it.
 
 It is of `experiment=debug` on sentences of three words, with sizes of 4 and 8, after 30 updates. What is
 expected of it was computed when it was written, in float32 with torch 2.13 on a CPU.

@@ -1,4 +1,4 @@
-"""Who may import whom, as the design has it, and that `--help` needs nothing heavy."""
+"""Allowed imports between packages, and that `--help` imports nothing slow."""
 
 import ast
 import importlib.util
@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "nmt"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 BASE = {"errors", "config", "files", "shell", "device"}
-ROOMS = {  # room, a folder of nmt/ or a file in it: which rooms it may import beside itself
+ROOMS = {  # a folder or file in nmt/: which others it may import
     "errors": set(),
     "shell": set(),
     "config": {"errors"},
@@ -51,7 +51,7 @@ def is_module(name: str) -> bool:
 
 
 def imports(source: str, module: str) -> set[str]:
-    """The modules of ours that a source imports anywhere, in functions and for types too."""
+    """Our modules that a source file imports anywhere, including in functions and for types."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -81,7 +81,7 @@ def forbidden(module: str, imported: set[str]) -> list[str]:
 
 def test_every_room_has_its_place_in_the_table() -> None:
     folders = {file.parent.name for file in PACKAGE.glob("*/__init__.py")}
-    assert folders <= ROOMS.keys(), "a new folder of nmt/: say in ROOMS what it may import"
+    assert folders <= ROOMS.keys(), "a new folder in nmt/: add to ROOMS what it may import"
     assert COMMANDS.issuperset({"train", "translate", "evaluate"})
 
 
@@ -134,7 +134,7 @@ def test_this_test_sees_what_is_wrong(module: str, source: str, wrong: list[str]
     assert forbidden(module, imports(source, module)) == wrong
 
 
-# ---------------------------------------------------------------- in a blink
+# ---------------------------------------------------------------- start-up time
 
 WATCH = f"""
 import runpy, sys

@@ -1,4 +1,4 @@
-"""The words of a command line: paths and names mean what was typed, through Hydra's grammar and back."""
+"""Overrides: paths and names mean what was typed, through Hydra's grammar and back."""
 
 import re
 
@@ -21,7 +21,7 @@ NAMES = [
 
 
 def parsed(word: str) -> object:
-    """What Hydra makes of a word."""
+    """The value that Hydra parses from an override."""
     value = OverridesParser.create().parse_override(word).value()
     text = value.text if isinstance(value, QuotedString) else value
     return OmegaConf.create({"value": text})["value"]
@@ -107,6 +107,6 @@ def test_an_old_key_is_the_new_one_and_says_so() -> None:
     words, notes = renamed(["model.dropout=0.2", "+model.rate_factor=0.3", "model=luong", "-m"])
     assert words == ["training.dropout=0.2", "+training.lr_multiplier=0.3", "model=luong", "-m"]
     assert notes == [
-        "note: model.dropout is called training.dropout now",
-        "note: model.rate_factor is called training.lr_multiplier now",
+        "note: model.dropout has been renamed to training.dropout",
+        "note: model.rate_factor has been renamed to training.lr_multiplier",
     ]

@@ -1,4 +1,4 @@
-"""One process that `torchrun` has started: it uses the engine as several do."""
+"""A single process started by `torchrun`: it uses torch.distributed as several do."""
 
 import socket
 
@@ -13,7 +13,7 @@ from nmt.processes import join_processes
 
 @pytest.fixture
 def environment(monkeypatch):
-    """What every launcher says of a single process."""
+    """The environment that every launcher sets for a single process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -41,7 +41,7 @@ def test_torchrun_with_one_process_uses_the_engine(environment):
 
 
 def test_another_launcher_with_one_process_needs_no_engine(environment):
-    """It may have named an address that nobody answers."""
+    """It may have published an address that nobody answers."""
     environment.setenv("MASTER_ADDR", "nobody.invalid")
     with join_processes() as processes:
         assert (processes.size, processes.joined) == (1, False)

@@ -1,4 +1,4 @@
-"""Going on with a run: which settings may change, that changes are told, and what is refused."""
+"""Resuming a run: which settings may change, that changes are logged, and what is rejected."""
 
 import copy
 import functools
@@ -29,7 +29,7 @@ def run(tmp_path) -> Run:
 
 
 def request(run: Run, **changes: Any) -> Request:
-    """`key=value` as the command line gives it: the other settings are the defaults, not the run's."""
+    """`key=value` as on the command line: other settings have their defaults, not the values of the run."""
     config = Config(resume=str(run.folder))
     for dotted, value in changes.items():
         *groups, name = dotted.split(".")
@@ -111,7 +111,7 @@ def test_a_moved_run_stays_where_it_is(run, tmp_path):
     assert config.runs == str(tmp_path)
 
 
-# ---------------------------------------------------------------- kept and told
+# ---------------------------------------------------------------- kept and logged
 
 
 @pytest.fixture
@@ -125,14 +125,14 @@ def test_changes_are_told_and_kept(run, told):
     asked = {"training.epochs": 9, "training.max_steps": 700, "decoding.beam_size": 5}  # 5 it was
     config, found = resumed(request(run, **asked))
     assert told.messages == []
-    assert reopen_run(run.folder)[1].training.epochs == 4  # nothing is written before all is well
+    assert reopen_run(run.folder)[1].training.epochs == 4  # nothing is written before everything is validated
     keep_settings(found, config)
     assert told.messages == ["training.epochs: 4 → 9", "training.max_steps: None → 700"]
     kept = reopen_run(run.folder)[1]
     assert kept.resume is None
     assert values(kept) == values(config) | {"resume": None}
     told.clear()
-    keep_settings(found, resumed(request(run))[0])  # the next time they are those of the run
+    keep_settings(found, resumed(request(run))[0])  # the next time they are the settings of the run
     assert told.messages == []
     assert values(reopen_run(run.folder)[1]) == values(kept)
 
@@ -143,23 +143,23 @@ def test_changes_are_told_and_kept(run, told):
 @pytest.mark.parametrize(
     ("key", "value", "what"),
     [
-        ("model.encoder.size", 128, "another model"),
-        ("model.encoder.size", 33, "another model"),  # impossible anyway, but that is not the point
-        ("model.initial_range", 0.5, "another model"),
-        ("model.attention.score", "general", "another model"),
-        ("data.max_words", 5, "other training data"),
-        ("data.source", "sample", "other training data"),
-        ("data.swap", True, "other training data"),
-        ("data.tokenizer.vocab_size", 100, "other training data"),
-        ("data.source_column", 3, "other training data"),
-        ("seed", 2, "other training data"),
+        ("model.encoder.size", 128, "a different model"),
+        ("model.encoder.size", 33, "a different model"),  # invalid anyway
+        ("model.initial_range", 0.5, "a different model"),
+        ("model.attention.score", "general", "a different model"),
+        ("data.max_words", 5, "different training data"),
+        ("data.source", "sample", "different training data"),
+        ("data.swap", True, "different training data"),
+        ("data.tokenizer.vocab_size", 100, "different training data"),
+        ("data.source_column", 3, "different training data"),
+        ("seed", 2, "different training data"),
     ],
 )
 def test_what_may_not_change(run, key, value, what):
     old = values(CONFIG)[key]
     said = refused(request(run, **{"training.epochs": 9, key: value}))
     assert said == (
-        f"{key}: {old} → {value} would make {what}; leave it out, or start a new run without resume="
+        f"{key}: {old} → {value} would mean {what}; leave it out, or start a new run without resume="
     )
 
 
@@ -170,14 +170,14 @@ def test_what_is_the_same_is_no_change(run):
 
 @pytest.mark.parametrize("word", ["data=sample", "model=luong", "experiment=demo", "+experiment=demo"])
 def test_groups_are_refused(run, word):
-    """Even the very ones it was begun with: nothing tells whether they are."""
+    """Even the original ones: there is no way to tell whether they are."""
     key = word.lstrip("+").split("=")[0]
     expected = f"{word}: a resumed run keeps its {key}; leave it out, or start a new run without resume="
     assert refused(with_words(run, word)) == expected
 
 
 def test_a_whole_section_is_refused(run):
-    """The rest of it would be the defaults, not the run's."""
+    """The rest of it would be the defaults, not the values of the run."""
     said = refused(with_words(run, "training={epochs:9}"))
     assert said.startswith("training={epochs:9}: more than one setting; ")
 
@@ -195,7 +195,7 @@ def test_a_whole_section_is_refused(run):
     ],
 )
 def test_impossible_settings(run, changes, words):
-    """Together with those of the run: here a corpus of one's own, without alignments."""
+    """Together with the settings of the run: here a user corpus without alignments."""
     assert refused(request(run, **changes)).startswith(words)
 
 
@@ -208,7 +208,7 @@ def test_no_such_run(tmp_path):
 
 def test_settings_that_cannot_be_read(run):
     (run.folder / "config.yaml").write_text("model: {encoder: ", encoding="utf-8")
-    assert "config.yaml: missing or damaged: " in refused(request(run))
+    assert "config.yaml: missing or corrupt: " in refused(request(run))
 
 
 # ---------------------------------------------------------------- the data
@@ -224,7 +224,7 @@ def test_other_data_are_refused(run):
     with pytest.raises(RunError) as caught:
         refuse_other_data(run, prepared("abd"))
     said = str(caught.value)
-    assert said.startswith(f"{run.folder}: was trained on other data than these (cache/prepared/x); ")
+    assert said.startswith(f"{run.folder}: was trained on different data than cache/prepared/x; ")
     assert "without resume=" in said
 
 
@@ -232,5 +232,5 @@ def test_other_data_are_refused(run):
 def test_a_run_that_does_not_tell_its_data(run, content):
     if content is not None:
         run.prepared.write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match=r"prepared\.json: missing or damaged"):
+    with pytest.raises(RunError, match=r"prepared\.json: missing or corrupt"):
         refuse_other_data(run, prepared("abc"))

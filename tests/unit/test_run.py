@@ -1,4 +1,4 @@
-"""Run folders: their names, the pointer to the newest, and what is said of those that cannot be used."""
+"""Run folders: their names, the pointer to the newest, and error messages for those that cannot be used."""
 
 import dataclasses
 import os
@@ -97,7 +97,7 @@ def test_settings_come_back(config):
 def test_damaged_settings(tmp_path, content, words):
     if content is not None:
         (tmp_path / "config.yaml").write_bytes(content)
-    with pytest.raises(RunError, match=r"config\.yaml: missing or damaged") as caught:
+    with pytest.raises(RunError, match=r"config\.yaml: missing or corrupt") as caught:
         Run(tmp_path).decoding()
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -120,12 +120,12 @@ def test_latest_is_a_folder_of_relative_links(config, tokenizers, tmp_path):
     finish_latest(runs / "one")  # which is not the newest
     assert open_run(runs / "latest").folder == runs / "two"
     assert sorted(path.name for path in runs.iterdir()) == ["latest", "one", "two"]
-    runs.rename(tmp_path / "elsewhere")  # with what points at it
+    runs.rename(tmp_path / "elsewhere")  # together with `latest`
     assert open_run(tmp_path / "elsewhere" / "latest").folder == tmp_path / "elsewhere" / "two"
 
 
 def test_tensorboard_finds_each_run_once(config, tokenizers, tmp_path):
-    """It walks a folder and follows links."""
+    """It walks folders and follows links."""
     for name in ("one", "two"):
         config.name = name
         run = create_run(config, "x")
@@ -152,7 +152,7 @@ def test_a_link_of_an_older_version_is_understood_and_replaced(config, tokenizer
 
 
 def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
-    """To translate with and to resume; one that has no checkpoint yet is not meant."""
+    """To translate and to resume; a run without a checkpoint does not count."""
     runs, made = tmp_path / "runs", {}
     for age, name in enumerate(("new", "old", "older")):
         config.name = name
@@ -165,12 +165,12 @@ def test_without_a_link_the_newest_run_is_found(config, tokenizers, tmp_path):
     shutil.rmtree(runs / "latest")
     assert open_run(runs / "latest").folder == made["new"].folder
     assert reopen_run(runs / "latest")[0].folder == made["new"].folder
-    made["new"].best.rename(made["new"].best.with_name("best.1"))  # a crash came between two renames
+    made["new"].best.rename(made["new"].best.with_name("best.1"))  # a crash between two renames
     assert open_run(runs / "latest").folder == made["new"].folder
     with pytest.raises(RunError, match="other: no such run"):
         open_run(runs / "other")
     (runs / "latest").symlink_to("gone")
-    with pytest.raises(RunError, match="points at a run that is gone"):
+    with pytest.raises(RunError, match="points to a run that no longer exists"):
         open_run(runs / "latest")
 
 
@@ -179,12 +179,12 @@ def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):
         open_run(tmp_path / "runs" / "latest")
     config.name = "begun"
     run = create_run(config, "x")
-    with pytest.raises(RunError, match="begun: no finished checkpoint"):
+    with pytest.raises(RunError, match="begun: contains no complete checkpoint"):
         open_run(run.folder)
     finish(run, tokenizers)
     assert open_run(run.folder).best.is_dir()
     run.folder.rename(tmp_path / "moved")
-    with pytest.raises(RunError, match=r"latest: points at a run that is gone; .*--run"):
+    with pytest.raises(RunError, match=r"latest: points to a run that no longer exists; .*--run"):
         open_run(tmp_path / "runs" / "latest")
     assert open_run(tmp_path / "moved").folder == tmp_path / "moved"
     (tmp_path / "file").touch()
@@ -193,7 +193,7 @@ def test_runs_that_cannot_be_opened(config, tokenizers, tmp_path):
 
 
 def test_a_name_is_refused_before_anything_is_made(config, tmp_path):
-    """By the same rules as when the folder is made."""
+    """By the same rules as when the folder is created."""
     check_name(config)
     config.name = "mine"
     check_name(config)
@@ -206,11 +206,13 @@ def test_a_name_is_refused_before_anything_is_made(config, tmp_path):
         check_name(config)
     config.name = None
     (tmp_path / "runs" / "latest").mkdir()
-    with pytest.raises(RunError, match="latest: must point at the newest run; move what is there"):
+    with pytest.raises(
+        RunError, match="latest: reserved for the pointer to the newest run; move what is there"
+    ):
         check_name(config)
 
 
-# ---------------------------------------------------------------- going on
+# ---------------------------------------------------------------- resuming
 
 
 def test_a_run_comes_back_with_all_its_settings(config, tmp_path):
@@ -244,7 +246,7 @@ def test_no_run_to_go_on_with(tmp_path, kind):
 def test_settings_that_cannot_be_read_again(tmp_path, content):
     if content is not None:
         (tmp_path / "config.yaml").write_bytes(content)
-    with pytest.raises(RunError, match=r"config\.yaml: missing or damaged: ") as caught:
+    with pytest.raises(RunError, match=r"config\.yaml: missing or corrupt: ") as caught:
         reopen_run(tmp_path)
     assert "\n" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""Run folders on a disk that fails: one line says what, where and how to go on."""
+"""Run folders on a failing disk: one line says what, where and how to resume."""
 
 import errno
 import logging
@@ -20,7 +20,7 @@ def config(tmp_path) -> Config:
 
 
 def refuse(number: int, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Functions that fail as the system would let them fail."""
+    """Make functions fail as the operating system would."""
 
     def refused(path: object, *_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), str(path))
@@ -51,7 +51,7 @@ def test_without_room_for_its_settings_there_is_no_run(config, tmp_path, monkeyp
 
 def test_what_cannot_be_written_is_told_with_the_way_on(config):
     run = create_run(config, "x")
-    way = f"then go on with: python -m nmt.train resume={run.folder}"
+    way = f"then resume with: python -m nmt.train resume={run.folder}"
 
     def work(error: BaseException) -> None:
         with locked(run):
@@ -74,7 +74,7 @@ def test_what_cannot_be_written_is_told_with_the_way_on(config):
 
 @pytest.mark.parametrize(("number", "words"), [(errno.EAGAIN, "another process"), (errno.ENOLCK, "No locks")])
 def test_a_lock_that_is_not_given(config, monkeypatch, number, words):
-    """Because another process has it, or because the file system has none."""
+    """Because another process holds it, or because the file system does not support locks."""
     run = create_run(config, "x")
     refuse(number, monkeypatch, "portalocker.portalocker.LOCKER")
     with pytest.raises(RunError, match=words), locked(run):
@@ -82,17 +82,17 @@ def test_a_lock_that_is_not_given(config, monkeypatch, number, words):
 
 
 def test_where_links_cannot_be_made_there_is_none(config, tokenizers, tmp_path, monkeypatch, caplog):
-    """Some network drives have none. The run is as good without."""
+    """Some network drives do not support them. The run works without."""
     monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
     refuse(errno.EPERM, monkeypatch, "os.symlink")
     run = create_run(config, "x")
     source, target = tokenizers
     save_checkpoint(run.best, Checkpoint(tiny_model(len(source), len(target)), TINY, source, target, {}))
     point_latest(run.folder)
-    (message,) = set(caplog.messages)  # pytest listens at loggers that do not propagate as well
+    (message,) = set(caplog.messages)  # pytest also captures loggers that do not propagate
     assert message == (
-        f"warning: {tmp_path / 'runs' / 'latest'}: not made (Operation not permitted); "
-        f"name this run with --run {run.folder}"
+        f"warning: {tmp_path / 'runs' / 'latest'}: cannot be created (Operation not permitted); "
+        f"select this run with --run {run.folder}"
     )
     assert open_run(run.folder).best.is_dir()
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.folder.name]

@@ -1,4 +1,4 @@
-"""The bundled corpus: that it is what its grammar writes, and that its Marathi and alignments are right.
+"""The bundled corpus: it is what the grammar generates, and its Marathi and alignments are right.
 
 The expected sentences, alignments and agreement tables here were written by hand, without the grammar.
 """
@@ -53,7 +53,7 @@ Where do we go?|आम्ही कुठे जातो?|0-1 2-0 3-2 4-3
 What did Sneha close?|स्नेहाने काय बंद केले?|0-1 2-0 3-2 3-3 4-4
 """
 
-NOUN_AGREEMENT = {  # direct forms that stand for one gender and number only
+NOUN_AGREEMENT = {  # direct forms of a single gender and number
     "मुलगा": "ms", "आंबा": "ms", "दिवा": "ms", "घोडा": "ms", "कुत्रा": "ms", "नकाशा": "ms",
     "मुलगे": "mp", "आंबे": "mp", "दिवे": "mp", "घोडे": "mp", "कुत्रे": "mp", "नकाशे": "mp", "बटाटे": "mp",
     "पोळी": "fs", "खुर्ची": "fs", "पेटी": "fs", "गोष्ट": "fs", "बाग": "fs", "गाय": "fs", "अंगठी": "fs",

@@ -1,4 +1,4 @@
-"""Commands to paste: a shell gives the program the words that were meant."""
+"""Printed commands: a shell passes exactly the intended arguments."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Sweeps with a task that only pretends: what is refused ahead, run folders, the table, other sweepers."""
+"""Sweeps with a fake task: preflight checks, run folders, the table, other sweepers and launchers."""
 
 import json
 import os
@@ -30,7 +30,7 @@ from nmt.sweep import Job, read_jobs, table
 
 @pytest.fixture(autouse=True)
 def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Hydra keeps its state in globals."""
+    """Hydra keeps state in globals."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     GlobalHydra.instance().clear()
@@ -41,7 +41,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 
 @pytest.fixture
 def sweep(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
-    """A sweep as the command would do it; the score is the seed, or comes from `behave(config)`."""
+    """Run a sweep as the command would; the score is the seed, or the result of `behave(config)`."""
 
     def run(*words: str, behave: Callable[[Config], float] = lambda config: float(config.seed)):
         done: list[Config] = []
@@ -78,7 +78,7 @@ def raising(error: BaseException, seed: int) -> Callable[[Config], float]:
     return behave
 
 
-# ---------------------------------------------------------------- refused ahead
+# ---------------------------------------------------------------- preflight check
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,19 @@ def raising(error: BaseException, seed: int) -> Callable[[Config], float]:
         ),
         ("data=sample model=bahdanau,seq2seq training.guided_alignment=0.5", "training.guided_alignment=0.5"),
         ("seed=1,many", "seed: Value 'many' of type 'str' could not be converted"),
-        ("model=luong,transformer9", "model=transformer9: no such choice; there are bahdanau, "),
+        ("model=luong,transformer9", "model=transformer9: no such choice; available: bahdanau, "),
         ("training.epoch=1,2", "training.epoch: no such setting; did you mean training.epochs?"),
         ("seed=1,2 data.path=${nowhere}", "data.path: Interpolation key 'nowhere' not found"),
         ("device=cpu,tpu", "device=tpu: no such device; choose"),
         ("device=cpu training.precision=fp32,fp16", "training.precision=fp16: only supported on CUDA GPUs"),
         ("seed=interval(1,3)", "seed=interval(1,3): not a list of values; add hydra/sweeper=optuna"),
-        ("seed=1,2 hydra/sweeper=clever", "hydra/sweeper=clever: no such choice; there are basic"),
-        ("runs=a,b", "runs=a: the jobs of a sweep have one folder of runs"),
+        ("seed=1,2 hydra/sweeper=clever", "hydra/sweeper=clever: no such choice; available: basic"),
+        ("runs=a,b", "runs=a: all jobs of a sweep use the same runs= folder"),
         ("name=a/b,c", "name=a/b: must be a plain folder name"),
-        ("seed=1,2 name=x", "name=x: more than one job of the sweep has this run folder; make it differ, as"),
+        (
+            "seed=1,2 name=x",
+            "name=x: more than one job of the sweep would use this run folder; make it differ, as",
+        ),
         ("resume=runs/a,runs/b", "resume=runs/a: no such run"),
         ("data=tsv data.path=gone.tsv,lost.tsv", "data.path=gone.tsv: no such file in "),
         ("data=sample data.dev_path=gone.tsv seed=1,2", "data.dev_path=gone.tsv: no such file in "),
@@ -125,7 +128,7 @@ def test_a_name_that_is_taken_is_refused_ahead(sweep, tmp_path: Path) -> None:
 def test_one_run_cannot_go_on_twice(sweep) -> None:
     create_run(Config(name="a"), "")
     result = sweep("resume=runs/a,./runs/a")
-    assert "resume=./runs/a: more than one job of the sweep has this run folder" in result.err
+    assert "resume=./runs/a: more than one job of the sweep would use this run folder" in result.err
     assert result.code == 2
 
 
@@ -173,7 +176,7 @@ def test_a_folder_of_another_sweep_is_not_used_again(sweep, tmp_path: Path) -> N
 
 def test_a_job_that_is_sent_again_goes_on_with_its_run(sweep, tmp_path: Path) -> None:
     def behave(config: Config) -> float:
-        if config.seed == 1:  # as if the second had been here already
+        if config.seed == 1:  # as if the second job had started before
             create_run(replace(config, seed=2, name=str(config.name).removesuffix("0") + "1"), "")
             (folder,) = tmp_path.glob("runs/sweep-*")
             (folder / "1").mkdir()
@@ -217,7 +220,10 @@ def test_a_fault_of_ours_is_in_the_table_too(sweep) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code", "told"),
-    [(StoppedError("all is saved", 15), 143, "all is saved\n"), (KeyboardInterrupt(), 130, "interrupted\n")],
+    [
+        (StoppedError("everything is saved", 15), 143, "everything is saved\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
 )
 def test_a_stopped_sweep_shows_the_jobs_so_far(error, code: int, told: str, sweep) -> None:
     result = sweep("seed=1,2", behave=raising(error, seed=2))
@@ -269,7 +275,7 @@ def test_a_damaged_record_is_named(content: str, tmp_path: Path) -> None:
     file = tmp_path / "0" / "result.json"
     file.parent.mkdir()
     file.write_text(content, encoding="utf-8")
-    with pytest.raises(RunError, match=f"^{file}: damaged"):
+    with pytest.raises(RunError, match=f"^{file}: corrupt"):
         read_jobs(tmp_path)
 
 
@@ -287,7 +293,7 @@ def test_scores_of_several_metrics_are_not_mixed() -> None:
 
 
 class Learner(Sweeper):
-    """Like Optuna's: decides on a job after the one before it, and sees what failed."""
+    """Like Optuna's: chooses each job after the previous one, and sees failures."""
 
     options: ClassVar = {"direction": "minimize"}
     told: ClassVar[list[object]] = []
@@ -311,7 +317,7 @@ class Learner(Sweeper):
 
 
 class Elsewhere(Launcher):
-    """Like Submitit's: each job in a process of its own, which tells nothing."""
+    """Like Submitit's: each job in its own process, which reports nothing back."""
 
     options: ClassVar = {}
 
@@ -333,8 +339,8 @@ class Elsewhere(Launcher):
 
 @pytest.fixture
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "hydra_plugins.fake"  # Hydra takes no others
-    plugins = Plugins.instance()  # which looks for installed ones, before there are these
+    place = "hydra_plugins.fake"  # Hydra accepts no others
+    plugins = Plugins.instance()  # scans for installed plugins before these exist
     module = ModuleType(place)
     monkeypatch.setitem(sys.modules, "hydra_plugins", ModuleType("hydra_plugins"))
     monkeypatch.setitem(sys.modules, place, module)
@@ -363,10 +369,16 @@ def test_a_sweeper_that_learns_gets_scores_and_failures(sweep) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "hydra.sweeper.direction=minimize: would look for the worst bleu; add hydra.sweeper.dir"),
+        ("", "hydra.sweeper.direction=minimize: would search for the worst bleu; add hydra.sweeper.dir"),
         ("training.metric=loss hydra.sweeper.direction=maximize", "hydra.sweeper.direction=maximize: "),
-        ("training.metric=loss name=x", "name=x: more than one job of the sweep has this run folder; make"),
-        ("training.metric=loss resume=runs/x", "resume=runs/x: more than one job of the sweep has this run"),
+        (
+            "training.metric=loss name=x",
+            "name=x: more than one job of the sweep would use this run folder; make",
+        ),
+        (
+            "training.metric=loss resume=runs/x",
+            "resume=runs/x: more than one job of the sweep would use this run",
+        ),
     ],
 )
 def test_what_no_sweeper_can_do_is_refused(words: str, message: str, sweep, tmp_path: Path) -> None:

@@ -35,12 +35,22 @@ PROCESSORS = {
 }
 
 
-@pytest.mark.parametrize("processor", PROCESSORS)
-def test_numbers_are_right_on_another_processor(processor: str) -> None:
-    environment = os.environ | PROCESSORS[processor]
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, tuple[int, str]]:
+    """Exit code and output for each processor; they run side by side."""
     arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments, *NUMERICAL],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    running = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "pytest", *arguments, *NUMERICAL],
+            cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for name, variables in PROCESSORS.items()
+    }  # fmt: skip
+    outputs = {name: process.communicate()[0] for name, process in running.items()}
+    return {name: (running[name].returncode, output) for name, output in outputs.items()}
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_numbers_are_right_on_another_processor(processor: str, outcomes: dict[str, tuple[int, str]]) -> None:
+    code, output = outcomes[processor]
+    assert code == 0, output[-5000:]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,22 +36,42 @@ PROCESSORS = {
 }
 
 
-@pytest.fixture(scope="module")
-def outcomes() -> dict[str, tuple[int, str]]:
-    """Exit code and output for each processor; they run side by side."""
-    arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
-    running = {
-        name: subprocess.Popen(
-            [sys.executable, "-m", "pytest", *arguments, *NUMERICAL],
-            cwd=ROOT, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )
-        for name, variables in PROCESSORS.items()
-    }  # fmt: skip
-    outputs = {name: process.communicate()[0] for name, process in running.items()}
-    return {name: (running[name].returncode, output) for name, output in outputs.items()}
+class Background:
+    """The numerical tests for each processor, one after the other, beside the other tests."""
+
+    def __init__(self, folder: Path) -> None:
+        arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
+        self._files = {name: folder / f"{number}.txt" for number, name in enumerate(PROCESSORS)}
+        self._command = [sys.executable, "-m", "pytest", *arguments, *NUMERICAL]
+        self._codes: dict[str, int] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for name, variables in PROCESSORS.items():
+            if self._stopped:
+                return
+            with self._files[name].open("wb") as file:
+                self._process = subprocess.Popen(
+                    self._command, cwd=ROOT, env=os.environ | variables, stdout=file, stderr=file
+                )
+                self._codes[name] = self._process.wait()
+
+    def outcome(self, processor: str) -> tuple[int, str]:
+        """Exit code and output, when they are there."""
+        self._thread.join()
+        return self._codes[processor], self._files[processor].read_text(encoding="utf-8")
+
+    def stop(self) -> None:
+        """End what still runs."""
+        self._stopped = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
 
 
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_numbers_are_right_on_another_processor(processor: str, outcomes: dict[str, tuple[int, str]]) -> None:
-    code, output = outcomes[processor]
+def test_numbers_are_right_on_another_processor(processor: str, kernels: Background) -> None:
+    code, output = kernels.outcome(processor)
     assert code == 0, output[-5000:]

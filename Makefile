@@ -33,7 +33,7 @@ demo: $(DEMO)/test/metrics.json  ## train on the bundled corpus, then translate 
 
 $(DEMO)/test/metrics.json: | setup
 	@rm -rf $(DEMO)
-	$(BIN)/python -m nmt.train experiment=demo name=demo
+	$(BIN)/python -m nmt.train experiment=demo name=demo training.validate_every=600
 
 train: setup  ## train on the English–Marathi pairs of manythings.org; ARGS='model=luong …'
 	$(BIN)/python -m nmt.train $(ARGS)

@@ -10,6 +10,10 @@ _SELF_ATTENTION: Condition = {"model.encoder.type": ("self_attention",)}
 _ATTENTION: Condition = {"model.decoder.style": ("bahdanau", "luong")}
 _TRANSFORMER: Condition = {"model.decoder.style": ("transformer",)}
 _RECURRENT_DECODER: Condition = {"model.decoder.style": ("bahdanau", "luong", "vector")}
+_CELLS = ("gru", "lstm", "gru_reset_before")
+_CELL_HELP = (
+    "recurrent: cell type; gru_reset_before: reset gate before the recurrent matrix (Cho et al. 2014)"
+)
 
 
 @dataclass
@@ -20,8 +24,13 @@ class EncoderConfig:
     layers: int = option(1, "number of layers", at_least=1)
     size: int = option(512, "hidden size (both directions together)", at_least=2)
     embedding: int = option(512, "source embedding size", at_least=1)
-    cell: str = option("gru", "recurrent: cell type", choices=("gru", "lstm"), used_if=_RECURRENT)
+    cell: str = option("gru", _CELL_HELP, choices=_CELLS, used_if=_RECURRENT)
     bidirectional: bool = option(True, "recurrent: bidirectional", used_if=_RECURRENT)
+    reverse: bool = option(
+        False,
+        "recurrent, unidirectional: read the source tokens before end-of-sentence in reverse order",
+        used_if={**_RECURRENT, "model.encoder.bidirectional": (False,)},
+    )
     kernel: int = option(3, "convolutional: kernel width, in tokens", at_least=1, used_if=_CONVOLUTIONAL)
     positions: int = option(
         512,
@@ -87,7 +96,7 @@ class DecoderConfig:
         "attention before (bahdanau) or after (luong) the recurrence, none (vector), or transformer",
         choices=("bahdanau", "luong", "vector", "transformer"),
     )
-    cell: str = option("gru", "recurrent: cell type", choices=("gru", "lstm"), used_if=_RECURRENT_DECODER)
+    cell: str = option("gru", _CELL_HELP, choices=_CELLS, used_if=_RECURRENT_DECODER)
     layers: int = option(1, "number of layers", at_least=1)
     size: int = option(512, "hidden size", at_least=1)
     embedding: int = option(512, "target embedding size", at_least=1)
@@ -101,6 +110,17 @@ class DecoderConfig:
         True,
         "luong: feed the attentional vector into the next step",
         used_if={"model.decoder.style": ("luong",)},
+    )
+    bias: bool = option(
+        True,
+        "luong: biases in the attentional vector and in the output projection",
+        used_if={"model.decoder.style": ("luong",)},
+    )
+    readout_state: str = option(
+        "new",
+        "bahdanau: readout of the state after (new) or before (previous) the recurrent step",
+        choices=("new", "previous"),
+        used_if={"model.decoder.style": ("bahdanau",)},
     )
     readout: int = option(
         512,
@@ -124,7 +144,7 @@ class ModelConfig:
     bridge: str = option(
         "last",
         "how the initial state of a recurrent decoder is computed from the encoder states",
-        choices=("last", "mean", "attention_pooling", "luong_pooling"),
+        choices=("last", "mean", "attention_pooling", "luong_pooling", "backward", "copy"),
         used_if=_RECURRENT_DECODER,
     )
     initialisation: str = option(

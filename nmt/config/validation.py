@@ -84,7 +84,12 @@ def _missing(config: Config) -> list[str]:
 
 
 def _model_conflicts(model: ModelConfig) -> list[str]:
-    return _encoder_conflicts(model) + _decoder_conflicts(model) + _attention_conflicts(model)
+    return (
+        _encoder_conflicts(model)
+        + _decoder_conflicts(model)
+        + _bridge_conflicts(model)
+        + _attention_conflicts(model)
+    )
 
 
 def _encoder_conflicts(model: ModelConfig) -> list[str]:
@@ -111,6 +116,21 @@ def _decoder_conflicts(model: ModelConfig) -> list[str]:
     return _not_divided("model.decoder.heads", decoder.heads, {"model.decoder.size": decoder.size}) + _odd(
         "model.decoder.size", decoder.size
     )
+
+
+def _bridge_conflicts(model: ModelConfig) -> list[str]:
+    encoder, decoder, key = model.encoder, model.decoder, f"model.bridge={model.bridge}"
+    if model.bridge not in ("backward", "copy") or decoder.style == "transformer":
+        return []
+    if encoder.type != "recurrent":
+        return [f"{key}: needs model.encoder.type=recurrent, not {encoder.type}"]
+    if model.bridge == "backward":
+        return [] if encoder.bidirectional else [f"{key}: needs model.encoder.bidirectional=true"]
+    return [
+        f"{key}: needs model.encoder.{name} and model.decoder.{name} to be equal, not {one} and {other}"
+        for name in ("cell", "layers", "size")
+        if (one := getattr(encoder, name)) != (other := getattr(decoder, name))
+    ]
 
 
 def _attention_conflicts(model: ModelConfig) -> list[str]:

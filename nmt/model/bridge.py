@@ -8,7 +8,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from nmt.config.model import ModelConfig
 from nmt.model.encoder import Encoded
+from nmt.model.recurrent import Layers, RecurrentStack
 from nmt.model.spans import masked_softmax
 
 
@@ -25,6 +27,17 @@ class LastSummary(nn.Module):
     def forward(self, encoded: Encoded) -> Tensor:
         """Encoded source → [B, M]."""
         return encoded.last
+
+
+class BackwardSummary(nn.Module):
+    """x = ←h_1, the backward state at the first word (Bahdanau et al. 2015, appendix A.2.2)."""
+
+    def __init__(self, state_size: int) -> None:
+        super().__init__()
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """Encoded source → [B, M / 2]."""
+        return encoded.last.chunk(2, dim=-1)[1]
 
 
 class MeanSummary(nn.Module):
@@ -79,12 +92,13 @@ class LuongPooling(nn.Module):
         return summary
 
 
-Summary = LastSummary | MeanSummary | AttentionPooling | LuongPooling
+Summary = LastSummary | MeanSummary | AttentionPooling | LuongPooling | BackwardSummary
 SUMMARIES: dict[str, type[Summary]] = {
     "last": LastSummary,
     "mean": MeanSummary,
     "attention_pooling": AttentionPooling,
     "luong_pooling": LuongPooling,
+    "backward": BackwardSummary,
 }
 
 
@@ -95,9 +109,32 @@ class Bridge(nn.Module):
         super().__init__()
         self.layers = layers
         self.summary: Summary = SUMMARIES[kind](state_size)
-        self.project = nn.Linear(state_size, size * layers)
+        summary_size = state_size // 2 if kind == "backward" else state_size
+        self.project = nn.Linear(summary_size, size * layers)
 
     def forward(self, encoded: Encoded) -> tuple[Tensor, ...]:
         """The initial state of each decoder layer, L tensors [B, H]."""
         first: Tensor = self.project(self.summary(encoded)).tanh()
         return first.chunk(self.layers, dim=-1)
+
+
+class CopyBridge(nn.Module):
+    """The decoder starts in the final states of the encoder, layer by layer; of an LSTM both h and c
+    (Sutskever et al. 2014, §2; Luong et al. 2015, §2).
+    """
+
+    def forward(self, encoded: Encoded) -> Layers:
+        """The initial state of each decoder layer."""
+        return encoded.layers
+
+
+def make_bridge(config: ModelConfig) -> Bridge | CopyBridge:
+    """The bridge of a recurrent decoder."""
+    if config.bridge == "copy":
+        return CopyBridge()
+    return Bridge(config.bridge, config.encoder.size, config.decoder.size, config.decoder.layers)
+
+
+def initial_layers(bridge: Bridge | CopyBridge, recurrence: RecurrentStack, encoded: Encoded) -> Layers:
+    """The initial states of a decoder's recurrent layers."""
+    return bridge(encoded) if isinstance(bridge, CopyBridge) else recurrence.start(bridge(encoded))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
 from nmt.model.attention import Attention, Keys, average, average_mapped, mapped_values
-from nmt.model.bridge import Bridge
+from nmt.model.bridge import initial_layers, make_bridge
 from nmt.model.encoder import Encoded
 from nmt.model.recurrent import GATES, Layers, RecurrentStack, select_layers
 
@@ -70,19 +70,21 @@ class BahdanauDecoder(nn.Module):
     c_t = Σ_j α_tj h_j with α_t from s_{t−1};   s_t = GRU(s_{t−1}, [E y_{t−1} ; c_t]);
     t̃_t = U s_t + V E y_{t−1} + C c_t;   features t_t = max of each pair of units of t̃_t (maxout).
 
-    The appendix has s_{t−1} in t̃_t, eq. 4 of the main text s_t; we use s_t, which has more information.
+    The appendix has s_{t−1} in t̃_t, eq. 4 of the main text s_t. By default it is s_t, which has more
+    information; `decoder.readout_state=previous` follows the appendix.
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         decoder, state_size = config.decoder, config.encoder.size
-        self.bridge = Bridge(config.bridge, state_size, decoder.size, decoder.layers)
+        self.bridge = make_bridge(config)
         self.recurrence = RecurrentStack(
             decoder.cell, decoder.embedding, decoder.size, decoder.layers, dropout
         )
         self.attention = Attention(decoder.size, state_size, config.attention)
         self.value = nn.Linear(state_size, GATES[decoder.cell] * decoder.size, bias=False)
         self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, decoder.readout, dropout)
+        self.readout_previous = decoder.readout_state == "previous"
         self.feature_size, self.heads = decoder.readout, config.attention.heads
 
     def prepare(self, encoded: Encoded) -> Memory:
@@ -92,7 +94,7 @@ class BahdanauDecoder(nn.Module):
 
     def init_state(self, encoded: Encoded) -> State:
         """Encoded source → initial state."""
-        return State(self.recurrence.start(self.bridge(encoded)))
+        return State(initial_layers(self.bridge, self.recurrence, encoded))
 
     def step(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
         """One step.
@@ -105,9 +107,10 @@ class BahdanauDecoder(nn.Module):
         Returns:
             features [B, F], the next state, and weights [B, K, S].
         """
-        state, weights = self._advance(self.recurrence.project(embedded), state, memory)
+        after, weights = self._advance(self.recurrence.project(embedded), state, memory)
         context = average(weights, memory.keys.states).squeeze(1)  # [B, M]
-        return self.readout(state.layers[-1][0], embedded, context), state, weights.squeeze(2)
+        read = state if self.readout_previous else after
+        return self.readout(read.layers[-1][0], embedded, context), after, weights.squeeze(2)
 
     def forward(self, embedded: Tensor, mask: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing.
@@ -124,9 +127,10 @@ class BahdanauDecoder(nn.Module):
         gates = self.recurrence.project(embedded)  # [B, T, G·H]
         tops, rows = [], []
         for step_gates in gates.unbind(dim=1):
-            state, weights = self._advance(step_gates, state, memory)
-            tops.append(state.layers[-1][0])
+            after, weights = self._advance(step_gates, state, memory)
+            tops.append((state if self.readout_previous else after).layers[-1][0])
             rows.append(weights)
+            state = after
         all_weights = torch.cat(rows, dim=2)  # [B, K, T, S]
         contexts = average(all_weights, memory.keys.states)  # [B, T, M]
         states = torch.stack(tops, dim=1)  # [B, T, H]
@@ -170,11 +174,11 @@ class LuongDecoder(nn.Module):
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         decoder, state_size, size = config.decoder, config.encoder.size, config.decoder.size
-        self.bridge = Bridge(config.bridge, state_size, size, decoder.layers)
+        self.bridge = make_bridge(config)
         self.recurrence = RecurrentStack(decoder.cell, decoder.embedding, size, decoder.layers, dropout)
         self.attention = Attention(size, state_size, config.attention)
         self.value = nn.Linear(state_size, size, bias=False)  # W_c's part for c_t
-        self.combine = nn.Linear(size, size)  # W_c's part for h_t
+        self.combine = nn.Linear(size, size, bias=decoder.bias)  # W_c's part for h_t
         self.feed: nn.Linear | None = None
         if decoder.input_feeding:
             self.feed = nn.Linear(size, GATES[decoder.cell] * size, bias=False)
@@ -188,9 +192,8 @@ class LuongDecoder(nn.Module):
 
     def init_state(self, encoded: Encoded) -> State:
         """Encoded source → initial state."""
-        hidden = self.bridge(encoded)
-        feed = None if self.feed is None else torch.zeros_like(hidden[-1])
-        return State(self.recurrence.start(hidden), feed=feed)
+        layers = initial_layers(self.bridge, self.recurrence, encoded)
+        return State(layers, feed=None if self.feed is None else torch.zeros_like(layers[-1][0]))
 
     def step(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
         """One step; arguments and results as for `BahdanauDecoder.step`."""

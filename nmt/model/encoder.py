@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.config.model import ModelConfig
-from nmt.model.recurrent import CELLS
+from nmt.model.recurrent import CELLS, Layers, Recurrent, ResetBeforeGRU
 
 
 class Encoded(NamedTuple):
@@ -25,11 +25,14 @@ class Encoded(NamedTuple):
         last: the final state, [B, M]. Recurrent: the state after the last token (bidirectional: the
             forward state at the last token concatenated with the backward state at the first).
             Non-recurrent: the state at the last token, end-of-sentence.
+        layers: the final state of each recurrent layer, bottom to top, with the directions concatenated;
+            empty if non-recurrent.
     """
 
     states: Tensor
     mask: Tensor
     last: Tensor
+    layers: Layers = ()
 
 
 def state_at_end(states: Tensor, mask: Tensor) -> Tensor:
@@ -38,19 +41,37 @@ def state_at_end(states: Tensor, mask: Tensor) -> Tensor:
     return states[torch.arange(len(end), device=end.device), end]
 
 
+def reversed_order(mask: Tensor) -> Tensor:
+    """Indices that reverse the tokens before end-of-sentence, the last real token: [B, S] → [B, S].
+
+    End-of-sentence and padding stay in place. Applied twice, it restores the order.
+    """
+    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    end = mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
+    return torch.where(places < end, end - 1 - places, places)
+
+
+def reorder(vectors: Tensor, order: Tensor) -> Tensor:
+    """[B, S, X] and indices [B, S] → [B, S, X]."""
+    return vectors.gather(1, order.unsqueeze(-1).expand_as(vectors))
+
+
 class RecurrentEncoder(nn.Module):
     """Stacked, optionally bidirectional GRU or LSTM (Bahdanau et al. 2015, §3.2 and appendix A.2.1).
 
     h_j = [→h_j ; ←h_j]. Sequences are packed, so the backward direction starts at the last real token
     and padding has no effect. There is no dropout on the output states: to counter the noise, attention
     would learn to average several states instead of focusing on one.
+
+    With `encoder.reverse` the tokens are read in reverse order (Sutskever et al. 2014, §3.3), the
+    end-of-sentence still last; the states are returned in the order of the source.
     """
 
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         encoder = config.encoder
         directions = 2 if encoder.bidirectional else 1
-        self.rnn = CELLS[encoder.cell](
+        self.rnn: Recurrent = CELLS[encoder.cell](
             encoder.embedding,
             encoder.size // directions,
             num_layers=encoder.layers,
@@ -58,7 +79,7 @@ class RecurrentEncoder(nn.Module):
             dropout=dropout if encoder.layers > 1 else 0.0,
             batch_first=True,
         )
-        self.directions = directions
+        self.directions, self.reverse = directions, encoder.reverse
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode.
@@ -68,13 +89,30 @@ class RecurrentEncoder(nn.Module):
             mask: True at real tokens, [B, S]; each row has at least one, and is padded on the right.
         """
         assert embedded.shape[:2] == mask.shape, (embedded.shape, mask.shape)
+        order = reversed_order(mask) if self.reverse else None
+        states, final = self._run(embedded if order is None else reorder(embedded, order), mask)
+        last = torch.cat(tuple(final[0][-self.directions :]), dim=-1)  # [B, M]
+        states = states if order is None else reorder(states, order)
+        return Encoded(states, mask, last, self._layers(final))
+
+    def _run(self, embedded: Tensor, mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """States [B, S, M], and the final (h,) or (h, c), each [layers × directions, B, M / directions]."""
+        if isinstance(self.rnn, ResetBeforeGRU):
+            states, hidden = self.rnn(embedded, mask=mask)
+            return states, (hidden,)
         lengths = mask.sum(dim=1).cpu()  # pack_padded_sequence needs them on the CPU
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         outputs, final = self.rnn(packed)
-        hidden = final[0] if isinstance(final, tuple) else final  # [layers × directions, B, M / directions]
         states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
-        last = torch.cat(tuple(hidden[-self.directions :]), dim=-1)  # [B, M]
-        return Encoded(states, mask, last)
+        return states, final if isinstance(final, tuple) else (final,)
+
+    def _layers(self, final: tuple[Tensor, ...]) -> Layers:
+        """The final states of `_run` by layer, with the directions concatenated, each [B, M]."""
+        parts = (
+            part.reshape(-1, self.directions, *part.shape[1:]).transpose(1, 2).flatten(2)  # [layers, B, M]
+            for part in final
+        )
+        return tuple(zip(*parts, strict=True))
 
 
 class ConvolutionalEncoder(nn.Module):

@@ -1,4 +1,5 @@
-"""The recurrent layers of the decoders: PyTorch's GRU and LSTM, run step by step or over a whole sequence.
+"""Recurrent layers: PyTorch's GRU and LSTM and the GRU of Cho et al. 2014, run step by step or over a whole
+sequence.
 
 Shapes: B batch, T length, H state size, X input size, G gates per cell (GRU 3, LSTM 4).
 """
@@ -6,9 +7,6 @@ Shapes: B batch, T length, H state size, X input size, G gates per cell (GRU 3, 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
-GATES = {"gru": 3, "lstm": 4}
 
 LayerState = tuple[Tensor, ...]
 """One layer's state: (h,) for a GRU, (h, c) for an LSTM, each [B, H]; h is the output."""
@@ -56,29 +54,124 @@ def lstm_cell(inputs: Tensor, recurrent: Tensor, state: LayerState) -> LayerStat
     return out.sigmoid() * cell.tanh(), cell
 
 
-_STEPS = {"gru": gru_cell, "lstm": lstm_cell}
+def gru_reset_before_cell(inputs: Tensor, state: LayerState, weight: Tensor) -> LayerState:
+    """A gated recurrent unit as in the papers (Cho et al. 2014, eq. 5 to 8; Bahdanau et al. 2015, appendix
+    A.1.1): the reset gate is applied before the recurrent matrix.
+
+    r = σ(x_r + U_r h);  z = σ(x_z + U_z h);  n = tanh(x_n + U (r ∘ h));  h' = (1 − z) ∘ h + z ∘ n,
+    with x = W x_t + b given. z weighs the new state (Bahdanau et al.; in Cho et al. and in PyTorch the old).
+
+    Args:
+        inputs: x, [B, 3H].
+        state: (h,).
+        weight: U_r, U_z and U, [3H, H].
+    """
+    (h,) = state
+    gates = 2 * h.shape[-1]  # rows of r and z
+    reset, update = (inputs[:, :gates] + F.linear(h, weight[:gates])).sigmoid().chunk(2, dim=-1)
+    new = (inputs[:, gates:] + F.linear(reset * h, weight[gates:])).tanh()
+    return (torch.lerp(h.to(new.dtype), new, update),)
+
+
+class ResetBeforeGRU(nn.Module):
+    """Layers of `gru_reset_before_cell`, with the arguments and the parameter names of `torch.nn.GRU`.
+
+    There is one bias for each gate, `bias_ih`: the papers have one, and `bias_hh` would only add to it.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        batch_first: bool = True,
+    ) -> None:
+        super().__init__()
+        assert batch_first
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.directions = ("", "_reverse") if bidirectional else ("",)
+        self.dropout = nn.Dropout(dropout)
+        for layer in range(num_layers):
+            width = hidden_size * len(self.directions) if layer else input_size
+            for direction in self.directions:
+                for name, shape in (("weight_ih", (width,)), ("weight_hh", (hidden_size,)), ("bias_ih", ())):
+                    values = torch.empty(3 * hidden_size, *shape).uniform_(-0.1, 0.1)
+                    self.register_parameter(f"{name}_l{layer}{direction}", nn.Parameter(values))
+
+    def forward(
+        self, inputs: Tensor, state: Tensor | None = None, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """All steps.
+
+        Args:
+            inputs: [B, T, X].
+            state: initial states, [L·D, B, H], for D directions; None: zeros.
+            mask: True at real tokens, [B, T], which precede the padding; None: all are real.
+
+        Returns:
+            outputs of the top layer [B, T, D·H], zero on padding, and the final states [L·D, B, H]: the
+            forward direction's at the last real token, the backward direction's at the first.
+        """
+        finals: list[Tensor] = []
+        for layer in range(self.num_layers):
+            inputs = self.dropout(inputs) if layer else inputs
+            outputs = []
+            for direction in self.directions:
+                first = None if state is None else state[len(finals)]
+                output, final = self._run(inputs, first, mask, f"_l{layer}{direction}")
+                outputs.append(output)
+                finals.append(final)
+            inputs = torch.cat(outputs, dim=-1)
+        return inputs, torch.stack(finals)
+
+    def _run(
+        self, inputs: Tensor, h: Tensor | None, mask: Tensor | None, suffix: str
+    ) -> tuple[Tensor, Tensor]:
+        """One layer in one direction: [B, T, X] and the initial state [B, H] → [B, T, H], [B, H]."""
+        weight_ih, weight_hh, bias = (
+            self.get_parameter(name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih")
+        )
+        gates = F.linear(inputs, weight_ih, bias)  # [B, T, 3H]
+        h = gates.new_zeros((len(gates), self.hidden_size)) if h is None else h
+        steps = list(range(gates.shape[1]))
+        if suffix.endswith("_reverse"):
+            steps.reverse()
+        outputs: dict[int, Tensor] = {}
+        for t in steps:
+            (new,) = gru_reset_before_cell(gates[:, t], (h,), weight_hh)
+            outputs[t] = h = new if mask is None else torch.where(mask[:, t, None], new, h)
+        stacked = torch.stack([outputs[t] for t in range(len(steps))], dim=1)
+        return stacked if mask is None else stacked * mask.unsqueeze(-1), h
+
+
+Recurrent = nn.GRU | nn.LSTM | ResetBeforeGRU
+CELLS: dict[str, type[Recurrent]] = {"gru": nn.GRU, "lstm": nn.LSTM, "gru_reset_before": ResetBeforeGRU}
+GATES = {"gru": 3, "lstm": 4, "gru_reset_before": 3}
 
 
 class RecurrentStack(nn.Module):
     """Stacked recurrent layers with dropout between them.
 
-    The weights are those of `torch.nn.GRU` or `torch.nn.LSTM`. `sequence` calls that module; `forward`
-    is one step of it, with the input of the lowest layer given as gate inputs: the output of `project`
-    plus any other input.
+    The weights are those of a module of `CELLS`. `sequence` calls that module; `forward` is one step of
+    it, with the input of the lowest layer given as gate inputs: the output of `project` plus any other
+    input.
     """
 
     def __init__(self, cell: str, input_size: int, size: int, layers: int, dropout: float) -> None:
         super().__init__()
         between = dropout if layers > 1 else 0.0
-        self.rnn = CELLS[cell](input_size, size, layers, dropout=between, batch_first=True)
+        self.rnn: Recurrent = CELLS[cell](input_size, size, layers, dropout=between, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.cell = cell
 
     def start(self, hidden: tuple[Tensor, ...]) -> Layers:
         """Initial h of each layer, L tensors [B, H] → states; the c of an LSTM starts at zero."""
-        if self.cell == "gru":
-            return tuple((h,) for h in hidden)
-        return tuple((h, torch.zeros_like(h)) for h in hidden)
+        if self.cell == "lstm":
+            return tuple((h, torch.zeros_like(h)) for h in hidden)
+        return tuple((h,) for h in hidden)
 
     def project(self, inputs: Tensor) -> Tensor:
         """Inputs [..., X] → gate inputs W x + b of the lowest layer, [..., G·H]; for any number of steps."""
@@ -91,16 +184,24 @@ class RecurrentStack(nn.Module):
             if number:
                 below = self.dropout(states[-1][0])
                 gates = F.linear(below, self._weight("weight_ih", number), self._weight("bias_ih", number))
-            recurrent = F.linear(state[0], self._weight("weight_hh", number), self._weight("bias_hh", number))
-            states.append(_STEPS[self.cell](gates, recurrent, state))
+            states.append(self._step(gates, state, number))
         return tuple(states)
 
     def sequence(self, inputs: Tensor, layers: Layers) -> Tensor:
         """All steps at once: inputs [B, T, X] and initial states → h of the top layer, [B, T, H]."""
         parts = tuple(torch.stack(part) for part in zip(*layers, strict=True))  # each [L, B, H]
         tops: Tensor
-        tops, _ = self.rnn(inputs, parts[0] if self.cell == "gru" else parts)
+        tops, _ = self.rnn(inputs, parts if self.cell == "lstm" else parts[0])
         return tops
+
+    def _step(self, gates: Tensor, state: LayerState, layer: int) -> LayerState:
+        weight = self._weight("weight_hh", layer)
+        if self.cell == "gru_reset_before":
+            return gru_reset_before_cell(gates, state, weight)
+        recurrent = F.linear(state[0], weight, self._weight("bias_hh", layer))
+        return (
+            lstm_cell(gates, recurrent, state) if self.cell == "lstm" else gru_cell(gates, recurrent, state)
+        )
 
     def _weight(self, name: str, layer: int) -> Tensor:
         weight: Tensor = getattr(self.rnn, f"{name}_l{layer}")

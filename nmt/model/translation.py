@@ -37,17 +37,17 @@ DECODERS: dict[str, type[Decoder]] = {
 
 
 class TiedProjection(nn.Module):
-    """Features → logits with tied target embeddings: E P x + b (Press and Wolf 2017).
+    """Features → logits with tied target embeddings: E P x + b (Press and Wolf 2017); b is optional.
 
     P projects features to the embedding size; it is omitted if the sizes are equal. The embeddings are
     passed with each call and not stored here, so that the model has a single copy of them.
     """
 
-    def __init__(self, feature_size: int, embedding: nn.Embedding) -> None:
+    def __init__(self, feature_size: int, embedding: nn.Embedding, bias: bool) -> None:
         super().__init__()
         size = embedding.embedding_dim
         self.resize = nn.Identity() if size == feature_size else nn.Linear(feature_size, size, bias=False)
-        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
+        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings)) if bias else None
 
     def forward(self, features: Tensor, embeddings: Tensor) -> Tensor:
         """[N, F] and [V, E] → logits [N, V]."""
@@ -113,10 +113,10 @@ class TranslationModel(nn.Module):
         self.encoder: Encoder = ENCODERS[encoder.type](config, dropout.units)
         self.target = TokenEmbedding(target_vocabulary, decoder.embedding, padding, *dropout[1:])
         self.decoder: Decoder = DECODERS[decoder.style](config, dropout.units)
-        features = self.decoder.feature_size
-        self.tied = TiedProjection(features, self.target.table) if decoder.tie_embeddings else None
+        features, tie, bias = self.decoder.feature_size, decoder.tie_embeddings, decoder.bias
+        self.tied = TiedProjection(features, self.target.table, bias) if tie else None
         self.lexical = LexicalModel(encoder.embedding, target_vocabulary) if decoder.lexical else None
-        self.vocabulary = None if decoder.tie_embeddings else nn.Linear(features, target_vocabulary)
+        self.vocabulary = None if tie else nn.Linear(features, target_vocabulary, bias=bias)
 
     def encode(self, source: Tensor, mask: Tensor) -> tuple[Opaque, Source]:
         """Encode the source.

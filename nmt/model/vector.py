@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
-from nmt.model.bridge import Bridge
+from nmt.model.bridge import initial_layers, make_bridge
 from nmt.model.decoder import MaxoutReadout, State
 from nmt.model.encoder import Encoded
 from nmt.model.recurrent import RecurrentStack
@@ -42,7 +42,7 @@ class VectorDecoder(nn.Module):
     def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
         super().__init__()
         decoder, state_size = config.decoder, config.encoder.size
-        self.bridge = Bridge(config.bridge, state_size, decoder.size, decoder.layers)
+        self.bridge = make_bridge(config)
         self.recurrence = RecurrentStack(
             decoder.cell, decoder.embedding + state_size, decoder.size, decoder.layers, dropout
         )
@@ -55,7 +55,7 @@ class VectorDecoder(nn.Module):
 
     def init_state(self, encoded: Encoded) -> State:
         """Encoded source → initial state."""
-        return State(self.recurrence.start(self.bridge(encoded)))
+        return State(initial_layers(self.bridge, self.recurrence, encoded))
 
     def step(self, embedded: Tensor, state: State, memory: VectorMemory) -> tuple[Tensor, State, Tensor]:
         """One step; arguments and results as for `BahdanauDecoder.step`, with 0 heads."""

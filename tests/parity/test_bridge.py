@@ -30,6 +30,8 @@ def summarise(summary: Summary, kind: str, states: list[Vector], last: Vector) -
     weights = {name: value.tolist() for name, value in summary.state_dict().items()}
     if kind == "last":
         return last
+    if kind == "backward":
+        return last[len(last) // 2 :]
     if kind == "mean":
         return [sum(h[m] for h in states) / len(states) for m in range(len(last))]
     if kind == "attention_pooling":  # Raffel and Ellis 2015, eq. 3 and 5
@@ -53,6 +55,7 @@ def summarise(summary: Summary, kind: str, states: list[Vector], last: Vector) -
 def test_bridge_is_its_equation(kind, lengths, M, H, layers, seed):
     """The initial state of layer l is its part of tanh(W x + b)."""
     torch.manual_seed(seed)
+    M = 2 * M if kind == "backward" else M
     bridge = Bridge(kind, M, H, layers).double()
     for parameter in bridge.parameters():
         nn.init.uniform_(parameter, -1, 1)
@@ -71,8 +74,8 @@ def test_bridge_is_its_equation(kind, lengths, M, H, layers, seed):
 
 @pytest.mark.parametrize("kind", SUMMARIES)
 def test_what_stands_on_padding_does_not_matter(kind):
-    bridge, mask = Bridge(kind, 3, 4, 1).double(), padded_mask([4, 2])
-    states, last = random(2, 4, 3), random(2, 3, seed=1)
+    bridge, mask = Bridge(kind, 6, 4, 1).double(), padded_mask([4, 2])
+    states, last = random(2, 4, 6), random(2, 6, seed=1)
     other = states.clone()
     other[1, 2:] = 1e6
     one, two = (bridge(Encoded(given_states, mask, last))[0] for given_states in (states, other))
@@ -81,6 +84,6 @@ def test_what_stands_on_padding_does_not_matter(kind):
 
 @pytest.mark.parametrize("kind", SUMMARIES)
 def test_gradients_are_finite_differences(kind):
-    bridge, mask = Bridge(kind, 3, 2, 2).double(), padded_mask([4, 2])
-    states, last = random(2, 4, 3).requires_grad_(), random(2, 3, seed=1).requires_grad_()
+    bridge, mask = Bridge(kind, 4, 2, 2).double(), padded_mask([4, 2])
+    states, last = random(2, 4, 4).requires_grad_(), random(2, 4, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(lambda h, x: bridge(Encoded(h, mask, x)), (states, last))

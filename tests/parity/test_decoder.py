@@ -19,6 +19,7 @@ from nmt.model.translation import TranslationModel
 
 VOCABULARY = 23
 PARALLEL = "decoder.style=luong decoder.input_feeding=false"
+RESET_BEFORE = "encoder.cell=gru_reset_before decoder.cell=gru_reset_before"
 ATTENTIVE = ["decoder.style=bahdanau", "decoder.style=luong", PARALLEL]
 RECURRENT = [*ATTENTIVE, "decoder.style=vector"]
 ALL = [*RECURRENT, "decoder.style=transformer"]
@@ -59,6 +60,17 @@ CONFIGS = [
     *_each(["decoder.style=bahdanau", "decoder.style=luong decoder.cell=lstm"], "bridge=attention_pooling"),
     *_each([PARALLEL, "decoder.style=vector"], "bridge=luong_pooling"),
     *_each(ALL[:2], "bridge=mean decoder.layers=2"),
+    *_each(
+        ["decoder.readout_state=previous", PARALLEL, "decoder.style=vector"],
+        f"{RESET_BEFORE} bridge=backward",
+        f"{RESET_BEFORE} bridge=copy encoder.layers=2 decoder.layers=2",
+        "encoder.cell=lstm decoder.cell=lstm bridge=copy encoder.bidirectional=false encoder.reverse=true",
+    ),
+    *_each(
+        ["decoder.style=luong decoder.bias=false"],
+        "decoder.tie_embeddings=true",
+        "encoder.cell=gru_reset_before encoder.layers=2 encoder.bidirectional=false encoder.reverse=true",
+    ),
     *_each(ALL[-1:], "decoder.layers=2", "decoder.layers=3", "decoder.layers=3 encoder.size=10"),
 ]
 
@@ -189,6 +201,7 @@ size, small = st.sampled_from([6, 12, 12, 12, 5]), st.integers(1, 3)
 encoders = st.builds(
     EncoderConfig,
     type=choice(EncoderConfig, "type"),
+    reverse=st.booleans(),
     layers=small,
     size=size,
     embedding=size,
@@ -220,6 +233,8 @@ decoders = st.builds(
     lexical=st.booleans(),
     input_feeding=st.booleans(),
     readout=size,
+    readout_state=choice(DecoderConfig, "readout_state"),
+    bias=st.sampled_from([True, True, False]),
     heads=small,
     feedforward=small,
 )

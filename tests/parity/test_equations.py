@@ -24,6 +24,7 @@ Recurrent = BahdanauDecoder | LuongDecoder | VectorDecoder
 Layers = list[tuple[Tensor, ...]]  # (h,) or (h, c) of each layer, of one sentence
 Steps = tuple[list[Tensor], list[Tensor]]  # features [F] and weights [K, S] of each step
 LUONG = "decoder.style=luong attention.score=general "
+RESET_BEFORE = "encoder.cell=gru_reset_before decoder.cell=gru_reset_before "
 CONFIGS = [
     "",
     "attention.score=dot",
@@ -43,6 +44,10 @@ CONFIGS = [
     LUONG + "attention.heads=2 decoder.cell=lstm decoder.layers=2 decoder.input_feeding=false",
     LUONG + "attention.coverage=true",
     LUONG + "attention.coverage=true attention.heads=2 decoder.input_feeding=false",
+    "decoder.readout_state=previous",
+    "decoder.readout_state=previous decoder.layers=2 bridge=backward attention.coverage=true",
+    LUONG + "decoder.bias=false",
+    LUONG + "decoder.bias=false decoder.tie_embeddings=true decoder.lexical=true",
     "decoder.style=vector",
     "decoder.style=vector decoder.cell=lstm decoder.layers=2 encoder.size=8",
 ]
@@ -139,14 +144,16 @@ def maxout(decoder: BahdanauDecoder | VectorDecoder, s: Tensor, y: Tensor, conte
 
 
 def bahdanau(decoder: BahdanauDecoder, embedded: Tensor, layers: Layers, source: Encoded) -> Steps:
-    """c_t from s_{t−1}; s_t = GRU([E y_{t−1} ; c_t]); maxout of U s_t + V E y_{t−1} + C c_t."""
+    """c_t from s_{t−1}; s_t = GRU([E y_{t−1} ; c_t]); maxout of U s_t (or s_{t−1}) + V E y_{t−1} + C c_t."""
     features, rows = [], []
     covered = source.states.new_zeros(decoder.attention.heads, len(source.states))
     for y in embedded:
         context, alphas = attend(decoder.attention, layers[-1][0], source.states, covered)
         covered = covered + alphas
+        before = layers
         layers = recur(decoder.recurrence, decoder.value.weight, torch.cat((y, context)), layers)
-        features.append(maxout(decoder, layers[-1][0], y, context))
+        read = before if decoder.readout_previous else layers
+        features.append(maxout(decoder, read[-1][0], y, context))
         rows.append(alphas)
     return features, rows
 
@@ -164,7 +171,8 @@ def luong(decoder: LuongDecoder, embedded: Tensor, layers: Layers, source: Encod
             layers = recur(decoder.recurrence, decoder.feed.weight, torch.cat((y, previous)), layers)
         context, alphas = attend(decoder.attention, layers[-1][0], source.states, covered)
         covered = covered + alphas
-        previous = torch.tanh(combine @ torch.cat((context, layers[-1][0])) + decoder.combine.bias)
+        bias = 0 if decoder.combine.bias is None else decoder.combine.bias
+        previous = torch.tanh(combine @ torch.cat((context, layers[-1][0])) + bias)
         features.append(previous)
         rows.append(alphas)
     return features, rows
@@ -229,10 +237,12 @@ def test_logits_are_the_vocabularys_projection(model):
     alone = Encoded(encoded.states[0], encoded.mask[0], encoded.last[0])
     features, rows = EQUATIONS[type(decoder)](decoder, embedded, layers, alone)
     if model.tied is None:
-        expected = torch.stack(features) @ model.vocabulary.weight.T + model.vocabulary.bias
+        expected = torch.stack(features) @ model.vocabulary.weight.T
+        expected = expected if model.vocabulary.bias is None else expected + model.vocabulary.bias
     else:
         resized = [model.tied.resize.weight @ x if len(x) != embedded.shape[1] else x for x in features]
-        expected = torch.stack([model.target.table.weight @ x + model.tied.bias for x in resized])
+        expected = torch.stack([model.target.table.weight @ x for x in resized])
+        expected = expected if model.tied.bias is None else expected + model.tied.bias
     if model.lexical is not None:
         expected = expected + torch.stack([lexical(model, row, batch.source[0]) for row in rows])
     torch.testing.assert_close(logits, expected, atol=1e-9, rtol=0)
@@ -250,6 +260,10 @@ OTHER = [
     "encoder.type=convolutional encoder.layers=2 encoder.positions=3 bridge=luong_pooling",
     "encoder.type=self_attention encoder.layers=2 decoder.style=vector",
     "decoder.style=transformer decoder.layers=3 decoder.tie_embeddings=true",
+    RESET_BEFORE + "decoder.readout_state=previous bridge=backward",
+    RESET_BEFORE + "encoder.layers=2 decoder.layers=2 bridge=copy",
+    "encoder.cell=lstm decoder.cell=lstm bridge=copy encoder.bidirectional=false encoder.reverse=true "
+    "decoder.style=luong decoder.bias=false attention.score=dot",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The recurrent layers against PyTorch's own cells and against unbatched runs."""
+"""The recurrent layers against PyTorch's own cells or the equation, and against unbatched runs."""
 
 import pytest
 import torch
@@ -11,9 +11,30 @@ from nmt.config.model import EncoderConfig, ModelConfig
 from nmt.model.encoder import RecurrentEncoder
 from nmt.model.recurrent import CELLS, GATES, Layers, RecurrentStack, gru_cell, lstm_cell, select_layers
 
-CELL = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
+
+class ResetBeforeCell(nn.Module):
+    """The unit of Bahdanau et al. 2015, appendix A.1.1, row by row, called like `torch.nn.GRUCell`."""
+
+    def __init__(self, inputs: int, size: int) -> None:
+        super().__init__()
+        self.weight_ih = nn.Parameter(torch.empty(3 * size, inputs).uniform_(-1, 1))
+        self.weight_hh = nn.Parameter(torch.empty(3 * size, size).uniform_(-1, 1))
+        self.bias_ih = nn.Parameter(torch.empty(3 * size).uniform_(-1, 1))
+
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        (W_r, W_z, W), (U_r, U_z, U) = self.weight_ih.chunk(3), self.weight_hh.chunk(3)
+        b_r, b_z, b = self.bias_ih.chunk(3)
+        rows = []
+        for y, s in zip(x, state, strict=True):
+            r, z = torch.sigmoid(W_r @ y + U_r @ s + b_r), torch.sigmoid(W_z @ y + U_z @ s + b_z)
+            rows.append((1 - z) * s + z * torch.tanh(W @ y + U @ (r * s) + b))
+        return torch.stack(rows)
+
+
+TORCHS = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
+CELL = {**TORCHS, "gru_reset_before": ResetBeforeCell}
 STEP = {"gru": gru_cell, "lstm": lstm_cell}
-PARTS = {"gru": 1, "lstm": 2}
+PARTS = {"gru": 1, "lstm": 2, "gru_reset_before": 1}
 
 
 def random_layers(cell: str, B: int, H: int, layers: int, seed: int = 0) -> Layers:
@@ -22,9 +43,9 @@ def random_layers(cell: str, B: int, H: int, layers: int, seed: int = 0) -> Laye
     )
 
 
-def torch_cells(stack: RecurrentStack) -> list[nn.GRUCell | nn.LSTMCell]:
-    """PyTorch's cells with the same weights, bottom to top."""
-    cells = []
+def torch_cells(stack: RecurrentStack) -> list[nn.Module]:
+    """PyTorch's cells, or the paper's, with the same weights, bottom to top."""
+    cells: list[nn.Module] = []
     for k in range(stack.rnn.num_layers):
         suffix = f"_l{k}"
         weights = {
@@ -37,7 +58,7 @@ def torch_cells(stack: RecurrentStack) -> list[nn.GRUCell | nn.LSTMCell]:
     return cells
 
 
-def advance(cells: list[nn.GRUCell | nn.LSTMCell], x: Tensor, layers: Layers) -> Layers:
+def advance(cells: list[nn.Module], x: Tensor, layers: Layers) -> Layers:
     """One step of stacked cells."""
     states = []
     for cell, state in zip(cells, layers, strict=True):
@@ -47,7 +68,7 @@ def advance(cells: list[nn.GRUCell | nn.LSTMCell], x: Tensor, layers: Layers) ->
     return tuple(states)
 
 
-@pytest.mark.parametrize("cell", CELL)
+@pytest.mark.parametrize("cell", TORCHS)
 @settings(max_examples=25, deadline=None)
 @given(B=st.integers(1, 4), X=st.integers(1, 5), H=st.integers(1, 5), seed=st.integers(0, 10**6))
 def test_cell_is_torchs(cell, B, X, H, seed):
@@ -142,7 +163,7 @@ def test_both_drivers_drop_as_much_between_layers(cell):
 # ---------------------------------------------------------------- the encoder
 
 
-@pytest.mark.parametrize("cell", CELL)
+@pytest.mark.parametrize("cell", TORCHS)
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("layers", [1, 2])
 @settings(max_examples=10, deadline=None)
@@ -164,3 +185,78 @@ def test_encoder_is_an_rnn_run_sentence_by_sentence(cell, bidirectional, layers,
         assert (encoded.states[b, length:] == 0).all()
         ends = torch.cat((states[-1, :3], states[0, 3:])) if bidirectional else states[-1]
         torch.testing.assert_close(encoded.last[b], ends, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("layers", [1, 2])
+@settings(max_examples=10, deadline=None)
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4), seed=st.integers(0, 1000))
+def test_encoder_with_the_papers_unit_is_a_loop_over_each_sentence(bidirectional, layers, lengths, seed):
+    torch.manual_seed(seed)
+    config = EncoderConfig(
+        cell="gru_reset_before", layers=layers, bidirectional=bidirectional, size=6, embedding=5
+    )
+    encoder = RecurrentEncoder(ModelConfig(encoder=config), dropout=0.4).double().eval()
+    weights, H = encoder.rnn.state_dict(), 3 if bidirectional else 6
+    mask = padded_mask(lengths)
+    embedded = random(*mask.shape, 5, seed=seed)  # non-zero padding must have no effect
+    encoded = encoder(embedded, mask)
+    for b, length in enumerate(lengths):
+        states = list(embedded[b, :length])
+        for k in range(layers):
+            halves, finals = [], []
+            for suffix in ("", "_reverse")[: 1 + bidirectional]:
+                cell = ResetBeforeCell(len(states[0]), H).double()
+                cell.load_state_dict({name: weights[f"{name}_l{k}{suffix}"] for name in cell.state_dict()})
+                h, found = torch.zeros(1, H, dtype=torch.float64), []
+                for x in reversed(states) if suffix else states:
+                    h = cell(x.unsqueeze(0), h)
+                    found.append(h[0])
+                finals.append(h[0])
+                halves.append(found[::-1] if suffix else found)
+            states = [torch.cat(parts) for parts in zip(*halves, strict=True)]
+            torch.testing.assert_close(encoded.layers[k][0][b], torch.cat(finals), atol=1e-12, rtol=0)
+        torch.testing.assert_close(encoded.states[b, :length], torch.stack(states), atol=1e-12, rtol=0)
+        torch.testing.assert_close(encoded.last[b], encoded.layers[-1][0][b], atol=0, rtol=0)
+        assert (encoded.states[b, length:] == 0).all()
+
+
+@pytest.mark.parametrize("cell", TORCHS)
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_final_states_of_the_layers_are_those_of_the_rnn(cell, bidirectional):
+    config = EncoderConfig(cell=cell, layers=2, bidirectional=bidirectional, size=6, embedding=5)
+    encoder = RecurrentEncoder(ModelConfig(encoder=config)).double()
+    inputs, directions = random(2, 4, 5), 1 + bidirectional
+    _, final = encoder.rnn(inputs)
+    parts = final if cell == "lstm" else (final,)
+    layers = encoder(inputs, padded_mask([4, 4])).layers
+    for k, layer in enumerate(layers):
+        for found, part in zip(layer, parts, strict=True):
+            expected = torch.cat(list(part[k * directions : (k + 1) * directions]), dim=1)
+            torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+    assert len(layers) == 2
+
+
+@pytest.mark.parametrize("cell", CELL)
+@settings(max_examples=10, deadline=None)
+@given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4))
+def test_reading_in_reverse_is_reading_the_reversed_sentence(cell, lengths):
+    """All tokens but the last, end-of-sentence; the states are in the order of the source."""
+    torch.manual_seed(0)
+    config = EncoderConfig(cell=cell, bidirectional=False, size=6, embedding=5)
+    encoder = RecurrentEncoder(ModelConfig(encoder=config)).double()
+    mask = padded_mask(lengths)
+    embedded = random(*mask.shape, 5)
+    turned = embedded.clone()
+    for b, length in enumerate(lengths):
+        turned[b, : length - 1] = embedded[b, : length - 1].flip(0)
+    expected = encoder(turned, mask)
+    encoder.reverse = True
+    found = encoder(embedded, mask)
+    for b, length in enumerate(lengths):
+        words = expected.states[b, : length - 1].flip(0)
+        torch.testing.assert_close(found.states[b, : length - 1], words, atol=1e-12, rtol=0)
+        torch.testing.assert_close(
+            found.states[b, length - 1 :], expected.states[b, length - 1 :], atol=1e-12, rtol=0
+        )
+    torch.testing.assert_close(found.last, expected.last, atol=1e-12, rtol=0)

@@ -239,6 +239,12 @@ def test_hard_attention_is_not_guided() -> None:
         ({"decoder.style": "transformer", "decoder.heads": 1, "decoder.size": 33}, ["model.decoder.size"]),
         ({"decoder.style": "transformer", "attention.span": "hard"}, ["model.attention.span"]),
         ({"decoder.style": "transformer", "bridge": "mean"}, ["model.bridge"]),
+        ({"bridge": "backward", "encoder.bidirectional": False}, ["model.encoder.bidirectional"]),
+        ({"bridge": "backward", "encoder.type": "convolutional"}, ["model.bridge", "model.encoder.type"]),
+        ({"bridge": "copy", "encoder.type": "self_attention"}, ["model.bridge", "model.encoder.type"]),
+        ({"bridge": "copy", "encoder.layers": 2}, ["model.encoder.layers", "model.decoder.layers"]),
+        ({"bridge": "copy", "decoder.size": 100}, ["model.encoder.size", "model.decoder.size"]),
+        ({"bridge": "copy", "decoder.cell": "lstm"}, ["model.encoder.cell", "model.decoder.cell"]),
         (
             {
                 "encoder.type": "self_attention",
@@ -424,6 +430,9 @@ def test_every_condition_can_hold() -> None:
         ({}, "attention.window"),  # of global attention
         ({"attention.score": "general"}, "attention.size"),
         ({"decoder.style": "vector"}, "attention.size"),
+        ({}, "encoder.reverse"),  # of a bidirectional encoder
+        ({}, "decoder.bias"),  # of bahdanau
+        ({"decoder.style": "luong"}, "decoder.readout_state"),
         ({"initialisation": "xavier"}, "initial_range"),
     ],
 )

@@ -18,7 +18,7 @@ from nmt.model.scores import CosineScore, GaussianScore
 from nmt.model.translation import TranslationModel
 
 KINDS = ("uniform", "orthogonal", "xavier")
-CELLS = ("gru", "lstm")
+CELLS = ("gru", "lstm", "gru_reset_before")
 
 
 def build(overrides: str, vocabulary: int = 30, seed: int = 1) -> TranslationModel:
@@ -39,6 +39,7 @@ def check_uniform(values: Tensor, limit: float, slack: float = 0.1) -> None:
     [
         "",
         "encoder.cell=lstm decoder.cell=lstm attention.coverage=true attention.heads=3",
+        "encoder.cell=gru_reset_before decoder.cell=gru_reset_before bridge=backward",
         "decoder.style=luong attention.score=location bridge=attention_pooling",
         "encoder.type=convolutional decoder.style=vector",
     ],
@@ -204,6 +205,8 @@ EVERY = (
     "attention.score=cosine decoder.tie_embeddings=true",
     "encoder.type=convolutional decoder.style=vector",
     "encoder.type=self_attention decoder.style=transformer decoder.lexical=true",
+    "encoder.cell=gru_reset_before decoder.cell=gru_reset_before bridge=backward",
+    "encoder.cell=lstm decoder.cell=lstm decoder.style=luong decoder.bias=false bridge=copy",
 )
 
 

@@ -46,6 +46,16 @@ class AlignedCorpus(Extension, Protocol):
     alignments: bool | str
 
 
+class MultiHeadScore(Extension, Protocol):
+    """What validation asks of an attention score besides.
+
+    Attributes:
+        divided: dotted key of the size that is split among the heads, besides `model.encoder.size`.
+    """
+
+    divided: str | None
+
+
 @dataclass(frozen=True)
 class ExtensionPoint:
     """A setting whose choices are modules of a package.

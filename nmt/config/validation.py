@@ -6,7 +6,7 @@ from dataclasses import Field
 from typing import Any, cast
 
 from nmt.config.data import DataConfig
-from nmt.config.extensions import EXTENSION_POINTS, SOURCES, AlignedCorpus
+from nmt.config.extensions import EXTENSION_POINTS, SCORES, SOURCES, AlignedCorpus, MultiHeadScore
 from nmt.config.model import ModelConfig
 from nmt.config.schema import Condition, as_text, settings
 from nmt.config.settings import Config
@@ -132,32 +132,15 @@ def _decoder_conflicts(model: ModelConfig) -> list[str]:
 
 
 def _attention_conflicts(model: ModelConfig) -> list[str]:
-    attention, encoder, decoder = model.attention, model.encoder, model.decoder
-    if decoder.style in ("vector", "transformer"):
+    attention = model.attention
+    if model.decoder.style in ("vector", "transformer") or attention.score not in SCORES.names():
         return []
-    found = []
-    if attention.score == "dot" and encoder.size != decoder.size:
-        found.append(
-            "model.attention.score=dot: needs model.encoder.size and model.decoder.size to be equal, "
-            f"not {encoder.size} and {decoder.size}"
-        )
+    score = cast(type[MultiHeadScore], SCORES.load(attention.score))
+    found = score.conflicts(model)
     if attention.heads > 1:
-        sizes = {"model.encoder.size": encoder.size}
-        if attention.score in ("additive", "concat"):
-            sizes["model.attention.size"] = attention.size
-        elif attention.score != "location":
-            sizes["model.decoder.size"] = decoder.size
+        keys = ("model.encoder.size", *([score.divided] if score.divided else []))
+        sizes = {key: value for key, _, value in settings(model, "model.") if key in keys}
         found += _not_divided("model.attention.heads", attention.heads, sizes)
-    if attention.score == "location":
-        if attention.coverage:
-            found.append(
-                "model.attention.coverage=true: model.attention.score=location has no keys to add it to"
-            )
-        if encoder.type != "recurrent" and encoder.positions > attention.positions:
-            found.append(
-                f"model.attention.positions={attention.positions}: fewer than "
-                f"model.encoder.positions={encoder.positions}; the score would not cover all positions"
-            )
     return found
 
 

@@ -24,12 +24,12 @@ class Extension(Protocol):
     """What validation asks of a class.
 
     Attributes:
-        uses: dotted keys of the settings with `used_by` that have an effect with it.
-        requires: those of them that must be given.
+        requires: dotted keys of the settings with `used_by` that must be given with it.
+        uses: those that have an effect with it besides.
     """
 
-    uses: Sequence[str]
     requires: Sequence[str]
+    uses: Sequence[str]
 
     @staticmethod
     def conflicts(config: Any) -> list[str]:
@@ -82,7 +82,8 @@ class ExtensionPoint:
 
     def using(self, key: str) -> tuple[str, ...]:
         """The choices with which the setting `key` has an effect."""
-        return tuple(name for name in self.names() if key in self.load(name).uses)
+        found = ((name, self.load(name)) for name in self.names())
+        return tuple(name for name, one in found if key in one.uses or key in one.requires)
 
     def requiring(self, key: str) -> tuple[str, ...]:
         """The choices with which the setting `key` must be given."""

@@ -43,7 +43,7 @@ def option(
         unused_if: the setting has no effect if this condition holds.
         required_if: the setting must be given if this condition holds.
         used_by: key of an extension point (`nmt.config.extensions`): the setting has an effect only with
-            choices that list it in `uses`, and must be given with those that list it in `requires`.
+            choices that list it in `uses` or `requires`, and must be given with the latter.
     """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     metadata = {

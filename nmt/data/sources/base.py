@@ -36,14 +36,14 @@ class DataSource(ABC):
         data: the data settings.
 
     Attributes:
-        uses: dotted keys of the settings that have an effect with this source only, or with few.
-        requires: those of them that must be given.
+        requires: dotted keys of the settings that must be given with this source.
+        uses: those that have an effect with it besides, but not with every source.
         licence: of the corpus, if it is known.
         alignments: whether the corpus has gold word alignments, or the key of the setting that says where.
     """
 
-    uses: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
+    uses: ClassVar[tuple[str, ...]] = ()
     licence: ClassVar[str | None] = None
     alignments: ClassVar[bool | str] = False
 

@@ -9,8 +9,8 @@ from nmt.data.sources.base import DataSource, RawPair, given_file, side_by_side
 class MosesSource(DataSource):
     """A file for each side, and an optional one for word alignments."""
 
-    uses = ("data.source_path", "data.target_path", "data.alignment_path")
     requires = ("data.source_path", "data.target_path")
+    uses = ("data.alignment_path",)
     alignments = "data.alignment_path"
 
     def files(self) -> list[Path]:

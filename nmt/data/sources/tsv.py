@@ -11,8 +11,8 @@ from nmt.data.sources.base import DataSource, RawPair, columns, given_file
 class TsvSource(DataSource):
     """One file with a column for each side, and an optional one for word alignments."""
 
-    uses = ("data.path", "data.source_column", "data.target_column", "data.alignment_column")
     requires = ("data.path",)
+    uses = ("data.source_column", "data.target_column", "data.alignment_column")
     alignments = "data.alignment_column"
 
     @staticmethod

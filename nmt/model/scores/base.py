@@ -35,8 +35,8 @@ class Score(nn.Module):
         config: heads, and the settings in `uses`.
 
     Attributes:
-        uses: dotted keys of the settings that have an effect with this score only, or with few.
-        requires: those of them that must be given.
+        requires: dotted keys of the settings that must be given with this score.
+        uses: those that have an effect with it besides, but not with every score.
         divided: dotted key of the size that is split among the heads, besides `model.encoder.size`.
         own_initialisation: whether its own parameters (not those of submodules) keep the values set by the
             constructor, whatever `model.initialisation` says.
@@ -45,8 +45,8 @@ class Score(nn.Module):
         positions: number of positions that have a score; None: all have one.
     """
 
-    uses: ClassVar[tuple[str, ...]] = ()
     requires: ClassVar[tuple[str, ...]] = ()
+    uses: ClassVar[tuple[str, ...]] = ()
     divided: ClassVar[str | None] = "model.decoder.size"
     own_initialisation: ClassVar[bool] = False
     heads: int

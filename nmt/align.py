@@ -66,7 +66,7 @@ def main() -> None:
     arguments = parser().parse_args()
     _check(arguments)
     from nmt.data.alignment import format_pharaoh
-    from nmt.data.sources import side_by_side
+    from nmt.data.sources.base import side_by_side
     from nmt.errors import DataError
     from nmt.evaluation.aer import alignment_scores
     from nmt.evaluation.export import write_attention

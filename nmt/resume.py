@@ -114,7 +114,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
             raise ConfigError(
                 f"{key}: {old} → {new} would mean {what}; leave it out, or start a new run without resume="
             )
-    check(config, {key_of(word) for word in request.overrides})
+    check(config, {key_of(word) for word in request.overrides}, stored=True)
     return replace(config, name=before.name, runs=str(run.folder.parent), resume=request.config.resume), run
 
 

@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from nmt.config.schema import Condition, option
-
-_MANYTHINGS: Condition = {"data.source": ("manythings",)}
-_TSV: Condition = {"data.source": ("tsv",)}
-_MOSES: Condition = {"data.source": ("moses",)}
+from nmt.config.extensions import SOURCES
+from nmt.config.schema import option
 
 
 @dataclass
@@ -25,43 +22,44 @@ class TokenizerConfig:
 class DataConfig:
     """Where the sentence pairs come from and how they are split."""
 
-    source: str = option("manythings", "the corpus", choices=("manythings", "sample", "tsv", "moses"))
+    source: str = option("manythings", "the corpus", choices=SOURCES.names())
     language: str = option(
-        "mar", "manythings: the code in <code>-eng.zip", used_if=_MANYTHINGS, literal="name"
+        "mar", "manythings: the code in <code>-eng.zip", used_by="data.source", literal="name"
     )
     url: str = option(
         "https://www.manythings.org/anki/{language}-eng.zip",
         "manythings: download URL",
-        used_if=_MANYTHINGS,
+        used_by="data.source",
+        used_if={"data.archive": (None,)},
         literal="name",
     )
     archive: str | None = option(
-        None, "manythings: a local .zip instead of downloading", used_if=_MANYTHINGS, literal="path"
+        None, "manythings: a local .zip instead of downloading", used_by="data.source", literal="path"
     )
-    path: str | None = option(
-        None, "tsv: the file (plain or .gz)", used_if=_TSV, required_if=_TSV, literal="path"
+    path: str | None = option(None, "tsv: the file (plain or .gz)", used_by="data.source", literal="path")
+    source_column: int = option(
+        1, "tsv: column of the source sentence, from 1", at_least=1, used_by="data.source"
     )
-    source_column: int = option(1, "tsv: column of the source sentence, from 1", at_least=1, used_if=_TSV)
-    target_column: int = option(2, "tsv: column of the target sentence, from 1", at_least=1, used_if=_TSV)
+    target_column: int = option(
+        2, "tsv: column of the target sentence, from 1", at_least=1, used_by="data.source"
+    )
     alignment_column: int | None = option(
-        None, "tsv: column of the word alignment (0-0 1-2 …), if any", at_least=1, used_if=_TSV
+        None, "tsv: column of the word alignment (0-0 1-2 …), if any", at_least=1, used_by="data.source"
     )
     source_path: str | None = option(
         None,
         "moses: the source sentences, one per line (plain or .gz)",
-        used_if=_MOSES,
-        required_if=_MOSES,
+        used_by="data.source",
         literal="path",
     )
     target_path: str | None = option(
         None,
         "moses: the target sentences, aligned line by line",
-        used_if=_MOSES,
-        required_if=_MOSES,
+        used_by="data.source",
         literal="path",
     )
     alignment_path: str | None = option(
-        None, "moses: the word alignments, aligned line by line", used_if=_MOSES, literal="path"
+        None, "moses: the word alignments, aligned line by line", used_by="data.source", literal="path"
     )
     dev_path: str | None = option(
         None,

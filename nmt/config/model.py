@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from nmt.config.extensions import SCORES
 from nmt.config.schema import Condition, option
 
 _RECURRENT: Condition = {"model.encoder.type": ("recurrent",)}
@@ -54,7 +55,7 @@ class AttentionConfig:
     score: str = option(
         "additive",
         "score function of query and encoder state",
-        choices=("additive", "concat", "dot", "general", "scaled_dot", "cosine", "gaussian", "location"),
+        choices=SCORES.names(),
         used_if=_ATTENTION,
     )
     span: str = option(
@@ -71,13 +72,15 @@ class AttentionConfig:
         256,
         "additive, concat: hidden size",
         at_least=1,
-        used_if={**_ATTENTION, "model.attention.score": ("additive", "concat")},
+        used_if=_ATTENTION,
+        used_by="model.attention.score",
     )
     positions: int = option(
         512,
         "location: number of positions with a score; later ones get no attention",
         at_least=1,
-        used_if={**_ATTENTION, "model.attention.score": ("location",)},
+        used_if=_ATTENTION,
+        used_by="model.attention.score",
     )
     window: int = option(
         10,

@@ -28,6 +28,7 @@ def option(
     used_if: Condition | None = None,
     unused_if: Condition | None = None,
     required_if: Condition | None = None,
+    used_by: str = "",
 ) -> Any:
     """A dataclass field with its help and the rules that `nmt.config.validation` enforces.
 
@@ -41,6 +42,8 @@ def option(
         used_if: the setting has an effect only if this condition holds.
         unused_if: the setting has no effect if this condition holds.
         required_if: the setting must be given if this condition holds.
+        used_by: key of an extension point (`nmt.config.extensions`): the setting has an effect only with
+            choices that list it in `uses` or `requires`, and must be given with the latter.
     """
     bounds = {"at least": at_least, "above": above, "at most": at_most, "below": below}
     metadata = {
@@ -52,6 +55,7 @@ def option(
         "used_if": used_if,
         "unused_if": unused_if,
         "required_if": required_if,
+        "used_by": used_by,
     }
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)

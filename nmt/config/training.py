@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nmt.config.metrics import METRICS
 from nmt.config.schema import option
 
 
@@ -64,7 +65,7 @@ class TrainingConfig:
     metric: str = option(
         "bleu",
         "metric for early stopping and for selecting the best checkpoint",
-        choices=("bleu", "chrf", "loss"),
+        choices=tuple(METRICS),
     )
     bleu_tokenizer: str = option(
         "auto",

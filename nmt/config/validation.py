@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Collection, Mapping
-from typing import Any
+from dataclasses import Field
+from typing import Any, cast
 
 from nmt.config.data import DataConfig
+from nmt.config.extensions import EXTENSION_POINTS, SCORES, SOURCES, AlignedCorpus, MultiHeadScore
 from nmt.config.model import ModelConfig
 from nmt.config.schema import Condition, as_text, settings
 from nmt.config.settings import Config
@@ -44,21 +46,37 @@ def _as_typed(key: str) -> str:
     return "data" if key == "data.source" else key
 
 
-def _unused(config: Config, typed: Collection[str]) -> list[str]:
+def _unused(config: Config, typed: Collection[str], stored: bool) -> list[str]:
     """Settings that have no effect given the others.
 
     Overrides typed by the user are always rejected. Numbers from config files may be unused: experiments
-    set sizes for all kinds of models. Other unused values must be at their default.
+    set sizes for all kinds of models. Other unused values must be at their default, unless they are those
+    of an existing run.
     """
     found, values = [], {key: value for key, _, value in settings(config)}
     for key, item, value in settings(config):
-        used, unused = item.metadata["used_if"], item.metadata["unused_if"]
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if key not in typed and (stored or is_number or value == item.metadata["default"]):
+            continue
+        used, unused = _used_if(key, item), item.metadata["unused_if"]
         if (used is None or _holds(used, values)) and (unused is None or not _holds(unused, values)):
             continue
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if key in typed or not (value == item.metadata["default"] or is_number):
-            found.append(f"{key}={as_text(value)}: {_why_unused(used, unused, values)}; leave it out")
+        found.append(f"{key}={as_text(value)}: {_why_unused(used, unused, values)}; leave it out")
     return found
+
+
+def _used_if(key: str, item: Field[Any]) -> Condition | None:
+    """The condition under which a setting has an effect, including the choices of its extension point."""
+    used: Condition | None = item.metadata["used_if"]
+    point = EXTENSION_POINTS.get(item.metadata["used_by"])
+    return used if point is None else {**(used or {}), point.key: point.using(key)}
+
+
+def _required_if(key: str, item: Field[Any]) -> Condition | None:
+    """The condition under which a setting must be given, likewise."""
+    required: Condition | None = item.metadata["required_if"]
+    point = EXTENSION_POINTS.get(item.metadata["used_by"])
+    return required if point is None else {**(required or {}), point.key: point.requiring(key)}
 
 
 def _why_unused(used: Condition | None, unused: Condition | None, values: Mapping[str, Any]) -> str:
@@ -76,8 +94,8 @@ def _why_unused(used: Condition | None, unused: Condition | None, values: Mappin
 def _missing(config: Config) -> list[str]:
     found, values = [], {key: value for key, _, value in settings(config)}
     for key, item, value in settings(config):
-        required = item.metadata["required_if"]
-        if required is not None and _holds(required, values) and not value:
+        required = None if value else _required_if(key, item)
+        if required is not None and _holds(required, values):
             reason = " and ".join(f"{_as_typed(name)}={values[name]}" for name in required)
             found.append(f"{key}: {reason} needs it; add {key}=FILE")
     return found
@@ -134,32 +152,15 @@ def _bridge_conflicts(model: ModelConfig) -> list[str]:
 
 
 def _attention_conflicts(model: ModelConfig) -> list[str]:
-    attention, encoder, decoder = model.attention, model.encoder, model.decoder
-    if decoder.style in ("vector", "transformer"):
+    attention = model.attention
+    if model.decoder.style in ("vector", "transformer") or attention.score not in SCORES.names():
         return []
-    found = []
-    if attention.score == "dot" and encoder.size != decoder.size:
-        found.append(
-            "model.attention.score=dot: needs model.encoder.size and model.decoder.size to be equal, "
-            f"not {encoder.size} and {decoder.size}"
-        )
+    score = cast(type[MultiHeadScore], SCORES.load(attention.score))
+    found = score.conflicts(model)
     if attention.heads > 1:
-        sizes = {"model.encoder.size": encoder.size}
-        if attention.score in ("additive", "concat"):
-            sizes["model.attention.size"] = attention.size
-        elif attention.score != "location":
-            sizes["model.decoder.size"] = decoder.size
+        keys = ("model.encoder.size", *([score.divided] if score.divided else []))
+        sizes = {key: value for key, _, value in settings(model, "model.") if key in keys}
         found += _not_divided("model.attention.heads", attention.heads, sizes)
-    if attention.score == "location":
-        if attention.coverage:
-            found.append(
-                "model.attention.coverage=true: model.attention.score=location has no keys to add it to"
-            )
-        if encoder.type != "recurrent" and encoder.positions > attention.positions:
-            found.append(
-                f"model.attention.positions={attention.positions}: fewer than "
-                f"model.encoder.positions={encoder.positions}; the score would not cover all positions"
-            )
     return found
 
 
@@ -188,11 +189,7 @@ def _held_out_conflicts(data: DataConfig, split: str) -> list[str]:
 
 
 def _data_conflicts(data: DataConfig) -> list[str]:
-    found = []
-    if data.source == "tsv" and data.source_column == data.target_column:
-        found.append(f"data.target_column={data.target_column}: the same as data.source_column")
-    if data.source == "tsv" and data.alignment_column in (data.source_column, data.target_column):
-        found.append(f"data.alignment_column={data.alignment_column}: already a column of sentences")
+    found = SOURCES.load(data.source).conflicts(data) if data.source in SOURCES.names() else []
     found += _held_out_conflicts(data, "dev") + _held_out_conflicts(data, "test")
     if data.dev_fraction + data.test_fraction > 0.5:
         found.append("data.dev_fraction + data.test_fraction: more than half; too little left to train on")
@@ -215,22 +212,27 @@ def _guiding_conflicts(config: Config) -> list[str]:
         found.append(
             f"{key}: model.attention.span=hard has one-hot weights, which cannot be guided; use another span"
         )
-    needed = {"tsv": "alignment_column", "moses": "alignment_path"}.get(config.data.source)
-    if config.data.source == "manythings":
-        found.append(
-            f"{key}: data=manythings has no word alignments; use data=tsv or data=moses with alignments"
-        )
-    elif needed and getattr(config.data, needed) is None:
-        found.append(f"{key}: needs word alignments; add data.{needed}=…")
-    return found
+    return found + _no_alignments(config.data, key)
 
 
-def check(config: Config, typed: Collection[str] = ()) -> None:
+def _no_alignments(data: DataConfig, key: str) -> list[str]:
+    if data.source not in SOURCES.names():
+        return []
+    alignments = cast(type[AlignedCorpus], SOURCES.load(data.source)).alignments
+    if isinstance(alignments, bool):
+        lacking = f"data={data.source} has no word alignments; use data=tsv or data=moses with alignments"
+        return [] if alignments else [f"{key}: {lacking}"]
+    given = getattr(data, alignments.removeprefix("data."))
+    return [f"{key}: needs word alignments; add {alignments}=…"] if given is None else []
+
+
+def check(config: Config, typed: Collection[str] = (), stored: bool = False) -> None:
     """Reject invalid values and combinations, all in one error.
 
     Args:
         config: the settings.
         typed: keys that the user typed: any that has no effect is rejected.
+        stored: the other settings are those of an existing run, which may have no effect.
 
     Raises:
         ConfigError: names every key at fault and what is allowed.
@@ -238,7 +240,7 @@ def check(config: Config, typed: Collection[str] = ()) -> None:
     found = (
         _violations(config)
         + _missing(config)
-        + _unused(config, typed)
+        + _unused(config, typed, stored)
         + _data_conflicts(config.data)
         + _model_conflicts(config.model)
         + _training_conflicts(config.training)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.data.sources import side_by_side
+from nmt.data.sources.base import side_by_side
 from nmt.data.text import clean
 from nmt.errors import DataError
 from nmt.files import write_text

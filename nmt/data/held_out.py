@@ -12,7 +12,8 @@ from pathlib import Path
 from nmt.config.data import DataConfig
 from nmt.data.examples import Example, read_parallel
 from nmt.data.pairs import Pair, checked_alignment, grouped, swapped
-from nmt.data.sources import given_file, read_columns, source_files
+from nmt.data.sources.base import given_file, open_source
+from nmt.data.sources.tsv import read_columns
 from nmt.data.text import clean, fold
 from nmt.errors import DataError
 
@@ -45,8 +46,9 @@ def check_files(data: DataConfig) -> None:
     Raises:
         DataError: if a file is missing or unusable; names the setting.
     """
-    if data.source != "manythings" or data.archive:
-        source_files(data)
+    source = open_source(data)
+    if source.is_local:
+        source.files()
     for split in HELD_OUT:
         held_out_files(data, split)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nmt.config.data import DataConfig
 from nmt.data.alignment import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.data.examples import Example
-from nmt.data.sources import RawPair, read_pairs
+from nmt.data.sources.base import RawPair, open_source
 from nmt.data.text import clean, word_spans
 
 
@@ -31,7 +31,7 @@ def clean_pairs(
 
     Args:
         config: what to read, and the limits.
-        files: of the corpus, from `source_files`.
+        files: of the corpus, from `DataSource.files`.
         dropped: updated in place.
         held_out: returns the reason to drop a pair that shares a sentence with a user-provided set, or None.
 
@@ -39,7 +39,9 @@ def clean_pairs(
         DataError: while iterating, for what cannot be read, with file and line.
     """
     seen: set[tuple[str, str]] = set()
-    again = functools.partial(read_pairs, config, files)
+    corpus = open_source(config)
+    again = functools.partial(corpus.pairs, files)
+    where = corpus.alignment_file(files)
     for raw in again():
         source, target = clean(raw.source), clean(raw.target)
         reason = _reason_to_drop(source, target, config)
@@ -51,7 +53,6 @@ def clean_pairs(
             dropped[reason] += 1
             continue
         seen.add((source, target))
-        where = files[2] if len(files) == 3 else files[0]
         yield Pair(source, target, checked_alignment(raw, source, target, where, again))
 
 

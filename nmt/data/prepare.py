@@ -17,16 +17,12 @@ from nmt.data.examples import Example, load_examples, save_examples
 from nmt.data.growth import changes, previous_preparation
 from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
 from nmt.data.pairs import Pair, clean_pairs, grouped, swapped
-from nmt.data.sources import source_files
+from nmt.data.sources.base import open_source
 from nmt.data.split import LARGE_COMPONENT, PARTS, assign_parts, components
 from nmt.errors import DataError
 from nmt.files import sha256, write_json
 
 FORMAT = 1  # version of the prepared files; a change invalidates old caches
-LICENCES = {
-    "manythings": "CC-BY 2.0 (France); attribution: www.manythings.org/anki and tatoeba.org",
-    "sample": "MIT, made for this project",
-}
 _SETTINGS = (
     "source", "language", "source_column", "target_column", "alignment_column", "swap", "max_words",
     "max_ratio", "dev_fraction", "test_fraction",
@@ -56,7 +52,8 @@ def prepare(config: DataConfig) -> Prepared:
     Raises:
         DataError: if the corpus cannot be read, a split is empty, or the cache cannot be written.
     """
-    files = source_files(config)
+    source = open_source(config)
+    files = source.files()
     own = {split: held for split in sorted(HELD_OUT) if (held := held_out_files(config, split))}
     described = [_described(file) for file in files]
     digests = {split: [str(_described(file)["sha256"]) for file in held] for split, held in own.items()}
@@ -72,7 +69,7 @@ def prepare(config: DataConfig) -> Prepared:
         report = {
             "format": FORMAT,
             "source": config.source,
-            "licence": LICENCES.get(config.source),
+            "licence": source.licence,
             "files": described
             + [{**_described(file), "split": split} for split, held in own.items() for file in held],
             **counts,

@@ -30,6 +30,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
+from nmt.config.metrics import METRICS
 from nmt.errors import DataError
 from nmt.evaluation.bleu_tokenizer import DEFAULT
 
@@ -90,7 +91,8 @@ def corpus_scores(
 def quick_scores(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokenizer: str = DEFAULT
 ) -> dict[str, float]:
-    """The scores for validation during training: `bleu` and `chrf` (chrF2), without the slow TER.
+    """The scores for validation during training: every metric that can select the best checkpoint, by name
+    (`bleu`; `chrf`, which is chrF2), but for the loss.
 
     Same values as `corpus_scores`. sacreBLEU's warning about tokenised text is suppressed: it would
     appear at every validation.
@@ -100,8 +102,9 @@ def quick_scores(
     """
     streams = _streams(hypotheses, references)
     return {
-        "bleu": _bleu(hypotheses, streams, tokenizer),
-        "chrf": float(CHRF().corpus_score(hypotheses, streams).score),
+        name: float(metric.scorer(tokenizer).corpus_score(hypotheses, streams).score)
+        for name, metric in METRICS.items()
+        if metric.scorer is not None
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nmt.config.metrics import METRICS
 from nmt.config.schema import settings
 from nmt.config.settings import Config
 from nmt.data.examples import Example
@@ -15,11 +16,7 @@ from nmt.evaluation.rows import sentence_row
 from nmt.files import write_text
 from nmt.visualisation.report import Curve, render_page
 
-_CURVES = {
-    "loss": "Development loss (nats per token)",
-    "bleu": "Development BLEU (greedy)",
-    "chrf": "Development chrF2 (greedy)",
-}
+_CURVES = sorted(METRICS, key=lambda name: METRICS[name].scorer is not None)  # the loss first
 
 
 def save_report(
@@ -55,7 +52,7 @@ def save_report(
             {"name": s.name, "value": f"{s.value:.2f}", "signature": s.signature} for s in evaluation.scores
         ],
         notes=evaluation.notes(),
-        curves=[_curve(name, title, history) for name, title in _CURVES.items()],
+        curves=[_curve(name, history) for name in _CURVES],
         lengths=[bucket._asdict() for bucket in evaluation.lengths],
         tables={
             "Settings": [(key, str(value)) for key, _, value in settings(config)],
@@ -65,9 +62,10 @@ def save_report(
     write_text(path, page)
 
 
-def _curve(name: str, title: str, history: Sequence[dict[str, float]]) -> Curve:
-    values = [scores[name] if math.isfinite(scores[name]) else None for scores in history]
-    return Curve(name=title, steps=[int(scores["step"]) for scores in history], values=values)
+def _curve(name: str, history: Sequence[dict[str, float]]) -> Curve:
+    found = [scores.get(name, math.nan) for scores in history]
+    values = [value if math.isfinite(value) else None for value in found]
+    return Curve(name=METRICS[name].title, steps=[int(scores["step"]) for scores in history], values=values)
 
 
 def _data_rows(report: dict[str, Any]) -> list[tuple[str, str]]:

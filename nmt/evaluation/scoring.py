@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from nmt.config.metrics import METRICS
 from nmt.config.settings import Config
 from nmt.config.training import TrainingConfig
 from nmt.data.examples import Example
@@ -79,7 +80,8 @@ def choose_scoring(
     if tokenizer == "auto":
         tokenizer = choose_tokenizer([example.references[0] for example in parts["train"]])
     check_tokenizer(tokenizer)
-    short = config.metric == "bleu" and too_short_for_bleu([e.references for e in parts["dev"]], tokenizer)
+    usable = METRICS[config.metric].for_short_references
+    short = not usable and too_short_for_bleu([e.references for e in parts["dev"]], tokenizer)
     return Scoring(tokenizer, "chrf" if short else config.metric)
 
 

@@ -1,4 +1,4 @@
-"""Validation during training: loss and perplexity against every reference, greedy BLEU and chrF."""
+"""Validation during training: loss and perplexity against every reference, scores of greedy translations."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ class Validation(NamedTuple):
     """Scores of a model on the development set.
 
     Attributes:
-        scores: loss (nats per token), perplexity, bleu, chrf (chrF2).
+        scores: loss (nats per token), perplexity, and those of `quick_scores`.
         translations: of every example, in order.
     """
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.scores import SCORES, LocationScore, Score, merge_heads, split_heads
+from nmt.model.scores.base import build_score, merge_heads, split_heads
 from nmt.model.spans import SPANS, Span
 
 
@@ -24,7 +24,7 @@ class Keys(NamedTuple):
     Attributes:
         states: the values, [B, S, M]: the encoder states, projected by W^V if there are several heads.
         keys: [B, K, S, D].
-        mask: True at real tokens, [B, S]; with the location score, only at positions it has a score for.
+        mask: True at real tokens, [B, S]; only at positions for which the score is defined.
     """
 
     states: Tensor
@@ -50,12 +50,11 @@ class Attention(nn.Module):
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__()
         self.query_size, self.heads = query_size, config.heads
-        self.score: Score = SCORES[config.score](query_size, state_size, config)
+        self.score = build_score(query_size, state_size, config)
         self.span: Span = SPANS[config.span](query_size, config)
         self.value = nn.Linear(state_size, state_size, bias=False) if config.heads > 1 else None  # W^V
         self.coverage: nn.Parameter | None = None  # w
         if config.coverage:
-            assert not isinstance(self.score, LocationScore), "the configuration check rejects this"
             self.coverage = nn.Parameter(torch.zeros(config.heads, 1, self.score.key_size))
 
     def prepare(self, states: Tensor, mask: Tensor) -> Keys:
@@ -66,7 +65,7 @@ class Attention(nn.Module):
             mask: True at real tokens, [B, S].
         """
         assert states.shape[:2] == mask.shape, (states.shape, mask.shape)
-        if isinstance(self.score, LocationScore):  # else a window might have no position with a score
+        if self.score.positions is not None:  # else a window might have no position with a score
             mask = mask & (torch.arange(mask.shape[1], device=mask.device) < self.score.positions)
         values = states if self.value is None else self.value(states)
         return Keys(values, self.score.prepare(states), mask)

@@ -9,12 +9,8 @@ from torch.overrides import TorchFunctionMode
 
 from nmt.config.model import ModelConfig
 from nmt.model.recurrent import GATES
-from nmt.model.scores import CosineScore, GaussianScore
+from nmt.model.scores.base import Score
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
-
-_OWN_START = (nn.LayerNorm, CosineScore, GaussianScore)
-"""Modules whose own parameters (not those of submodules) keep the values set by the constructor."""
-
 
 _FILLERS = {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_}
 
@@ -73,7 +69,7 @@ def build_model(
     parameters = {
         f"{name}.{own}": parameter
         for name, module in model.named_modules()
-        if not isinstance(module, _OWN_START)
+        if not _is_initialised(module)
         for own, parameter in module.named_parameters(recurse=False)
     }
     if config.initialisation == "uniform":
@@ -87,6 +83,11 @@ def build_model(
         with torch.no_grad():
             embedding.table.weight[padding].zero_()
     return model
+
+
+def _is_initialised(module: nn.Module) -> bool:
+    """Whether its own parameters (not those of submodules) keep the values set by the constructor."""
+    return isinstance(module, nn.LayerNorm) or (isinstance(module, Score) and module.own_initialisation)
 
 
 def _orthogonal(parameters: dict[str, nn.Parameter], config: ModelConfig) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nmt.config.model import ModelConfig
 from nmt.model.embedding import sinusoids
 from nmt.model.encoder import Encoded, state_at_end
-from nmt.model.scores import merge_heads, split_heads
+from nmt.model.scores.base import merge_heads, split_heads
 from nmt.model.spans import masked_softmax
 
 

@@ -157,7 +157,7 @@ class Trainer:
         progress, metric, best = self.progress, self.config.metric, self._best_scores()
         if best is None:
             return
-        progress.best = best[metric]
+        progress.best = best.get(metric, math.nan)  # of a run older than the metric
         if progress.metric not in ("", metric):
             progress.stale = 0
             if self.processes.first:

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping
 
-LOWER_IS_BETTER = frozenset({"loss"})
+from nmt.config.metrics import METRICS
+
+LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)
 _ORDER = ("chrf", "loss")  # tie-breakers, in this order
 _Key = tuple[bool, float]
 
@@ -12,10 +14,11 @@ def rank(scores: Mapping[str, float], metric: str) -> tuple[_Key, ...]:
     """A sort key: the metric, then chrF, then the loss; greater is better. NaN sorts below all numbers.
 
     Args:
-        scores: of one validation, by name: bleu, chrf and loss.
+        scores: of one validation, by name; a score that is missing, because the run is older than the
+            metric, counts as NaN.
         metric: name of the primary metric.
     """
-    return tuple(_key(name, scores[name]) for name in (metric, *_ORDER))
+    return tuple(_key(name, scores.get(name, math.nan)) for name in (metric, *_ORDER))
 
 
 def _key(name: str, value: float) -> _Key:

@@ -9,8 +9,8 @@ from naive import SCORES, SPANS, Case, NaiveAttention, Shape, Vector, case, rand
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nmt.config.extensions import SCORES as MODULES
 from nmt.model.attention import Attention, Keys, average
-from nmt.model.scores import SCORES as MODULES
 
 HEADS = (1, 2, 3)
 WITH_KEYS = tuple(score for score in SCORES if score != "location")
@@ -21,7 +21,7 @@ def same(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
 
 
 def test_every_score_is_tested():
-    assert set(SCORES) == set(MODULES)
+    assert set(SCORES) == set(MODULES.names())
 
 
 # ---------------------------------------------------------------- the equations in scalar arithmetic

@@ -189,6 +189,28 @@ def test_guiding_needs_alignments(source: str) -> None:
     assert "has no attention to guide" in refused(config)[0]
 
 
+def test_a_url_beside_a_local_archive_is_refused() -> None:
+    config = Config(data=DataConfig(archive="mar-eng.zip"))
+    check(config, {"data.archive"})
+    config.data.url = "https://example.org/{language}.zip"
+    assert refused(config) == [
+        "data.url=https://example.org/{language}.zip: has no effect with data.archive=mar-eng.zip, only with "
+        "data.archive=null",
+        "leave it out",
+    ]
+
+
+def test_settings_of_an_existing_run_may_have_no_effect() -> None:
+    """A rule that is newer than the run must not keep it from being resumed."""
+    config = Config(data=DataConfig(archive="mar-eng.zip", url="https://example.org/{language}.zip"))
+    check(config, {"training.epochs"}, stored=True)
+    with pytest.raises(ConfigError, match=r"^data\.url=.*: has no effect with data\.archive=mar-eng\.zip"):
+        check(config, {"data.url"}, stored=True)
+    config.training.epochs = 0
+    with pytest.raises(ConfigError, match=r"^training\.epochs=0: must be at least 1$"):
+        check(config, stored=True)
+
+
 def test_source_and_target_column_differ() -> None:
     data = DataConfig(source="tsv", path="file", source_column=2)
     assert refused(Config(data=data)) == ["data.target_column=2: the same as data.source_column"]

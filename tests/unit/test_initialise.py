@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from nmt.data.tokenizer import PAD
 from nmt.model.initialise import empty_model
 from nmt.model.recurrent import GATES
-from nmt.model.scores import CosineScore, GaussianScore
+from nmt.model.scores.cosine import CosineScore
+from nmt.model.scores.gaussian import GaussianScore
 from nmt.model.translation import TranslationModel
 
 KINDS = ("uniform", "orthogonal", "xavier")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from small_corpus import Pair, corpus, settings
 
-from nmt.data import sources
 from nmt.data.prepare import Prepared, prepare
+from nmt.data.sources import sample
 from nmt.data.split import PARTS, assign_parts, components
 from nmt.data.text import fold
 from nmt.errors import DataError
@@ -115,7 +115,7 @@ GOLD = [(f"one two {i}", f"एक दोन {i}", f"0-1 1-0 2-{i % 3}") for i in
 def gold_corpus(path: Path, rows: Iterable[tuple[str, str, str]], monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the bundled corpus, the one with alignments, be `rows`."""
     path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
-    monkeypatch.setattr(sources, "sample_file", lambda: path)
+    monkeypatch.setattr(sample, "sample_file", lambda: path)
 
 
 def test_swapping_keeps_the_split_and_turns_the_alignments(

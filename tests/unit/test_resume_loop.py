@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import io
+import math
 import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -341,3 +342,20 @@ def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
     progress = trainer.run()
     assert first.validations + second.validations == [(1, True), (2, False), (3, True), (4, True)]
     assert (progress.best, progress.best_step) == (5.0, 4)
+
+
+def test_a_metric_that_the_run_does_not_have_yet_starts_from_nothing():
+    """A run that is older than a metric can be resumed with it: the first validation is the best."""
+    script = {"bleu": [9.0, 8.0, 7.0], "chrf": [5.0, 4.0, 3.0], "loss": [1.0, 1.0, 1.0]}
+    first, second = (Saver(script, stop_after=stop) for stop in (1, None))
+    first.by_weights = second.by_weights = False
+    begin(first, validate_every=1, max_steps=3).run()
+    saved = torch.load(io.BytesIO(first.file), weights_only=True)
+    for scores in saved["training"]["progress"]["history"]:
+        del scores["chrf"]
+    older = io.BytesIO()
+    torch.save(saved, older)
+    trainer = go_on(older.getvalue(), second, validate_every=1, max_steps=3, metric="chrf")
+    assert math.isnan(trainer.progress.best)
+    progress = trainer.run()
+    assert (progress.best, progress.best_step) == (4.0, 2)

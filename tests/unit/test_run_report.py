@@ -28,3 +28,10 @@ def test_a_validation_that_diverged_is_no_point_of_the_curve(tmp_path):
     assert loss["steps"] == bleu["steps"] == [10, 20, 30, 40]
     assert loss["values"] == [4.0, None, None, 2.0]
     assert (bleu["values"], chrf["values"]) == ([1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, 8.0])
+    assert [curve["name"].split()[1] for curve in (loss, bleu, chrf)] == ["loss", "BLEU", "chrF2"]
+
+
+def test_a_metric_newer_than_the_run_has_no_points(tmp_path):
+    history = [{"step": 10, "loss": 2.0, "bleu": 1.0}]
+    loss, _, chrf = written(tmp_path / "report.html", history)["curves"]
+    assert (loss["values"], chrf["values"]) == ([2.0], [None])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.training.selection import compare, rank
+from nmt.training.selection import LOWER_IS_BETTER, compare, rank
 
 NAN, INF = math.nan, math.inf
 VALUES = st.sampled_from([0.0, 1.0, 2.0, INF, NAN])  # few, so that ties are common
@@ -47,6 +47,16 @@ def scores(bleu: float, chrf: float, loss: float) -> dict[str, float]:
 )
 def test_metric_then_chrf_then_loss(newest, best, metric, order):
     assert compare(newest, best, metric) == order
+
+
+@pytest.mark.parametrize(("value", "order"), [(9.0, 1), (NAN, -1)])
+def test_a_score_that_an_older_run_does_not_have_is_worse_than_any(value, order):
+    older = {name: one for name, one in scores(0, 9, 0).items() if name != "bleu"}
+    assert compare(scores(value, 0, 9), older, "bleu") == order
+
+
+def test_lower_is_better_for_the_loss_only():
+    assert {"loss"} == LOWER_IS_BETTER
 
 
 @given(SCORES, SCORES, METRICS)

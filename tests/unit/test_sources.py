@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nmt.config.data import DataConfig
-from nmt.data import sources
-from nmt.data.sources import RawPair, read_pairs, source_files
+from nmt.data.sources import manythings, sample
+from nmt.data.sources.base import RawPair, open_source
 from nmt.errors import ConfigError, DataError
 
 ENGLISH = ["Go.", "Run!"]
@@ -21,9 +21,13 @@ PAIRS = [RawPair("Go.", "जा.", 1), RawPair("Run!", "पळ!", 2)]
 TSV = "Go.\tजा.\nRun!\tपळ!\n".encode()
 
 
+def read_all(data: DataConfig) -> list[RawPair]:
+    source = open_source(data)
+    return list(source.pairs(source.files()))
+
+
 def read(**options: Any) -> list[RawPair]:
-    data = DataConfig(**options)
-    return list(read_pairs(data, source_files(data)))
+    return read_all(DataConfig(**options))
 
 
 def put(path: Path, content: bytes) -> str:
@@ -132,7 +136,7 @@ def test_utf16_is_refused(tmp_path: Path) -> None:
 
 def test_pairs_come_one_at_a_time(tmp_path: Path) -> None:
     data = DataConfig(source="tsv", path=put(tmp_path / "pairs.tsv", b"a\tb\nbroken\n"))
-    pairs = read_pairs(data, source_files(data))
+    pairs = open_source(data).pairs(open_source(data).files())
     assert next(pairs) == RawPair("a", "b", 1)
     with pytest.raises(DataError, match="line 2"):
         next(pairs)
@@ -195,20 +199,20 @@ def test_moses_with_alignments(tmp_path: Path) -> None:
         target_path=str(tmp_path / "t"),
         alignment_path=str(tmp_path / "l"),
     )
-    assert list(read_pairs(config, source_files(config))) == [
+    assert read_all(config) == [
         RawPair("a b", "x", 1, "1-0"),
         RawPair("c", "y", 2, ""),
     ]
     (tmp_path / "l").write_text("1-0\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"l has 1 lines, .*s has 2"):
-        list(read_pairs(config, source_files(config)))
+        read_all(config)
 
 
 def test_tsv_with_alignments(tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_text("a b\tx\t1-0\n", encoding="utf-8")
     config = DataConfig(source="tsv", path=str(path), alignment_column=3)
-    assert list(read_pairs(config, source_files(config))) == [RawPair("a b", "x", 1, "1-0")]
+    assert read_all(config) == [RawPair("a b", "x", 1, "1-0")]
 
 
 def test_moses_files_of_different_length_are_refused(tmp_path: Path) -> None:
@@ -238,12 +242,12 @@ def test_unusable_files_are_named_by_their_setting(tmp_path: Path, source: str, 
         (str(tmp_path / ("x" * 5000)), "cannot be read"),
     ]:
         with pytest.raises(DataError, match=rf"^data\.{key}=.*: {message}"):
-            source_files(DataConfig(source=source, **other, **{key: value}))
+            open_source(DataConfig(source=source, **other, **{key: value})).files()
 
 
 def test_a_setting_that_is_needed_is_named() -> None:
     with pytest.raises(ConfigError, match=r"add data\.path=FILE"):
-        source_files(DataConfig(source="tsv"))
+        open_source(DataConfig(source="tsv")).files()
 
 
 # ---------------------------------------------------------------- manythings
@@ -263,14 +267,14 @@ def test_english_is_the_source_and_nothing_is_swapped_here(tmp_path: Path) -> No
 def test_another_language_is_offered(tmp_path: Path) -> None:
     path = put(tmp_path / "some.zip", zipped(deu=TSV, _about=b"about"))
     with pytest.raises(DataError, match=r"some\.zip: has no mar\.txt, only deu\.txt; set data\.language=deu"):
-        source_files(DataConfig(archive=path))
+        open_source(DataConfig(archive=path)).files()
     assert read(archive=path, language="deu") == PAIRS
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     path = put(tmp_path / "some.zip", b"<html>")
     with pytest.raises(DataError, match=r"some\.zip: not a complete zip archive"):
-        source_files(DataConfig(archive=path))
+        open_source(DataConfig(archive=path)).files()
 
 
 def test_damage_found_while_reading_is_an_error(tmp_path: Path) -> None:
@@ -290,7 +294,7 @@ def test_lines_of_an_archive_are_named_with_its_member(tmp_path: Path) -> None:
 @pytest.mark.parametrize("language", ["", "m", "../mar", "MAR", "mar\n", "मर", "mar?x=", "abcdefghi"])
 def test_a_language_is_a_plain_code(language: str) -> None:
     with pytest.raises(ConfigError, match=r"^data\.language="):
-        source_files(DataConfig(language=language))
+        open_source(DataConfig(language=language)).files()
 
 
 def test_the_download_goes_to_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,10 +306,10 @@ def test_the_download_goes_to_the_cache(tmp_path: Path, monkeypatch: pytest.Monk
         put(destination, zipped(deu=TSV))
         return destination
 
-    monkeypatch.setattr(sources, "fetch", fetch)
+    monkeypatch.setattr(manythings, "fetch", fetch)
     data = DataConfig(language="deu", cache=str(tmp_path / "cache"), url="https://example.org/{language}.zip")
-    assert source_files(data) == [cached]
-    assert list(read_pairs(data, [cached])) == PAIRS
+    assert open_source(data).files() == [cached]
+    assert list(open_source(data).pairs([cached])) == PAIRS
     assert calls == [("https://example.org/deu.zip", "deu.txt")]
 
 
@@ -324,7 +328,7 @@ def test_a_file_put_into_the_cache_is_used_without_a_network(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("folder", ["nmt/sample", "data/sample"])  # installed, checkout
 def test_the_sample_has_gold_alignments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
-    monkeypatch.setattr(sources, "_PACKAGE", tmp_path / "nmt")
+    monkeypatch.setattr(sample, "_PACKAGE", tmp_path / "nmt")
     with pytest.raises(DataError, match="bundled corpus is missing"):
         read(source="sample")
     put(tmp_path / folder / "corpus.tsv", "We run.\tआम्ही पळतो.\t0-0 1-1\n\n".encode())
@@ -332,7 +336,7 @@ def test_the_sample_has_gold_alignments(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_sample_without_alignments_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_PACKAGE", tmp_path / "nmt")
+    monkeypatch.setattr(sample, "_PACKAGE", tmp_path / "nmt")
     put(tmp_path / "data" / "sample" / "corpus.tsv", TSV)
     with pytest.raises(DataError, match=r"corpus\.tsv, line 1: has no column 3"):
         read(source="sample")

@@ -13,7 +13,7 @@ from tiny import ENGLISH, MARATHI
 
 from nmt.config.data import TokenizerConfig
 from nmt.data.lines import file_lines
-from nmt.data.sources import sample_file
+from nmt.data.sources.sample import sample_file
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens, train_tokenizer
 from nmt.errors import ConfigError, RunError

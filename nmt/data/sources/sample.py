@@ -1,0 +1,39 @@
+"""The bundled corpus: English and Marathi sentences of a small grammar, with gold word alignments."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nmt.data.lines import file_lines
+from nmt.data.sources.base import DataSource, RawPair, columns
+from nmt.errors import DataError
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+
+
+class SampleSource(DataSource):
+    """The bundled corpus."""
+
+    licence = "MIT, made for this project"
+    alignments = True
+
+    def files(self) -> list[Path]:
+        """The bundled file; see `DataSource.files`."""
+        return [sample_file()]
+
+    def pairs(self, files: list[Path]) -> Iterator[RawPair]:
+        """Source, target and alignment in three columns; see `DataSource.pairs`."""
+        (file,) = files
+        return columns(file_lines(file), str(file), 1, 2, 3)
+
+
+def sample_file() -> Path:
+    """The bundled corpus: inside an installed package, or under `data/` in a checkout.
+
+    Raises:
+        DataError: if it is in neither location.
+    """
+    places = [_PACKAGE / "sample" / "corpus.tsv", _PACKAGE.parent / "data" / "sample" / "corpus.tsv"]
+    for place in places:
+        if place.is_file():
+            return place
+    raise DataError("the bundled corpus is missing; reinstall the package", places[0])

@@ -113,7 +113,8 @@ def _force(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> "list[T
     translator = open_translator(opened, opened.decoding(), choose_device(device))
     if not translator.heads:
         raise ConfigError(f"{opened.folder}: the model has no attention (model.decoder.style=vector)")
-    return translator.align([source for source, _ in pairs], [target for _, target in pairs])
+    sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+    return translator.align(sources, targets, attention=True)
 
 
 def _symmetrised(

@@ -10,6 +10,7 @@ from nmt.config.settings import Config
 from nmt.data.examples import Example
 from nmt.decoding.translator import Translation, Translator
 from nmt.evaluation.validation import validate
+from nmt.model.mode import evaluating
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
 from nmt.storage.latest import point_latest
 from nmt.storage.run import Run
@@ -57,7 +58,8 @@ class Reporter:
 
     def validate(self, progress: Progress) -> dict[str, float]:
         """Translate and score the development set."""
-        validation = validate(self._translator, self._dev, self._tokenizer)
+        with evaluating(self._checkpoint.model):
+            validation = validate(self._translator, self._dev, self._tokenizer, self._samples)
         self._translations = validation.translations
         return validation.scores
 
@@ -71,7 +73,7 @@ class Reporter:
                 self._is_latest = True
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
-        images = [_picture(translation) for _, translation in shown if len(translation.heads)]
+        images = [_picture(translation) for _, translation in shown if translation.has_attention]
         scores = self._checkpoint.progress["scores"]
         self.journal.validated(progress, scores, improved, samples, images)
         self.save(progress)  # last: if killed before this, a resumed run repeats all of the above

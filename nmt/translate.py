@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -32,11 +33,37 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--nbest",
         type=int,
-        default=1,
         metavar="N",
-        help="print the N best translations, separated by tabs (the beam is at least N)",
+        help="print the N best translations, separated by tabs (the beam is at least N; default: 1)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line, with scores")
+    _add_sampling_arguments(parser)
+    _add_attention_arguments(parser)
+    cli.add_run_arguments(parser)
+    return parser
+
+
+def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sample",
+        action="store_true",
+        help="draw each translation from the model's distribution instead of searching for the best one",
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        metavar="T",
+        help="--sample: divide the log-probabilities by T; below 1 favours probable tokens (default: 1)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="--sample: another N draws other translations (default: 0)",
+    )
+
+
+def _add_attention_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attention",
         type=cli.path,
@@ -53,8 +80,6 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--sheet", action="store_true", help="one image of all sentences")
     parser.add_argument("--pieces", action="store_true", help="heatmaps of pieces instead of words")
-    cli.add_run_arguments(parser)
-    return parser
 
 
 def main() -> None:
@@ -68,7 +93,7 @@ def main() -> None:
 
     run = open_run(Path(arguments.run))
     config = run.decoding()
-    config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest)
+    config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest or 1)
     translator = open_translator(run, config, choose_device(arguments.device))
     if (arguments.attention or arguments.show) and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
@@ -114,9 +139,29 @@ def _check(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
+    _check_sampling(arguments)
     if arguments.attention:
         check_attention_name(arguments.attention)
     check_threshold(arguments.threshold)
+
+
+def _check_sampling(arguments: argparse.Namespace) -> None:
+    from nmt.errors import ConfigError
+
+    search = {"--beam-size": arguments.beam_size, "--nbest": arguments.nbest}
+    sampling = {"--temperature": arguments.temperature, "--seed": arguments.seed}
+    for option, value in (search if arguments.sample else sampling).items():
+        if value is not None and arguments.sample:
+            raise ConfigError(f"--sample and {option}: give only one of them; sampling uses no beam")
+        if value is not None:
+            raise ConfigError(f"{option} has no effect without --sample; add --sample")
+    if arguments.temperature is not None and not 0 < arguments.temperature < math.inf:
+        raise ConfigError(
+            f"--temperature {arguments.temperature:g}: must be above 0 and finite; for the most probable "
+            "tokens, use --beam-size 1 instead of --sample"
+        )
+    if arguments.seed is not None and arguments.seed < 0:
+        raise ConfigError(f"--seed {arguments.seed}: must be at least 0")
 
 
 def _heatmap(translation: "Translation") -> list[str]:
@@ -128,11 +173,23 @@ def _heatmap(translation: "Translation") -> list[str]:
 
 
 def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iterator[list[Translation]]":
-    """The n best translations of every line, in order; on a terminal, line by line as it is typed."""
+    """The n best translations, or the sample, of every line, in order; on a terminal, line by line as it is
+    typed.
+    """
     lines = _lines(arguments)
+    attention = bool(arguments.attention or arguments.show)
     interactive = not arguments.text and arguments.input is None and sys.stdin.isatty()
+    done = 0
     for chunk in _chunks(lines, 1 if interactive else _CHUNK):
-        yield from translator.translate(chunk, arguments.nbest)
+        if arguments.sample:
+            temperature = 1.0 if arguments.temperature is None else arguments.temperature
+            seed, first, done = arguments.seed or 0, done, done + len(chunk)
+            for one in translator.sample(
+                chunk, temperature=temperature, seed=seed, first=first, attention=attention
+            ):
+                yield [one]
+        else:
+            yield from translator.translate(chunk, arguments.nbest or 1, attention)
 
 
 def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.attention import Attention
+from nmt.model.attention import Attention, Keys, average
 
 SCORES = ("additive", "concat", "dot", "general", "scaled_dot", "cosine", "gaussian", "location")
 SPANS = ("global", "local_m", "local_p", "hard")
@@ -159,6 +159,12 @@ def make(config: AttentionConfig, query_size: int, state_size: int, seed: int = 
     for parameter in attention.parameters():
         nn.init.uniform_(parameter, -1, 1)
     return attention
+
+
+def attend(attention: Attention, query: Tensor, keys: Keys, first: int = 0) -> tuple[Tensor, Tensor]:
+    """Contexts [B, T, M] and weights [B, K, T, S], as the decoders compute them at their first step."""
+    weights = attention.weights(query, keys, first, attention.no_coverage(keys))
+    return average(weights, keys.states), weights
 
 
 class Shape(NamedTuple):

@@ -4,25 +4,20 @@ Shapes: B sentences, b of them active, V vocabulary.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.hypothesis import (
-    Ending,
-    History,
-    Hypothesis,
-    MemoryT,
-    StateT,
-    Steppable,
-    banned_tokens,
-    no_number,
-    no_token,
-)
+from nmt.decoding.hypothesis import Ending, History, Hypothesis, banned_tokens, no_number, no_token
+from nmt.decoding.interface import Steppable
 from nmt.errors import ConfigError
+from nmt.model.interface import MemoryT, StateT
 
 _COLDEST = 1e-6  # lower temperatures would be the same as greedy, and could overflow
+Pick = Callable[[Tensor, Sequence[int]], Tensor]
+"""Log-probabilities [b, V] and the active sentences → the next token of each, int64 [b]."""
 
 
 def greedy(
@@ -34,6 +29,7 @@ def greedy(
     bos: int,
     eos: int,
     forbidden: Sequence[int] = (),
+    attention: Collection[int] = (),
 ) -> list[Hypothesis]:
     """Greedy search: the most probable token at each step, until EOS; ties go to the lower index.
 
@@ -45,6 +41,7 @@ def greedy(
         bos: the token every sentence starts with; never part of a hypothesis.
         eos: the token that ends a sentence.
         forbidden: other tokens that must not be generated, such as PAD.
+        attention: the sentences, counted from 0, whose hypotheses get their attention.
 
     Returns:
         B hypotheses; the score of each is its log-probability.
@@ -52,7 +49,8 @@ def greedy(
     Raises:
         NmtError: if the model returns NaN, or probability zero for every allowed token.
     """
-    return _walk(model, state, memory, _best_token, max_lengths, bos, eos, forbidden)
+    history = History(1, attention)
+    return _walk(model, state, memory, _best_token, max_lengths, bos, eos, forbidden, history)
 
 
 def sample(
@@ -63,16 +61,18 @@ def sample(
     max_lengths: Tensor,
     bos: int,
     eos: int,
-    forbidden: Sequence[int] = (),
+    generators: Sequence[np.random.Generator],
     temperature: float = 1.0,
-    generator: torch.Generator | None = None,
+    forbidden: Sequence[int] = (),
+    attention: Collection[int] = (),
 ) -> list[Hypothesis]:
     """Ancestral sampling: draw each token from the model's distribution over the allowed tokens.
 
     Args:
-        model, state, memory, max_lengths, bos, eos, forbidden: as for `greedy`.
+        model, state, memory, max_lengths, bos, eos, forbidden, attention: as for `greedy`.
+        generators: a random generator for each sentence, so that a sample does not depend on the other
+            sentences of the batch, nor on the device.
         temperature: divides the log-probabilities before sampling; approaches greedy search towards 0.
-        generator: random generator on the model's device; None: torch's global one.
 
     Returns:
         B hypotheses; log-probabilities and scores are those of the model, at temperature 1 and without
@@ -82,23 +82,35 @@ def sample(
         ConfigError: if the temperature is below 1e-6 or not finite.
         NmtError: as for `greedy`.
     """
+    check_temperature(temperature)
+    tiny = np.finfo(np.float32).tiny
+
+    def pick(log_probabilities: Tensor, sentences: Sequence[int]) -> Tensor:
+        # Gumbel-max trick: argmax(log p + g) is distributed as p, where −g is the logarithm of an
+        # exponential variable. NaN wins the argmax and is detected afterwards.
+        V = log_probabilities.shape[1]
+        draws = [generators[sentence].standard_exponential(V, np.float32) for sentence in sentences]
+        noise = torch.from_numpy(np.log(np.maximum(draws, tiny))).to(log_probabilities.device)
+        return (log_probabilities / temperature - noise).argmax(dim=1)
+
+    history = History(1, attention)
+    return _walk(model, state, memory, pick, max_lengths, bos, eos, forbidden, history)
+
+
+def check_temperature(temperature: float) -> None:
+    """Check a sampling temperature.
+
+    Raises:
+        ConfigError: if it is below 1e-6 or not finite.
+    """
     if not _COLDEST <= temperature < math.inf:
         raise ConfigError(
             f"temperature={temperature:g}: must be at least {_COLDEST:g} and finite; for the most probable "
             "tokens, use greedy search"
         )
 
-    def pick(log_probabilities: Tensor) -> Tensor:
-        # Gumbel-max trick: argmax(log p + g) is distributed as p. It needs no host synchronisation
-        # and no input check; NaN wins the argmax and is detected afterwards.
-        noise = torch.empty_like(log_probabilities).exponential_(generator=generator)
-        noise = noise.clamp_(min=torch.finfo(noise.dtype).tiny).log_()
-        return (log_probabilities / temperature - noise).argmax(dim=1)
 
-    return _walk(model, state, memory, pick, max_lengths, bos, eos, forbidden)
-
-
-def _best_token(log_probabilities: Tensor) -> Tensor:
+def _best_token(log_probabilities: Tensor, sentences: Sequence[int]) -> Tensor:
     return log_probabilities.argmax(dim=1)
 
 
@@ -106,20 +118,19 @@ def _walk(
     model: Steppable[StateT, MemoryT],
     state: StateT,
     memory: MemoryT,
-    pick: Callable[[Tensor], Tensor],
+    pick: Pick,
     max_lengths: Tensor,
     bos: int,
     eos: int,
     forbidden: Sequence[int],
+    history: History,
 ) -> list[Hypothesis]:
-    """Extend one hypothesis per sentence by `pick` (log-probabilities [b, V] → tokens [b]) until all are
-    finished.
+    """Extend one hypothesis per sentence by `pick` until all are finished.
 
     Finished sentences are removed from the batch. One host synchronisation per step (two if a sentence
     finishes).
     """
     device = max_lengths.device
-    history = History(1)
     endings: dict[int, Ending] = {}
     with torch.inference_mode():
         banned = banned_tokens(bos, eos, forbidden, device)
@@ -130,7 +141,7 @@ def _walk(
         while sentences:
             predicted, state, attention = model.step(tokens, state, memory)
             predicted = predicted.float().index_fill(1, banned, -math.inf)  # [b, V]
-            tokens = pick(predicted)
+            tokens = pick(predicted, sentences)
             totals = totals + predicted.gather(1, tokens[:, None]).squeeze(1)
             history.append(sentences, tokens[:, None], torch.zeros_like(tokens)[:, None], attention)
             ended = tokens == eos

@@ -1,47 +1,16 @@
-"""The model interface for search, hypotheses, and the search history with back-pointers.
+"""Hypotheses, and the search history with back-pointers.
 
-Shapes: B sentences, b of them active, K hypotheses per sentence, N = b·K rows, V vocabulary.
+Shapes: b active sentences, K hypotheses per sentence.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self, TypeVar
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from nmt.errors import NmtError
-
-
-class Selectable(Protocol):
-    """A decoder state or an encoder memory: an immutable value with a batch dimension."""
-
-    def select(self, index: Tensor) -> Self:
-        """Select batch rows by `index` (int64 [M]); rows may repeat."""
-        ...
-
-
-StateT = TypeVar("StateT", bound=Selectable)
-MemoryT = TypeVar("MemoryT", bound=Selectable)
-MemoryT_contra = TypeVar("MemoryT_contra", bound=Selectable, contravariant=True)
-
-
-class Steppable(Protocol[StateT, MemoryT_contra]):
-    """One step of a decoder, in evaluation mode."""
-
-    def step(self, tokens: Tensor, state: StateT, memory: MemoryT_contra) -> tuple[Tensor, StateT, Tensor]:
-        """Process one token per row and predict the next.
-
-        Args:
-            tokens: int64 [N], the previous tokens.
-            state: decoder state, N rows.
-            memory: encoded source, N rows.
-
-        Returns:
-            log-probabilities [N, V], none above 0; the new state; attention weights [N, …], of any
-            shape per row.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -54,10 +23,16 @@ class Hypothesis:
     """Sum over its tokens, EOS included."""
     score: float
     """Score used for ranking."""
-    attention: Tensor
-    """Float32 [T, …] on the CPU, a row per token; if finished [T + 1, …], the last row is for EOS."""
+    attention: Tensor | None
+    """Float32 [T, …] on the CPU, a row per token; if finished [T + 1, …], the last row is for EOS. None if it
+    was not asked for."""
     finished: bool
     """False: truncated at the maximum length, without EOS."""
+
+    def normalised(self, length_penalty: float) -> "Hypothesis":
+        """The same, ranked by log-probability / length**length_penalty, with EOS counted."""
+        length = len(self.tokens) + self.finished
+        return replace(self, score=self.log_probability / length**length_penalty)
 
 
 class Ending(NamedTuple):
@@ -78,15 +53,17 @@ class History:
 
     Args:
         width: K, the number of slots per sentence.
+        attention: the sentences whose attention is kept.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, attention: Collection[int] = ()) -> None:
         self._width = width
-        self._rows = 0
-        self._places: list[dict[int, int]] = []  # for each step: sentence → its first row
         self._tokens: list[Tensor] = []
         self._origins: list[Tensor] = []
+        self._rows = _Rows(width)
+        self._wanted = frozenset(attention)
         self._attention: list[Tensor] = []
+        self._attention_rows = _Rows(width)
 
     def append(self, sentences: Sequence[int], tokens: Tensor, origins: Tensor, attention: Tensor) -> None:
         """Add a step.
@@ -97,12 +74,16 @@ class History:
             origins: int64 [b, K], the input slot each output slot extends (back-pointer).
             attention: [b·K, …], the attention weights of each input slot (not output slot).
         """
-        first = range(self._rows, self._rows + len(sentences) * self._width, self._width)
-        self._places.append(dict(zip(sentences, first, strict=True)))
-        self._rows += len(sentences) * self._width
+        self._rows.append(sentences)
         self._tokens.append(tokens.flatten())
         self._origins.append(origins.flatten())
-        self._attention.append(attention)
+        wanted = [place for place, sentence in enumerate(sentences) if sentence in self._wanted]
+        if wanted:
+            self._attention_rows.append([sentences[place] for place in wanted])
+            if len(wanted) < len(sentences):
+                rows = [place * self._width + slot for place in wanted for slot in range(self._width)]
+                attention = attention.index_select(0, torch.tensor(rows, device=attention.device))
+            self._attention.append(attention)
 
     def hypotheses(self, endings: Sequence[Ending]) -> list[Hypothesis]:
         """Trace back the hypotheses from their `endings`, in the same order."""
@@ -110,29 +91,73 @@ class History:
             return []
         tokens, origins = torch.cat(self._tokens).tolist(), torch.cat(self._origins).tolist()
         traces = [self._trace(ending, tokens, origins) for ending in endings]
-        attention = torch.cat(self._attention)
-        rows = torch.tensor([row for _, trace in traces for row in trace], device=attention.device)
-        read = attention.index_select(0, rows).float().cpu()
-        parts = torch.split(read, [len(trace) for _, trace in traces])
+        attention = iter(self._read_attention(endings, [slots for _, slots in traces]))
         return [
-            # Cloned, so that one hypothesis does not keep the attention of all alive.
-            Hypothesis(output, ending.log_probability, ending.score, part.clone(), ending.finished)
-            for ending, (output, _), part in zip(endings, traces, parts, strict=True)
+            Hypothesis(
+                output,
+                ending.log_probability,
+                ending.score,
+                next(attention) if ending.sentence in self._wanted else None,
+                ending.finished,
+            )
+            for ending, (output, _) in zip(endings, traces, strict=True)
         ]
 
+    def _read_attention(self, endings: Sequence[Ending], slots: Sequence[Sequence[int]]) -> list[Tensor]:
+        """The attention of the hypotheses of the wanted sentences, on the CPU.
+
+        Args:
+            endings: all hypotheses.
+            slots: the input slot of each of their steps.
+        """
+        found = [
+            [self._attention_rows.of(step, ending.sentence) + slot for step, slot in enumerate(path)]
+            for ending, path in zip(endings, slots, strict=True)
+            if ending.sentence in self._wanted
+        ]
+        if not found:
+            return []
+        attention = torch.cat(self._attention)
+        rows = torch.tensor([row for path in found for row in path], device=attention.device)
+        read = attention.index_select(0, rows).float().cpu()
+        parts = torch.split(read, [len(path) for path in found])
+        return [part.clone() for part in parts]  # so that one does not keep the memory of all alive
+
     def _trace(self, ending: Ending, tokens: list[int], origins: list[int]) -> tuple[list[int], list[int]]:
-        """The tokens of a hypothesis and the rows of its attention, by following the back-pointers."""
-        output, rows = [], []
+        """The tokens of a hypothesis and the input slot of each of its steps, by the back-pointers."""
+        output, slots = [], []
         last, slot = ending.step, ending.slot
         if ending.finished:
-            rows.append(self._places[last][ending.sentence] + slot)
+            slots.append(slot)
             last -= 1
         for step in range(last, -1, -1):
-            place = self._places[step][ending.sentence]
-            output.append(tokens[place + slot])
-            slot = origins[place + slot]
-            rows.append(place + slot)
-        return output[::-1], rows[::-1]
+            row = self._rows.of(step, ending.sentence) + slot
+            output.append(tokens[row])
+            slot = origins[row]
+            slots.append(slot)
+        return output[::-1], slots[::-1]
+
+
+class _Rows:
+    """Where the rows of a sentence begin, if those of all steps are concatenated.
+
+    Args:
+        width: rows per sentence and step.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._width, self._count = width, 0
+        self._first: list[dict[int, int]] = []  # for each step: sentence → its first row
+
+    def append(self, sentences: Sequence[int]) -> None:
+        """Add a step with rows for these sentences."""
+        first = range(self._count, self._count + len(sentences) * self._width, self._width)
+        self._first.append(dict(zip(sentences, first, strict=True)))
+        self._count += len(sentences) * self._width
+
+    def of(self, step: int, sentence: int) -> int:
+        """The first row of a sentence at a step."""
+        return self._first[step][sentence]
 
 
 def banned_tokens(bos: int, eos: int, forbidden: Sequence[int], device: torch.device) -> Tensor:

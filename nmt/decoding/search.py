@@ -1,4 +1,4 @@
-"""Batched beam search over any model with a `step` method (see `nmt.decoding.hypothesis`).
+"""Batched beam search over any model with a `step` method (see `nmt.decoding.interface`).
 
 The score is log-probability / length**length_penalty, with EOS counted: the simple length normalisation
 that Wu et al. (2016, §7) start from. At each step all live hypotheses are extended by all tokens. Of
@@ -19,26 +19,18 @@ Shapes: B sentences, b of them active, K hypotheses per sentence (the beam size)
 N = b·K rows, V vocabulary, S source length.
 """
 
-import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 
 from nmt.decoding.beam import Beams, Rules
 from nmt.decoding.greedy import greedy
-from nmt.decoding.hypothesis import (
-    Ending,
-    History,
-    Hypothesis,
-    MemoryT,
-    StateT,
-    Steppable,
-    banned_tokens,
-    no_token,
-)
+from nmt.decoding.hypothesis import Ending, History, Hypothesis, banned_tokens, no_token
+from nmt.decoding.interface import Steppable
 from nmt.errors import ConfigError
+from nmt.model.interface import MemoryT, StateT
 
 
 def search(
@@ -53,6 +45,7 @@ def search(
     eos: int,
     nbest: int = 1,
     forbidden: Sequence[int] = (),
+    attention: Collection[int] = (),
 ) -> list[list[Hypothesis]]:
     """Beam search: the `nbest` best hypotheses found for each sentence.
 
@@ -67,6 +60,7 @@ def search(
         eos: the token that ends a sentence.
         nbest: n, at most `beam_size`.
         forbidden: other tokens that must not be generated, such as PAD.
+        attention: the sentences, counted from 0, whose hypotheses get their attention.
 
     Returns:
         For each sentence 1 to n hypotheses, best first; fewer than n only if no more have a probability
@@ -78,15 +72,22 @@ def search(
     """
     _check(beam_size, length_penalty, nbest)
     if beam_size == 1:
-        found = greedy(model, state, memory, max_lengths=max_lengths, bos=bos, eos=eos, forbidden=forbidden)
-        return [
-            [dataclasses.replace(one, score=one.log_probability / len(one.attention) ** length_penalty)]
-            for one in found
-        ]
+        found = greedy(
+            model,
+            state,
+            memory,
+            max_lengths=max_lengths,
+            bos=bos,
+            eos=eos,
+            forbidden=forbidden,
+            attention=attention,
+        )
+        return [[one.normalised(length_penalty)] for one in found]
     with torch.inference_mode():
         banned = banned_tokens(bos, eos, forbidden, max_lengths.device)
         rules = _rules(max_lengths, beam_size, nbest, length_penalty, eos, banned)
-        history, endings = _run(model, state, memory, Beams.start(max_lengths, bos, rules), rules)
+        history = History(beam_size, attention)
+        endings = _run(model, state, memory, Beams.start(max_lengths, bos, rules), rules, history)
     hypotheses = iter(history.hypotheses([ending for group in endings for ending in group]))
     return [[next(hypotheses) for _ in group] for group in endings]
 
@@ -114,15 +115,16 @@ def _run(
     memory: MemoryT,
     beams: Beams,
     rules: Rules,
-) -> tuple[History, list[list[Ending]]]:
-    """Decode until every sentence is done; sentences that are done are removed from the batch.
+    history: History,
+) -> list[list[Ending]]:
+    """Decode until every sentence is done; sentences that are done are removed from the batch. Every step is
+    added to `history`; the result is the best hypotheses of each sentence.
 
     Two host synchronisations per step: the check for NaN and ties (in `best`), and which sentences are done.
     """
     K, device = rules.beam_size, beams.limits.device
     slots = torch.arange(K, device=device)
     sentences = list(range(len(beams.limits)))
-    history = History(K)
     endings: list[list[Ending]] = [[] for _ in sentences]
     rows = torch.zeros_like(beams.tokens) + torch.arange(len(sentences), device=device)[:, None]  # [b, K]
     if sentences:
@@ -147,7 +149,7 @@ def _run(
         if sentences:
             state = state.select(rows.flatten())
         step += 1
-    return history, endings
+    return endings
 
 
 def _endings(sentences: list[int], beams: Beams, step: int, rules: Rules) -> list[list[Ending]]:

@@ -3,8 +3,9 @@
 Shapes: K heads, S source subwords and T target subwords, both including end-of-sentence as the last one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,21 +25,24 @@ from nmt.data.alignment import (
 from nmt.data.batches import collate, pad, sorted_batches
 from nmt.data.text import clean, word_spans
 from nmt.data.tokenizer import BOS, EOS, EOS_PIECE, PAD, UNK, Tokenizer, Tokens
+from nmt.decoding.greedy import check_temperature, sample
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.interface import InferenceModel
 from nmt.decoding.search import search
-from nmt.model.translation import TranslationModel
+from nmt.model.interface import MemoryT, StateT
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A source sentence, its translation, and the attention weights.
+    """A source sentence, its translation, and the attention weights if they were asked for.
 
     Attributes:
         source, target: text, subwords and their character spans.
         log_probability: natural logarithm, summed over the subwords, end-of-sentence included.
         score: score used for ranking.
         heads: attention of each head, [K, T, S], float32; K is 0 if the model has none. The last column
-            is the source's end-of-sentence; the last row is the translation's, if it is finished.
+            is the source's end-of-sentence; the last row is the translation's, if it is finished. None if
+            it was not asked for; then `attention`, `links` and `words` cannot be used.
         finished: False if it was truncated at the length limit.
     """
 
@@ -46,12 +50,18 @@ class Translation:
     target: Tokens
     log_probability: float
     score: float
-    heads: NDArray[np.float32]
+    heads: NDArray[np.float32] | None
     finished: bool
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether it was asked for, and the model has it."""
+        return self.heads is not None and len(self.heads) > 0
 
     @property
     def attention(self) -> NDArray[np.float32]:
         """Attention averaged over the heads, [T, S]; zeros if the model has none."""
+        assert self.heads is not None, "translated without attention=True"
         K = len(self.heads)
         total: NDArray[np.float32] = self.heads.sum(axis=0)
         return total / np.float32(K) if K > 1 else total
@@ -105,75 +115,119 @@ def _word_groups(tokens: Tokens, ends: bool) -> tuple[list[list[int]], list[str]
 
 
 class Translator:
-    """Translates text with a model.
+    """Translates text with a model. Several threads can use it at the same time.
 
     Args:
-        model: the model; it is put in evaluation mode during translation.
+        model: the model, in evaluation mode.
         source, target: the tokenizers.
         config: beam size, length penalty and limits.
+
+    Attributes:
+        heads: number of attention heads in a translation; 0: the model has none.
     """
 
     def __init__(
-        self, model: TranslationModel, source: Tokenizer, target: Tokenizer, config: DecodingConfig
+        self,
+        model: InferenceModel[StateT, MemoryT],
+        source: Tokenizer,
+        target: Tokenizer,
+        config: DecodingConfig,
     ) -> None:
-        self.model, self.source, self.target, self.config = model, source, target, config
-        self.device = next(model.parameters()).device
-        self.heads = model.decoder.heads
-        """Number of attention heads in a translation; 0: the model has none."""
+        self.source, self.target, self.config = source, target, config
+        self.device, self.heads = model.device, model.heads
+        self._search, self._sample = partial(_search, model), partial(_sample, model)
+        self._score = model.score
 
     @torch.inference_mode()
-    def translate(self, texts: Sequence[str], nbest: int = 1) -> list[list[Translation]]:
+    def translate(
+        self, texts: Sequence[str], nbest: int = 1, attention: bool | Collection[int] = False
+    ) -> list[list[Translation]]:
         """The `nbest` best translations of each text, best first. A blank text has one blank translation.
 
         Args:
             texts: any text; it is cleaned in the same way as the training text.
             nbest: at most the beam size.
+            attention: whether the translations have their attention, or the indices of the texts for which
+                they have. Nothing is kept or copied from the device for the others.
 
         Raises:
             NmtError: if the model returns NaN, or probability zero for every allowed token.
             ConfigError: if `nbest` is larger than the beam size.
         """
-        was_training = self.model.training
-        self.model.eval()
         sources = [self.source.cut(clean(text)) for text in texts]
-        nothing = Tokens("", [], [], [])
-        blank = Translation(nothing, nothing, 0.0, 0.0, np.zeros((self.heads, 0, 1), "f4"), False)
-        results = [[blank] for _ in texts]
-        todo = [i for i, tokens in enumerate(sources) if tokens.ids]
-        budget = max(1, self.config.batch_tokens // self.config.beam_size)
-        for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], budget):
-            chosen = [todo[k] for k in batch]
-            found = self._search([sources[i].ids for i in chosen], nbest)
+        wanted = _indices(attention, len(texts))
+        results = [[self._blank(i in wanted)] for i in range(len(texts))]
+        for chosen in self._batches(sources, self.config.beam_size):
+            tokens, mask, limits = self._prepare([sources[i] for i in chosen])
+            places = [place for place, i in enumerate(chosen) if i in wanted]
+            found = self._search(tokens, mask, limits, self.config, nbest, places)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses]
-        self.model.train(was_training)
         return results
 
-    def _search(self, sources: list[list[int]], nbest: int) -> list[list[Hypothesis]]:
-        tokens, mask = pad([[*sentence, EOS] for sentence in sources])
-        tokens, mask = tokens.to(self.device), mask.to(self.device)
-        state, memory = self.model.encode(tokens, mask)
-        return search(
-            self.model,
-            state,
-            memory,
-            beam_size=self.config.beam_size,
-            max_lengths=self._limits(mask),
-            length_penalty=self.config.length_penalty,
-            bos=BOS,
-            eos=EOS,
-            nbest=nbest,
-            forbidden=(PAD, UNK),
-        )
+    @torch.inference_mode()
+    def sample(
+        self,
+        texts: Sequence[str],
+        *,
+        temperature: float = 1.0,
+        seed: int = 0,
+        first: int = 0,
+        attention: bool | Collection[int] = False,
+    ) -> list[Translation]:
+        """A random translation of each text, drawn from the model's distribution (ancestral sampling).
 
-    def _limits(self, mask: Tensor) -> Tensor:
-        """Maximum length of each translation in subwords, [B]."""
+        The draws for a text depend on the seed and its number only, not on the other texts.
+
+        Args:
+            texts: as for `translate`.
+            temperature: divides the log-probabilities; towards 0 it approaches greedy search.
+            seed: of the random numbers, at least 0.
+            first: number of the first text, for texts that are given in several calls.
+            attention: as for `translate`.
+
+        Raises:
+            ConfigError: if the temperature is below 1e-6 or not finite.
+            NmtError: as for `translate`.
+        """
+        check_temperature(temperature)
+        sources = [self.source.cut(clean(text)) for text in texts]
+        wanted = _indices(attention, len(texts))
+        results = [self._blank(i in wanted) for i in range(len(texts))]
+        for chosen in self._batches(sources, 1):
+            tokens, mask, limits = self._prepare([sources[i] for i in chosen])
+            generators = [np.random.default_rng((seed, first + i)) for i in chosen]
+            places = [place for place, i in enumerate(chosen) if i in wanted]
+            found = self._sample(tokens, mask, limits, generators, temperature, places)
+            for i, hypothesis in zip(chosen, found, strict=True):
+                ranked = hypothesis.normalised(self.config.length_penalty)
+                results[i] = self._translation(sources[i], ranked)
+        return results
+
+    def _blank(self, attention: bool) -> Translation:
+        """The translation of a blank text."""
+        nothing, heads = Tokens("", [], [], []), np.zeros((self.heads, 0, 1), "f4")
+        return Translation(nothing, nothing, 0.0, 0.0, heads if attention else None, False)
+
+    def _batches(self, sources: Sequence[Tokens], beam_size: int) -> Iterator[list[int]]:
+        """The indices of the sources that are not blank, in batches of similar lengths."""
+        todo = [i for i, tokens in enumerate(sources) if tokens.ids]
+        budget = max(1, self.config.batch_tokens // beam_size)
+        for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], budget):
+            yield [todo[k] for k in batch]
+
+    def _prepare(self, sources: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens and mask, [B, S] each, and the maximum length of each translation in subwords, [B]."""
+        tokens, mask = pad([[*source.ids, EOS] for source in sources])
+        tokens, mask = tokens.to(self.device), mask.to(self.device)
         config = self.config
         by_source = (mask.sum(dim=1) * config.max_length_factor).long() + config.max_length_extra
-        return by_source.clamp(max=config.max_length)
+        return tokens, mask, by_source.clamp(max=config.max_length)
 
     def _translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
-        heads = hypothesis.attention[:, :, : len(source.ids) + 1].transpose(0, 1).numpy()  # [K, T, S]
+        heads = None
+        if hypothesis.attention is not None:
+            heads = hypothesis.attention[:, :, : len(source.ids) + 1].transpose(0, 1).numpy()  # [K, T, S]
         return Translation(
             source,
             self.target.join(hypothesis.tokens),
@@ -184,14 +238,15 @@ class Translator:
         )
 
     @torch.inference_mode()
-    def align(self, sources: Sequence[str], targets: Sequence[str]) -> list[Translation]:
-        """Forced decoding: score given translations, with their attention.
+    def align(
+        self, sources: Sequence[str], targets: Sequence[str], attention: bool = False
+    ) -> list[Translation]:
+        """Forced decoding: score given translations.
 
         Args:
             sources, targets: texts that are not empty after cleaning.
+            attention: whether the results have their attention.
         """
-        was_training = self.model.training
-        self.model.eval()
         cut = [
             (self.source.cut(clean(source)), self.target.cut(clean(target)))
             for source, target in zip(sources, targets, strict=True)
@@ -199,21 +254,81 @@ class Translator:
         lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in cut]
         results: list[Translation | None] = [None] * len(cut)
         for chosen in sorted_batches(lengths, self.config.batch_tokens):
-            for i, aligned in zip(chosen, self._force([cut[i] for i in chosen]), strict=True):
+            found = self._force([cut[i] for i in chosen], attention)
+            for i, aligned in zip(chosen, found, strict=True):
                 results[i] = aligned
-        self.model.train(was_training)
         return [result for result in results if result is not None]
 
-    def _force(self, pairs: list[tuple[Tokens, Tokens]]) -> list[Translation]:
+    def _force(self, pairs: list[tuple[Tokens, Tokens]], attention: bool) -> list[Translation]:
         batch = collate([source.ids for source, _ in pairs], [target.ids for _, target in pairs])
         batch = batch.to(self.device)
-        logits, weights = self.model(batch.source, batch.source_mask, batch.previous, batch.target_mask)
-        chosen = logits.float().log_softmax(dim=-1).gather(1, batch.target[batch.target_mask].unsqueeze(1))
-        sums = chosen.squeeze(1).split([len(target.ids) + 1 for _, target in pairs])
+        scores, weights = self._score(
+            batch.source, batch.source_mask, batch.previous, batch.target, batch.target_mask
+        )
+        scores = scores.cpu()
         results = []
         for k, (source, target) in enumerate(pairs):
-            heads = weights[k, :, : len(target.ids) + 1, : len(source.ids) + 1].float().cpu().numpy()
-            total = float(sums[k].sum())
-            score = total / (len(target.ids) + 1) ** self.config.length_penalty
+            S, T = len(source.ids) + 1, len(target.ids) + 1
+            total = float(scores[k, :T].sum())
+            heads = weights[k, :, :T, :S].float().cpu().numpy() if attention else None
+            score = total / T**self.config.length_penalty
             results.append(Translation(source, target, total, score, heads, finished=True))
         return results
+
+
+def _indices(attention: bool | Collection[int], count: int) -> Collection[int]:
+    """The indices of the texts whose attention is wanted."""
+    if isinstance(attention, bool):
+        return range(count) if attention else ()
+    return attention
+
+
+def _search(
+    model: InferenceModel[StateT, MemoryT],
+    tokens: Tensor,
+    mask: Tensor,
+    limits: Tensor,
+    config: DecodingConfig,
+    nbest: int,
+    attention: Collection[int],
+) -> list[list[Hypothesis]]:
+    """Encode, and search."""
+    state, memory = model.encode(tokens, mask)
+    return search(
+        model,
+        state,
+        memory,
+        beam_size=config.beam_size,
+        max_lengths=limits,
+        length_penalty=config.length_penalty,
+        bos=BOS,
+        eos=EOS,
+        nbest=nbest,
+        forbidden=(PAD, UNK),
+        attention=attention,
+    )
+
+
+def _sample(
+    model: InferenceModel[StateT, MemoryT],
+    tokens: Tensor,
+    mask: Tensor,
+    limits: Tensor,
+    generators: Sequence[np.random.Generator],
+    temperature: float,
+    attention: Collection[int],
+) -> list[Hypothesis]:
+    """Encode, and sample."""
+    state, memory = model.encode(tokens, mask)
+    return sample(
+        model,
+        state,
+        memory,
+        max_lengths=limits,
+        bos=BOS,
+        eos=EOS,
+        generators=generators,
+        temperature=temperature,
+        forbidden=(PAD, UNK),
+        attention=attention,
+    )

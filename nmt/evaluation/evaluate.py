@@ -90,7 +90,7 @@ def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str
         tokenizer: for BLEU.
     """
     start = time.perf_counter()
-    found = translator.translate([example.source for example in examples])
+    found = translator.translate([example.source for example in examples], attention=True)
     seconds = time.perf_counter() - start
     translations = [best[0] for best in found]
     texts, references = [one.text for one in translations], [example.references for example in examples]
@@ -126,7 +126,8 @@ def _score_alignment(
     ]
     if not gold or not translator.heads:
         return None
-    forced = translator.align([source for source, _, _ in gold], [reference for _, reference, _ in gold])
+    sources, references = [source for source, _, _ in gold], [reference for _, reference, _ in gold]
+    forced = translator.align(sources, references, attention=True)
     right = [links for _, _, links in gold]
     return {shift: alignment_scores([one.links(shift) for one in forced], right) for shift in (0, -1, 1)}
 
@@ -150,7 +151,7 @@ def write_evaluation(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_translations(folder / "translations.tsv", evaluation, examples)
-    if all(len(translation.heads) for translation in evaluation.translations):
+    if all(translation.has_attention for translation in evaluation.translations):
         _write_attention(folder, evaluation.translations, heatmaps)
     metrics = {
         "scores": {s.name: {"value": s.value, "signature": s.signature} for s in evaluation.scores},

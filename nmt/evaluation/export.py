@@ -14,6 +14,7 @@ from nmt.visualisation.report import render_page
 
 def attention_of(translation: Translation, shift: int = 0) -> Attention:
     """The record of one translation in an attention file."""
+    assert translation.heads is not None, "translated without attention=True"
     weights, source_words, target_words = translation.words(shift)
     return Attention(
         shift_rows(translation.heads, shift),

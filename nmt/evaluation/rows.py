@@ -15,7 +15,7 @@ def sentence_row(translation: Translation, shift: int = 0, covered: Coverage | N
         target_words=target_words,
         log_probability=translation.log_probability,
     )
-    if len(translation.heads):
+    if translation.has_attention:
         found = covered or coverage(weights[:, :-1])
         row["weights"] = [[round(float(weight), 3) for weight in line] for line in weights]
         row["low"] = found.passed_over

@@ -15,16 +15,26 @@ class Validation(NamedTuple):
 
     Attributes:
         scores: loss (nats per token), perplexity, and those of `quick_scores`.
-        translations: of every example, in order.
+        translations: of every example, in order; the first `samples` with their attention.
     """
 
     scores: dict[str, float]
     translations: list[Translation]
 
 
-def validate(translator: Translator, examples: Sequence[Example], tokenizer: str = DEFAULT) -> Validation:
-    """Translate and score the development set; `tokenizer` is for BLEU."""
-    translations = [found[0] for found in translator.translate([example.source for example in examples])]
+def validate(
+    translator: Translator, examples: Sequence[Example], tokenizer: str = DEFAULT, samples: int = 0
+) -> Validation:
+    """Translate and score the development set.
+
+    Args:
+        translator: the model and its search settings.
+        examples: the sources, with references.
+        tokenizer: for BLEU.
+        samples: of the first so many translations, keep the attention.
+    """
+    sources = [example.source for example in examples]
+    translations = [found[0] for found in translator.translate(sources, attention=range(samples))]
     pairs = [(example.source, reference) for example in examples for reference in example.references]
     forced = translator.align([source for source, _ in pairs], [target for _, target in pairs])
     tokens = sum(len(translation.target.ids) + 1 for translation in forced)

@@ -97,15 +97,6 @@ class Attention(nn.Module):
         weights: Tensor = self.span(self.score(query, matched), query, keys.mask, first)
         return weights
 
-    def forward(self, query: Tensor, keys: Keys, first: int = 0) -> tuple[Tensor, Tensor]:
-        """Contexts and weights; arguments as for `weights`.
-
-        Returns:
-            contexts [B, T, M] and weights [B, K, T, S].
-        """
-        weights = self.weights(query, keys, first, self.no_coverage(keys))
-        return average(weights, keys.states), weights
-
 
 def average(weights: Tensor, states: Tensor) -> Tensor:
     """Contexts: each head's weighted average of its slice. [B, K, T, S], [B, S, M] → [B, T, M]."""

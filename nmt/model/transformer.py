@@ -8,6 +8,7 @@ N real target tokens in the batch.
 """
 
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -37,6 +38,9 @@ class FeedForward(nn.Module):
         return narrow
 
 
+_cudnn_setting = threading.RLock()  # the setting is the process's, so one thread at a time changes it
+
+
 @contextmanager
 def without_cudnn_attention() -> Iterator[None]:
     """Disables the cuDNN backend of scaled dot-product attention; the flash, memory-efficient and math
@@ -46,12 +50,13 @@ def without_cudnn_attention() -> Iterator[None]:
     than the attention itself, and here nearly every batch and every decoding step has a new shape. Only the
     forward call needs to be inside: the backward pass uses the same backend.
     """
-    before = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
-    torch.backends.cuda.enable_cudnn_sdp(False)
-    try:
-        yield
-    finally:
-        torch.backends.cuda.enable_cudnn_sdp(before)
+    with _cudnn_setting:
+        before = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
+        torch.backends.cuda.enable_cudnn_sdp(False)
+        try:
+            yield
+        finally:
+            torch.backends.cuda.enable_cudnn_sdp(before)
 
 
 def attended(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:

@@ -4,7 +4,8 @@ Shapes: B batch, S source length, T target length, K heads, N real target tokens
 source embedding, V vocabulary.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,25 +15,32 @@ from nmt.config.model import ModelConfig
 from nmt.model.decoder import BahdanauDecoder, LuongDecoder
 from nmt.model.embedding import TokenEmbedding
 from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder
+from nmt.model.interface import Decoder, MemoryT, Selectable, StateT
 from nmt.model.lexical import LexicalModel
+from nmt.model.mode import check_evaluating
 from nmt.model.transformer import SelfAttentionEncoder, TransformerDecoder
 from nmt.model.vector import VectorDecoder
 
 Encoder = RecurrentEncoder | ConvolutionalEncoder | SelfAttentionEncoder
-Decoder = BahdanauDecoder | LuongDecoder | VectorDecoder | TransformerDecoder
-Opaque = Any
-"""A decoder's state, or its memory of the source: only passed through here."""
+DecoderClass = Callable[[ModelConfig, float], Decoder[Selectable, Selectable]]
+"""Builds a decoder from the settings and the dropout probability."""
+
+
+def _any_decoder(kind: Callable[[ModelConfig, float], Decoder[StateT, MemoryT]]) -> DecoderClass:
+    """A decoder whose state and memory are of any types: `TranslationModel` only passes them back to it."""
+    return cast(DecoderClass, kind)
+
 
 ENCODERS: dict[str, type[Encoder]] = {
     "recurrent": RecurrentEncoder,
     "convolutional": ConvolutionalEncoder,
     "self_attention": SelfAttentionEncoder,
 }
-DECODERS: dict[str, type[Decoder]] = {
-    "bahdanau": BahdanauDecoder,
-    "luong": LuongDecoder,
-    "vector": VectorDecoder,
-    "transformer": TransformerDecoder,
+DECODERS: dict[str, DecoderClass] = {
+    "bahdanau": _any_decoder(BahdanauDecoder),
+    "luong": _any_decoder(LuongDecoder),
+    "vector": _any_decoder(VectorDecoder),
+    "transformer": _any_decoder(TransformerDecoder),
 }
 
 
@@ -62,7 +70,7 @@ class Source(NamedTuple):
         embeddings: [B, S, E], for the lexical model; None if there is none.
     """
 
-    memory: Opaque
+    memory: Selectable
     embeddings: Tensor | None
 
     def select(self, index: Tensor) -> "Source":
@@ -112,14 +120,24 @@ class TranslationModel(nn.Module):
         self.source = TokenEmbedding(source_vocabulary, encoder.embedding, padding, *dropout[1:])
         self.encoder: Encoder = ENCODERS[encoder.type](config, dropout.units)
         self.target = TokenEmbedding(target_vocabulary, decoder.embedding, padding, *dropout[1:])
-        self.decoder: Decoder = DECODERS[decoder.style](config, dropout.units)
+        self.decoder = DECODERS[decoder.style](config, dropout.units)
         features, tie, bias = self.decoder.feature_size, decoder.tie_embeddings, decoder.bias
         self.tied = TiedProjection(features, self.target.table, bias) if tie else None
         self.lexical = LexicalModel(encoder.embedding, target_vocabulary) if decoder.lexical else None
         self.vocabulary = None if tie else nn.Linear(features, target_vocabulary, bias=bias)
 
-    def encode(self, source: Tensor, mask: Tensor) -> tuple[Opaque, Source]:
-        """Encode the source.
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return next(self.parameters()).device
+
+    @property
+    def heads(self) -> int:
+        """The number of attention heads; 0 without attention."""
+        return self.decoder.heads
+
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[Selectable, Source]:
+        """Encode the source, for decoding step by step.
 
         Args:
             source: tokens, [B, S].
@@ -127,13 +145,20 @@ class TranslationModel(nn.Module):
 
         Returns:
             the decoder's initial state, and the encoded source.
+
+        Raises:
+            RuntimeError: in training mode.
         """
+        check_evaluating(self)
+        return self._encode(source, mask)
+
+    def _encode(self, source: Tensor, mask: Tensor) -> tuple[Selectable, Source]:
         embedded = self.source(source)
         encoded = self.encoder(embedded, mask)
         kept = Source(self.decoder.prepare(encoded), None if self.lexical is None else embedded)
         return self.decoder.init_state(encoded), kept
 
-    def step(self, tokens: Tensor, state: Opaque, source: Source) -> tuple[Tensor, Opaque, Tensor]:
+    def step(self, tokens: Tensor, state: Selectable, source: Source) -> tuple[Tensor, Selectable, Tensor]:
         """One step of decoding.
 
         Args:
@@ -146,6 +171,26 @@ class TranslationModel(nn.Module):
         """
         logits, state, weights = self._step(tokens, state, source)
         return logits.float().log_softmax(dim=-1), state, weights
+
+    def score(
+        self, source: Tensor, source_mask: Tensor, previous: Tensor, target: Tensor, target_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Forced decoding: the log-probability of every target token, given those before it.
+
+        Args:
+            source, source_mask, previous, target_mask: as for `forward`.
+            target: tokens, [B, T].
+
+        Returns:
+            log-probabilities [B, T] in float32, 0 on padding, and weights [B, K, T, S].
+
+        Raises:
+            RuntimeError: in training mode.
+        """
+        check_evaluating(self)
+        logits, weights = self(source, source_mask, previous, target_mask)
+        scores = logits.float().log_softmax(dim=-1).gather(1, target[target_mask].unsqueeze(1))
+        return scores.new_zeros(target.shape).masked_scatter(target_mask, scores), weights
 
     def forward(
         self,
@@ -169,7 +214,7 @@ class TranslationModel(nn.Module):
         """
         if truth < 1:
             return self.scheduled_sampling(source, source_mask, previous, target_mask, truth)
-        state, kept = self.encode(source, source_mask)
+        state, kept = self._encode(source, source_mask)
         features, weights = self.decoder(self.target(previous), target_mask, state, kept.memory)
         return self._logits(features, weights, kept, target_mask), weights
 
@@ -181,7 +226,7 @@ class TranslationModel(nn.Module):
 
         No gradient flows through the choice of the token. Arguments and result as for `forward`.
         """
-        state, kept = self.encode(source, source_mask)
+        state, kept = self._encode(source, source_mask)
         tokens = previous[:, 0]
         all_logits: list[Tensor] = []
         rows: list[Tensor] = []
@@ -194,7 +239,7 @@ class TranslationModel(nn.Module):
             rows.append(weights)
         return torch.stack(all_logits, dim=1)[target_mask], torch.stack(rows, dim=2)
 
-    def _step(self, tokens: Tensor, state: Opaque, source: Source) -> tuple[Tensor, Opaque, Tensor]:
+    def _step(self, tokens: Tensor, state: Selectable, source: Source) -> tuple[Tensor, Selectable, Tensor]:
         features, state, weights = self.decoder.step(self.target(tokens), state, source.memory)
         return self._logits(features, weights.unsqueeze(2), source), state, weights
 

@@ -12,6 +12,8 @@ from matplotlib import image
 from sacrebleu.metrics.bleu import BLEU
 
 from nmt import evaluate, translate
+from nmt.decoding import greedy, search
+from nmt.decoding.hypothesis import History
 from nmt.evaluation.attention_file import load_attention
 
 TEXTS = ["The dog sees.", "Where is my house?", "She sings."]
@@ -113,6 +115,54 @@ def test_a_heatmap_in_the_terminal_leaves_the_output_alone(trained, call):
     assert rows
 
 
+def test_attention_is_computed_only_on_request(trained, call, monkeypatch):
+    asked = []
+
+    class Watched(History):
+        def __init__(self, width, attention=()):
+            asked.append(len(attention))
+            super().__init__(width, attention)
+
+    for module in (greedy, search):
+        monkeypatch.setattr(module, "History", Watched)
+    for options in (["--beam-size", 1], ["--beam-size", 2], ["--nbest", 2, "--json"], ["--sample"]):
+        for more, count in (([], 0), (["--show"], 1), (["--attention", "a.npz"], 1)):
+            assert call(translate, "--run", trained, *options, *more, TEXTS[0]).code == 0
+            assert asked == [count]
+            asked.clear()
+
+
+# ---------------------------------------------------------------- sampling
+
+
+def test_sampling_is_random_but_repeatable(trained, call, tmp_path):
+    """A line's sample depends on the seed and its number only."""
+    sample = ("--run", trained, "--sample")
+    texts = [*TEXTS, "", *TEXTS]
+    found = call(translate, *sample, *texts)
+    assert (found.code, len(lines_of(found.out))) == (0, 7)
+    assert lines_of(found.out)[3] == ""
+    assert lines_of(found.out)[:3] != lines_of(found.out)[4:]
+    assert call(translate, *sample, "--seed", 0, "--temperature", 1, *texts).out == found.out
+    assert call(translate, *sample, "--seed", 1, *texts).out != found.out
+    assert call(translate, *sample, "--temperature", 0.5, *texts).out != found.out
+    assert lines_of(call(translate, *sample, *texts[:2]).out) == lines_of(found.out)[:2]
+    answer = call(translate, *sample, "--json", "--attention", "a.jsonl", *texts)
+    rows = [json.loads(line) for line in lines_of(answer.out)]
+    assert [row["translation"] for row in rows] == lines_of(found.out)
+    assert all(len(row["nbest"]) == 1 for row in rows)
+    assert len(load_attention(tmp_path / "a.jsonl")) == 7
+    cold = call(translate, *sample, "--temperature", "1e-6", *TEXTS)
+    assert cold.out == call(translate, "--run", trained, "--beam-size", 1, *TEXTS).out
+
+
+def test_sampling_goes_on_where_the_lines_before_ended(trained, call, monkeypatch):
+    """The lines are translated in chunks; their size does not matter."""
+    whole = call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS)
+    monkeypatch.setattr(translate, "_CHUNK", 2)
+    assert call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS).out == whole.out
+
+
 # ---------------------------------------------------------------- evaluate
 
 
@@ -163,6 +213,25 @@ MISTAKES = {
     "two inputs": (translate, ["--input", "f", "text"], "TEXT and --input: give only one of them"),
     "no beam": (translate, ["--beam-size", "0", "x"], "--beam-size 0: must be at least 1"),
     "no hypotheses": (translate, ["--nbest", "0", "x"], "--nbest 0: must be at least 1"),
+    "a beam of samples": (
+        translate,
+        ["--sample", "--beam-size", "1", "x"],
+        "--sample and --beam-size: give only one of them",
+    ),
+    "n-best samples": (translate, ["--sample", "--nbest", "2", "x"], "--sample and --nbest: give only one"),
+    "a seed for nothing": (translate, ["--seed", "1", "x"], "--seed has no effect without --sample"),
+    "a temperature for nothing": (translate, ["--temperature", "1", "x"], "--temperature has no effect"),
+    "no temperature": (
+        translate,
+        ["--sample", "--temperature", "0", "x"],
+        "--temperature 0: must be above 0",
+    ),
+    "too cold": (
+        translate,
+        ["--sample", "--temperature", "1e-9", "x"],
+        "temperature=1e-09: must be at least",
+    ),
+    "no seed": (translate, ["--sample", "--seed", "-1", "x"], "--seed -1: must be at least 0"),
     "a picture of what": (
         translate,
         ["--attention", "a.bmp", "x"],

@@ -7,6 +7,7 @@ row is detected.
 import itertools
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -60,14 +61,20 @@ class TableModel:
         return State(chosen, zero, zero), Memory(chosen)
 
     def search(self, lengths: list[int], sentences: list[int] | None = None, **options):
-        options = {"beam_size": 3, "length_penalty": 1.0} | SPECIAL | options
+        options = {"beam_size": 3, "length_penalty": 1.0, "attention": range(len(lengths))} | options
+        options = SPECIAL | options
         return search(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **options)
 
     def greedy(self, lengths: list[int], **options) -> list[Hypothesis]:
-        return greedy(self, *self.start(), max_lengths=torch.tensor(lengths), **(SPECIAL | options))
+        options = SPECIAL | {"attention": range(len(lengths))} | options
+        return greedy(self, *self.start(), max_lengths=torch.tensor(lengths), **options)
 
-    def sample(self, lengths: list[int], sentences: list[int] | None = None, **options) -> list[Hypothesis]:
-        return sample(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **(SPECIAL | options))
+    def sample(
+        self, lengths: list[int], sentences: list[int] | None = None, seed: int = 0, **options
+    ) -> list[Hypothesis]:
+        options = SPECIAL | {"attention": range(len(lengths))} | options
+        options.setdefault("generators", [np.random.default_rng((seed, i)) for i in range(len(lengths))])
+        return sample(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **options)
 
 
 def random_model(seed: int, sentences: int = 1, longest: int = 4, vocabulary: int = 6) -> TableModel:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import SCORES, SPANS, Case, NaiveAttention, Shape, Vector, case, random, shapes
+from naive import SCORES, SPANS, Case, NaiveAttention, Shape, Vector, attend, case, random, shapes
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -55,7 +55,9 @@ def naive_weights(given: Case, lengths: list[int], first: int) -> tuple[Tensor, 
 def test_attention_is_the_papers(score, span, heads, shape):
     given = case(score, span, heads, shape)
     attention = given.attention.eval()
-    contexts, weights = attention(given.query, attention.prepare(given.states, given.mask), shape.first)
+    contexts, weights = attend(
+        attention, given.query, attention.prepare(given.states, given.mask), shape.first
+    )
     expected = naive_weights(given, shape.lengths, shape.first)
     same(contexts, expected[0], 1e-9)
     same(weights, expected[1], 1e-9)
@@ -83,7 +85,7 @@ def test_coverage_matters_and_without_it_there_is_none():
     given = case("additive", "global", 2, shape, coverage=True)
     keys, attention = given.attention.prepare(given.states, given.mask), given.attention
     received = random(2, 2, 5, seed=3).abs()
-    plain = attention(given.query, keys)[1]
+    plain = attend(attention, given.query, keys)[1]
     assert not torch.allclose(attention.weights(given.query, keys, 0, received), plain, atol=1e-3)
     nn.init.zeros_(attention.coverage)
     assert torch.equal(attention.weights(given.query, keys, 0, received), plain)
@@ -94,7 +96,7 @@ def test_coverage_matters_and_without_it_there_is_none():
 
 
 class Whole(nn.Module):
-    """`prepare` and `forward` in one call, so that autograd covers both."""
+    """Keys, weights and contexts in one call, so that autograd covers all of them."""
 
     def __init__(self, attention: Attention) -> None:
         super().__init__()
@@ -153,20 +155,22 @@ every = pytest.mark.parametrize(("score", "span"), [(score, span) for score in S
 def test_padding_changes_nothing(score, span, heads, shape, training, padding):
     given = case(score, span, heads, shape)
     attention, S = given.attention.train(training), given.mask.shape[1]
-    contexts, weights = attention(given.query, attention.prepare(given.states, given.mask), shape.first)
+    contexts, weights = attend(
+        attention, given.query, attention.prepare(given.states, given.mask), shape.first
+    )
     real = given.mask[:, None, None, :]
     assert weights.shape == (len(given.mask), heads, shape.T, S)
     assert (weights >= 0).all()
     assert (weights.masked_select(~real) == 0).all()  # exactly
     same(weights.masked_fill(~real, 0.0).sum(-1), torch.ones_like(weights[..., 0]))
     wider = given.padded(padding)
-    padded = attention(given.query, attention.prepare(wider.states, wider.mask), shape.first)
+    padded = attend(attention, given.query, attention.prepare(wider.states, wider.mask), shape.first)
     same(padded[0], contexts)
     same(padded[1], F.pad(weights, (0, padding)))
     for b, length in enumerate(shape.lengths):  # each sentence alone
         row = slice(b, b + 1)
         keys = attention.prepare(given.states[row, :length], given.mask[row, :length])
-        alone = attention(given.query[row], keys, shape.first)
+        alone = attend(attention, given.query[row], keys, shape.first)
         same(alone[0], contexts[row])
         same(alone[1], weights[row, ..., :length])
 
@@ -178,7 +182,7 @@ def test_what_stands_on_padding_does_not_matter(score, span, heads, shape, stand
     given = case(score, span, heads, shape).padded(2)
     other = given.states.masked_fill(~given.mask.unsqueeze(-1), stands)
     expected, found = (
-        given.attention(given.query, given.attention.prepare(states, given.mask), shape.first)
+        attend(given.attention, given.query, given.attention.prepare(states, given.mask), shape.first)
         for states in (given.states, other)
     )
     for one, two in zip(expected, found, strict=True):
@@ -198,6 +202,6 @@ def test_selected_keys_are_the_rows_named(score, span, heads):
     ):
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
     for found, expected in zip(
-        attention(given.query[index], selected), attention(given.query, keys), strict=True
+        attend(attention, given.query[index], selected), attend(attention, given.query, keys), strict=True
     ):
         same(found, expected[index])

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from table_model import BOS, EOS, PAD, TableModel, check_forced, enumerate_all, random_model, same, scripted
@@ -77,8 +78,7 @@ def test_sampling_follows_the_distribution():
     tempered = TableModel(allowed.log_softmax(dim=-1))
     exact = {tuple(t): math.exp(score) for t, _, score in enumerate_all(tempered, 3, 0.0)}
     assert sum(exact.values()) == pytest.approx(1.0)
-    generator = torch.Generator().manual_seed(0)
-    found = model.sample([3] * draws, [0] * draws, temperature=temperature, generator=generator)
+    found = model.sample([3] * draws, [0] * draws, temperature=temperature)
     counts = dict.fromkeys(exact, 0)
     for one in found:
         counts[tuple(one.tokens)] += 1
@@ -94,11 +94,26 @@ def test_cold_sampling_is_greedy_and_a_seed_repeats():
     lengths = [9, 3, 1, 9, 5, 9, 9, 2]
     for one, other in zip(model.sample(lengths, temperature=1e-6), model.greedy(lengths), strict=True):
         assert same(one, other)
-    first, again, other = (
-        [one.tokens for one in model.sample(lengths, generator=torch.Generator().manual_seed(seed))]
-        for seed in (1, 1, 2)
-    )
+    first, again, other = ([one.tokens for one in model.sample(lengths, seed=seed)] for seed in (1, 1, 2))
     assert first == again != other
-    for temperature in (0.0, -1.0, math.inf, math.nan):
+    for temperature in (0.0, 1e-7, -1.0, math.inf, math.nan):
         with pytest.raises(ConfigError, match="temperature"):
             model.sample(lengths, temperature=temperature)
+
+
+def test_a_sample_depends_on_its_own_generator_only():
+    """Not on the batch, the order in it, or when other sentences leave it."""
+    model = random_model(6, sentences=5, longest=9)
+    lengths = [9, 3, 1, 9, 5]
+    together = model.sample(lengths, seed=4)
+    assert len({len(one.tokens) for one in together}) > 1
+    for sentence in range(5):
+        generator = np.random.default_rng((4, sentence))
+        (alone,) = model.sample([lengths[sentence]], [sentence], generators=[generator])
+        assert same(alone, together[sentence])
+        check_forced(model, sentence, alone)
+    order = [3, 0, 4, 2, 1]
+    generators = [np.random.default_rng((4, sentence)) for sentence in order]
+    mixed = model.sample([lengths[sentence] for sentence in order], order, generators=generators)
+    for sentence, one in zip(order, mixed, strict=True):
+        assert one.tokens == together[sentence].tokens

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import SCORES, Case, case, make, padded_mask, random, shapes
+from naive import SCORES, Case, attend, case, make, padded_mask, random, shapes
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
@@ -40,7 +40,8 @@ def one_head(given: Case, k: int) -> tuple[Attention, Tensor, Tensor]:
 @given(shape=shapes)
 def test_heads_are_attentions_computed_apart(score, heads, shape):
     given = case(score, "global", heads, shape)
-    contexts, weights = given.attention(given.query, given.attention.prepare(given.states, given.mask))
+    keys = given.attention.prepare(given.states, given.mask)
+    contexts, weights = attend(given.attention, given.query, keys)
     values = given.attention.value(given.states).chunk(heads, dim=-1)
     apart = []
     for k in range(heads):
@@ -61,7 +62,9 @@ def test_scaled_dot_with_heads_is_torchs_multi_head_attention(heads):
     reference.load_state_dict({"in_proj_weight": torch.cat(parts), "out_proj.weight": identity})
     query, states, mask = random(2, 3, 8, seed=1), random(2, 5, 8, seed=2), padded_mask([5, 3])
     expected = reference(query, states, states, key_padding_mask=~mask, average_attn_weights=False)
-    for found, wanted in zip(attention(query, attention.prepare(states, mask)), expected, strict=True):
+    for found, wanted in zip(
+        attend(attention, query, attention.prepare(states, mask)), expected, strict=True
+    ):
         same(found, wanted)
 
 

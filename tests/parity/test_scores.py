@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import SCORES, NaiveAttention, case, make, random, shapes
+from naive import SCORES, NaiveAttention, attend, case, make, random, shapes
 from torch import Tensor
 
 from nmt.config.model import AttentionConfig
@@ -61,7 +61,8 @@ def test_gaussian_attention_is_nadaraya_watson():
     width = attention.score.log_width.exp().item()
     kernel = torch.exp(-torch.cdist(query, attention.score.key(states)).square() / (2 * width**2))
     regression = (kernel @ states) / kernel.sum(-1, keepdim=True)
-    contexts, _ = attention(query, attention.prepare(states, torch.ones(2, 5, dtype=torch.bool)))
+    keys = attention.prepare(states, torch.ones(2, 5, dtype=torch.bool))
+    contexts, _ = attend(attention, query, keys)
     same(contexts, regression)
 
 

@@ -1,6 +1,8 @@
 """Beam search against exhaustive enumeration and a plain beam search in Python lists."""
 
+import dataclasses
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -125,8 +127,48 @@ def test_a_batch_gives_what_each_sentence_gives_alone(make):
         for one in alone:
             check_forced(model, sentence, one)
         start = model.start([sentence])
-        (one,) = greedy(model, *start, max_lengths=torch.tensor([length]), **SPECIAL)
+        (one,) = greedy(model, *start, max_lengths=torch.tensor([length]), attention=[0], **SPECIAL)
         assert same(one, greedily[sentence])
+
+
+@pytest.mark.parametrize("way", ["beam", "greedy", "sample"])
+def test_attention_is_kept_only_for_the_sentences_named(way):
+    """And is theirs, whichever sentences leave the batch first; nothing else changes."""
+    model = random_model(13, sentences=6, longest=8, vocabulary=7)
+    lengths = [8, 2, 5, 1, 8, 3]
+    run = {
+        "beam": lambda **options: model.search(lengths, beam_size=4, nbest=2, **options),
+        "greedy": lambda **options: [[one] for one in model.greedy(lengths, **options)],
+        "sample": lambda **options: [[one] for one in model.sample(lengths, **options)],
+    }[way]
+    everything = run()
+    for wanted in ([], [4], [1, 2, 5], range(6), range(20)):
+        for sentence, (found, full) in enumerate(zip(run(attention=wanted), everything, strict=True)):
+            for one, other in zip(found, full, strict=True):
+                assert (one.attention is not None) == (sentence in wanted)
+                attention = other.attention if one.attention is None else one.attention
+                assert same(dataclasses.replace(one, attention=attention), other)
+                assert one.attention is None or len(one.attention) == len(one.tokens) + one.finished
+
+
+def test_without_attention_none_is_kept():
+    """Not even by a search that still runs."""
+    kept: list[weakref.ref[torch.Tensor]] = []
+
+    class Watched(TableModel):
+        def step(self, tokens, state, memory):
+            assert not [one for one in kept[:-1] if one() is not None]
+            predicted, state, attention = super().step(tokens, state, memory)
+            kept.append(weakref.ref(attention))
+            return predicted, state, attention
+
+    model = Watched(random_model(5, sentences=4, longest=8).table)
+    for run in (model.search, model.greedy, model.sample):
+        run([8] * 4, attention=())
+        assert len(kept) > 4
+        kept.clear()
+    with pytest.raises(AssertionError):
+        model.search([8] * 4, attention=range(4))
 
 
 def test_asking_for_more_never_changes_the_first():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import SCORES, SPANS, case, padded_mask, random, shapes
+from naive import SCORES, SPANS, attend, case, padded_mask, random, shapes
 from torch import nn
 
 from nmt.config.model import AttentionConfig
@@ -193,7 +193,7 @@ def test_hard_attention_is_one_at_the_best_real_place(score, heads, shape):
                 assert weights[b, k, t].tolist() == [float(j == best) for j in range(max(shape.lengths))]
     trained = attention.train().weights(given.query, keys)
     torch.testing.assert_close(trained, weights, atol=1e-12, rtol=0)
-    contexts, _ = attention.eval()(given.query, keys)
+    contexts, _ = attend(attention.eval(), given.query, keys)
     for k, (found, units) in enumerate(
         zip(contexts.chunk(heads, -1), keys.states.chunk(heads, -1), strict=True)
     ):

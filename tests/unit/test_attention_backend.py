@@ -1,5 +1,6 @@
 """Which backend of PyTorch's scaled dot-product attention the Transformer uses on CUDA."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -60,6 +61,27 @@ def test_what_the_user_has_chosen_comes_back():
     finally:
         backends.enable_flash_sdp(before["flash"])
         backends.enable_cudnn_sdp(before["cudnn"])
+
+
+def test_threads_do_not_mix_up_the_setting():
+    """One inside while another enters: the first leaves before the other, and the setting comes back."""
+    before, order, entering = allowed(), [], threading.Event()
+
+    def other() -> None:
+        entering.set()
+        with without_cudnn_attention():
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    with without_cudnn_attention():
+        thread.start()
+        entering.wait()
+        thread.join(timeout=0.2)  # time enough to go wrong
+        assert thread.is_alive()
+        order.append("first")
+    thread.join()
+    assert order == ["first", "other"]
+    assert allowed() == before
 
 
 @needs_gpu

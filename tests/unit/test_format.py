@@ -34,7 +34,7 @@ def test_it_translates():
     checkpoint = load_checkpoint(KEPT, CPU)
     assert checkpoint.progress["step"] == 30
     translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, DecodingConfig())
-    forced = translator.align(list(PAIRS), list(PAIRS.values()))
+    forced = translator.align(list(PAIRS), list(PAIRS.values()), attention=True)
     assert [one.target.text for one in forced] == list(PAIRS.values())
     assert [one.log_probability for one in forced] == pytest.approx(LOG_PROBABILITIES, abs=1e-3)
     assert all(one.heads.sum(axis=-1) == pytest.approx(1, abs=1e-5) for one in forced)

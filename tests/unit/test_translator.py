@@ -1,7 +1,7 @@
 """The translator with an untrained model: properties that must hold for any weights."""
 
 import dataclasses
-import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from nmt.data.text import clean, words
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
 from nmt.decoding.translator import Translation, Translator
 from nmt.errors import ConfigError
-from nmt.model.translation import DropoutRates
+from nmt.model.translation import TranslationModel
 
 DECODING = DecodingConfig(beam_size=3, max_length_factor=2.0, max_length_extra=4)
 TEXTS = ["The dog sees.", "", "Where is my house?", "  \t ", "a", "\x00", *ENGLISH]
@@ -28,16 +28,22 @@ STYLES = {
 
 
 @pytest.fixture(params=STYLES)
-def translator(request, tokenizers) -> Translator:
+def model(request, tokenizers) -> TranslationModel:
     source, target = tokenizers
     model = tiny_model(len(source), len(target), STYLES[request.param], seed=3)
     model.vocabulary.bias.data[EOS] += 1.2  # so that some translations finish with EOS
-    return Translator(model, source, target, DECODING)
+    return model
 
 
-def configured(translator: Translator, **changes: object) -> Translator:
-    config = dataclasses.replace(DECODING, **changes)
-    return Translator(translator.model, translator.source, translator.target, config)
+@pytest.fixture
+def configured(model, tokenizers) -> Callable[..., Translator]:
+    """A translator with changed settings."""
+    return lambda **changes: Translator(model, *tokenizers, dataclasses.replace(DECODING, **changes))
+
+
+@pytest.fixture
+def translator(configured) -> Translator:
+    return configured()
 
 
 def check(one: Translation) -> None:
@@ -53,13 +59,13 @@ def check(one: Translation) -> None:
     assert not {PAD, BOS, EOS} & set(one.target.ids)
 
 
-def test_one_result_a_text_in_order(translator):
-    found = translator.translate(TEXTS)
+def test_one_result_a_text_in_order(translator, configured):
+    found = translator.translate(TEXTS, attention=True)
     assert len(found) == len(TEXTS)
     for text, (one,) in zip(TEXTS, found, strict=True):
         assert one.source.text == clean(text)
         check(one)
-        (alone,) = configured(translator, batch_tokens=1).translate([text])
+        (alone,) = configured(batch_tokens=1).translate([text], attention=True)
         assert alone[0].target == one.target  # whatever else was in the batch
         assert alone[0].score == pytest.approx(one.score, abs=1e-5)
         assert alone[0].attention == pytest.approx(one.attention, abs=1e-5)
@@ -69,7 +75,8 @@ def test_one_result_a_text_in_order(translator):
 
 def test_a_blank_text_has_a_blank_translation(translator):
     for ((one,),) in (
-        translator.translate([text], nbest=3) for text in ("", " \t\n", "\x00", "\ufeff\u00ad")
+        translator.translate([text], nbest=3, attention=True)
+        for text in ("", " \t\n", "\x00", "\ufeff\u00ad")
     ):
         assert (one.text, one.source.ids, one.target.ids) == ("", [], [])
         assert (one.log_probability, one.score) == (0.0, 0.0)
@@ -93,7 +100,8 @@ def test_a_blank_text_has_a_blank_translation(translator):
 def test_any_text_has_one_result(tokenizers, text):
     source, target = tokenizers
     config = dataclasses.replace(DECODING, beam_size=2, max_length=30)
-    (found,) = Translator(tiny_model(len(source), len(target)), source, target, config).translate([text])
+    translator = Translator(tiny_model(len(source), len(target)), source, target, config)
+    (found,) = translator.translate([text], attention=True)
     assert len(found) == 1
     check(found[0])
     assert found[0].source.text == clean(text)
@@ -102,7 +110,8 @@ def test_any_text_has_one_result(tokenizers, text):
 
 
 def test_nbest_is_sorted_and_begins_with_the_best(translator):
-    for best, one in zip(translator.translate(ENGLISH, nbest=3), translator.translate(ENGLISH), strict=True):
+    many = translator.translate(ENGLISH, nbest=3, attention=True)
+    for best, one in zip(many, translator.translate(ENGLISH), strict=True):
         assert len(best) == 3
         assert (best[0].target, best[0].score) == (one[0].target, pytest.approx(one[0].score))
         assert len({(*item.target.ids, item.finished) for item in best}) == 3
@@ -115,8 +124,8 @@ def test_nbest_is_sorted_and_begins_with_the_best(translator):
         translator.translate(["a"], nbest=4)
 
 
-def test_length_limit(translator):
-    translator.model.vocabulary.bias.data[EOS] = -100.0
+def test_length_limit(translator, model, configured):
+    model.vocabulary.bias.data[EOS] = -100.0
     for text in ENGLISH:
         S = len(translator.source.encode(clean(text))) + 1
         for changes, most in (
@@ -124,15 +133,15 @@ def test_length_limit(translator):
             ({"max_length": 7}, 7),
             ({"max_length_factor": 0.5}, S // 2 + 4),
         ):
-            ((one,),) = configured(translator, **changes).translate([text])
+            ((one,),) = configured(**changes).translate([text], attention=True)
             assert (len(one.target.ids), one.finished) == (most, False)
             check(one)
 
 
-def test_padding_and_begin_of_sentence_are_never_found(translator):
-    translator.model.vocabulary.bias.data[[PAD, BOS]] = 50.0
+def test_padding_and_begin_of_sentence_are_never_found(model, configured):
+    model.vocabulary.bias.data[[PAD, BOS]] = 50.0
     for beam_size in (1, 3):
-        for (one,) in configured(translator, beam_size=beam_size).translate(ENGLISH):
+        for (one,) in configured(beam_size=beam_size).translate(ENGLISH, attention=True):
             check(one)
 
 
@@ -152,10 +161,10 @@ def test_search_agrees_with_forcing(tokenizers, style):
     model.vocabulary.bias.data[UNK] = -100.0
     model.vocabulary.bias.data[EOS] += 1.0
     translator = Translator(model, source, target, DECODING)
-    found = [one for best in translator.translate(ENGLISH, nbest=3) for one in best]
+    found = [one for best in translator.translate(ENGLISH, nbest=3, attention=True) for one in best]
     found = [one for one in found if one.finished and one.text]
     assert len(found) >= 8
-    forced = translator.align([one.source.text for one in found], [one.text for one in found])
+    forced = translator.align([one.source.text for one in found], [one.text for one in found], True)
     for one, again in zip(found, forced, strict=True):
         assert again.target == one.target
         assert again.attention == pytest.approx(one.attention, abs=1e-5)
@@ -164,13 +173,12 @@ def test_search_agrees_with_forcing(tokenizers, style):
 
 
 @torch.no_grad()
-def test_forced_probability_is_the_sum_over_the_steps(translator):
+def test_forced_probability_is_the_sum_over_the_steps(translator, model):
     source, target = "The dog sees.", "कुत्रा पाहतो."
-    (forced,) = translator.align([source], [target])
+    (forced,) = translator.align([source], [target], attention=True)
     check(forced)
     assert forced.finished
     assert forced.text == target
-    model = translator.model
     ids = translator.target.encode(target)
     tokens = torch.tensor([[*translator.source.encode(source), EOS]])
     state, memory = model.encode(tokens, torch.ones_like(tokens, dtype=torch.bool))
@@ -184,10 +192,10 @@ def test_forced_probability_is_the_sum_over_the_steps(translator):
     assert forced.heads == pytest.approx(np.stack(rows, axis=1), abs=1e-5)
 
 
-def test_forcing_keeps_the_order_in_batches_of_any_size(translator):
+def test_forcing_keeps_the_order_in_batches_of_any_size(translator, configured):
     targets = ["घर", "कुत्रा मांजर पाहतो.", "तो", "माझे घर कुठे आहे?", "मांजर"]
-    together = translator.align(ENGLISH, targets)
-    apart = configured(translator, batch_tokens=1).align(ENGLISH, targets)
+    together = translator.align(ENGLISH, targets, attention=True)
+    apart = configured(batch_tokens=1).align(ENGLISH, targets, attention=True)
     for one, other, source, target in zip(together, apart, ENGLISH, targets, strict=True):
         assert (one.source.text, one.target.text) == (source, target)
         assert one.log_probability == pytest.approx(other.log_probability, abs=1e-4)
@@ -201,7 +209,7 @@ def test_forcing_keeps_the_order_in_batches_of_any_size(translator):
 def test_words_of_a_forced_pair(translator):
     """Labels are words; a row is the mean of its subwords' rows, a column the sum of its subwords'."""
     source, target = "The dog is well-known.", "कुत्रा प्रसिद्ध आहे."
-    (forced,) = translator.align([source], [target])
+    (forced,) = translator.align([source], [target], attention=True)
     matrix, columns, rows = forced.words()
     assert columns == ["The", "dog", "is", "well-known", ".", "</s>"] == [*words(source), "</s>"]
     assert rows == [*words(target), "</s>"]
@@ -215,7 +223,7 @@ def test_words_of_a_forced_pair(translator):
 
 
 def test_words_of_whatever_is_found(translator):
-    for best in translator.translate(TEXTS, nbest=3):
+    for best in translator.translate(TEXTS, nbest=3, attention=True):
         for one in best:
             matrix, columns, rows = one.words()
             assert matrix.shape == (len(rows), len(columns))
@@ -225,21 +233,34 @@ def test_words_of_whatever_is_found(translator):
             assert (np.isclose(sums, 1, atol=1e-5) | (sums == 0)).all()
 
 
-# ---------------------------------------------------------------- the model's mode
+# ---------------------------------------------------------------- attention on request
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_the_models_mode_is_left_as_it_was(tokenizers, training):
-    """No dropout during translation: two calls give the same result."""
-    source, target = tokenizers
-    model = tiny_model(len(source), len(target), dropout=DropoutRates(0.5)).train(training)
-    translator = Translator(model, source, target, DECODING)
-    first, second = (translator.translate(ENGLISH)[0][0] for _ in range(2))
-    assert (first.target, first.score) == (second.target, second.score)
-    one, two = (translator.align(["a"], ["घर"])[0].log_probability for _ in range(2))
-    assert one == two
-    assert math.isfinite(one)
-    assert model.training == training
+def test_attention_only_for_the_texts_named(translator):
+    """It is theirs; translations and scores are the same without it."""
+    everything = translator.translate(TEXTS, nbest=2, attention=True)
+    for wanted in (False, [2], range(4), [0, 1, 5, 6]):
+        named = [] if wanted is False else wanted
+        found = translator.translate(TEXTS, nbest=2, attention=wanted)
+        for i, (some, full) in enumerate(zip(found, everything, strict=True)):
+            for one, other in zip(some, full, strict=True):
+                assert (one.heads is not None) == one.has_attention == (i in named)
+                assert one.heads is None or np.array_equal(one.heads, other.heads)
+                assert dataclasses.replace(one, heads=None) == dataclasses.replace(other, heads=None)
+
+
+def test_forcing_without_attention(translator):
+    pair = ["The dog sees."], ["घर"]
+    (one,), (other,) = translator.align(*pair), translator.align(*pair, attention=True)
+    assert one.heads is None
+    assert dataclasses.replace(other, heads=None) == one
+
+
+def test_attention_that_was_not_asked_for_is_not_zero(translator):
+    ((one,),) = translator.translate(ENGLISH[:1])
+    for read in (lambda: one.attention, one.words, one.links):
+        with pytest.raises(AssertionError, match="without attention"):
+            read()
 
 
 def test_a_model_without_attention_translates_without(tokenizers):
@@ -247,8 +268,10 @@ def test_a_model_without_attention_translates_without(tokenizers):
     model = tiny_model(len(source), len(target), with_decoder(TINY, style="vector"))
     translator = Translator(model, source, target, DECODING)
     assert translator.heads == 0
-    ((one,), (forced,)) = translator.translate(ENGLISH[:1]), translator.align(ENGLISH[:1], MARATHI[:1])
-    for found in (one[0], forced):
+    ((one,),) = translator.translate(ENGLISH[:1], attention=True)
+    (forced,) = translator.align(ENGLISH[:1], MARATHI[:1], attention=True)
+    for found in (one, forced):
+        assert not found.has_attention
         assert found.heads.shape == (0, len(found.target_pieces()), len(found.source_pieces()))
         assert found.attention.shape == found.heads.shape[1:]
         assert (found.attention == 0).all()

@@ -44,6 +44,7 @@ class Evaluation:
         coverage: attention statistics of each translation; None for a model without attention.
         lengths: BLEU by the number of source words, including punctuation marks.
         translations: in order.
+        sentence_chrf: sentence-level chrF2 of each translation, 0 to 100.
         seconds: decoding time.
         collapse: the repeated output of a collapsed model; None otherwise.
     """
@@ -53,6 +54,7 @@ class Evaluation:
     coverage: list[Coverage] | None
     lengths: list[LengthBucket]
     translations: list[Translation]
+    sentence_chrf: list[float]
     seconds: float
     collapse: Collapse | None = None
 
@@ -101,6 +103,7 @@ def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str
         [coverage(_between_words(one)) for one in translations] if translator.heads else None,
         bleu_by_length(lengths, texts, references, tokenizer=tokenizer),
         translations,
+        [sentence_chrf(text, some) for text, some in zip(texts, references, strict=True)],
         seconds,
         find_collapse([example.source for example in examples], texts, references),
     )
@@ -188,8 +191,9 @@ def _write_translations(path: Path, evaluation: Evaluation, examples: Sequence[E
             ["source", "translation", "chrF2", "log_probability", "entropy", "passed_over", "references"]
         )
         coverages: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
-        for example, translation, covered in zip(examples, evaluation.translations, coverages, strict=True):
-            chrf = sentence_chrf(translation.text, example.references)
+        for example, translation, chrf, covered in zip(
+            examples, evaluation.translations, evaluation.sentence_chrf, coverages, strict=True
+        ):
             numbers = [
                 f"{chrf:.2f}",
                 f"{translation.log_probability:.4f}",

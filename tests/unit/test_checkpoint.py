@@ -1,5 +1,6 @@
 """Checkpoints: they round-trip, or the corrupt file is named; nothing in them is executed."""
 
+import copy
 import json
 import logging
 import pickle
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny import TINY, copy_batches, epoch_of, share, tiny_model
 
 from nmt.config.training import TrainingConfig
@@ -94,20 +96,52 @@ def test_training_state_comes_back(folder, tmp_path, checkpoint):
         training_state(tmp_path / "best")
 
 
-def test_a_trainers_state_is_plain_data(tmp_path, checkpoint):
+@pytest.fixture
+def trainer(checkpoint) -> Trainer:
+    """After two updates."""
     batches, precision = copy_batches(pairs=10, budget=64), choose_precision("fp32", CPU)
     trainer = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
-    trainer.updater.update(share(epoch_of(batches, 0)[0]), 1e-3, 0, trainer.total)
-    trainer.window.add(trainer.updater.update(share(epoch_of(batches, 1)[0]), 1e-3, 1, trainer.total))
-    save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
-    path = tmp_path / "last" / "training.pt"
-    state = torch.load(path, weights_only=True)
-    assert state["progress"] == trainer.state()["progress"]
-    other = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
+    for step in range(2):
+        update = trainer.updater.update(share(epoch_of(batches, step)[0]), 1e-3, step, trainer.total)
+        trainer.average.update(step + 1)
+    trainer.window.add(update)
+    return trainer
+
+
+def test_a_trainers_state_is_plain_data(tmp_path, checkpoint, trainer):
+    with trainer.average.applied():
+        save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
+        expected = copy.deepcopy(trainer.state())
+    state = training_state(tmp_path / "last")
+    assert state["progress"] == expected["progress"]
+    other = Trainer(
+        checkpoint.model, trainer.batches, trainer.config, choose_precision("fp32", CPU), observer=None
+    )
     other.restore(state)
-    found, expected = (one.updater.state()["optimizer"]["state"] for one in (other, trainer))
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    found, before = (one["optimizer"]["state"] for one in (other.updater.state(), expected))
+    torch.testing.assert_close(found, before, rtol=0, atol=0)
     assert other.window.loss == trainer.window.loss > 0
+
+
+def tensors(values: Any) -> list[torch.Tensor]:
+    if isinstance(values, torch.Tensor):
+        return [values]
+    inner = (
+        values.values() if isinstance(values, dict) else values if isinstance(values, list | tuple) else []
+    )
+    return [tensor for value in inner for tensor in tensors(value)]
+
+
+def test_the_training_state_repeats_no_weights(tmp_path, checkpoint, trainer):
+    with trainer.average.applied():
+        save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
+    weights = [
+        value for value in load_file(tmp_path / "last" / "model.safetensors").values() if value.std() > 0
+    ]
+    state = tensors(training_state(tmp_path / "last"))
+    assert len(weights) > 10
+    assert len(state) > 3 * len(weights)  # two moments each, and the non-EMA weights
+    assert not any(torch.equal(one, other) for one in weights for other in state if one.shape == other.shape)
 
 
 def test_resuming_hashes_every_file_once(folder, monkeypatch):

@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmt.config.settings import Config
 from nmt.data.examples import Example
 from nmt.decoding.translator import Translation, Translator
@@ -17,7 +14,7 @@ from nmt.training.journal import Journal
 from nmt.training.loop import Trainer
 from nmt.training.progress import Progress, Window
 from nmt.training.signals import StopSignals
-from nmt.visualisation.heatmap import draw_heatmap, to_image
+from nmt.visualisation.heatmap_image import draw_heatmap_image
 
 
 class Reporter:
@@ -71,7 +68,9 @@ class Reporter:
                 self._is_latest = True
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
-        images = [_picture(translation) for _, translation in shown if len(translation.heads)]
+        images = [
+            draw_heatmap_image(*translation.words()) for _, translation in shown if len(translation.heads)
+        ]
         scores = self._checkpoint.progress["scores"]
         self.journal.validated(progress, scores, improved, samples, images)
         self.save(progress)  # last: if killed before this, a resumed run repeats all of the above
@@ -123,7 +122,3 @@ class Follower:
     def stopping(self) -> int:
         """The number of the signal received, or 0."""
         return self._signals.received
-
-
-def _picture(translation: Translation) -> NDArray[np.uint8]:
-    return to_image(draw_heatmap(*translation.words()))

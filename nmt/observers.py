@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nmt.config.settings import Config
 from nmt.data.examples import Example
 from nmt.decoding.translator import Translation, Translator
@@ -14,7 +17,6 @@ from nmt.training.journal import Journal
 from nmt.training.loop import Trainer
 from nmt.training.progress import Progress, Window
 from nmt.training.signals import StopSignals
-from nmt.visualisation.heatmap_image import draw_heatmap_image
 
 
 class Reporter:
@@ -68,9 +70,7 @@ class Reporter:
                 self._is_latest = True
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
-        images = [
-            draw_heatmap_image(*translation.words()) for _, translation in shown if len(translation.heads)
-        ]
+        images = _heatmaps([found for _, found in shown if len(found.heads)])
         scores = self._checkpoint.progress["scores"]
         self.journal.validated(progress, scores, improved, samples, images)
         self.save(progress)  # last: if killed before this, a resumed run repeats all of the above
@@ -122,3 +122,11 @@ class Follower:
     def stopping(self) -> int:
         """The number of the signal received, or 0."""
         return self._signals.received
+
+
+def _heatmaps(translations: Sequence[Translation]) -> list[NDArray[np.uint8]]:
+    if not translations:
+        return []
+    from nmt.visualisation.heatmap_image import draw_heatmap_image  # slow to import
+
+    return [draw_heatmap_image(*translation.words()) for translation in translations]

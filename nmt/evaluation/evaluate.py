@@ -30,7 +30,6 @@ from nmt.evaluation.metrics import (
     sentence_chrf,
 )
 from nmt.files import replacing, write_json
-from nmt.visualisation.heatmap import save_heatmap
 
 
 @dataclass(frozen=True)
@@ -179,6 +178,10 @@ def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps
         write_attention(folder / name, translations)
     for stale in (folder / "heatmaps").glob("*.png"):
         stale.unlink()
+    if not heatmaps:
+        return
+    from nmt.visualisation.heatmap import save_heatmap  # slow to import
+
     for number, translation in enumerate(translations[:heatmaps], 1):
         weights, source, target = translation.words()
         save_heatmap(folder / "heatmaps" / f"{number:03d}.png", weights, source, target)

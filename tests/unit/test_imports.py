@@ -178,3 +178,9 @@ def test_help_as_a_shell_runs_it(command: str) -> None:
     run = ask("-m", f"nmt.{command}", "--help")
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith(f"usage: python -m nmt.{command} ")
+
+
+def test_a_training_imports_what_draws_only_when_it_draws() -> None:
+    """A second of every start and resume, also of those that log no pictures."""
+    run = ask("-c", "import sys, nmt.pipeline; print(*{'matplotlib', 'fontTools'} & sys.modules.keys())")
+    assert (run.stdout, run.stderr) == ("\n", "")

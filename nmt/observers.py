@@ -18,7 +18,6 @@ from nmt.training.journal import Journal
 from nmt.training.loop import Trainer
 from nmt.training.progress import Progress, Window
 from nmt.training.signals import StopSignals
-from nmt.visualisation.heatmap import draw_heatmap, to_image
 
 
 class Reporter:
@@ -73,7 +72,7 @@ class Reporter:
                 self._is_latest = True
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
-        images = [_picture(translation) for _, translation in shown if translation.has_attention]
+        images = _heatmaps([found for _, found in shown if found.has_attention])
         scores = self._checkpoint.progress["scores"]
         self.journal.validated(progress, scores, improved, samples, images)
         self.save(progress)  # last: if killed before this, a resumed run repeats all of the above
@@ -127,5 +126,9 @@ class Follower:
         return self._signals.received
 
 
-def _picture(translation: Translation) -> NDArray[np.uint8]:
-    return to_image(draw_heatmap(*translation.words()))
+def _heatmaps(translations: Sequence[Translation]) -> list[NDArray[np.uint8]]:
+    if not translations:
+        return []
+    from nmt.visualisation.heatmap_image import draw_heatmap_image  # slow to import
+
+    return [draw_heatmap_image(*translation.words()) for translation in translations]

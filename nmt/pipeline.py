@@ -29,13 +29,7 @@ from nmt.observers import Follower, Reporter
 from nmt.processes import Processes, join_processes, losses_explained
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
 from nmt.shell import command
-from nmt.storage.checkpoint import (
-    Checkpoint,
-    find_checkpoint,
-    kept_checkpoints,
-    load_checkpoint,
-    load_training,
-)
+from nmt.storage.checkpoint import Checkpoint, kept_checkpoints, load_for_resuming
 from nmt.storage.latest import finish_latest
 from nmt.storage.run import Run, check_name, create_run, locked
 from nmt.summary import log_end, log_start
@@ -142,8 +136,7 @@ def _open(
     start_log(run.log)
     if kept_checkpoints(run.last):
         refuse_other_data(run, prepared)
-        newest = find_checkpoint(run.last)  # once: weights and state from the same checkpoint
-        checkpoint, state = load_checkpoint(newest, device, _dropout(config)), load_training(newest)
+        checkpoint, state = load_for_resuming(run.last, device, _dropout(config))
     else:  # a new run, or one that was stopped before its first checkpoint
         write_json(run.prepared, prepared.report)
         for part in ("dev", "test"):

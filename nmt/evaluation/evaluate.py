@@ -30,7 +30,6 @@ from nmt.evaluation.metrics import (
     sentence_chrf,
 )
 from nmt.files import replacing, write_json
-from nmt.visualisation.heatmap import save_heatmap
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class Evaluation:
         coverage: attention statistics of each translation; None for a model without attention.
         lengths: BLEU by the number of source words, including punctuation marks.
         translations: in order.
+        sentence_chrf: sentence-level chrF2 of each translation, 0 to 100.
         seconds: decoding time.
         collapse: the repeated output of a collapsed model; None otherwise.
     """
@@ -53,6 +53,7 @@ class Evaluation:
     coverage: list[Coverage] | None
     lengths: list[LengthBucket]
     translations: list[Translation]
+    sentence_chrf: list[float]
     seconds: float
     collapse: Collapse | None = None
 
@@ -101,6 +102,7 @@ def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str
         [coverage(_between_words(one)) for one in translations] if translator.heads else None,
         bleu_by_length(lengths, texts, references, tokenizer=tokenizer),
         translations,
+        [sentence_chrf(text, some) for text, some in zip(texts, references, strict=True)],
         seconds,
         find_collapse([example.source for example in examples], texts, references),
     )
@@ -177,6 +179,10 @@ def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps
         write_attention(folder / name, translations)
     for stale in (folder / "heatmaps").glob("*.png"):
         stale.unlink()
+    if not heatmaps:
+        return
+    from nmt.visualisation.heatmap import save_heatmap  # slow to import
+
     for number, translation in enumerate(translations[:heatmaps], 1):
         weights, source, target = translation.words()
         save_heatmap(folder / "heatmaps" / f"{number:03d}.png", weights, source, target)
@@ -189,8 +195,9 @@ def _write_translations(path: Path, evaluation: Evaluation, examples: Sequence[E
             ["source", "translation", "chrF2", "log_probability", "entropy", "passed_over", "references"]
         )
         coverages: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
-        for example, translation, covered in zip(examples, evaluation.translations, coverages, strict=True):
-            chrf = sentence_chrf(translation.text, example.references)
+        for example, translation, chrf, covered in zip(
+            examples, evaluation.translations, evaluation.sentence_chrf, coverages, strict=True
+        ):
             numbers = [
                 f"{chrf:.2f}",
                 f"{translation.log_probability:.4f}",

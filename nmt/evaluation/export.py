@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nmt.data.alignment import format_pharaoh, shift_rows
 from nmt.decoding.translator import Translation
 from nmt.evaluation.attention_file import Attention, save_attention
 from nmt.evaluation.rows import sentence_row
 from nmt.files import write_text
-from nmt.visualisation.heatmap import Panel, draw_sheet, save_heatmap, save_picture
 from nmt.visualisation.report import render_page
+
+_Labelled = tuple[NDArray[np.floating[Any]], list[str], list[str]]  # weights [T, S], and their labels
 
 
 def attention_of(translation: Translation, shift: int = 0) -> Attention:
@@ -54,17 +59,22 @@ def write_attention(
     elif kind == ".html":
         write_text(path, render_page("Translations", [sentence_row(one, shift) for one in translations]))
     else:
-        panels = [_panel(one, pieces, shift) for one in translations]
-        if sheet and panels:
-            save_picture(path, lambda: draw_sheet(panels))
-        else:
-            for number, panel in enumerate(panels, 1):
-                name = path if len(panels) == 1 else path.with_stem(f"{path.stem}-{number}")
-                save_heatmap(name, *panel)
+        _write_heatmaps(path, [_labelled(one, pieces, shift) for one in translations], sheet)
 
 
-def _panel(translation: Translation, pieces: bool, shift: int) -> Panel:
+def _write_heatmaps(path: Path, panels: Sequence[_Labelled], sheet: bool) -> None:
+    from nmt.visualisation.heatmap import Panel, draw_sheet, save_heatmap, save_picture  # slow to import
+
+    if sheet and panels:
+        save_picture(path, lambda: draw_sheet([Panel(*panel) for panel in panels]))
+        return
+    for number, panel in enumerate(panels, 1):
+        name = path if len(panels) == 1 else path.with_stem(f"{path.stem}-{number}")
+        save_heatmap(name, *panel)
+
+
+def _labelled(translation: Translation, pieces: bool, shift: int) -> _Labelled:
     if pieces:
         weights = shift_rows(translation.attention, shift)
-        return Panel(weights, translation.source_pieces(), translation.target_pieces())
-    return Panel(*translation.words(shift))
+        return weights, translation.source_pieces(), translation.target_pieces()
+    return translation.words(shift)

@@ -11,7 +11,6 @@ from nmt.config.settings import Config
 from nmt.data.examples import Example
 from nmt.evaluation.coverage import Coverage
 from nmt.evaluation.evaluate import Evaluation
-from nmt.evaluation.metrics import sentence_chrf
 from nmt.evaluation.rows import sentence_row
 from nmt.files import write_text
 from nmt.visualisation.report import Curve, render_page
@@ -39,9 +38,11 @@ def save_report(
     """
     found: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
     rows = []
-    for example, translation, covered in zip(examples, evaluation.translations, found, strict=True):
+    for example, translation, chrf, covered in zip(
+        examples, evaluation.translations, evaluation.sentence_chrf, found, strict=True
+    ):
         row = sentence_row(translation, covered=covered)
-        row["score"] = round(sentence_chrf(translation.text, example.references), 2)
+        row["score"] = round(chrf, 2)
         row["references"] = list(example.references)
         rows.append(row)
     page = render_page(

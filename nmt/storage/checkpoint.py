@@ -209,7 +209,28 @@ def load_checkpoint(
     Raises:
         RunError: if it is missing, corrupt, or of a format this version does not support.
     """
+    return _read_checkpoint(find_checkpoint(folder), device, dropout)
+
+
+def load_for_resuming(
+    folder: Path, device: torch.device, dropout: DropoutRates
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """Read and verify a checkpoint and its training state; arguments as for `load_checkpoint`. Files are
+    hashed once. Loading never executes code.
+
+    Raises:
+        RunError: as `load_checkpoint`, or if there is no training state.
+    """
     folder = find_checkpoint(folder)
+    checkpoint = _read_checkpoint(folder, device, dropout)
+    try:
+        state: dict[str, Any] = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many types for a file that is not its own
+        raise RunError(f"{folder / 'training.pt'}: missing or corrupt") from error
+    return checkpoint, state
+
+
+def _read_checkpoint(folder: Path, device: torch.device, dropout: DropoutRates) -> Checkpoint:
     description = _description(folder / "model.json")
     source, target = (_tokenizer(folder / f"{side}.model") for side in ("source", "target"))
     try:
@@ -227,17 +248,3 @@ def load_checkpoint(
         first_line = str(error).splitlines()[0]
         raise RunError(f"{folder}: model.json and model.safetensors do not match: {first_line}") from error
     return Checkpoint(model.eval(), config, source, target, description.get("progress", {}))
-
-
-def load_training(folder: Path) -> dict[str, Any]:
-    """The training state of a checkpoint, needed to resume. Loading it never executes code.
-
-    Raises:
-        RunError: if it is missing or corrupt.
-    """
-    folder = find_checkpoint(folder)
-    try:
-        state: dict[str, Any] = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many types for a file that is not its own
-        raise RunError(f"{folder / 'training.pt'}: missing or corrupt") from error
-    return state

@@ -45,18 +45,22 @@ class WeightAverage:
             self._aside = []
 
     def state(self) -> dict[str, list[Tensor]]:
-        """State for resuming: the average, and the non-EMA weights while it is applied, as lists in the order
-        of `model.parameters()`; empty if there is no average.
+        """State for resuming: the non-EMA weights, as a list in the order of `model.parameters()`; empty if
+        there is no average. Called while the average is applied: the average is then the model's weights,
+        which the checkpoint contains already.
         """
-        return {"average": self._average, "weights": self._aside}
+        assert self._aside or not self._average, "the average must be applied"
+        return {"weights": self._aside}
 
     def restore(self, state: dict[str, list[Tensor]]) -> None:
-        """Restore from `state`, which was called while the average was applied."""
+        """Restore from `state`; the model has the weights saved with it, which are the average if there was
+        one. Older states repeat the average.
+        """
 
         def here(weights: list[Tensor]) -> list[Tensor]:
             return [weight.to(own.device) for weight, own in zip(weights, self._weights, strict=True)]
 
+        if self._average:
+            torch._foreach_copy_(self._average, self._weights)
         if state["weights"]:
             torch._foreach_copy_(self._weights, here(state["weights"]))
-        if self._average:
-            torch._foreach_copy_(self._average, here(state["average"] or self._weights))

@@ -62,6 +62,7 @@ def _script(character: str) -> str:
 class _Face:
     """A font file registered with matplotlib as `family`, and the characters that it covers."""
 
+    path: str
     family: str
     characters: frozenset[str]
 
@@ -76,7 +77,7 @@ def _register(path: str) -> _Face:
     entry = FontEntry(path, 0, family, "normal", "normal", 400, "normal", "scalable")
     if entry not in font_manager.fontManager.ttflist:
         font_manager.fontManager.ttflist.append(entry)
-    return _Face(family, _characters(FT2Font(path)))
+    return _Face(path, family, _characters(FT2Font(path)))
 
 
 def _open_system_font(path: str) -> FT2Font | None:
@@ -124,8 +125,8 @@ class FontBook:
     """
 
     def __init__(self, system_fonts: Callable[[], Iterable[str]] = font_manager.findSystemFonts) -> None:
-        default = Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf")
-        self._faces = [_Face(_DEFAULT, _characters(FT2Font(str(default))))]
+        default = str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
+        self._faces = [_Face(default, _DEFAULT, _characters(FT2Font(default)))]
         for font in devanagari_fonts.fonts():
             if font.source == "bundled" and font.name.endswith("-Regular"):
                 self._faces.append(_register(str(font.path)))
@@ -147,6 +148,11 @@ class FontBook:
                     families.append(face.family)
                 needed -= face.characters
             return families
+
+    def font_for(self, texts: Iterable[str]) -> FT2Font:
+        """A font object that draws `texts`. See the function of this name."""
+        faces = self._known(self.families_for(texts))
+        return font_manager.get_font([face.path for face in faces])
 
     def missing_characters(self, texts: Iterable[str], families: Sequence[str]) -> set[str]:
         """The characters that no family has. See the function of this name."""
@@ -232,6 +238,13 @@ def families_for(texts: Iterable[str]) -> list[str]:
     install, once per script and process.
     """
     return _BOOK.families_for(texts)
+
+
+def font_for(texts: Iterable[str]) -> FT2Font:
+    """The families of `families_for(texts)` as one font object, to draw text to a bitmap. It is shared within
+    a thread: set its size before use.
+    """
+    return _BOOK.font_for(texts)
 
 
 def missing_characters(texts: Iterable[str], families: Sequence[str]) -> set[str]:

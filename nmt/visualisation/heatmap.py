@@ -37,7 +37,7 @@ _LONGEST_LABEL = 40
 _INK, _SOFT_INK, _FAINT_INK = "#1c2733", "#5b6875", "#9aa7b4"
 
 # A single-hue colour map, evenly spaced in lightness: prints well, and zero looks blank.
-_COLOURS = LinearSegmentedColormap.from_list(
+COLOURS = LinearSegmentedColormap.from_list(
     "attention", ["#f4f7fb", "#cfdff0", "#a3c4e4", "#74a6d4", "#4886bf", "#2766a3", "#134681", "#08295a"]
 )
 _svg_lock = threading.Lock()
@@ -48,9 +48,10 @@ def _cell_size(tokens: int) -> float:
     return min(max(min(_CELL, _SIDE / max(tokens, 1)), _MIN_CELL), _MAX_SIDE / max(tokens, 1))
 
 
-def _labels(tokens: Sequence[str], families: Sequence[str]) -> list[str]:
-    labels = (drawable(token, families) for token in tokens)
-    return [text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…" for text in labels]
+def labels(tokens: Sequence[str], families: Sequence[str]) -> list[str]:
+    """The tokens as `families` can draw them, shortened if they are very long."""
+    texts = (drawable(token, families) for token in tokens)
+    return [text if len(text) <= _LONGEST_LABEL else text[: _LONGEST_LABEL - 1] + "…" for text in texts]
 
 
 def _number(weight: float) -> str:
@@ -96,7 +97,7 @@ def _draw_matrix(axes: Axes, weights: NDArray[np.floating[Any]], cell: float) ->
         np.arange(S + 1),
         np.arange(T + 1),
         weights,
-        cmap=_COLOURS,
+        cmap=COLOURS,
         vmin=0,
         vmax=1,
         edgecolors="white",
@@ -107,7 +108,7 @@ def _draw_matrix(axes: Axes, weights: NDArray[np.floating[Any]], cell: float) ->
 
 
 def _draw_bar(bar: Axes, families: Sequence[str]) -> None:
-    scale = ScalarMappable(Normalize(0, 1), _COLOURS)
+    scale = ScalarMappable(Normalize(0, 1), COLOURS)
     colour_bar = bar.figure.colorbar(scale, cax=bar, ticks=[0, 0.5, 1])
     colour_bar.outline.set_visible(False)
     style: dict[str, Any] = {"fontsize": 8, "family": families, "color": _SOFT_INK}
@@ -202,7 +203,7 @@ def _paint(
     cell = _cell_size(max(weights.shape))
     size = min(_LABEL_SIZE, 0.6 * 72 * cell)  # points
     _draw_matrix(axes, weights, cell)
-    _write_labels(axes, _labels(source, families), _labels(target, families), families, size)
+    _write_labels(axes, labels(source, families), labels(target, families), families, size)
     if max(weights.shape) <= _NUMBERED:
         _write_numbers(axes, weights, 0.75 * size)
 
@@ -269,10 +270,3 @@ def save_picture(path: Path, draw: Callable[[], Figure]) -> None:
         else:
             with _svg_lock, matplotlib.rc_context({"svg.hashsalt": "attention", "svg.fonttype": "path"}):
                 figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-
-
-def to_image(figure: Figure) -> NDArray[np.uint8]:
-    """A figure from `draw_heatmap` as RGB pixels: [height, width, 3], 0 to 255."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]

@@ -5,7 +5,6 @@ import io
 from collections.abc import Iterable
 
 import devanagari_fonts
-from fontTools import subset
 
 _FILE = "Shobhika-Regular.otf"  # SIL Open Font License; the subset keeps its name
 _DEVANAGARI = frozenset(map(chr, range(0x0900, 0x0980)))
@@ -19,6 +18,8 @@ def font_face(texts: Iterable[str]) -> str:
     letters = _DEVANAGARI.intersection("".join(texts))
     if not letters:
         return ""
+    from fontTools import subset  # slow to import
+
     (path,) = (font.path for font in devanagari_fonts.fonts() if font.filename == _FILE)
     options = subset.Options()
     options.flavor, options.layout_features = "woff", ["*"]

@@ -1,24 +1,28 @@
 """Checkpoints: they round-trip, or the corrupt file is named; nothing in them is executed."""
 
+import copy
 import json
 import logging
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny import TINY, copy_batches, epoch_of, share, tiny_model
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import collate
 from nmt.errors import RunError
 from nmt.files import sha256
+from nmt.model.translation import NO_DROPOUT
 from nmt.storage.checkpoint import (
     Checkpoint,
     find_checkpoint,
     load_checkpoint,
-    load_training,
+    load_for_resuming,
     save_checkpoint,
 )
 from nmt.training.loop import Trainer
@@ -45,6 +49,10 @@ def logits(checkpoint: Checkpoint) -> torch.Tensor:
     batch = collate([[4, 5, 6], [7]], [[8, 9], [10, 11, 12]])
     with torch.inference_mode():
         return checkpoint.model(batch.source, batch.source_mask, batch.previous, batch.target_mask)[0]
+
+
+def training_state(folder: Path) -> dict[str, Any]:
+    return load_for_resuming(folder, CPU, NO_DROPOUT)[1]
 
 
 def forge(folder: Path, name: str, content: bytes) -> None:
@@ -79,29 +87,70 @@ def test_manifest_has_the_digest_of_every_other_file(folder):
 
 
 def test_training_state_comes_back(folder, tmp_path, checkpoint):
-    state = load_training(folder)
+    state = training_state(folder)
     assert state["step"] == 7
     assert torch.equal(state["moments"], torch.arange(3.0))
     save_checkpoint(tmp_path / "best", checkpoint)
     assert load_checkpoint(tmp_path / "best", CPU).progress == {"step": 7, "epoch": 1}
     with pytest.raises(RunError, match=r"training\.pt: missing"):
-        load_training(tmp_path / "best")
+        training_state(tmp_path / "best")
 
 
-def test_a_trainers_state_is_plain_data(tmp_path, checkpoint):
+@pytest.fixture
+def trainer(checkpoint) -> Trainer:
+    """After two updates."""
     batches, precision = copy_batches(pairs=10, budget=64), choose_precision("fp32", CPU)
     trainer = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
-    trainer.updater.update(share(epoch_of(batches, 0)[0]), 1e-3, 0, trainer.total)
-    trainer.window.add(trainer.updater.update(share(epoch_of(batches, 1)[0]), 1e-3, 1, trainer.total))
-    save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
-    path = tmp_path / "last" / "training.pt"
-    state = torch.load(path, weights_only=True)
-    assert load_training(tmp_path / "last")["progress"] == state["progress"] == trainer.state()["progress"]
-    other = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
+    for step in range(2):
+        update = trainer.updater.update(share(epoch_of(batches, step)[0]), 1e-3, step, trainer.total)
+        trainer.average.update(step + 1)
+    trainer.window.add(update)
+    return trainer
+
+
+def test_a_trainers_state_is_plain_data(tmp_path, checkpoint, trainer):
+    with trainer.average.applied():
+        save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
+        expected = copy.deepcopy(trainer.state())
+    state = training_state(tmp_path / "last")
+    assert state["progress"] == expected["progress"]
+    other = Trainer(
+        checkpoint.model, trainer.batches, trainer.config, choose_precision("fp32", CPU), observer=None
+    )
     other.restore(state)
-    found, expected = (one.updater.state()["optimizer"]["state"] for one in (other, trainer))
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    found, before = (one["optimizer"]["state"] for one in (other.updater.state(), expected))
+    torch.testing.assert_close(found, before, rtol=0, atol=0)
     assert other.window.loss == trainer.window.loss > 0
+
+
+def tensors(values: Any) -> list[torch.Tensor]:
+    if isinstance(values, torch.Tensor):
+        return [values]
+    inner = (
+        values.values() if isinstance(values, dict) else values if isinstance(values, list | tuple) else []
+    )
+    return [tensor for value in inner for tensor in tensors(value)]
+
+
+def test_the_training_state_repeats_no_weights(tmp_path, checkpoint, trainer):
+    with trainer.average.applied():
+        save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
+    weights = [
+        value for value in load_file(tmp_path / "last" / "model.safetensors").values() if value.std() > 0
+    ]
+    state = tensors(training_state(tmp_path / "last"))
+    assert len(weights) > 10
+    assert len(state) > 3 * len(weights)  # two moments each, and the non-EMA weights
+    assert not any(torch.equal(one, other) for one in weights for other in state if one.shape == other.shape)
+
+
+def test_resuming_hashes_every_file_once(folder, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(
+        "nmt.storage.checkpoint.sha256", lambda path: hashed.append(path.name) or sha256(path)
+    )
+    load_for_resuming(folder, CPU, NO_DROPOUT)
+    assert sorted(hashed) == sorted(FILES[1:])
 
 
 # ---------------------------------------------------------------- corruption
@@ -137,7 +186,7 @@ DAMAGES = ("truncated", "one bit", "emptied", "deleted", "a folder")
 @pytest.mark.parametrize("how", DAMAGES)
 def test_damage_is_found_and_named(folder, name, how):
     damage(folder / name, how)
-    for load in (lambda: load_checkpoint(folder, CPU), lambda: load_training(folder)):
+    for load in (lambda: load_checkpoint(folder, CPU), lambda: training_state(folder)):
         with pytest.raises(RunError, match=blamed(name, how)):
             load()
 
@@ -161,21 +210,21 @@ def two(folder, checkpoint) -> Path:
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("how", DAMAGES)
 def test_the_one_before_serves_when_the_newest_is_damaged(two, warnings, name, how):
-    assert (load_checkpoint(two, CPU).progress["step"], load_training(two)["step"]) == (8, 8)
+    assert (load_checkpoint(two, CPU).progress["step"], training_state(two)["step"]) == (8, 8)
     assert warnings.messages == []
     damage(two / name, how)
     assert load_checkpoint(two, CPU).progress["step"] == 7
     (message,) = warnings.messages
     assert blamed(name, how) in message
     assert message.endswith(f"using an older checkpoint: {two.parent / 'last.1'}")
-    assert load_training(two)["step"] == 7
+    assert training_state(two)["step"] == 7
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_damage_in_all_is_an_error_that_names_the_newest(two, warnings, name):
     for path in (two, two.with_name("last.1")):
         damage(path / name, "truncated")
-    for load in (find_checkpoint, load_training, lambda path: load_checkpoint(path, CPU)):
+    for load in (find_checkpoint, training_state, lambda path: load_checkpoint(path, CPU)):
         with pytest.raises(RunError, match=blamed(name, "truncated")):
             load(two)
     assert warnings.messages == []
@@ -227,7 +276,7 @@ def test_a_pickle_is_never_run(folder, tmp_path, name, zipped):
         (folder / name).write_bytes(bomb.read_bytes())
     else:
         forge(folder, name, bomb.read_bytes())
-    load = load_training if name == "training.pt" else lambda folder: load_checkpoint(folder, CPU)
+    load = training_state if name == "training.pt" else lambda folder: load_checkpoint(folder, CPU)
     with pytest.raises(RunError):
         load(folder)
     assert not mark.exists()
@@ -269,7 +318,7 @@ def test_a_description_that_is_none(folder, content):
 
 
 def test_no_checkpoint(tmp_path):
-    for function in (find_checkpoint, load_training, lambda path: load_checkpoint(path, CPU)):
+    for function in (find_checkpoint, training_state, lambda path: load_checkpoint(path, CPU)):
         with pytest.raises(RunError, match="nothing: no checkpoint"):
             function(tmp_path / "nothing")
 

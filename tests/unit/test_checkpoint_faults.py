@@ -15,13 +15,14 @@ from tiny import TINY, tiny_model
 
 from nmt.errors import RunError
 from nmt.files import sha256
+from nmt.model.translation import NO_DROPOUT
 from nmt.storage import checkpoint as module
 from nmt.storage.checkpoint import (
     Checkpoint,
     find_checkpoint,
     kept_checkpoints,
     load_checkpoint,
-    load_training,
+    load_for_resuming,
     save_checkpoint,
 )
 
@@ -55,7 +56,8 @@ def save(folder: Path, checkpoint: Checkpoint, step: int) -> None:
 
 def step_of(folder: Path) -> int:
     """The step of a checkpoint, checked in all of its files; faster than loading the model."""
-    place, state = find_checkpoint(folder), load_training(folder)
+    place = find_checkpoint(folder)
+    state = torch.load(place / "training.pt", weights_only=True)
     step = json.loads((place / "model.json").read_text(encoding="utf-8"))["progress"]["step"]
     assert (load_file(place / "model.safetensors")[FIRST] == step).all()
     assert state["step"] == step == state["moments"][0]
@@ -222,4 +224,4 @@ def test_a_training_state_that_is_none(folder):
         file.write_bytes(broken)
         manifest.write_text(json.dumps(digests | {file.name: sha256(file)}), encoding="utf-8")
         with pytest.raises(RunError, match=r"last/training\.pt: missing or corrupt"):
-            load_training(folder)
+            load_for_resuming(folder, CPU, NO_DROPOUT)

@@ -15,7 +15,7 @@ from nmt.config.training import DecodingConfig, TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.decoding.translator import Translator
 from nmt.model.translation import DropoutRates
-from nmt.storage.checkpoint import load_checkpoint, load_training
+from nmt.storage.checkpoint import load_checkpoint, load_for_resuming
 from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
 
@@ -41,7 +41,7 @@ def test_it_translates():
 
 
 def test_it_goes_on():
-    checkpoint, state = load_checkpoint(KEPT, CPU, DropoutRates(units=0.3)), load_training(KEPT)
+    checkpoint, state = load_for_resuming(KEPT, CPU, DropoutRates(units=0.3))
     checkpoint.model.train()
     sources = [checkpoint.source.encode(text) for text in PAIRS]
     targets = [checkpoint.target.encode(text) for text in PAIRS.values()]

@@ -14,11 +14,17 @@ from matplotlib import image
 
 from nmt.errors import ConfigError
 from nmt.visualisation import heatmap
-from nmt.visualisation.heatmap import Panel, draw_heatmap, draw_sheet, save_heatmap, to_image
+from nmt.visualisation.heatmap import Panel, draw_heatmap, draw_sheet, save_heatmap
 
 ENGLISH = ["Krishna", "wrote", "his", "friends", "."]
 MARATHI = ["दुसर्‍या", "कृष्णाने", "त्याच्या", "मित्रांना", "पत्र", "लिहिलं."]
 WEIGHTS = np.random.default_rng(1).dirichlet(np.ones(5), size=6)
+
+
+def to_image(figure):
+    """RGB pixels, [height, width, 3]."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
 
 
 def glyph_names(svg):
@@ -178,7 +184,7 @@ def test_weights_beside_the_scale_do_no_harm():
 
 
 def test_colours_run_evenly_from_light_to_dark():
-    rgb = heatmap._COLOURS(np.linspace(0, 1, 21))[:, :3]
+    rgb = heatmap.COLOURS(np.linspace(0, 1, 21))[:, :3]
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     lightness = 116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16  # CIE L*
     steps = -np.diff(lightness)

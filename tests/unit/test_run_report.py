@@ -11,7 +11,7 @@ from nmt.evaluation.report import save_report
 
 
 def written(path: Path, history: list[dict[str, float]]) -> dict[str, Any]:
-    nothing = Evaluation([], None, None, [], [], 1.0)
+    nothing = Evaluation([], None, None, [], [], [], 1.0)
     report = {"parts": {}, "dropped": {}, "files": [], "source": "tsv", "licence": None}
     save_report(path, Config(), nothing, [], history, report)
     content = path.read_text(encoding="utf-8").split('<script type="application/json" id="data">')[1]

@@ -1,4 +1,6 @@
-"""Shared by all commands: arguments, standard streams, one-line error messages, environment for torch."""
+"""Shared by all commands: arguments, standard streams, one-line error messages, environment for torch; and
+commands that are printed for the user to copy into a shell.
+"""
 
 import argparse
 import io
@@ -51,6 +53,21 @@ def add_run_arguments(parser: argparse.ArgumentParser, beam: bool = True) -> Non
     if beam:
         parser.add_argument("--beam-size", type=int, metavar="N", help="beam size (1: greedy)")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
+
+
+def option(name: str, value: object) -> tuple[str, ...]:
+    """The arguments for an option and its value, also if the value starts with "-"."""
+    return (f"{name}={value}",) if str(value).startswith("-") else (name, str(value))
+
+
+def command(*words: object) -> str:
+    """A command line with these arguments, quoted for a POSIX shell, or for the command prompt on Windows."""
+    texts = [str(word) for word in words]
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.list2cmdline(texts)
+    return shlex.join(texts)
 
 
 def check_stream(name: str, instead: str) -> None:
@@ -106,7 +123,7 @@ def run(main: Callable[[], None]) -> None:
     NMT_TRACEBACK=1 in the environment prints the traceback of every error.
     """
     _prepare_streams()
-    from nmt.failures import describe
+    from nmt.errors import describe
 
     _share_cores()
     try:

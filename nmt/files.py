@@ -12,28 +12,6 @@ from pathlib import Path
 from typing import IO, Any
 
 _POLL = 0.1  # seconds between attempts to acquire a lock
-_ADVICE = {
-    errno.ENOSPC: "free some space",
-    errno.EDQUOT: "free some space",
-    errno.EFBIG: "allow larger files (ulimit -f)",
-    errno.EROFS: "make it writable or choose another folder",
-    errno.EACCES: "make it writable or choose another folder",
-    errno.EPERM: "make it writable or choose another folder",
-    errno.EEXIST: "a file is in the way of a folder: move it or choose another folder",
-    errno.ENOTDIR: "a file is in the way of a folder: move it or choose another folder",
-    errno.EISDIR: "a folder is in the way of a file: move it or choose another name",
-}
-
-
-def explain(error: OSError, where: Path | str) -> str:
-    """Describe an `OSError` in one line: which file, what went wrong, and what to do.
-
-    Args:
-        error: the exception.
-        where: named in the message if the error has no file name.
-    """
-    advice = _ADVICE.get(error.errno or 0, "fix that")
-    return f"{error.filename or where}: {error.strerror or error}; {advice}"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from nmt.cli import command
 from nmt.config.schema import settings
 from nmt.config.settings import Config
 from nmt.data.batches import TrainingBatches
@@ -28,7 +29,6 @@ from nmt.model.translation import DropoutRates
 from nmt.observers import Follower, Reporter
 from nmt.processes import Processes, join_processes, losses_explained
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
-from nmt.shell import command
 from nmt.storage.checkpoint import Checkpoint, kept_checkpoints, load_for_resuming
 from nmt.storage.latest import finish_latest
 from nmt.storage.run import Run, check_name, create_run, locked

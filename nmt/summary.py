@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Sequence
 
+from nmt.cli import command, option
 from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
-from nmt.shell import command, option
 from nmt.storage.run import Run
 
 logger = logging.getLogger("nmt")

@@ -33,7 +33,7 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(help_text())
         return
-    from nmt.composition import with_config
+    from nmt.launch.main import with_config
 
     with_config(_train)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt import cli
+from nmt.cli import command, option
 from nmt.errors import ConfigError, RunError
-from nmt.shell import command, option
 
 if TYPE_CHECKING:
     from nmt.storage.checkpoint import Checkpoint

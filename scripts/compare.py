@@ -106,7 +106,7 @@ def _compose(model: str, overrides: Sequence[str]) -> Config:
     Raises:
         ConfigError: as training itself would.
     """
-    from nmt.composition import with_config
+    from nmt.launch.main import with_config
 
     found: list[Config] = []
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt.cli import command, option
 from nmt.config.schema import to_dict
 from nmt.errors import RunError
 from nmt.files import write_json, write_text
-from nmt.shell import command, option
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from nmt import cli
-from nmt.composition import with_config
 from nmt.config.settings import Config
 from nmt.data.examples import export_text
 from nmt.data.prepare import prepare
 from nmt.errors import ConfigError
 from nmt.files import write_text
+from nmt.launch.main import with_config
 
 
 def main() -> None:

@@ -20,13 +20,13 @@ import torch
 from gpu_check.clock import profiled, repeated, wait
 
 from nmt import cli
-from nmt.composition import with_config
 from nmt.config.settings import Config
 from nmt.data.batches import Share, TrainingBatches, pad, sorted_batches
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
 from nmt.decoding.search import search
 from nmt.device import choose_device
 from nmt.files import write_json
+from nmt.launch.main import with_config
 from nmt.model.initialise import build_model
 from nmt.model.translation import TranslationModel
 from nmt.training.average import WeightAverage

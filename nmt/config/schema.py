@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -72,6 +73,17 @@ def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field
         else:
             leaves.append((key, item, value))
     return leaves
+
+
+def expand_home(config: Any) -> None:
+    """Expand a leading `~` in the settings that are paths, in place."""
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        if dataclasses.is_dataclass(value):
+            expand_home(value)
+        elif item.metadata["literal"] == "path" and value:
+            home = os.path.expanduser  # Path.expanduser would drop "./" and "//"
+            setattr(config, item.name, home(value) if isinstance(value, str) else [*map(home, value)])
 
 
 def as_text(value: Any) -> str:

@@ -5,11 +5,14 @@ checkpoint. The YAML files only choose values for what is defined here. They are
 `--help` imports neither Hydra nor torch.
 """
 
+import difflib
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nmt.config.data import DataConfig
 from nmt.config.model import ModelConfig
-from nmt.config.schema import option
+from nmt.config.schema import key_of, option, settings
 from nmt.config.training import DecodingConfig, TrainingConfig
 
 
@@ -36,3 +39,24 @@ RENAMED = {
     "model.rate_factor": "training.lr_multiplier",
 }
 """Old keys of settings → new keys; command lines, runs and checkpoints with old keys keep working."""
+
+
+def rename_overrides(overrides: Iterable[str]) -> list[str]:
+    """Overrides (`key=value`) with old keys replaced by new ones; prints a note for each."""
+    found = []
+    for override in overrides:
+        old = key_of(override)
+        if old in RENAMED and "=" in override:
+            override = override.replace(old, RENAMED[old], 1)
+            print(f"note: {old} has been renamed to {RENAMED[old]}", file=sys.stderr)
+        found.append(override)
+    return found
+
+
+def no_such_setting(key: str) -> str:
+    """The message for a key that is not a setting, with the nearest one that is."""
+    if key in RENAMED:
+        return f"{key}: renamed to {RENAMED[key]}"
+    near = difflib.get_close_matches(key, [name for name, _, _ in settings(Config())], n=1)
+    advice = f"did you mean {near[0]}?" if near else "`--help` lists all settings"
+    return f"{key}: no such setting; {advice}"

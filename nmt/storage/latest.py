@@ -8,8 +8,8 @@ import logging
 import shutil
 from pathlib import Path
 
+from nmt.cli import command, option
 from nmt.files import sync_folder
-from nmt.shell import command, option
 from nmt.storage.checkpoint import kept_checkpoints
 
 logger = logging.getLogger("nmt")

@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
+from nmt.cli import command
 from nmt.config.schema import from_dict, rename_keys, to_dict
 from nmt.config.settings import RENAMED, Config
 from nmt.config.training import DecodingConfig
-from nmt.errors import ConfigError, RunError
-from nmt.files import explain, lock_file, write_text
-from nmt.shell import command
+from nmt.errors import ConfigError, RunError, explain
+from nmt.files import lock_file, write_text
 from nmt.storage.checkpoint import kept_checkpoints
 from nmt.storage.latest import LATEST, find_run, is_pointer
 

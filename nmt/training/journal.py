@@ -17,7 +17,7 @@ from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 from tqdm import tqdm
 
-from nmt.failures import whole_text
+from nmt.errors import whole_text
 from nmt.files import naming
 from nmt.training.progress import Progress, Window
 

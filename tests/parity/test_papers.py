@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from nmt.composition import configs_folder
 from tiny import SOURCES, TARGETS, tiny_model
 
-from nmt.composition import configs_folder
 from nmt.config.model import ModelConfig
 from nmt.config.schema import from_dict
 from nmt.config.settings import Config

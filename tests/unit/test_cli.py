@@ -1,10 +1,13 @@
 """What all commands share, in a subprocess."""
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
+
+from nmt.cli import command, option
 
 SAID = """
 import os, sys
@@ -99,8 +102,8 @@ def test_a_leading_tilde_is_the_home_folder(monkeypatch):
         align: ("--run=~/x", "--source=~/x", "--target=~/x", "--gold=~/x", "--reverse=~/x", "--output=~/x"),
         evaluate: ("--run=~/x", "--source=~/x", "--output=~/x", "--reference=~/x"),
     }
-    for command, words in expanded.items():
-        values = vars(command.parser().parse_args(words))
+    for module, words in expanded.items():
+        values = vars(module.parser().parse_args(words))
         for word in words:
             name = word.removeprefix("--").partition("=")[0]
             assert values[name] in ("/home/me/x", ["/home/me/x"]), word
@@ -137,3 +140,42 @@ def test_other_mistakes_are_not_about_texts(capsys):
     with pytest.raises(SystemExit):
         translate.parser().parse_args(["--nbest", "many", "text"])
     assert "comes after" not in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- printed commands
+
+
+WORDS = [
+    "My Drive",
+    "it's",
+    "$HOME",
+    "`x`",
+    "a\\b",
+    "मराठी",
+    "(1)",
+    "*",
+    "-x",
+    "",
+    'a"b',
+    "a\nb",
+    "~",
+    "!",
+    "a;b",
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_a_shell_passes_on_the_words():
+    program = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
+    line = command(*program, *WORDS)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, check=True)
+    assert json.loads(done.stdout) == WORDS
+
+
+def test_plain_words_stay_plain():
+    assert command("python", "-m", "nmt.train", "resume=runs/x") == "python -m nmt.train resume=runs/x"
+
+
+def test_a_value_that_begins_with_a_hyphen_is_no_option():
+    assert command("x", *option("--run", "-runs/a b")) == "x '--run=-runs/a b'"
+    assert command("x", *option("--run", "runs/a")) == "x --run runs/a"

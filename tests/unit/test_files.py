@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from faults import largest_file
 
-from nmt.files import explain, lock_file, naming, replacing, sha256, sync_folder, write_json, write_text
+from nmt.errors import explain
+from nmt.files import lock_file, naming, replacing, sha256, sync_folder, write_json, write_text
 
 
 @pytest.mark.parametrize("before", [None, "old\n"])

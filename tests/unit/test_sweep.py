@@ -21,11 +21,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 
 from nmt import cli
-from nmt.composition import with_config
 from nmt.config.settings import Config
 from nmt.errors import DataError, RunError, StoppedError
+from nmt.launch.main import with_config
+from nmt.launch.results import Job, read_jobs, table
 from nmt.storage.run import create_run
-from nmt.sweep import Job, read_jobs, table
 
 
 @pytest.fixture(autouse=True)
@@ -168,7 +168,7 @@ def test_two_sweeps_of_one_second_have_two_folders(sweep, tmp_path: Path) -> Non
 
 def test_a_folder_of_another_sweep_is_not_used_again(sweep, tmp_path: Path) -> None:
     (tmp_path / "runs" / "lr").mkdir(parents=True)
-    (tmp_path / "runs" / "lr" / "result.json").write_text('{"number": 0, "words": [], "score": 1.0}')
+    (tmp_path / "runs" / "lr" / "result.json").write_text('{"number": 0, "overrides": [], "score": 1.0}')
     result = sweep("seed=3", "hydra.sweep.dir=runs/lr")
     assert result.err == "error: hydra.sweep.dir=runs/lr: exists; choose another folder\n"
     assert (result.done, result.out) == ([], "")

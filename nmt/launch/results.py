@@ -1,7 +1,8 @@
-"""Sweeps: each job records its result in its folder; at the end a table shows all jobs."""
+"""Results of a sweep: each job records its own in its folder; at the end a table shows all jobs."""
 
 import json
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,25 +15,13 @@ _RESULT = "result.json"
 _LONGEST = 70  # characters of a failure message in the table
 
 
-class Refused(BaseException):
-    """A sweep was rejected. Not an `Exception`, which Hydra would turn into a warning.
-
-    Args:
-        error: the reason.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
 @dataclass
 class Job:
     """A job of a sweep and its result.
 
     Attributes:
         number: counted from 0.
-        words: the overrides of the job, `key=value` each.
+        overrides: the overrides of the job, `key=value` each.
         metric: the metric of the score: `training.metric`, or the one that training used instead; None until
             it is known.
         run: the run folder; None until it is known.
@@ -43,7 +32,7 @@ class Job:
     """
 
     number: int
-    words: Sequence[str]
+    overrides: Sequence[str]
     metric: str | None = None
     run: str | None = None
     score: float | None = None
@@ -53,20 +42,23 @@ class Job:
 
 
 @contextmanager
-def recorded(folder: Path, number: int, words: Sequence[str]) -> Iterator[Job]:
+def recorded(folder: Path, number: int, overrides: Sequence[str]) -> Iterator[Job]:
     """Record the result of the job run inside the block in `folder`, used by no other job. The job may run
     in another process than the sweep, or on another machine.
     """
     file = folder / _RESULT
-    job = Job(number, words, again=file.exists())
+    job = Job(number, overrides, again=file.exists())
     write_json(file, asdict(job))
     try:
         yield job
-        job.metric = _metric_used(job)
     except BaseException as error:
-        job.failure, job.signal = _reason(error)
+        if isinstance(error, StoppedError) and error.score is not None:
+            job.score = error.score  # the signal arrived after the last update
+        else:
+            job.failure, job.signal = _reason(error)
         raise
     finally:
+        job.metric = _metric_used(job)
         write_json(file, asdict(job))
 
 
@@ -107,7 +99,7 @@ def _read(file: Path) -> Job:
         ) from error
 
 
-def errors(jobs: Sequence[Job]) -> list[NmtError]:
+def failures(jobs: Sequence[Job]) -> list[NmtError]:
     """The failures of a sweep as at most one error; a signal takes precedence over other failures."""
     failed = [job for job in jobs if job.failure is not None]
     stopped = [job for job in failed if job.signal]
@@ -118,6 +110,25 @@ def errors(jobs: Sequence[Job]) -> list[NmtError]:
 
 
 # ---------------------------------------------------------------- the table
+
+
+@contextmanager
+def table_at_end(folder: Path, varying: Sequence[str]) -> Iterator[None]:
+    """Print the table of the sweep in `folder` at the end of the block, also when SIGTERM ends it.
+
+    Args:
+        folder: of the sweep.
+        varying: the keys of the settings that vary.
+    """
+    at_termination = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, at_termination)
+        jobs = read_jobs(folder)
+        if jobs:
+            print("", table(jobs, varying), sep="\n", flush=True)
 
 
 def table(jobs: Sequence[Job], varying: Sequence[str]) -> str:
@@ -131,7 +142,7 @@ def table(jobs: Sequence[Job], varying: Sequence[str]) -> str:
     score = f"dev {metrics.pop()}" if len(metrics) == 1 else "dev score"
     rows = [[*varying, score, "run", ""]]
     for job in sorted(jobs, key=_place):
-        values = dict(word.split("=", 1) for word in job.words)
+        values = dict(override.split("=", 1) for override in job.overrides)
         run = job.run if job.run and Path(job.run).exists() else ""
         settings = [_short(values.get(key, "")) for key in varying]
         rows.append([*settings, _score(job), run, _cut(job.failure or "")])
@@ -146,15 +157,20 @@ def table(jobs: Sequence[Job], varying: Sequence[str]) -> str:
     )
 
 
-def _place(job: Job) -> tuple[bool, str, float, int]:
-    """Sort key: failed jobs last, jobs grouped by metric, then the best score first."""
+def direction_of(metric: str) -> str:
+    """The direction in which a metric improves, as Optuna calls it."""
     from nmt.training.selection import LOWER_IS_BETTER
 
+    return "minimize" if metric in LOWER_IS_BETTER else "maximize"
+
+
+def _place(job: Job) -> tuple[bool, str, float, int]:
+    """Sort key: failed jobs last, jobs grouped by metric, then the best score first."""
     score = job.score or 0.0
     return (
         job.score is None,
         job.metric or "",
-        score if job.metric in LOWER_IS_BETTER else -score,
+        score if direction_of(str(job.metric)) == "minimize" else -score,
         job.number,
     )
 

@@ -11,10 +11,11 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 
 from nmt import cli
-from nmt.composition import configs_folder, to_config, with_config
 from nmt.config.schema import settings
 from nmt.config.settings import Config
 from nmt.errors import DataError, NmtError, StoppedError
+from nmt.launch.compose import configs_folder, to_config
+from nmt.launch.main import with_config
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"tsv": ["data.path=pairs.tsv"], "moses": ["data.source_path=a.en", "data.target_path=a.mr"]}

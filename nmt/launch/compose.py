@@ -1,0 +1,72 @@
+"""Settings composed by Hydra: `configs/` and overrides over the schema in `nmt.config`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from nmt.config.schema import expand_home, key_of
+from nmt.config.settings import Config, no_such_setting
+from nmt.config.validation import check
+from nmt.errors import ConfigError
+
+
+def configs_folder() -> Path:
+    """The folder of YAML files: inside an installed package, or next to it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def to_config(composed: DictConfig, overrides: Iterable[str] = ()) -> Config:
+    """Convert a composed config to our dataclasses and validate it; a leading `~` in paths is expanded.
+    With `resume`, validation is left to `nmt.resume`, which merges in the settings of the run first.
+
+    Args:
+        composed: the config composed by Hydra.
+        overrides: from the command line, `key=value` each.
+
+    Raises:
+        ConfigError: for an unknown key, an invalid value, or an invalid combination.
+    """
+    values = OmegaConf.to_container(composed, resolve=False)
+    assert isinstance(values, dict)
+    values.pop("hydra", None)
+    try:
+        strict = OmegaConf.merge(OmegaConf.structured(Config), values)  # rejects keys added with `+key=value`
+        OmegaConf.copy_cache(composed, strict)  # `${now:…}`
+        config = OmegaConf.to_object(strict)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain_hydra_error(error)) from error
+    assert isinstance(config, Config)
+    expand_home(config)
+    if config.resume is None:
+        check(config, set(map(key_of, overrides)))
+    return config
+
+
+def explain_hydra_error(error: Exception, overrides: Iterable[str] = ()) -> str:
+    """Turn an error of Hydra or OmegaConf into one line that names the key and how to fix it.
+
+    Args:
+        error: the exception.
+        overrides: the overrides that may have caused it.
+    """
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override}: cannot be parsed; write KEY=VALUE, and quote a value with special characters"
+        )
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        plugins = "; others are Hydra plugins to install" if group.startswith("hydra/") else ""
+        return f"{group}={choice}: no such choice; available: {', '.join(error.options)}{plugins}"
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if not isinstance(cause, OmegaConfBaseException):
+        return " ".join(str(error).split())
+    key = cause.full_key or ""
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):  # of a misspelt `a.b.c`, the key may be `a`
+        return no_such_setting(next((k for k in map(key_of, overrides) if k.startswith(f"{key}.")), key))
+    reason = " ".join(str(cause).partition("\n")[0].split())
+    return f"{key}: {reason}" if key else reason

@@ -12,6 +12,7 @@ from nmt.errors import ConfigError, RunError
 from nmt.evaluation.bleu_tokenizer import (
     DEFAULT,
     NGRAM,
+    SAMPLE,
     check_tokenizer,
     choose_tokenizer,
     too_short_for_bleu,
@@ -77,7 +78,9 @@ def choose_scoring(
             )
         tokenizer = before
     if tokenizer == "auto":
-        tokenizer = choose_tokenizer([example.references[0] for example in parts["train"]])
+        train = parts["train"]
+        sample = train[:: max(1, len(train) // SAMPLE)]  # a large training set is not read as a whole
+        tokenizer = choose_tokenizer([example.references[0] for example in sample])
     check_tokenizer(tokenizer)
     short = config.metric == "bleu" and too_short_for_bleu([e.references for e in parts["dev"]], tokenizer)
     return Scoring(tokenizer, "chrf" if short else config.metric)

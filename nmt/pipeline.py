@@ -1,7 +1,6 @@
 """A training run from settings to a finished run folder. The command `nmt.train` is a thin wrapper."""
 
 import logging
-from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -12,10 +11,11 @@ from nmt.cli import command
 from nmt.config.schema import settings
 from nmt.config.settings import Config
 from nmt.data.batches import TrainingBatches
-from nmt.data.examples import Example, save_examples
+from nmt.data.corpus import load_links, load_tokenized
+from nmt.data.examples import save_examples
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import PAD
-from nmt.data.vocabulary import Corpus, load_corpus, piece_links
+from nmt.data.vocabulary import Corpus, load_corpus
 from nmt.decoding.opening import open_translator
 from nmt.device import choose_device
 from nmt.errors import DataError, StoppedError
@@ -88,7 +88,7 @@ def train(request: Request) -> float:
                     logger.info(line)
             state = processes.from_first(lambda: found)
             scored = scoring.applied(config)
-            best = _train(run, scored, prepared, checkpoint, state, precision, signals, processes)
+            best = _train(run, scored, corpus, checkpoint, state, precision, signals, processes)
     if signals.received:
         stop = StoppedError(
             "stopped; the current run was past its last update and has been finished", signals.received, best
@@ -162,7 +162,7 @@ def _dropout(config: Config) -> DropoutRates:
 def _train(
     run: Run,
     config: Config,
-    prepared: Prepared,
+    corpus: Corpus,
     checkpoint: Checkpoint,
     state: State,
     precision: Precision,
@@ -172,7 +172,8 @@ def _train(
     size = sum(parameter.numel() for parameter in checkpoint.model.parameters())
     others = f", {processes.size} processes" if processes.size > 1 else ""
     logger.info(f"model: {size:,} parameters, on {precision.device} in {precision.dtype}{others}")
-    batches = _batches(config, prepared.parts["train"], checkpoint, processes)
+    prepared = corpus.prepared
+    batches = _batches(config, corpus, checkpoint, processes)
     reporter = Reporter(run, config, checkpoint, prepared.parts["dev"], signals) if processes.first else None
     observer = reporter or Follower(signals)
     rate = config.training.learning_rate * config.training.lr_multiplier
@@ -217,15 +218,16 @@ def _finish(
     log_end(run, [example.source for example in prepared.parts["test"]])
 
 
-def _batches(
-    config: Config, train: Sequence[Example], checkpoint: Checkpoint, processes: Processes
-) -> TrainingBatches:
-    source, target, links = checkpoint.source, checkpoint.target, None
+def _batches(config: Config, corpus: Corpus, checkpoint: Checkpoint, processes: Processes) -> TrainingBatches:
+    source, target, train = checkpoint.source, checkpoint.target, corpus.train
+    if (source.model, target.model) != (corpus.source.model, corpus.target.model):  # an older run's own
+        train = load_tokenized(corpus.prepared, source, target, config.data.max_tokens)
+    links = None
     if config.training.guided_alignment:
-        links = [piece_links(example, source, target) for example in train]
+        links = load_links(corpus.prepared, train, source, target)
     return TrainingBatches(
-        [source.encode(example.source) for example in train],
-        [target.encode(example.references[0]) for example in train],
+        train.source,
+        train.target,
         config.training.batch_tokens,
         config.seed,
         links,

@@ -22,6 +22,7 @@ from gpu_check.clock import profiled, repeated, wait
 from nmt import cli
 from nmt.config.settings import Config
 from nmt.data.batches import Share, TrainingBatches, pad, sorted_batches
+from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
 from nmt.decoding.search import search
 from nmt.device import choose_device
@@ -131,7 +132,8 @@ def sentences(count: int, seed: int) -> list[list[int]]:
 def shares(budget: int) -> Iterator[Share]:
     """Endless updates of one batch each; sentences of a batch have similar lengths, as in training."""
     sources = sentences(max(2000, budget // 2), seed=1)
-    batches = TrainingBatches(sources, sentences(len(sources), seed=2), budget, seed=1)
+    targets = ragged(sentences(len(sources), seed=2))
+    batches = TrainingBatches(ragged(sources), targets, budget, seed=1)
     epoch = 0
     while True:
         yield from (share for share, _ in batches.epoch(epoch))

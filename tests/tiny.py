@@ -12,6 +12,7 @@ from nmt.config.schema import from_dict, to_dict
 from nmt.config.settings import Config
 from nmt.config.validation import check
 from nmt.data.batches import Batch, Share, TrainingBatches
+from nmt.data.ragged import ragged
 from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
 from nmt.model.initialise import build_model
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
@@ -109,4 +110,4 @@ def copy_batches(pairs: int, budget: int, seed: int = 3, symbols: int = 6, block
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(2, 6, (pairs,), generator=generator).tolist()
     sentences = [torch.randint(4, 4 + symbols, (n,), generator=generator).tolist() for n in lengths]
-    return TrainingBatches(sentences, sentences, budget, seed, block=block)
+    return TrainingBatches(ragged(sentences), ragged(sentences), budget, seed, block=block)

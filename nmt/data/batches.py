@@ -5,6 +5,7 @@ Shapes: B batch, S source length, T target length.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.alignment import Link
+from nmt.data.ragged import Ragged, ragged
 from nmt.data.tokenizer import BOS, EOS, PAD
 
 _LENGTH_NOISE = 1.0  # tokens of noise on lengths for sorting, so that batches differ between epochs
@@ -69,11 +71,8 @@ class Share:
 
 def pad(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Token lists → right-padded tensor [B, longest] and its mask."""
-    lengths = torch.tensor([len(sentence) for sentence in sentences])
-    tokens = torch.full((len(sentences), int(lengths.max())), PAD)
-    for row, sentence in zip(tokens, sentences, strict=True):
-        row[: len(sentence)] = torch.tensor(sentence, dtype=torch.long)
-    return tokens, torch.arange(tokens.shape[1]) < lengths.unsqueeze(1)
+    flat = ragged(sentences)
+    return _padded(*flat.take(np.arange(len(flat))))
 
 
 def collate(
@@ -85,30 +84,79 @@ def collate(
         sources, targets: B sentences each.
         links: (source piece, target piece) links of each pair; end-of-sentence links are added here.
     """
-    source, source_mask = pad([[*sentence, EOS] for sentence in sources])
-    previous, _ = pad([[BOS, *sentence] for sentence in targets])
-    target, target_mask = pad([[*sentence, EOS] for sentence in targets])
+    flat = None if links is None else ragged(links, (2,))
+    return gather(np.arange(len(sources)), ragged(sources), ragged(targets), flat)
+
+
+def gather(rows: NDArray[np.intp], sources: Ragged, targets: Ragged, links: Ragged | None = None) -> Batch:
+    """The pairs at `rows`, [B], of a tokenised corpus → a batch.
+
+    Args:
+        rows: indices of pairs.
+        sources, targets: token ids, without special tokens.
+        links: (source piece, target piece) links of each pair; end-of-sentence links are added here.
+    """
+    source_ids, source_lengths = sources.take(rows)
+    target_ids, target_lengths = targets.take(rows)
+    source, source_mask = _padded(source_ids, source_lengths, last=EOS)
+    previous, _ = _padded(target_ids, target_lengths, first=BOS)
+    target, target_mask = _padded(target_ids, target_lengths, last=EOS)
     alignment = None
     if links is not None:
+        pieces, counts = links.take(rows)
         alignment = torch.zeros(*target.shape, source.shape[1])
-        for matrix, pairs, sentence, translation in zip(alignment, links, sources, targets, strict=True):
-            for s, t in [*pairs, (len(sentence), len(translation))]:
-                matrix[t, s] = 1
+        found = torch.from_numpy(pieces.astype(np.int64))
+        alignment[torch.from_numpy(np.repeat(np.arange(len(rows)), counts)), found[:, 1], found[:, 0]] = 1
+        ends = torch.from_numpy(target_lengths), torch.from_numpy(source_lengths)
+        alignment[torch.arange(len(rows)), *ends] = 1
         alignment /= alignment.sum(dim=-1, keepdim=True).clamp(min=1)
-    return Batch(source, source_mask, previous, target, target_mask, int(target_mask.sum()), alignment)
+    tokens = len(target_ids) + len(rows)
+    return Batch(source, source_mask, previous, target, target_mask, tokens, alignment)
+
+
+def _padded(
+    ids: NDArray[np.integer], lengths: NDArray[np.int64], first: int | None = None, last: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Sentences of these lengths, [B], one after another in `ids` → right-padded tensor [B, longest] and its
+    mask, with a special token before or after each, if given.
+    """
+    start = int(first is not None)
+    ends = lengths + start
+    totals = ends + int(last is not None)
+    steps = np.arange(totals.max())
+    tokens = np.full((len(lengths), len(steps)), PAD, np.int64)
+    tokens[(steps >= start) & (steps < ends[:, None])] = ids  # row by row, as in `ids`
+    if first is not None:
+        tokens[:, 0] = first
+    if last is not None:
+        tokens[np.arange(len(lengths)), ends] = last
+    return torch.from_numpy(tokens), torch.from_numpy(steps < totals[:, None])
 
 
 def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.intp]]:
     """Split `order` where size × longest would exceed the budget; every batch has at least one."""
-    batches, start, longest = [], 0, 0
-    for position, index in enumerate(order):
-        length = int(lengths[index])
-        if position > start and max(longest, length) * (position - start + 1) > budget:
-            batches.append(order[start:position])
-            start, longest = position, 0
-        longest = max(longest, length)
-    batches.append(order[start:])
+    ordered, batches, start = lengths[order], [], 0
+    while start < len(order):
+        most = max(budget // max(int(ordered[start]), 1), 1)
+        longest = np.maximum.accumulate(ordered[start : start + most])
+        too_large = longest * np.arange(1, len(longest) + 1) > budget
+        too_large[0] = False
+        size = int(too_large.argmax()) if too_large.any() else len(longest)
+        batches.append(order[start : start + size])
+        start += size
     return batches
+
+
+class Plan(NamedTuple):
+    """The batches of an epoch.
+
+    Attributes:
+        batches: the indices of the pairs in each.
+        tokens: number of real target tokens in each.
+    """
+
+    batches: list[NDArray[np.intp]]
+    tokens: list[int]
 
 
 class TrainingBatches:
@@ -120,7 +168,7 @@ class TrainingBatches:
     adjacent in the sorted order: as if split from one larger batch, with equal work for each process.
 
     Args:
-        sources, targets: token lists, without special tokens.
+        sources, targets: token ids, without special tokens.
         budget: maximum tokens in a batch on the longer side, including padding and end-of-sentence; a
             single longer pair becomes a batch of its own.
         seed: for all epochs.
@@ -130,27 +178,41 @@ class TrainingBatches:
 
     def __init__(
         self,
-        sources: Sequence[list[int]],
-        targets: Sequence[list[int]],
+        sources: Ragged,
+        targets: Ragged,
         budget: int,
         seed: int,
-        links: Sequence[list[Link]] | None = None,
+        links: Ragged | None = None,
         block: int = 1,
     ) -> None:
         self._sources, self._targets, self._links = sources, targets, links
-        self._source_lengths = np.array([len(sentence) + 1 for sentence in sources])
-        self._target_lengths = np.array([len(sentence) + 1 for sentence in targets])
+        self._source_lengths, self._target_lengths = sources.lengths + 1, targets.lengths + 1
         self.budget, self.block, self._seed = budget, block, seed
+        self._plan: tuple[tuple[int, int, int], Plan] | None = None  # of the latest epoch
+        self._counts: dict[tuple[int, int, int], int] = {}
 
-    def indices(
-        self, epoch: int, budget: int | None = None, block: int | None = None
-    ) -> list[NDArray[np.intp]]:
-        """The indices of the pairs in each batch of an epoch; `budget` and `block` override the defaults."""
+    def plan(self, epoch: int, budget: int | None = None, block: int | None = None) -> Plan:
+        """The batches of an epoch; `budget` and `block` override the defaults. The latest one is kept."""
+        key = (epoch, budget or self.budget, block or self.block)
+        if self._plan is None or self._plan[0] != key:
+            batches = self._indices(*key)
+            tokens = [int(self._target_lengths[chosen].sum()) for chosen in batches]
+            self._plan = key, Plan(batches, tokens)
+        return self._plan[1]
+
+    def count(self, epoch: int, budget: int | None = None, block: int | None = None) -> int:
+        """The number of batches in an epoch; `budget` and `block` override the defaults."""
+        key = (epoch, budget or self.budget, block or self.block)
+        if key not in self._counts:
+            self._counts[key] = len(self._indices(*key))
+        return self._counts[key]
+
+    def _indices(self, epoch: int, budget: int, block: int) -> list[NDArray[np.intp]]:
         generator = np.random.default_rng([self._seed, epoch])
         noise = generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, (2, len(self._source_lengths)))
         order = np.lexsort((self._source_lengths + noise[0], np.round(self._target_lengths + noise[1])))
         longer = np.maximum(self._source_lengths, self._target_lengths)
-        batches, block = _cut(order, longer, budget or self.budget), block or self.block
+        batches = _cut(order, longer, budget)
         blocks, rest = divmod(len(batches), block)
         start = int(generator.integers(len(batches) - rest + 1)) if rest else 0
         last, batches = batches[start : start + rest], batches[:start] + batches[start + rest :]
@@ -171,17 +233,15 @@ class TrainingBatches:
         The first `skip` batches are skipped; `budget` and `block` override the defaults.
         """
         block = block or self.block
-        batches = self.indices(epoch, budget, block)[skip:]
-        for start in range(0, len(batches), block):
-            update = batches[start : start + block]
-            tokens = sum(int(self._target_lengths[chosen].sum()) for chosen in update)
+        plan = self.plan(epoch, budget, block)
+        for start in range(skip, len(plan.batches), block):
+            update = plan.batches[start : start + block]
+            tokens = sum(plan.tokens[start : start + block])
             own = update[rank::processes]
-            share = Share([self._collated(chosen) for chosen in own or update[:1]], tokens, bool(own))
-            yield share, len(update)
-
-    def _collated(self, chosen: NDArray[np.intp]) -> Batch:
-        links = None if self._links is None else [self._links[i] for i in chosen]
-        return collate([self._sources[i] for i in chosen], [self._targets[i] for i in chosen], links)
+            batches = [
+                gather(chosen, self._sources, self._targets, self._links) for chosen in own or update[:1]
+            ]
+            yield Share(batches, tokens, bool(own)), len(update)
 
 
 def sorted_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:

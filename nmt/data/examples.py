@@ -1,14 +1,16 @@
 """Source sentences with their references, and the files that store them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from nmt.data.sources.base import side_by_side
 from nmt.data.text import clean
 from nmt.errors import DataError
-from nmt.files import write_text
+from nmt.files import replacing
 
 
 class Example(NamedTuple):
@@ -25,9 +27,28 @@ class Example(NamedTuple):
     alignments: tuple[str, ...]
 
 
-def save_examples(path: Path, examples: Sequence[Example]) -> None:
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
+def to_line(example: Example) -> str:
+    """An example as a line of JSON."""
+    return _ENCODER.encode(example._asdict()) + "\n"
+
+
+def from_line(line: str | bytes) -> Example:
+    """The example of a line of JSON.
+
+    Raises:
+        ValueError, KeyError, TypeError: if it is none.
+    """
+    row = json.loads(line)
+    return Example(row["source"], tuple(row["references"]), tuple(row["alignments"]))
+
+
+def save_examples(path: Path, examples: Iterable[Example]) -> None:
     """Write examples as JSON Lines."""
-    write_text(path, "".join(json.dumps(e._asdict(), ensure_ascii=False) + "\n" for e in examples))
+    with replacing(path) as file:
+        file.writelines(map(to_line, examples))
 
 
 def load_examples(path: Path) -> list[Example]:
@@ -36,15 +57,77 @@ def load_examples(path: Path) -> list[Example]:
     Raises:
         DataError: if the file is missing or corrupt.
     """
-    examples = []
+    return list(iterate_examples(path))
+
+
+def iterate_examples(path: Path, skipped: Collection[int] = frozenset(), step: int = 1) -> Iterator[Example]:
+    """Read the examples written by `save_examples` one at a time.
+
+    Args:
+        path: the file.
+        skipped: numbers of the lines to leave out, from 0.
+        step: yield every `step`-th of the others only; the lines between are not parsed.
+
+    Raises:
+        DataError: while iterating, if the file is missing or corrupt.
+    """
+    number, position = 0, 0
     try:
         with path.open(encoding="utf-8", newline="\n") as file:
-            for line in file:
-                row = json.loads(line)
-                examples.append(Example(row["source"], tuple(row["references"]), tuple(row["alignments"])))
+            for number, line in enumerate(file):
+                if number not in skipped:
+                    if position % step == 0:
+                        yield from_line(line)
+                    position += 1
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError("missing or corrupt", path, len(examples) + 1) from error
-    return examples
+        raise DataError("missing or corrupt", path, number + 1) from error
+
+
+@dataclass(frozen=True)
+class StoredExamples(Sequence[Example]):
+    """Examples that stay in their file, for a training set. Each use reads the file from its start: iterate
+    over it, or take a slice with a step.
+
+    Attributes:
+        path: written by `save_examples`.
+        lines: number of lines in the file.
+        skipped: numbers of the lines that do not belong to the set, from 0.
+    """
+
+    path: Path
+    lines: int
+    skipped: frozenset[int] = frozenset()
+
+    def __len__(self) -> int:
+        return self.lines - len(self.skipped)
+
+    def __iter__(self) -> Iterator[Example]:
+        count = 0
+        for count, example in enumerate(self._read(), 1):
+            yield example
+        if count != len(self):
+            raise self._corrupt(DataError("lines are missing", self.path, count + 1))
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            assert (index.start, index.stop) == (None, None), "the whole set, with a step"
+            return list(self._read(index.step or 1))
+        return next(islice(self._read(), range(len(self))[index], None))
+
+    def _read(self, step: int = 1) -> Iterator[Example]:
+        try:
+            yield from iterate_examples(self.path, self.skipped, step)
+        except DataError as error:
+            raise self._corrupt(error) from error
+
+    def _corrupt(self, error: DataError) -> DataError:
+        return DataError(f"corrupt ({error}); delete this folder to regenerate it", self.path.parent)
 
 
 def read_parallel(source: Path, references: Sequence[Path]) -> list[Example]:
@@ -73,9 +156,8 @@ def export_text(parts: Mapping[str, Sequence[Example]], folder: Path) -> None:
         for stale in folder.glob(f"{part}.tgt.*"):  # from an earlier export with more references
             stale.unlink()
         most = max(len(example.references) for example in examples)
-        columns = {"src": [example.source for example in examples]}
-        for k in range(most):
-            name = "tgt" if k == 0 else f"tgt.{k}"
-            columns[name] = [e.references[k] if k < len(e.references) else "" for e in examples]
-        for suffix, lines in columns.items():
-            write_text(folder / f"{part}.{suffix}", "".join(line + "\n" for line in lines))
+        columns = {"src": 0} | {"tgt" if k == 0 else f"tgt.{k}": k + 1 for k in range(most)}
+        for suffix, k in columns.items():
+            with replacing(folder / f"{part}.{suffix}") as file:
+                texts = ((example.source, *example.references) for example in examples)
+                file.writelines((text[k] if k < len(text) else "") + "\n" for text in texts)

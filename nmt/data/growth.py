@@ -1,11 +1,15 @@
 """What changed since a corpus was last prepared: new sentences, and sentences that moved between splits."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nmt.data.examples import Example, load_examples
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.examples import iterate_examples
+from nmt.data.keys import Keys, text_keys
 from nmt.errors import DataError
 
 
@@ -27,21 +31,34 @@ def previous_preparation(folder: Path, identity: str) -> Path | None:
     return max(found)[1] if found else None
 
 
-def changes(previous: Path, parts: Mapping[str, Sequence[Example]]) -> dict[str, Any] | None:
+def changes(previous: Path, sources: Mapping[str, Keys]) -> dict[str, Any] | None:
     """Count source sentences that are new, gone, or in another split (because components merged).
 
     Args:
         previous: folder of the earlier preparation; None is returned if it is corrupt.
-        parts: the examples of the new one.
+        sources: keys of the source sentences of each split of the new one.
     """
     try:
-        before = {e.source: part for part in parts for e in load_examples(previous / f"{part}.jsonl")}
+        before = {
+            part: text_keys(example.source for example in iterate_examples(previous / f"{part}.jsonl"))
+            for part in sources
+        }
     except DataError:
         return None
-    now = {example.source: part for part, examples in parts.items() for example in examples}
+    old, old_parts = _last_part_of_each(before)
+    new, new_parts = _last_part_of_each(sources)
+    _, in_old, in_new = np.intersect1d(old, new, assume_unique=True, return_indices=True)
     return {
         "previous": previous.name,
-        "new_sources": len(now.keys() - before.keys()),
-        "gone_sources": len(before.keys() - now.keys()),
-        "moved_sources": sum(before[source] != now[source] for source in now.keys() & before.keys()),
+        "new_sources": len(new) - len(in_new),
+        "gone_sources": len(old) - len(in_old),
+        "moved_sources": int((old_parts[in_old] != new_parts[in_new]).sum()),
     }
+
+
+def _last_part_of_each(sources: Mapping[str, Keys]) -> tuple[Keys, NDArray[np.int64]]:
+    """The distinct keys, and for each the number of the last split that has it."""
+    keys = np.concatenate(list(sources.values()))
+    parts = np.repeat(np.arange(len(sources)), [len(of_part) for of_part in sources.values()])
+    distinct, last = np.unique(keys[::-1], return_index=True)
+    return distinct, parts[::-1][last]

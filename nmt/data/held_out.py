@@ -107,8 +107,8 @@ class SharedSentences:
         self._first, self._second = (targets, sources) if swap else (sources, targets)
 
     def has(self, first: str, second: str) -> bool:
-        """Whether the pair (`first`, `second`), in the corpus's direction, shares a sentence with the set."""
-        return fold(first) in self._first or fold(second) in self._second
+        """Whether a pair shares a sentence with the set: its folded sentences, in the corpus's direction."""
+        return first in self._first or second in self._second
 
 
 class HeldOut:
@@ -129,7 +129,9 @@ class HeldOut:
         return [f"in_{split}" for split in self._shared]
 
     def reason(self, first: str, second: str) -> str | None:
-        """The reason to drop a pair (the set that it shares a sentence with), or None."""
+        """The reason to drop a pair (the set that it shares a sentence with), or None; `first` and `second`
+        are its folded sentences.
+        """
         sharing = (name for name, shared in self._shared.items() if shared.has(first, second))
         return next((f"in_{name}" for name in sharing), None)
 
@@ -138,4 +140,6 @@ class HeldOut:
         if len(self.sets) < len(HELD_OUT):
             return 0
         shared = SharedSentences(self.sets["test"], swap=False)
-        return sum(any(shared.has(e.source, text) for text in e.references) for e in self.sets["dev"])
+        return sum(
+            any(shared.has(fold(e.source), fold(text)) for text in e.references) for e in self.sets["dev"]
+        )

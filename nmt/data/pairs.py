@@ -1,16 +1,20 @@
 """Sentence pairs: cleaning, filtering (with counts by reason), and grouping into examples."""
 
 import functools
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config.data import DataConfig
 from nmt.data.alignment import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.data.examples import Example
+from nmt.data.keys import SeenKeys, text_key, text_keys
 from nmt.data.sources.base import RawPair, open_source
-from nmt.data.text import clean, word_spans
+from nmt.data.text import clean, fold, word_spans
+
+_CHUNK = 16_384  # pairs that are cleaned at a time
 
 
 class Pair(NamedTuple):
@@ -21,39 +25,54 @@ class Pair(NamedTuple):
     alignment: str
 
 
+class KeyedPair(NamedTuple):
+    """A cleaned pair, and the keys of its folded sentences."""
+
+    pair: Pair
+    first: int
+    second: int
+
+
 def clean_pairs(
     config: DataConfig,
     files: list[Path],
     dropped: Counter[str],
     held_out: Callable[[str, str], str | None],
-) -> Iterator[Pair]:
+) -> Iterator[KeyedPair]:
     """The cleaned pairs of a corpus that pass the filters; dropped pairs are counted by reason.
 
     Args:
         config: what to read, and the limits.
         files: of the corpus, from `DataSource.files`.
         dropped: updated in place.
-        held_out: returns the reason to drop a pair that shares a sentence with a user-provided set, or None.
+        held_out: returns the reason to drop a pair that shares a sentence with a user-provided set, or None;
+            called with its folded sentences.
 
     Raises:
         DataError: while iterating, for what cannot be read, with file and line.
     """
-    seen: set[tuple[str, str]] = set()
+    seen = SeenKeys()
     corpus = open_source(config)
     again = functools.partial(corpus.pairs, files)
     where = corpus.alignment_file(files)
-    for raw in again():
-        source, target = clean(raw.source), clean(raw.target)
-        reason = _reason_to_drop(source, target, config)
-        if reason is None and (source, target) in seen:
-            reason = "duplicate"
-        if reason is None:
-            reason = held_out(source, target)
-        if reason is not None:
-            dropped[reason] += 1
-            continue
-        seen.add((source, target))
-        yield Pair(source, target, checked_alignment(raw, source, target, where, again))
+    raw_pairs = again()
+    while chunk := list(itertools.islice(raw_pairs, _CHUNK)):
+        usable = []
+        for raw in chunk:
+            source, target = clean(raw.source), clean(raw.target)
+            if reason := _reason_to_drop(source, target, config):
+                dropped[reason] += 1
+            else:
+                usable.append((raw, source, target))
+        # no cleaned text has a tab
+        new = seen.add(text_keys(f"{source}\t{target}" for _, source, target in usable))
+        for (raw, source, target), is_new in zip(usable, new.tolist(), strict=True):
+            first, second = fold(source), fold(target)
+            if reason := held_out(first, second) or (None if is_new else "duplicate"):
+                dropped[reason] += 1
+                continue
+            pair = Pair(source, target, checked_alignment(raw, source, target, where, again))
+            yield KeyedPair(pair, text_key(first), text_key(second))
 
 
 def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
@@ -79,7 +98,9 @@ def checked_alignment(
     Raises:
         DataError: for a link that is out of range, with file and line.
     """
-    links = parse_pharaoh(raw.alignment or "", path, raw.line)
+    if not raw.alignment:
+        return ""
+    links = parse_pharaoh(raw.alignment, path, raw.line)
     if links:
         sizes = len(word_spans(source)), len(word_spans(target))
         link = outside(links, *sizes)
@@ -91,11 +112,13 @@ def checked_alignment(
 
 def swapped(pair: Pair) -> Pair:
     """The pair in the other direction, with its links reversed."""
+    if not pair.alignment:
+        return Pair(pair.target, pair.source, "")
     links = frozenset((target, source) for source, target in parse_pharaoh(pair.alignment))
     return Pair(pair.target, pair.source, format_pharaoh(links))
 
 
-def grouped(pairs: Sequence[Pair]) -> list[Example]:
+def grouped(pairs: Iterable[Pair]) -> list[Example]:
     """One example per source, with all its translations as references, for development and test sets."""
     by_source: dict[str, list[Pair]] = {}
     for pair in pairs:

@@ -6,21 +6,28 @@ source files and every relevant setting, so a changed source is prepared again.
 
 import hashlib
 import json
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nmt.config.data import DataConfig
-from nmt.data.examples import Example, load_examples, save_examples
+from nmt.data.cleaned import CleanedPairs, write_cleaned
+from nmt.data.examples import Example, StoredExamples, load_examples, save_examples
 from nmt.data.growth import changes, previous_preparation
 from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
-from nmt.data.pairs import Pair, clean_pairs, grouped, swapped
+from nmt.data.keys import text_keys
+from nmt.data.pairs import clean_pairs, grouped
 from nmt.data.sources.base import open_source
-from nmt.data.split import LARGE_COMPONENT, PARTS, assign_parts, components
+from nmt.data.split import LARGE_COMPONENT, PARTS, TRAIN, assign_parts, components
 from nmt.errors import DataError
-from nmt.files import sha256, write_json
+from nmt.files import replacing, sha256, write_json
 
 FORMAT = 1  # version of the prepared files; a change invalidates old caches
 _SETTINGS = (
@@ -34,13 +41,13 @@ class Prepared:
     """A prepared corpus.
 
     Attributes:
-        parts: examples of "train", "dev" and "test".
+        parts: examples of "train", which stay in their file, and of "dev" and "test".
         report: description of the data: source, counts, drops by reason, split sizes, fingerprint.
         folder: where it is cached.
         fresh: prepared just now, not loaded from the cache.
     """
 
-    parts: dict[str, list[Example]]
+    parts: dict[str, Sequence[Example]]
     report: dict[str, Any]
     folder: Path
     fresh: bool = field(compare=False)
@@ -62,22 +69,18 @@ def prepare(config: DataConfig) -> Prepared:
     report_path = folder / "prepared.json"
     fresh = not report_path.exists()
     if fresh:
-        parts, counts = _make(config, files, own)
         places = {split: [str(file.resolve()) for file in held] for split, held in own.items()}
-        identity = _fingerprint(config, [str(file.resolve()) for file in files], places)
-        previous = previous_preparation(folder, identity)
         report = {
             "format": FORMAT,
             "source": config.source,
             "licence": source.licence,
             "files": described
             + [{**_described(file), "split": split} for split, held in own.items() for file in held],
-            **counts,
-            "since_previous": None if previous is None else changes(previous, parts),
-            "identity": identity,
-            "fingerprint": fingerprint,
         }
-        _save(folder, parts, report)
+        identity = _fingerprint(config, [str(file.resolve()) for file in files], places)
+        identities = {"identity": identity, "fingerprint": fingerprint}
+        with explained(folder):
+            _make(config, files, own, folder, report, identities)
     return _load(folder, fresh)
 
 
@@ -85,11 +88,18 @@ def _described(file: Path) -> dict[str, Any]:
     return {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256(file)}
 
 
-def _save(folder: Path, parts: dict[str, list[Example]], report: dict[str, Any]) -> None:
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn an `OSError` of writing to the cache into an error for the user.
+
+    Args:
+        folder: what is written.
+
+    Raises:
+        DataError: instead of an `OSError`.
+    """
     try:
-        for part, examples in parts.items():
-            save_examples(folder / f"{part}.jsonl", examples)
-        write_json(folder / "prepared.json", report)  # last: marks the preparation as complete
+        yield
     except OSError as error:
         raise DataError(
             f"cannot be written ({error.strerror or error}); free some space or choose another folder with "
@@ -101,10 +111,14 @@ def _save(folder: Path, parts: dict[str, list[Example]], report: dict[str, Any])
 def _load(folder: Path, fresh: bool) -> Prepared:
     try:
         report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
-        parts = {part: load_examples(folder / f"{part}.jsonl") for part in PARTS}
-        for part, examples in parts.items():
-            if len(examples) != report["parts"][part]["examples"]:
-                raise DataError("lines are missing", folder / f"{part}.jsonl", len(examples) + 1)
+        count = {part: int(report["parts"][part]["examples"]) for part in PARTS}
+        parts: dict[str, Sequence[Example]] = {
+            "train": StoredExamples(folder / "train.jsonl", count["train"])
+        }
+        for part in ("dev", "test"):
+            parts[part] = load_examples(folder / f"{part}.jsonl")
+            if len(parts[part]) != count[part]:
+                raise DataError("lines are missing", folder / f"{part}.jsonl", len(parts[part]) + 1)
     except (DataError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"corrupt ({error}); delete this folder to regenerate it", folder) from error
     return Prepared(parts, report, folder, fresh)
@@ -122,44 +136,74 @@ def _fingerprint(config: DataConfig, files: list[str], own: Mapping[str, list[st
 
 
 def _make(
-    config: DataConfig, files: list[Path], own: Mapping[str, list[Path]]
-) -> tuple[dict[str, list[Example]], dict[str, Any]]:
+    config: DataConfig,
+    files: list[Path],
+    own: Mapping[str, list[Path]],
+    folder: Path,
+    report: dict[str, Any],
+    identities: dict[str, str],
+) -> None:
+    """Prepare the corpus in two passes: clean to a temporary file, then divide that file into the splits."""
     held_out = HeldOut({split: read_held_out(config, held) for split, held in own.items()}, config.swap)
     reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
-    pairs = list(clean_pairs(config, files, dropped, held_out.reason))
-    if not pairs:
-        raise DataError("no usable sentence pairs" + _all_held_out(dropped), files[0])
-    sides = [(pair.source, pair.target) for pair in pairs]
-    component = components(sides)
-    fractions = [
-        0.0 if split in own else fraction
-        for split, fraction in (("dev", config.dev_fraction), ("test", config.test_fraction))
-    ]
-    assigned = assign_parts(sides, component, *fractions)
-    if config.swap:
-        pairs = [swapped(pair) for pair in pairs]
-    by_part: dict[str, list[Pair]] = {part: [] for part in PARTS}
-    for pair, part in zip(pairs, assigned, strict=True):
-        by_part[part].append(pair)
-    train = [Example(source, (target,), (links,)) for source, target, links in by_part["train"]]
-    parts = {"train": train, "dev": grouped(by_part["dev"]), "test": grouped(by_part["test"])}
-    parts |= {split: list(examples) for split, examples in held_out.sets.items()}
-    sizes = Counter(component)
-    for part, examples in parts.items():
-        if not examples:
-            raise DataError(_why_empty(part, len(pairs), sizes, dropped), files[0])
-    counts = {
-        "pairs_read": len(pairs) + dropped.total(),
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder.parent) as file:
+        pairs = clean_pairs(config, files, dropped, held_out.reason)
+        cleaned = write_cleaned(pairs, config.swap, file)
+        if not len(cleaned):
+            raise DataError("no usable sentence pairs" + _all_held_out(dropped), files[0])
+        component = components(cleaned.first, cleaned.second)
+        fractions = [
+            0.0 if split in own else fraction
+            for split, fraction in (("dev", config.dev_fraction), ("test", config.test_fraction))
+        ]
+        assigned = assign_parts(cleaned.first, component, *fractions)
+        _, sizes = np.unique(component, return_counts=True)
+        held = {part: grouped(cleaned.pairs(assigned == PARTS.index(part))) for part in ("dev", "test")}
+        held |= {split: list(examples) for split, examples in held_out.sets.items()}
+        in_train = assigned == TRAIN
+        for part, size in {"train": int(in_train.sum()), **{k: len(v) for k, v in held.items()}}.items():
+            if not size:
+                raise DataError(_why_empty(part, len(cleaned), sizes, dropped), files[0])
+        report |= _counts(cleaned, sizes, dropped, in_train, held)
+        if len(own) == len(HELD_OUT):
+            report["dev_in_test"] = held_out.dev_in_test()
+        sources = {part: text_keys(e.source for e in examples) for part, examples in held.items()}
+        sources = {"train": cleaned.sources[in_train], **sources}
+        previous = previous_preparation(folder, identities["identity"])
+        report["since_previous"] = None if previous is None else changes(previous, sources)
+        _save(folder, cleaned.lines(in_train), held, report | identities)
+
+
+def _save(
+    folder: Path, train: Iterator[bytes], held: Mapping[str, list[Example]], report: dict[str, Any]
+) -> None:
+    with replacing(folder / "train.jsonl", "wb") as file:
+        file.writelines(train)
+    for part, examples in held.items():
+        save_examples(folder / f"{part}.jsonl", examples)
+    write_json(folder / "prepared.json", report)  # last: marks the preparation as complete
+
+
+def _counts(
+    cleaned: CleanedPairs,
+    sizes: NDArray[np.int64],
+    dropped: Counter[str],
+    in_train: NDArray[np.bool_],
+    held: Mapping[str, list[Example]],
+) -> dict[str, Any]:
+    """The report's counts; `sizes` are those of the components."""
+    pairs = int(in_train.sum())
+    train = {"examples": pairs, "sources": len(np.unique(cleaned.sources[in_train])), "pairs": pairs}
+    return {
+        "pairs_read": len(cleaned) + dropped.total(),
         "dropped": dict(dropped),
-        "pairs_kept": len(pairs),
+        "pairs_kept": len(cleaned),
         "components": len(sizes),
-        "largest_component": max(sizes.values()),
-        "parts": {part: part_sizes(examples) for part, examples in parts.items()},
+        "largest_component": int(sizes.max()),
+        "parts": {"train": train, **{part: part_sizes(examples) for part, examples in held.items()}},
     }
-    if len(own) == len(HELD_OUT):
-        counts["dev_in_test"] = held_out.dev_in_test()
-    return parts, counts
 
 
 def part_sizes(examples: Sequence[Example]) -> dict[str, int]:
@@ -176,7 +220,7 @@ def _all_held_out(dropped: Mapping[str, int]) -> str:
     return f"; {shared} share a sentence with the development or test set" if shared else ""
 
 
-def _why_empty(part: str, pairs: int, sizes: Mapping[int, int], dropped: Mapping[str, int]) -> str:
+def _why_empty(part: str, pairs: int, sizes: NDArray[np.int64], dropped: Mapping[str, int]) -> str:
     """Error message for an empty split: the cause and the remedy."""
     own = "dev and test sets of your own (data.dev_path, data.test_path)"
     if part != "train":
@@ -189,11 +233,11 @@ def _why_empty(part: str, pairs: int, sizes: Mapping[int, int], dropped: Mapping
         for reason, key in (("too_long", "data.max_words"), ("ratio", "data.max_ratio"))
         if dropped[reason] > pairs
     )
-    divisible = sum(size <= LARGE_COMPONENT for size in sizes.values())
+    divisible = int((sizes <= LARGE_COMPONENT).sum())
     if divisible < len(PARTS):
         return (
             f"all of its {pairs:,} usable pairs are connected through shared sentences (the largest "
-            f"connected component has {max(sizes.values()):,}), and a component is never split, so that "
+            f"connected component has {sizes.max():,}), and a component is never split, so that "
             f"train, dev and test share no sentence; this leaves the {part} set empty; provide {own}, "
             f"or add pairs that share no sentence with these{lost}"
         )

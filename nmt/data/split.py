@@ -3,70 +3,74 @@
 Pairs that share a source or a target sentence (compared by `fold`) are connected; each connected
 component goes to one split as a whole, decided by a hash of its content. So assignments are stable when
 the corpus grows or is reordered, except where new pairs merge components or change the sentence that
-identifies a component.
+identifies a component. Sentences are given by the keys (`nmt.data.keys`) of their folded texts.
+
+Shapes: N pairs, C components.
 """
 
 import hashlib
-from collections.abc import Sequence
 
-from nmt.data.text import fold
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.keys import Keys
 
 PARTS = ("train", "dev", "test")
 LARGE_COMPONENT = 100  # pairs; a larger component would dominate a small split, so it goes to train
+TRAIN, DEV, TEST = range(3)  # indices in PARTS
 
 
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+def components(first: Keys, second: Keys) -> NDArray[np.int64]:
+    """The component of each pair: the index of its first pair, [N].
+
+    Every pair points to an earlier one of its component, at first to itself. Until nothing changes, the
+    pairs with a common sentence, and what they point to, take over the lowest pointer among them, and
+    pointers are followed (connected components as in Zhang et al. 2020, "FastSV").
+
+    Args:
+        first, second: keys of the two sentences of each pair, [N].
+    """
+    parent = np.arange(len(first))
+    sides = [np.unique(keys, return_inverse=True)[1] for keys in (first, second)]
+    while True:
+        before = parent.copy()
+        for sentence in sides:
+            lowest = np.full(len(parent), len(parent))  # per sentence; there are at most N
+            np.minimum.at(lowest, sentence, parent)
+            found = lowest[sentence]
+            np.minimum.at(parent, parent.copy(), found)
+            parent = np.minimum(parent, found)
+        parent = parent[parent]
+        if np.array_equal(parent, before):
+            return parent
 
 
-def components(pairs: Sequence[tuple[str, str]]) -> list[int]:
-    """The component of each pair, identified by the index of one of its pairs (union–find)."""
-    parent = list(range(len(pairs)))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for side in (0, 1):
-        first_with: dict[str, int] = {}
-        for index, pair in enumerate(pairs):
-            other = first_with.setdefault(fold(pair[side]), index)
-            parent[root(index)] = root(other)
-    return [root(index) for index in range(len(pairs))]
-
-
-def _part_of(key: bytes, dev_fraction: float, test_fraction: float) -> str:
-    """Draw a split from a uniform value that depends on `key` only."""
-    draw = int.from_bytes(hashlib.blake2b(key, digest_size=8, person=b"split").digest()) / 2**64
-    if draw < test_fraction:
-        return "test"
-    return "dev" if draw < test_fraction + dev_fraction else "train"
+def _draw(key: int) -> float:
+    """A uniform value in [0, 1) that depends on `key` only."""
+    content = key.to_bytes(8)
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8, person=b"split").digest()) / 2**64
 
 
 def assign_parts(
-    pairs: Sequence[tuple[str, str]], component: Sequence[int], dev_fraction: float, test_fraction: float
-) -> list[str]:
-    """The split of each pair: "train", "dev" or "test".
+    first: Keys, component: NDArray[np.int64], dev_fraction: float, test_fraction: float
+) -> NDArray[np.uint8]:
+    """The split of each pair, as its index in `PARTS`, [N].
 
-    A component is identified by the smallest hash of its first sentences; a hash of that determines its
+    A component is identified by the smallest key of its first sentences; a hash of that determines its
     split. Only first sentences count, so a further translation of a known sentence moves nothing (unless
     it makes the component a large one).
 
     Args:
-        pairs: (first, second) sentences, cleaned, in the corpus's direction.
-        component: of each pair, from `components`.
+        first: keys of the first sentences, in the corpus's direction, [N].
+        component: of each pair, from `components`, [N].
         dev_fraction, test_fraction: fractions of the components.
     """
-    keys: dict[int, bytes] = {}
-    sizes: dict[int, int] = {}
-    for name, (first, _) in zip(component, pairs, strict=True):
-        key = _digest(fold(first))
-        keys[name] = min(key, keys.get(name, key))
-        sizes[name] = sizes.get(name, 0) + 1
-    parts = {
-        name: "train" if sizes[name] > LARGE_COMPONENT else _part_of(key, dev_fraction, test_fraction)
-        for name, key in keys.items()
-    }
-    return [parts[name] for name in component]
+    _, number, sizes = np.unique(component, return_inverse=True, return_counts=True)
+    smallest = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)  # [C]
+    np.minimum.at(smallest, number, first)
+    draws = np.fromiter((_draw(int(key)) for key in smallest), np.float64, len(smallest))
+    parts = np.full(len(sizes), TRAIN, np.uint8)
+    parts[draws < test_fraction + dev_fraction] = DEV
+    parts[draws < test_fraction] = TEST
+    parts[sizes > LARGE_COMPONENT] = TRAIN
+    return parts[number]

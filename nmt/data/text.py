@@ -4,11 +4,15 @@ Cleaning preserves what affects spelling. Zero-width joiner and non-joiner (U+20
 Marathi writes the eyelash reph with the former. Case and punctuation are kept.
 """
 
+import re
 import unicodedata
 from typing import NamedTuple
 
 JOINERS = "\u200c\u200d"
 _INNER_PUNCTUATION = "'’-"  # part of a word if between letters: don't, well-known
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\ufeff]"
+)  # Cc but white space, U+00AD, U+FEFF
 
 
 def clean(text: str) -> str:
@@ -21,8 +25,18 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFC", text).replace("\u2581", "_")
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
-    kept = (c for c in text if c.isspace() or (unicodedata.category(c) != "Cc" and c not in "\ufeff\u00ad"))
-    return unicodedata.normalize("NFC", " ".join("".join(kept).split()))
+    return unicodedata.normalize("NFC", " ".join(_INVISIBLE.sub("", text).split()))
+
+
+class _Kept(dict[int, int | None]):
+    """A table for `str.translate` that keeps letters, marks and digits; filled in as characters occur."""
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = code if unicodedata.category(chr(code))[0] in "LMN" else None
+        return self[code]
+
+
+_KEPT = _Kept()
 
 
 def fold(text: str) -> str:
@@ -32,7 +46,7 @@ def fold(text: str) -> str:
     so that such texts remain distinct.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if unicodedata.category(c)[0] in "LMN") or folded
+    return folded.translate(_KEPT) or folded
 
 
 class Span(NamedTuple):

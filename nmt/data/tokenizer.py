@@ -65,6 +65,11 @@ class Tokenizer:
         ids: list[int] = self._processor.encode(text)
         return ids
 
+    def encode_all(self, texts: list[str]) -> list[list[int]]:
+        """Cleaned texts → the ids of each, as `encode`."""
+        ids: list[list[int]] = self._processor.encode(texts, num_threads=1)
+        return ids
+
     def decode(self, ids: Sequence[int]) -> str:
         """Ids → text."""
         return self.join(ids).text

@@ -1,39 +1,49 @@
-"""The tokenizers of a prepared corpus, trained once and cached with it; token limits and piece links."""
+"""The tokenizers of a prepared corpus, trained once and cached with it; the limit on tokens."""
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from nmt.config.data import DataConfig
 from nmt.config.schema import to_dict
-from nmt.data.alignment import Link, expand_links, parse_pharaoh, piece_groups
-from nmt.data.examples import Example
+from nmt.data.corpus import TokenizedPairs, load_tokenized
+from nmt.data.examples import Example, StoredExamples
 from nmt.data.held_out import held_out_files
 from nmt.data.prepare import Prepared, part_sizes, prepare
-from nmt.data.text import word_spans
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes
 
 
 class Corpus(NamedTuple):
-    """Prepared data and its tokenizers."""
+    """Prepared data and its tokenizers.
+
+    Attributes:
+        prepared: without the pairs that have too many tokens.
+        source, target: the tokenizers.
+        train: the tokenised training set.
+    """
 
     prepared: Prepared
     source: Tokenizer
     target: Tokenizer
+    train: TokenizedPairs
 
 
 def load_corpus(config: DataConfig) -> Corpus:
-    """Prepare a corpus and train its tokenizers, or load them from the cache; overlong pairs are dropped.
+    """Prepare a corpus, train its tokenizers and tokenise its training set, or load them from the cache;
+    overlong pairs are dropped.
 
     Raises:
-        ConfigError, DataError: as `prepare`, `load_tokenizers` and `limit_tokens`.
+        ConfigError, DataError: as `prepare`, `load_tokenizers`, `load_tokenized` and `limit_tokens`.
     """
     prepared = prepare(config)
     source, target = load_tokenizers(prepared, config)
-    return Corpus(limit_tokens(prepared, source, target, config), source, target)
+    train = load_tokenized(prepared, source, target, config.max_tokens)
+    return Corpus(limit_tokens(prepared, train, source, target, config), source, target, train)
 
 
 def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, Tokenizer]:
@@ -48,49 +58,63 @@ def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, 
         DataError: if a cached tokenizer is corrupt.
     """
     train = prepared.parts["train"]
-    sides = {
-        "source": [example.source for example in train],
-        "target": [reference for example in train for reference in example.references],
-    }
+    sources = (example.source for example in train)
+    targets = (reference for example in train for reference in example.references)
     if config.tokenizer.joint:
-        both = _load(prepared, config, "joint", sides["source"] + sides["target"])
+        both = _load(prepared, config, "joint", chain(sources, targets))
         return both, both
-    return _load(prepared, config, "source", sides["source"]), _load(
-        prepared, config, "target", sides["target"]
-    )
+    return _load(prepared, config, "source", sources), _load(prepared, config, "target", targets)
 
 
-def limit_tokens(prepared: Prepared, source: Tokenizer, target: Tokenizer, config: DataConfig) -> Prepared:
+def limit_tokens(
+    prepared: Prepared, train: TokenizedPairs, source: Tokenizer, target: Tokenizer, config: DataConfig
+) -> Prepared:
     """Drop the pairs that have more than `config.max_tokens` tokens on a side; they are counted in the
     report, under "too_many_tokens".
 
     The earlier limit on words does not catch long texts without spaces, which count as one word and
     might not fit in memory.
 
+    Args:
+        prepared: the corpus.
+        train: its tokenised training set, in which they are dropped.
+        source, target: the tokenizers.
+        config: the data settings.
+
     Raises:
         DataError: for an overlong sentence in a user-provided set (none of its sentences are dropped), and
             if a split becomes empty.
     """
-    parts, dropped, limit = {}, 0, config.max_tokens
-    for part, examples in prepared.parts.items():
+    limit = config.max_tokens
+    stored = prepared.parts["train"]
+    assert isinstance(stored, StoredExamples)
+    parts: dict[str, Sequence[Example]] = {
+        "train": dataclasses.replace(stored, skipped=frozenset(train.left_out.tolist()))
+    }
+    sizes = {"train": {"examples": len(train), "sources": train.distinct_sources, "pairs": len(train)}}
+    dropped = len(train.left_out)
+    if not len(train):
+        raise DataError(f"data.max_tokens={limit}: leaves the train set empty; raise it")
+    for part in ("dev", "test"):
+        examples = prepared.parts[part]
         too_long = {k for k, one in enumerate(examples) if not _fits(one, source, target, limit)}
-        if too_long and part != "train" and (files := held_out_files(config, part)):
+        if too_long and (files := held_out_files(config, part)):
             raise DataError(
                 f"{part} sentence {min(too_long) + 1} has more than data.max_tokens={limit} tokens; "
                 "shorten it, or raise the limit",
                 files[0],
             )
-        kept = [example for k, example in enumerate(examples) if k not in too_long]
+        parts[part] = kept = [example for k, example in enumerate(examples) if k not in too_long]
         if not kept:
             raise DataError(f"data.max_tokens={limit}: leaves the {part} set empty; raise it")
-        parts[part] = kept
+        sizes[part] = part_sizes(kept)
         dropped += sum(len(examples[k].references) for k in too_long)
     if not dropped:
         return prepared
     report = prepared.report | {
         "dropped": prepared.report["dropped"] | {"too_many_tokens": dropped},
         "pairs_kept": prepared.report["pairs_kept"] - dropped,
-        "parts": {part: part_sizes(examples) for part, examples in parts.items()},
+        "parts": sizes,
     }
     return dataclasses.replace(prepared, parts=parts, report=report)
 
@@ -103,16 +127,7 @@ def _fits(example: Example, source: Tokenizer, target: Tokenizer, limit: int) ->
     )
 
 
-def piece_links(example: Example, source: Tokenizer, target: Tokenizer) -> list[Link]:
-    """The word alignment of a training example as piece links."""
-    groups = []
-    for tokenizer, text in ((source, example.source), (target, example.references[0])):
-        tokens = tokenizer.cut(text)
-        groups.append(piece_groups(tokens.spans, word_spans(tokens.text)))
-    return expand_links(parse_pharaoh(example.alignments[0]), *groups)
-
-
-def _load(prepared: Prepared, config: DataConfig, side: str, sentences: list[str]) -> Tokenizer:
+def _load(prepared: Prepared, config: DataConfig, side: str, sentences: Iterable[str]) -> Tokenizer:
     name = hashlib.sha256(json.dumps(to_dict(config.tokenizer), sort_keys=True).encode()).hexdigest()[:12]
     path = prepared.folder / f"tokenizer-{name}.{side}.model"
     if not path.exists():

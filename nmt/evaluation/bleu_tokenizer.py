@@ -36,7 +36,7 @@ _SCRIPTS = {
 }  # fmt: skip
 """Scripts by the first one or two words of their letters' Unicode names; all others use spaces."""
 _LEAST_KANA = 0.05  # fraction of Han and kana; Japanese has at least half, Chinese almost none
-_SAMPLE = 10_000  # maximum number of references examined
+SAMPLE = 10_000  # maximum number of references examined
 _LEAST_LONG = 0.1  # minimum fraction of sentences with a reference of at least NGRAM tokens
 
 
@@ -49,7 +49,7 @@ def choose_tokenizer(references: Sequence[str]) -> str:
     Returns:
         "13a", "zh", "ja-mecab" or "ko-mecab" (if their package is installed), or "char".
     """
-    sample = references[:: max(1, len(references) // _SAMPLE)]
+    sample = references[:: max(1, len(references) // SAMPLE)]
     letters: Counter[str] = Counter()
     for text in sample:
         letters.update(text)

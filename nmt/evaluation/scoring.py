@@ -13,6 +13,7 @@ from nmt.errors import ConfigError, RunError
 from nmt.evaluation.bleu_tokenizer import (
     DEFAULT,
     NGRAM,
+    SAMPLE,
     check_tokenizer,
     choose_tokenizer,
     too_short_for_bleu,
@@ -78,7 +79,9 @@ def choose_scoring(
             )
         tokenizer = before
     if tokenizer == "auto":
-        tokenizer = choose_tokenizer([example.references[0] for example in parts["train"]])
+        train = parts["train"]
+        sample = train[:: max(1, len(train) // SAMPLE)]  # a large training set is not read as a whole
+        tokenizer = choose_tokenizer([example.references[0] for example in sample])
     check_tokenizer(tokenizer)
     usable = METRICS[config.metric].for_short_references
     short = not usable and too_short_for_bleu([e.references for e in parts["dev"]], tokenizer)

@@ -170,11 +170,14 @@ class Trainer:
     def _planned(self) -> int:
         """Total number of updates: done, left in this epoch, and in the remaining epochs."""
         progress, epochs, block = self.progress, self.config.epochs, self.batches.block
-        left = len(self.batches.indices(progress.epoch, progress.budget, progress.block)) - progress.batch
-        later = (len(self.batches.indices(epoch)) for epoch in range(progress.epoch + 1, epochs))
-        planned = progress.step + math.ceil(left / progress.block)
-        planned += sum(math.ceil(count / block) for count in later)
-        return planned if self.config.max_steps is None else min(planned, self.config.max_steps)
+        current = self.batches.plan(progress.epoch, progress.budget, progress.block)
+        left = len(current.batches) - progress.batch
+        planned, most = progress.step + math.ceil(left / progress.block), self.config.max_steps
+        for epoch in range(progress.epoch + 1, epochs):
+            if most is not None and planned >= most:
+                break
+            planned += math.ceil(self.batches.count(epoch) / block)
+        return planned if most is None else min(planned, most)
 
     def _stream(self) -> Iterator[tuple[Share, int, bool]]:
         """For every remaining update: the micro-batches of this process, the number of batches in the update
@@ -186,7 +189,7 @@ class Trainer:
                 progress.epoch, progress.batch = epoch, 0
                 progress.budget, progress.block = self.batches.budget, self.batches.block
             shape = progress.budget, progress.block
-            left = len(self.batches.indices(epoch, *shape)) - progress.batch
+            left = len(self.batches.plan(epoch, *shape).batches) - progress.batch
             for share, batches in self.batches.epoch(epoch, progress.batch, *shape, *place):
                 if progress.step >= self.total:
                     return

@@ -12,6 +12,7 @@ from tiny import epoch_of
 from nmt.config.data import DataConfig
 from nmt.data.batches import Batch, TrainingBatches, collate, pad, sorted_batches
 from nmt.data.prepare import prepare
+from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.data.vocabulary import load_tokenizers
 
@@ -23,11 +24,11 @@ def batches_of(lengths: list[tuple[int, int]], budget: int, seed: int = 1, block
     """Pairs of these lengths; the first token of a sentence identifies its pair, if it has one."""
     sources = [[10 + i] * length for i, (length, _) in enumerate(lengths)]
     targets = [[10 + i] * length for i, (_, length) in enumerate(lengths)]
-    return TrainingBatches(sources, targets, budget, seed, block=block)
+    return TrainingBatches(ragged(sources), ragged(targets), budget, seed, block=block)
 
 
 def chosen(batches: TrainingBatches, epoch: int) -> list[list[int]]:
-    return [batch.tolist() for batch in batches.indices(epoch)]
+    return [batch.tolist() for batch in batches.plan(epoch).batches]
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -103,7 +104,7 @@ def test_skipping_leaves_out_the_first(skip: int) -> None:
 @pytest.mark.parametrize("skip", [0, 3])
 def test_another_budget_for_an_epoch_is_as_if_it_were_the_usual(skip: int) -> None:
     batches, larger = batches_of(MANY, 60), batches_of(MANY, 110)
-    found = [batch.tolist() for batch in batches.indices(2, 110)]
+    found = [batch.tolist() for batch in batches.plan(2, 110).batches]
     assert found == chosen(larger, 2) != chosen(batches, 2)
     pairs = zip(epoch_of(batches, 2, skip, 110), epoch_of(larger, 2, skip), strict=True)
     assert all(same(one, other) for one, other in pairs)
@@ -148,7 +149,7 @@ def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:
     train = prepared.parts["train"]
     sources = [source.encode(e.source) for e in train]
     targets = [target.encode(e.references[0]) for e in train]
-    batches = epoch_of(TrainingBatches(sources, targets, 768, seed=1), 0)
+    batches = epoch_of(TrainingBatches(ragged(sources), ragged(targets), 768, seed=1), 0)
     assert sum(batch.tokens for batch in batches) == sum(len(ids) + 1 for ids in targets)
     masks = [[b.source_mask for b in batches], [b.target_mask for b in batches]]
     for side in masks:  # in random order 0.4 would be padding
@@ -233,7 +234,8 @@ def test_links_become_rows_that_sum_to_one() -> None:
 
 def test_links_go_with_their_pair() -> None:
     links = [[(0, 0)], [(0, 1)], [(1, 0)], []]
-    batches = TrainingBatches([[10, 10], [11, 11], [12, 12], [13, 13]], [[7, 7]] * 4, 6, 1, links)
+    sources, targets = ragged([[10, 10], [11, 11], [12, 12], [13, 13]]), ragged([[7, 7]] * 4)
+    batches = TrainingBatches(sources, targets, 6, 1, ragged(links, (2,)))
     seen = {}
     for batch in epoch_of(batches, 0):
         for tokens, matrix in zip(batch.source.tolist(), batch.alignment, strict=True):

@@ -13,6 +13,7 @@ from observer import Recorder
 
 from nmt.config.training import DecodingConfig, TrainingConfig
 from nmt.data.batches import TrainingBatches
+from nmt.data.ragged import ragged
 from nmt.decoding.translator import Translator
 from nmt.model.translation import DropoutRates
 from nmt.storage.checkpoint import load_checkpoint, load_for_resuming
@@ -49,7 +50,11 @@ def test_it_goes_on():
     observer = Recorder()
     precision = choose_precision("fp32", CPU)
     trainer = Trainer(
-        checkpoint.model, TrainingBatches(sources, targets, 64, seed=1), config, precision, observer
+        checkpoint.model,
+        TrainingBatches(ragged(sources), ragged(targets), 64, seed=1),
+        config,
+        precision,
+        observer,
     )
     trainer.restore(state)
     progress = trainer.progress

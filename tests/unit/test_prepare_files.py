@@ -147,7 +147,7 @@ def test_export_writes_files_that_stand_side_by_side(tmp_path: Path) -> None:
         assert [
             Example(source, tuple(filter(None, references)), ("",) * len(tuple(filter(None, references))))
             for source, *references in zip(*columns, strict=True)
-        ] == examples
+        ] == list(examples)
 
 
 def test_what_is_exported_can_be_read_as_parallel_files(tmp_path: Path) -> None:

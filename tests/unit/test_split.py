@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.data import DataConfig
+from nmt.data.keys import Keys, text_keys
 from nmt.data.prepare import prepare
 from nmt.data.split import LARGE_COMPONENT, PARTS, assign_parts, components
 from nmt.data.text import fold
@@ -20,8 +21,13 @@ sentence = st.sampled_from(["a", "A.", "a!", "b", "B", "c", "d", "e", "f", "?!",
 corpora = st.lists(st.tuples(sentence, sentence), max_size=25)
 
 
+def keys_of(pairs: list[Pair]) -> tuple[Keys, Keys]:
+    return text_keys(fold(first) for first, _ in pairs), text_keys(fold(second) for _, second in pairs)
+
+
 def parts_of(pairs: list[Pair], dev: float = 0.2, test: float = 0.3) -> list[str]:
-    return assign_parts(pairs, components(pairs), dev, test)
+    first, second = keys_of(pairs)
+    return [PARTS[k] for k in assign_parts(first, components(first, second), dev, test)]
 
 
 def closure(pairs: list[Pair]) -> list[set[int]]:
@@ -40,7 +46,7 @@ def closure(pairs: list[Pair]) -> list[set[int]]:
 @settings(deadline=None)
 @given(corpora)
 def test_components_are_the_transitive_closure_of_sharing(pairs: list[Pair]) -> None:
-    names = components(pairs)
+    names = components(*keys_of(pairs)).tolist()
     together = [{j for j, other in enumerate(names) if other == name} for name in names]
     assert together == closure(pairs)
 

@@ -1,0 +1,220 @@
+"""The tokenised training set: token ids in flat arrays, written once to the cache, then memory-mapped.
+
+Each array is a file of plain numbers, `<name>.bin`; an index, `<set>.json`, has their types, sizes and digests
+and is written last, so that a set without an index is incomplete and is made again. The folder is in the
+folder of the prepared corpus; its name is a digest of the tokenizers and of the limit on tokens.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.data.alignment import Link, expand_links, parse_pharaoh, piece_groups
+from nmt.data.examples import Example, StoredExamples
+from nmt.data.keys import Keys, text_keys
+from nmt.data.prepare import Prepared, explained
+from nmt.data.ragged import Ragged, ragged
+from nmt.data.text import word_spans
+from nmt.data.tokenizer import Tokenizer
+from nmt.errors import DataError
+from nmt.files import replacing, sha256, write_json
+
+FORMAT = 1  # version of these files; a change makes them anew
+_CHUNK = 8192  # pairs that are tokenised at a time
+_TYPES = ("uint8", "uint16", "uint32", "int64")
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenizedPairs:
+    """A tokenised training set, memory-mapped; its texts stay in their file.
+
+    Attributes:
+        folder: its files.
+        source, target: token ids of each pair, without special tokens, in the smallest integer type.
+        left_out: line numbers, from 0, of the examples that have too many tokens.
+        distinct_sources: number of distinct source sentences among the others.
+    """
+
+    folder: Path
+    source: Ragged
+    target: Ragged
+    left_out: NDArray[np.int64]
+    distinct_sources: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+def load_tokenized(
+    prepared: Prepared, source: Tokenizer, target: Tokenizer, max_tokens: int
+) -> TokenizedPairs:
+    """Tokenise the training set of a prepared corpus, or map it from the cache.
+
+    Args:
+        prepared: the corpus, as `prepare` returns it.
+        source, target: the tokenizers.
+        max_tokens: pairs with more tokens on a side are left out.
+
+    Raises:
+        DataError: if the files are corrupt or cannot be written.
+    """
+    digests = [hashlib.sha256(tokenizer.model).hexdigest() for tokenizer in (source, target)]
+    key = hashlib.sha256(json.dumps([FORMAT, *digests, max_tokens]).encode()).hexdigest()[:16]
+    folder = prepared.folder / f"tokens-{key}"
+    train = prepared.parts["train"]
+    if not (folder / "tokens.json").exists():
+        assert isinstance(train, StoredExamples)
+        whole = StoredExamples(train.path, train.lines)
+        _write(folder, "tokens", _tokenized(whole, source, target, max_tokens))
+    arrays = _map(folder, "tokens")
+    return TokenizedPairs(
+        folder,
+        Ragged(arrays["source"], arrays["source_offsets"]),
+        Ragged(arrays["target"], arrays["target_offsets"]),
+        arrays["left_out"],
+        int(arrays["distinct_sources"][0]),
+    )
+
+
+def load_links(prepared: Prepared, train: TokenizedPairs, source: Tokenizer, target: Tokenizer) -> Ragged:
+    """The piece links (source, target) of each training pair for guided alignment, made or mapped from the
+    cache; [L, 2] for L links.
+
+    Args:
+        prepared: the corpus.
+        train: its tokenised training set.
+        source, target: the tokenizers that `train` was made with.
+
+    Raises:
+        DataError: if the files are corrupt or cannot be written.
+    """
+    if not (train.folder / "links.json").exists():
+        stored = prepared.parts["train"]
+        assert isinstance(stored, StoredExamples)
+        kept = StoredExamples(stored.path, stored.lines, frozenset(train.left_out.tolist()))
+        _write(train.folder, "links", _links(kept, source, target))
+    arrays = _map(train.folder, "links")
+    return Ragged(arrays["links"].reshape(-1, 2), arrays["links_offsets"])
+
+
+def piece_links(example: Example, source: Tokenizer, target: Tokenizer) -> list[Link]:
+    """The word alignment of a training example as piece links."""
+    groups = []
+    for tokenizer, text in ((source, example.source), (target, example.references[0])):
+        tokens = tokenizer.cut(text)
+        groups.append(piece_groups(tokens.spans, word_spans(tokens.text)))
+    return expand_links(parse_pharaoh(example.alignments[0]), *groups)
+
+
+# ---------------------------------------------------------------- making
+
+
+class _Growing:
+    """Parts of a `Ragged` as they are appended: their values in the given type, and offsets in the whole."""
+
+    def __init__(self, name: str, dtype: np.dtype[Any]) -> None:
+        self._name, self._dtype, self._total = name, dtype, 0
+
+    def start(self) -> Arrays:
+        """The first offset."""
+        return {self._name: np.empty(0, self._dtype), f"{self._name}_offsets": np.zeros(1, np.int64)}
+
+    def add(self, part: Ragged) -> Arrays:
+        """The arrays to append for further sequences."""
+        offsets = part.offsets[1:] + self._total
+        self._total += int(part.offsets[-1])
+        return {self._name: part.values.astype(self._dtype).reshape(-1), f"{self._name}_offsets": offsets}
+
+
+def _tokenized(
+    examples: StoredExamples, source: Tokenizer, target: Tokenizer, max_tokens: int
+) -> Iterator[Arrays]:
+    sides = [
+        _Growing(name, np.min_scalar_type(len(tokenizer) - 1))
+        for name, tokenizer in (("source", source), ("target", target))
+    ]
+    sources: list[Keys] = []
+    yield {**sides[0].start(), **sides[1].start(), "left_out": np.empty(0, np.int64)}
+    for first, chunk in _chunks(examples):
+        ids = (
+            source.encode_all([e.source for e in chunk]),
+            target.encode_all([e.references[0] for e in chunk]),
+        )
+        fits = [max(len(one), len(other)) <= max_tokens for one, other in zip(*ids, strict=True)]
+        kept = [k for k, does in enumerate(fits) if does]
+        left_out = np.flatnonzero(~np.array(fits)) + first
+        arrays = [side.add(ragged(some[k] for k in kept)) for side, some in zip(sides, ids, strict=True)]
+        sources.append(text_keys(chunk[k].source for k in kept))
+        yield {**arrays[0], **arrays[1], "left_out": left_out}
+    yield {"distinct_sources": np.array([len(np.unique(np.concatenate(sources)))], np.int64)}
+
+
+def _links(examples: StoredExamples, source: Tokenizer, target: Tokenizer) -> Iterator[Arrays]:
+    links = _Growing("links", np.dtype(np.uint32))
+    yield links.start()
+    for _, chunk in _chunks(examples):
+        part = ragged((piece_links(example, source, target) for example in chunk), (2,))
+        yield links.add(part)
+
+
+def _chunks(examples: StoredExamples) -> Iterator[tuple[int, list[Example]]]:
+    """Lists of examples, each with the position of its first."""
+    remaining, first = iter(examples), 0
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield first, chunk
+        first += len(chunk)
+
+
+# ---------------------------------------------------------------- files
+
+
+def _write(folder: Path, name: str, chunks: Iterable[Arrays]) -> None:
+    """Write arrays, given in parts, and their index."""
+    types: dict[str, str] = {}
+    with explained(folder):
+        with ExitStack() as stack:
+            files: dict[str, IO[bytes]] = {}
+            for chunk in chunks:
+                for key, values in chunk.items():
+                    if key not in files:
+                        files[key] = stack.enter_context(replacing(folder / f"{key}.bin", "wb"))
+                        types[key] = values.dtype.name
+                    files[key].write(values.tobytes())
+        paths = {key: folder / f"{key}.bin" for key in types}
+        index = {
+            key: {"type": types[key], "bytes": path.stat().st_size, "sha256": sha256(path)}
+            for key, path in paths.items()
+        }
+        write_json(folder / f"{name}.json", {"format": FORMAT, "arrays": index})
+
+
+def _map(folder: Path, name: str) -> dict[str, NDArray[Any]]:
+    """Map the arrays of an index.
+
+    Raises:
+        DataError: if a file is missing, or is not what was written.
+    """
+    try:
+        index = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["arrays"]
+        return {key: _mapped(folder / f"{key}.bin", entry) for key, entry in index.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"corrupt ({error}); delete this folder to tokenise again", folder) from error
+
+
+def _mapped(path: Path, entry: Mapping[str, Any]) -> NDArray[Any]:
+    if entry["type"] not in _TYPES:
+        raise ValueError(f"{path.name}: unknown type")
+    if path.stat().st_size != entry["bytes"] or sha256(path) != entry["sha256"]:
+        raise ValueError(f"{path.name}: not the bytes that were written")
+    if not entry["bytes"]:  # nothing to map
+        return np.empty(0, entry["type"])
+    return np.memmap(path, entry["type"], mode="r").view(np.ndarray)

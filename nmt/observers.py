@@ -17,7 +17,6 @@ from nmt.training.journal import Journal
 from nmt.training.loop import Trainer
 from nmt.training.progress import Progress, Window
 from nmt.training.signals import StopSignals
-from nmt.visualisation.heatmap import draw_heatmap, to_image
 
 
 class Reporter:
@@ -126,4 +125,6 @@ class Follower:
 
 
 def _picture(translation: Translation) -> NDArray[np.uint8]:
+    from nmt.visualisation.heatmap import draw_heatmap, to_image  # slow to import, and not needed to start
+
     return to_image(draw_heatmap(*translation.words()))

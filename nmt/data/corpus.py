@@ -1,7 +1,7 @@
 """The tokenised training set: token ids in flat arrays, written once to the cache, then memory-mapped.
 
-Each array is a file of plain numbers, `<name>.bin`; an index, `<set>.json`, has their types, sizes and digests
-and is written last, so that a set without an index is incomplete and is made again. The folder is in the
+Each array is a file of plain numbers, `<name>.bin`; an index, `<set>.json`, has types, sizes and digests, and
+is written last, so that a set without an index is incomplete and is made again. The folder is in the
 folder of the prepared corpus; its name is a digest of the tokenizers and of the limit on tokens.
 """
 
@@ -145,7 +145,10 @@ def _tokenized(
     sources: list[Keys] = []
     yield {**sides[0].start(), **sides[1].start(), "left_out": np.empty(0, np.int64)}
     for first, chunk in _chunks(examples):
-        ids = source.encode_all([e.source for e in chunk]), target.encode_all([e.references[0] for e in chunk])
+        ids = (
+            source.encode_all([e.source for e in chunk]),
+            target.encode_all([e.references[0] for e in chunk]),
+        )
         fits = [max(len(one), len(other)) <= max_tokens for one, other in zip(*ids, strict=True)]
         kept = [k for k, does in enumerate(fits) if does]
         left_out = np.flatnonzero(~np.array(fits)) + first

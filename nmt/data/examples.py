@@ -60,9 +60,7 @@ def load_examples(path: Path) -> list[Example]:
     return list(iterate_examples(path))
 
 
-def iterate_examples(
-    path: Path, skipped: Collection[int] = frozenset(), step: int = 1
-) -> Iterator[Example]:
+def iterate_examples(path: Path, skipped: Collection[int] = frozenset(), step: int = 1) -> Iterator[Example]:
     """Read the examples written by `save_examples` one at a time.
 
     Args:
@@ -105,7 +103,8 @@ class StoredExamples(Sequence[Example]):
 
     def __iter__(self) -> Iterator[Example]:
         count = 0
-        for count, example in enumerate(self._read(), 1):
+        for example in self._read():
+            count += 1
             yield example
         if count != len(self):
             raise self._corrupt(DataError("lines are missing", self.path, count + 1))

@@ -14,7 +14,6 @@ from nmt.data.keys import SeenKeys, text_key, text_keys
 from nmt.data.sources import RawPair, read_pairs
 from nmt.data.text import clean, fold, word_spans
 
-
 _CHUNK = 16_384  # pairs that are cleaned at a time
 
 

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 JOINERS = "\u200c\u200d"
 _INNER_PUNCTUATION = "'’-"  # part of a word if between letters: don't, well-known
-_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\ufeff]")  # Cc but white space, U+00AD, U+FEFF
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\ufeff]"
+)  # Cc but white space, U+00AD, U+FEFF
 
 
 def clean(text: str) -> str:

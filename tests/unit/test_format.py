@@ -50,7 +50,11 @@ def test_it_goes_on():
     observer = Recorder()
     precision = choose_precision("fp32", CPU)
     trainer = Trainer(
-        checkpoint.model, TrainingBatches(ragged(sources), ragged(targets), 64, seed=1), config, precision, observer
+        checkpoint.model,
+        TrainingBatches(ragged(sources), ragged(targets), 64, seed=1),
+        config,
+        precision,
+        observer,
     )
     trainer.restore(state)
     progress = trainer.progress

@@ -20,8 +20,6 @@ from nmt.decoding.opening import open_translator
 from nmt.device import choose_device
 from nmt.errors import DataError, StoppedError
 from nmt.evaluation.bleu_tokenizer import check_tokenizer
-from nmt.evaluation.evaluate import evaluate, write_evaluation
-from nmt.evaluation.report import save_report
 from nmt.evaluation.scoring import RECORD, choose_scoring
 from nmt.files import write_json
 from nmt.model.initialise import build_model
@@ -247,6 +245,9 @@ def _set_up_torch(config: Config, device: torch.device) -> None:
 def _evaluate_best(
     run: Run, config: Config, prepared: Prepared, progress: Progress, device: torch.device
 ) -> dict[str, float]:
+    from nmt.evaluation.evaluate import evaluate, write_evaluation  # slow to import, and not needed to start
+    from nmt.evaluation.report import save_report
+
     test = prepared.parts["test"]
     translator = open_translator(run, config.decoding, device)
     evaluation = evaluate(translator, test, config.training.bleu_tokenizer)

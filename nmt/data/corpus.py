@@ -1,7 +1,7 @@
 """The tokenised training set: token ids in flat arrays, written once to the cache, then memory-mapped.
 
-Each array is a file of plain numbers, `<name>.bin`; an index, `<set>.json`, has their types, sizes and digests
-and is written last, so that a set without an index is incomplete and is made again. The folder is in the
+Each array is a file of plain numbers, `<name>.bin`; an index, `<set>.json`, has types, sizes and digests, and
+is written last, so that a set without an index is incomplete and is made again. The folder is in the
 folder of the prepared corpus; its name is a digest of the tokenizers and of the limit on tokens.
 """
 

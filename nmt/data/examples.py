@@ -103,7 +103,8 @@ class StoredExamples(Sequence[Example]):
 
     def __iter__(self) -> Iterator[Example]:
         count = 0
-        for count, example in enumerate(self._read(), 1):
+        for example in self._read():
+            count += 1
             yield example
         if count != len(self):
             raise self._corrupt(DataError("lines are missing", self.path, count + 1))

@@ -1,4 +1,4 @@
-"""64-bit keys of texts, so that a large corpus is compared in arrays of 8 bytes a sentence instead of strings.
+"""64-bit keys of texts, so that a large corpus is compared in arrays of 8 bytes a sentence, not by strings.
 
 Two texts have the same key by chance with a probability of n² / 2⁶⁵ for n texts: 10⁻⁶ for 5 million. No rule
 depends on it: by a chance equality two components merge, or a pair is dropped as a duplicate, and neither can

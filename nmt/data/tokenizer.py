@@ -8,14 +8,14 @@ so there are no unknown tokens and every cleaned text round-trips exactly.
 import codecs
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import sentencepiece
 
 from nmt.config.data import TokenizerConfig
 from nmt.data.text import Span
-from nmt.errors import ConfigError, RunError
+from nmt.errors import ConfigError, DataError, RunError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3  # the same in every vocabulary
 EOS_PIECE = "</s>"
@@ -113,10 +113,22 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str)
 
     Raises:
         ConfigError: if the vocabulary is too small for the corpus's characters.
+        DataError: if reading the sentences raises it.
     """
+    failed: list[DataError] = []  # SentencePiece turns an error of its input into one of its own
+
+    def read() -> Iterator[str]:
+        try:
+            yield from sentences
+        except DataError as error:
+            failed.append(error)
+            raise
+
     try:
-        return _train(sentences, config)
+        return _train(read(), config)
     except RuntimeError as error:
+        if failed:
+            raise failed[0] from error
         least = re.search(r"required_chars\D+(\d+) vs (\d+)", str(error))
         if least:
             message = f"{key}.vocab_size={config.vocab_size}: must be at least {least[2]} for this corpus"

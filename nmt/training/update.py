@@ -12,6 +12,7 @@ from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.processes import Processes
 from nmt.training.loss import alignment_loss, token_loss
+from nmt.training.optimizer import EagerAdamW
 from nmt.training.precision import Precision
 from nmt.training.schedule import teacher_forcing
 
@@ -51,7 +52,7 @@ class Updater:
     ) -> None:
         self._model, self._config, self._precision = processes.together(model), config, precision
         self._processes = processes
-        self._optimizer = torch.optim.AdamW(
+        self._optimizer = EagerAdamW(
             model.parameters(),
             lr=config.learning_rate,
             betas=(0.9, config.beta2),

@@ -3,6 +3,7 @@
 from itertools import chain, pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tiny import epoch_of
 
 from nmt.config.data import DataConfig
-from nmt.data.batches import Batch, TrainingBatches, collate, pad, sorted_batches
+from nmt.data.batches import Batch, TrainingBatches, _cut, collate, gather, pad, sorted_batches
 from nmt.data.prepare import prepare
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD
@@ -158,6 +159,78 @@ def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------- tensors
+
+
+def padded(sentences: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """By a loop: right-padded tokens, and the mask."""
+    longest = max(len(sentence) for sentence in sentences)
+    tokens = [sentence + [PAD] * (longest - len(sentence)) for sentence in sentences]
+    mask = [[True] * len(sentence) + [False] * (longest - len(sentence)) for sentence in sentences]
+    return torch.tensor(tokens), torch.tensor(mask)
+
+
+@st.composite
+def aligned_pairs(draw: st.DrawFn) -> tuple[list[list[int]], list[list[int]], list[list[tuple[int, int]]]]:
+    """Sources, targets, links."""
+    sides = st.tuples(*[st.lists(st.integers(4, 65_535), max_size=6)] * 2)
+    pairs = draw(st.lists(sides, min_size=1, max_size=9))
+    links = []
+    for source, target in pairs:
+        every = [(s, t) for s in range(len(source)) for t in range(len(target))]
+        links.append(draw(st.lists(st.sampled_from(every), unique=True)) if every else [])
+    return [source for source, _ in pairs], [target for _, target in pairs], links
+
+
+@settings(deadline=None)
+@given(pairs=aligned_pairs(), data=st.data(), kind=st.sampled_from([np.uint16, np.uint32, np.int64]))
+def test_a_gathered_batch_is_the_one_of_a_loop(
+    pairs: tuple[list[list[int]], list[list[int]], list[list[tuple[int, int]]]],
+    data: st.DataObject,
+    kind: type,
+) -> None:
+    sources, targets, links = pairs
+    rows = data.draw(st.lists(st.integers(0, len(sources) - 1), min_size=1, max_size=12))
+    batch = gather(
+        np.array(rows), ragged(sources, dtype=kind), ragged(targets, dtype=kind), ragged(links, (2,))
+    )
+    source, source_mask = padded([[*sources[k], EOS] for k in rows])
+    previous, _ = padded([[BOS, *targets[k]] for k in rows])
+    target, target_mask = padded([[*targets[k], EOS] for k in rows])
+    alignment = torch.zeros(*target.shape, source.shape[1])
+    for matrix, k in zip(alignment, rows, strict=True):
+        for s, t in [*links[k], (len(sources[k]), len(targets[k]))]:
+            matrix[t, s] = 1
+        for row in matrix:
+            row /= max(row.sum(), 1)
+    expected = Batch(source, source_mask, previous, target, target_mask, int(target_mask.sum()), alignment)
+    assert same(batch, expected)
+    assert batch.source.dtype == batch.previous.dtype == batch.target.dtype == torch.long
+
+
+@settings(deadline=None)
+@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=60), budget=budgets)
+def test_batches_are_cut_as_by_a_loop(lengths: list[int], budget: int) -> None:
+    expected: list[list[int]] = [[]]
+    for k, length in enumerate(lengths):
+        longest = max([lengths[other] for other in expected[-1]] + [length])
+        if expected[-1] and longest * (len(expected[-1]) + 1) > budget:
+            expected.append([])
+        expected[-1].append(k)
+    found = _cut(np.arange(len(lengths)), np.array(lengths), budget)
+    assert [batch.tolist() for batch in found] == expected
+
+
+def test_an_epoch_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches, planned = batches_of(MANY, 60), []
+    original = TrainingBatches._indices
+    monkeypatch.setattr(
+        TrainingBatches, "_indices", lambda self, *key: planned.append(key) or original(self, *key)
+    )
+    assert len(epoch_of(batches, 1)) == len(batches.plan(1).batches)
+    epoch_of(batches, 1, 4)
+    assert planned == [(1, 60, 1)]
+    assert batches.plan(1).tokens == [batch.tokens for batch in epoch_of(batches, 1)]
+    assert batches.count(3) == len(batches.plan(3).batches)
 
 
 def test_collate() -> None:

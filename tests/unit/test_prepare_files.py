@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from small_corpus import corpus, settings, write_tsv
 
-from nmt.data.examples import Example, export_text, load_examples, read_parallel, save_examples
+from nmt.data.examples import (
+    Example,
+    StoredExamples,
+    export_text,
+    load_examples,
+    read_parallel,
+    save_examples,
+)
 from nmt.data.prepare import prepare
 from nmt.errors import DataError
 
@@ -133,6 +140,19 @@ def test_a_damaged_example_is_named_by_its_line(tmp_path: Path) -> None:
     file.write_text("\n".join([content[0], content[1][:-4], content[2], ""]))
     with pytest.raises(DataError, match=r"examples\.jsonl, line 2: "):
         load_examples(file)
+
+
+def test_stored_examples_are_those_of_the_file(tmp_path: Path) -> None:
+    examples = [Example(f"x {k}", (f"y {k}",), ("",)) for k in range(10)]
+    save_examples(tmp_path / "e.jsonl", examples)
+    stored = StoredExamples(tmp_path / "e.jsonl", 10, frozenset({2, 9}))
+    kept = [e for k, e in enumerate(examples) if k not in (2, 9)]
+    assert list(stored) == list(stored) == kept  # more than once
+    assert len(stored) == len(kept)
+    assert stored[::3] == kept[::3]
+    assert (stored[1], stored[-1]) == (kept[1], kept[-1])
+    with pytest.raises(DataError, match=r"e\.jsonl, line 11: lines are missing\); delete this folder"):
+        list(StoredExamples(tmp_path / "e.jsonl", 11))
 
 
 def test_export_writes_files_that_stand_side_by_side(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.data.alignment import format_pharaoh, shift_rows
-from nmt.decoding.translator import Translation
+from nmt.decoding.translation import Translation
 from nmt.evaluation.attention_file import Attention, save_attention
 from nmt.evaluation.rows import sentence_row
 from nmt.files import write_text

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nmt.data.alignment import Link
-    from nmt.decoding.translator import Translation
+    from nmt.decoding.translation import Translation
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from nmt.config.settings import Config
 from nmt.data.examples import Example
-from nmt.decoding.translator import Translation, Translator
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from nmt.evaluation.validation import validate
 from nmt.model.mode import evaluating
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint

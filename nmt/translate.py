@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from nmt import cli
 
 if TYPE_CHECKING:
-    from nmt.decoding.translator import Translation, Translator
+    from nmt.decoding.translation import Translation
+    from nmt.decoding.translator import Translator
 
 _CHUNK = 512  # lines translated together, unless input is interactive
 

@@ -15,7 +15,8 @@ from nmt.config.training import DecodingConfig
 from nmt.data.alignment import parse_pharaoh
 from nmt.data.examples import Example
 from nmt.data.text import words
-from nmt.decoding.translator import Translation, Translator
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from nmt.evaluation.aer import AlignmentScores, alignment_scores
 from nmt.evaluation.bleu_tokenizer import DEFAULT
 from nmt.evaluation.collapse import Collapse, find_collapse

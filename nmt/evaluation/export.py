@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.alignment import format_pharaoh, shift_rows
-from nmt.decoding.translator import Translation
+from nmt.decoding.translation import Translation
 from nmt.evaluation.attention_file import Attention, save_attention
 from nmt.evaluation.rows import sentence_row
 from nmt.files import write_text

@@ -1,6 +1,6 @@
 """Translations as rows of the HTML page."""
 
-from nmt.decoding.translator import Translation
+from nmt.decoding.translation import Translation
 from nmt.evaluation.coverage import Coverage, coverage
 from nmt.visualisation.report import Sentence
 

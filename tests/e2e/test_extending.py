@@ -54,8 +54,8 @@ def test_each_takes_one_module_and_its_yaml() -> None:
 
 
 def test_the_command_of_the_page_trains_with_all_of_them(project: Path) -> None:
-    settings = ("model.attention.heads=2", "training.validate_every=10", "runs=runs", "name=all")
-    answer = run(project, COMMAND, *settings)
+    few = ("training.max_steps=4", "training.validate_every=2", "training.samples=0", "decoding.beam_size=1")
+    answer = run(project, COMMAND, *few, "model.attention.heads=2", "runs=runs", "name=all")
     assert answer.returncode == 0, answer.stderr
     folder = project / "runs" / "all"
     report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ def test_the_command_of_the_page_trains_with_all_of_them(project: Path) -> None:
     assert '"low_rank"' in json.dumps(model)
     training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     found = {scores["step"]: scores["ter"] for scores in training["validations"]}
-    assert list(found) == [10, 20]
+    assert list(found) == [2, 4]
     assert training["metric"] == "ter"
     assert found[training["best_step"]] == min(found.values())
     assert "Development TER (greedy)" in (folder / "report.html").read_text(encoding="utf-8")

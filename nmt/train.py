@@ -8,6 +8,7 @@ from nmt.config.settings import Config
 
 def help_text() -> str:
     """Usage and every setting with its default."""
+    from nmt.config.extensions import SOURCES
     from nmt.config.schema import as_text, settings
 
     lines = [
@@ -15,7 +16,7 @@ def help_text() -> str:
         "",
         "Train a translation model and evaluate it. Everything is written to one folder under runs/.",
         "",
-        "  data=manythings|sample|tsv|moses    experiment=demo|debug",
+        f"  data={'|'.join(SOURCES.names())}    experiment=demo|debug",
         "  model=bahdanau|luong|luong_local|seq2seq|transformer|…: a file in configs/model/",
         "  resume=RUN    resume a run",
         "  -m KEY=A,B    one run per value (a sweep)           --cfg job    print the settings and exit",

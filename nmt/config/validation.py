@@ -104,12 +104,7 @@ def _missing(config: Config) -> list[str]:
 
 
 def _model_conflicts(model: ModelConfig) -> list[str]:
-    return (
-        _encoder_conflicts(model)
-        + _decoder_conflicts(model)
-        + _bridge_conflicts(model)
-        + _attention_conflicts(model)
-    )
+    return _encoder_conflicts(model) + _decoder_conflicts(model) + _bridge_conflicts(model)
 
 
 def _encoder_conflicts(model: ModelConfig) -> list[str]:
@@ -229,7 +224,8 @@ def _no_alignments(data: DataConfig, key: str) -> list[str]:
 
 
 def check(config: Config, typed: Collection[str] = (), stored: bool = False) -> None:
-    """Reject invalid values and combinations, all in one error.
+    """Reject invalid values and combinations, all in one error; what only the attention score knows is
+    checked if all else is valid, because its module imports torch.
 
     Args:
         config: the settings.
@@ -248,5 +244,6 @@ def check(config: Config, typed: Collection[str] = (), stored: bool = False) -> 
         + _training_conflicts(config.training)
         + _guiding_conflicts(config)
     )
+    found = found or _attention_conflicts(config.model)
     if found:
         raise ConfigError("; ".join(found))

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from nmt.composition import configs_folder
 from tiny import SOURCES, TARGETS, tiny_model
 
 from nmt.config.model import ModelConfig
@@ -21,6 +20,7 @@ from nmt.config.settings import Config
 from nmt.config.validation import check
 from nmt.data.batches import collate
 from nmt.data.tokenizer import BOS, EOS
+from nmt.launch.compose import configs_folder
 from nmt.model.translation import TranslationModel
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

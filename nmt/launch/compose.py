@@ -36,7 +36,6 @@ def to_config(composed: DictConfig, overrides: Iterable[str] = ()) -> Config:
     values.pop("hydra", None)
     try:
         strict = OmegaConf.merge(OmegaConf.structured(Config), values)  # rejects keys added with `+key=value`
-        OmegaConf.copy_cache(composed, strict)  # `${now:…}`
         config = OmegaConf.to_object(strict)
     except OmegaConfBaseException as error:
         raise ConfigError(explain_hydra_error(error)) from error

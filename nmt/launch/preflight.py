@@ -86,7 +86,6 @@ def _check_jobs(config: DictConfig, jobs: Sequence[list[str]], varying: Sequence
         overrides = [as_typed(one) for one in all_overrides if not one.startswith(("hydra.", "hydra/"))]
         try:
             job = _compose([*all_overrides, f"hydra.job.num={number}"])
-            OmegaConf.copy_cache(config, job)  # `${now:…}` is the same in all jobs
             if job.runs != config.runs:
                 raise ConfigError(
                     f"runs={job.runs}: all jobs of a sweep use the same runs= folder; give a single one"

@@ -118,6 +118,21 @@ def test_a_mistake_in_any_job_is_refused_before_the_first(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--cfg job seed=1,2", "--cfg: cannot be combined with -m"),
+        ("seed=1,2 hydra.job.name=a,b", "hydra.job.name=a,b: not a list of values"),
+        ("--config-dir gone seed=1,2", "--config-dir gone: no such folder"),
+    ],
+)
+def test_what_is_no_sweep_is_refused(words: str, message: str, sweep, tmp_path: Path) -> None:
+    result = sweep(*words.split())
+    assert result.err.startswith(f"error: {message}")
+    assert (result.err.count("\n"), result.done, result.out, result.code) == (1, [], "", 2)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_name_that_is_taken_is_refused_ahead(sweep, tmp_path: Path) -> None:
     (tmp_path / "runs" / "b").mkdir(parents=True)
     result = sweep("name=a,b")
@@ -137,6 +152,51 @@ def test_processes_that_train_together_have_no_sweep(sweep, monkeypatch: pytest.
     result = sweep("seed=1,2")
     assert (result.done, result.code) == ([], 2)
     assert "torchrun" in result.err
+
+
+@pytest.fixture
+def presets(tmp_path: Path) -> Path:
+    """A folder of configs of the user's own."""
+    folder = tmp_path / "my presets"
+    for name, lines in {
+        "experiment/search": "# @package _global_\nhydra:\n  mode: MULTIRUN\n",
+        "experiment/other": "# @package _global_\ntraining:\n  epochs: 7\n",
+        "hydra/sweeper/grid": "defaults:\n  - basic\nparams:\n  seed: 5,0,6\n",
+        "model/wrong": "encoder:\n  sise: 3\n",
+    }.items():
+        file = (folder / name).with_suffix(".yaml")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(lines, encoding="utf-8")
+    return folder
+
+
+def test_presets_of_ones_own_may_be_swept(presets: Path, sweep) -> None:
+    result = sweep("--config-dir", presets.name, "experiment=debug,other")
+    assert 7 in {config.training.epochs for config in result.done}
+    assert sorted(row[0] for row in result.rows) == ["debug", "other"]
+    wrong = sweep("--config-dir", presets.name, "model=luong,wrong")
+    assert wrong.err.startswith(
+        "error: model.encoder.sise: no such setting; did you mean model.encoder.size?"
+    )
+    assert (wrong.done, wrong.code) == ([], 2)
+
+
+def test_what_a_preset_sweeps_over_is_checked_and_shown(presets: Path, sweep) -> None:
+    words = ("--config-dir", presets.name, "hydra/sweeper=grid")
+    result = sweep(*words, "training.epochs=1,2")
+    assert (result.err, result.code) == ("", 0)
+    assert [row[:2] for row in result.rows] == [[seed, str(n)] for seed in "650" for n in (1, 2)]
+    refused = sweep(*words, "training.epochs=0")
+    assert "3 of the 3 jobs are invalid" in refused.err
+
+
+def test_a_preset_does_not_start_a_sweep_by_itself(
+    presets: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["nmt.train", "--config-dir", str(presets), "experiment=search"])
+    with pytest.raises(SystemExit):
+        cli.run(lambda: with_config(lambda config, name, overrides: 1.0))
+    assert capfd.readouterr().err.startswith("error: hydra.mode=MULTIRUN in a file: start a sweep with -m")
 
 
 # ---------------------------------------------------------------- run folders
@@ -239,6 +299,7 @@ def test_a_signal_at_the_very_end_of_a_job_stops_the_sweep_after_it(sweep) -> No
 
     result = sweep("seed=1,2,3", behave=behave)
     assert [row[:2] for row in result.rows] == [["2", "7.00"], ["1", "failed"]]
+    assert "dev bleu" in result.out
     assert (result.err, result.code) == ("the run is finished\n", 143)
 
 

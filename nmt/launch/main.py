@@ -97,7 +97,7 @@ def _run_job(task: Task, composed: DictConfig, sweep: bool) -> float | None:
                 raise
             return stop.score  # the run was finished
     if not sweep:
-        raise ConfigError("hydra.mode=MULTIRUN in a file: start a sweep with -m on the command line")
+        raise ConfigError("hydra.mode=MULTIRUN: start a sweep with -m on the command line")
     with recorded(Path(here.runtime.output_dir), here.job.num, overrides) as job:
         name += f"-{Path(here.sweep.dir).name.removeprefix('sweep-')}-{here.job.num}"
         config, overrides = own_run(job, to_config(composed, overrides), name)

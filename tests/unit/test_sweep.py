@@ -196,7 +196,7 @@ def test_a_preset_does_not_start_a_sweep_by_itself(
     monkeypatch.setattr(sys, "argv", ["nmt.train", "--config-dir", str(presets), "experiment=search"])
     with pytest.raises(SystemExit):
         cli.run(lambda: with_config(lambda config, name, overrides: 1.0))
-    assert capfd.readouterr().err.startswith("error: hydra.mode=MULTIRUN in a file: start a sweep with -m")
+    assert capfd.readouterr().err.startswith("error: hydra.mode=MULTIRUN: start a sweep with -m")
 
 
 # ---------------------------------------------------------------- run folders

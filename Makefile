@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 TRIALS := 30
+WORKERS := 2
 MODELS := bahdanau luong seq2seq
 
 .DEFAULT_GOAL := help
@@ -44,8 +45,8 @@ compare: setup  ## train MODELS='bahdanau luong …' and compare them in runs/co
 splits: setup  ## write the splits as plain text to data/splits; ARGS='data=sample …'
 	$(BIN)/python scripts/export_splits.py data/splits $(ARGS)
 
-test: setup  ## run the tests (minutes)
-	$(BIN)/python -m pytest
+test: setup  ## run the tests in WORKERS=2 processes (minutes)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup  ## run the slow tests
 	$(BIN)/python -m pytest -m slow

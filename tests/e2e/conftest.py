@@ -11,27 +11,13 @@ import pytest
 import torch
 from console import TRAINING, Answer, command
 from inside import SHORT, Begin, inside
-from test_cpu_kernels import Background
 
 from nmt import cli, train
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs in the background is asked for its outcome last."""
-    items.sort(key=lambda item: item.path.name == "test_cpu_kernels.py")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def kernels(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Background | None]:
-    """The numerical tests under other kernels, if they were asked for."""
-    if not any(item.path.name == "test_cpu_kernels.py" for item in request.session.items):
-        yield None
-        return
-    background = Background(tmp_path_factory.mktemp("kernels"))
-    yield background
-    background.stop()
+    """The file that takes longest begins first, so that processes that share the files end together."""
+    items.sort(key=lambda item: item.path.name != "test_cpu_kernels.py")
 
 
 @pytest.fixture(scope="session")

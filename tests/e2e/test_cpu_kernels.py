@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -36,42 +35,16 @@ PROCESSORS = {
 }
 
 
-class Background:
-    """The numerical tests for each processor, one after the other, beside the other tests."""
-
-    def __init__(self, folder: Path) -> None:
-        arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
-        self._files = {name: folder / f"{number}.txt" for number, name in enumerate(PROCESSORS)}
-        self._command = [sys.executable, "-m", "pytest", *arguments, *NUMERICAL]
-        self._codes: dict[str, int] = {}
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stopped = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        for name, variables in PROCESSORS.items():
-            if self._stopped:
-                return
-            with self._files[name].open("wb") as file:
-                self._process = subprocess.Popen(
-                    self._command, cwd=ROOT, env=os.environ | variables, stdout=file, stderr=file
-                )
-                self._codes[name] = self._process.wait()
-
-    def outcome(self, processor: str) -> tuple[int, str]:
-        """Exit code and output, when they are there."""
-        self._thread.join()
-        return self._codes[processor], self._files[processor].read_text(encoding="utf-8")
-
-    def stop(self) -> None:
-        """End what still runs."""
-        self._stopped = True
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-
-
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_numbers_are_right_on_another_processor(processor: str, kernels: Background) -> None:
-    code, output = kernels.outcome(processor)
-    assert code == 0, output[-5000:]
+def test_numbers_are_right_on_another_processor(processor: str) -> None:
+    arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, *NUMERICAL],
+        cwd=ROOT,
+        env=os.environ | PROCESSORS[processor],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert tests.returncode == 0, tests.stdout[-5000:]

@@ -27,7 +27,9 @@ class Batch:
         source, source_mask: [B, S]; each sentence ends with end-of-sentence.
         previous: the target shifted right, starting with begin-of-sentence, [B, T].
         target, target_mask: [B, T]; each sentence ends with end-of-sentence.
-        tokens: number of real target tokens.
+        tokens: number of real target tokens, N.
+        positions: row and step of each real target token, in row-major order, [N] and [N]: selects the same
+            as `target_mask`, without the host waiting for a GPU to count them.
         alignment: target attention, [B, T, S], if alignments are given: each row is uniform over the
             source pieces linked to the target piece, or zero without a link.
     """
@@ -38,10 +40,12 @@ class Batch:
     target: Tensor
     target_mask: Tensor
     tokens: int
+    positions: tuple[Tensor, Tensor]
     alignment: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """Copy to another device."""
+        rows, steps = self.positions
         return Batch(
             self.source.to(device, non_blocking=True),
             self.source_mask.to(device, non_blocking=True),
@@ -49,6 +53,7 @@ class Batch:
             self.target.to(device, non_blocking=True),
             self.target_mask.to(device, non_blocking=True),
             self.tokens,
+            (rows.to(device, non_blocking=True), steps.to(device, non_blocking=True)),
             None if self.alignment is None else self.alignment.to(device, non_blocking=True),
         )
 
@@ -111,7 +116,8 @@ def gather(rows: NDArray[np.intp], sources: Ragged, targets: Ragged, links: Ragg
         alignment[torch.arange(len(rows)), *ends] = 1
         alignment /= alignment.sum(dim=-1, keepdim=True).clamp(min=1)
     tokens = len(target_ids) + len(rows)
-    return Batch(source, source_mask, previous, target, target_mask, tokens, alignment)
+    row, step = target_mask.nonzero(as_tuple=True)  # on the host
+    return Batch(source, source_mask, previous, target, target_mask, tokens, (row, step), alignment)
 
 
 def _padded(

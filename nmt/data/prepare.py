@@ -9,7 +9,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,8 @@ def _make(
     held_out = HeldOut({split: read_held_out(config, held) for split, held in own.items()}, config.swap)
     reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # a file in its place: reported when the next line fails
+        folder.parent.mkdir(parents=True)
     with tempfile.TemporaryFile(dir=folder.parent) as file:
         pairs = clean_pairs(config, files, dropped, held_out.reason)
         cleaned = write_cleaned(pairs, config.swap, file)

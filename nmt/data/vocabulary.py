@@ -85,30 +85,20 @@ def limit_tokens(
         DataError: for an overlong sentence in a user-provided set (none of its sentences are dropped), and
             if a split becomes empty.
     """
-    limit = config.max_tokens
     stored = prepared.parts["train"]
     assert isinstance(stored, StoredExamples)
     parts: dict[str, Sequence[Example]] = {
         "train": dataclasses.replace(stored, skipped=frozenset(train.left_out.tolist()))
     }
     sizes = {"train": {"examples": len(train), "sources": train.distinct_sources, "pairs": len(train)}}
-    dropped = len(train.left_out)
-    if not len(train):
-        raise DataError(f"data.max_tokens={limit}: leaves the train set empty; raise it")
     for part in ("dev", "test"):
-        examples = prepared.parts[part]
-        too_long = {k for k, one in enumerate(examples) if not _fits(one, source, target, limit)}
-        if too_long and (files := held_out_files(config, part)):
-            raise DataError(
-                f"{part} sentence {min(too_long) + 1} has more than data.max_tokens={limit} tokens; "
-                "shorten it, or raise the limit",
-                files[0],
-            )
-        parts[part] = kept = [example for k, example in enumerate(examples) if k not in too_long]
-        if not kept:
-            raise DataError(f"data.max_tokens={limit}: leaves the {part} set empty; raise it")
-        sizes[part] = part_sizes(kept)
-        dropped += sum(len(examples[k].references) for k in too_long)
+        parts[part] = _fitting(part, prepared.parts[part], source, target, config)
+        sizes[part] = part_sizes(parts[part])
+    for part, examples in parts.items():
+        if not len(examples):
+            raise DataError(f"data.max_tokens={config.max_tokens}: leaves the {part} set empty; raise it")
+    kept = sum(size["pairs"] for size in sizes.values())
+    dropped = sum(size["pairs"] for size in prepared.report["parts"].values()) - kept
     if not dropped:
         return prepared
     report = prepared.report | {
@@ -117,6 +107,23 @@ def limit_tokens(
         "parts": sizes,
     }
     return dataclasses.replace(prepared, parts=parts, report=report)
+
+
+def _fitting(
+    part: str, examples: Sequence[Example], source: Tokenizer, target: Tokenizer, config: DataConfig
+) -> list[Example]:
+    """The examples of "dev" or "test" within the limit."""
+    kept = []
+    for number, example in enumerate(examples, 1):
+        if _fits(example, source, target, config.max_tokens):
+            kept.append(example)
+        elif files := held_out_files(config, part):
+            raise DataError(
+                f"{part} sentence {number} has more than data.max_tokens={config.max_tokens} tokens; "
+                "shorten it, or raise the limit",
+                files[0],
+            )
+    return kept
 
 
 def _fits(example: Example, source: Tokenizer, target: Tokenizer, limit: int) -> bool:

@@ -22,6 +22,7 @@ from nmt.config.model import ModelConfig
 from nmt.model.attention import Attention, Keys, average, average_mapped, mapped_values
 from nmt.model.bridge import initial_layers, make_bridge
 from nmt.model.encoder import Encoded
+from nmt.model.positions import TargetPositions
 from nmt.model.recurrent import GATES, Layers, RecurrentStack, select_layers
 
 
@@ -112,12 +113,14 @@ class BahdanauDecoder(nn.Module):
         read = state if self.readout_previous else after
         return self.readout(read.layers[-1][0], embedded, context), after, weights.squeeze(2)
 
-    def forward(self, embedded: Tensor, mask: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, embedded: Tensor, mask: TargetPositions, state: State, memory: Memory
+    ) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing.
 
         Args:
             embedded: embeddings of the target shifted right, [B, T, E].
-            mask: True at real target tokens, [B, T].
+            mask: the real target tokens.
             state: the initial state.
             memory: from `prepare`.
 
@@ -200,7 +203,9 @@ class LuongDecoder(nn.Module):
         features, state, weights = self._advance(self.recurrence.project(embedded), state, memory)
         return features, state, weights.squeeze(2)
 
-    def forward(self, embedded: Tensor, mask: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, embedded: Tensor, mask: TargetPositions, state: State, memory: Memory
+    ) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing; arguments and results as for `BahdanauDecoder.forward`."""
         if self.feed is None and self.attention.coverage is None:
             tops = self.recurrence.sequence(embedded, state.layers)

@@ -10,6 +10,7 @@ from typing import Protocol, Self, TypeVar
 from torch import Tensor
 
 from nmt.model.encoder import Encoded
+from nmt.model.positions import TargetPositions
 
 
 class Selectable(Protocol):
@@ -50,15 +51,15 @@ class Decoder(Protocol[StateT, MemoryT]):
         ...
 
     def forward(
-        self, embedded: Tensor, mask: Tensor, state: StateT, memory: MemoryT
+        self, embedded: Tensor, mask: TargetPositions, state: StateT, memory: MemoryT
     ) -> tuple[Tensor, Tensor]:
-        """All steps: embeddings of the target shifted right [B, T, E] and the mask of real target tokens
-        [B, T] → features at the real tokens [N, F], and attention weights [B, K, T, S].
+        """All steps: embeddings of the target shifted right [B, T, E] and the positions of real target
+        tokens → features at the real tokens [N, F], and attention weights [B, K, T, S].
         """
         ...
 
     def __call__(
-        self, embedded: Tensor, mask: Tensor, state: StateT, memory: MemoryT
+        self, embedded: Tensor, mask: TargetPositions, state: StateT, memory: MemoryT
     ) -> tuple[Tensor, Tensor]:
         """`forward`, as with every PyTorch module."""
         ...

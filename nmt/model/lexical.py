@@ -6,6 +6,8 @@ source embedding, V target vocabulary.
 
 from torch import Tensor, nn
 
+from nmt.model.positions import TargetPositions
+
 
 class LexicalModel(nn.Module):
     """Logits for the next token from the embeddings of the attended source tokens alone (Nguyen and Chiang
@@ -22,13 +24,13 @@ class LexicalModel(nn.Module):
         self.hidden = nn.Linear(embedding_size, embedding_size)  # W
         self.vote = nn.Linear(embedding_size, vocabulary, bias=False)  # V
 
-    def forward(self, weights: Tensor, embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, weights: Tensor, embeddings: Tensor, mask: TargetPositions | None = None) -> Tensor:
         """Logits to add.
 
         Args:
             weights: α, [B, K, T, S].
             embeddings: E x, [B, S, E].
-            mask: True at real target tokens, [B, T]; None: all tokens are real.
+            mask: the real target tokens; None: all tokens are real.
 
         Returns:
             [N, V], in row-major order.

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from nmt.config.model import ModelConfig
 from nmt.model.embedding import sinusoids
 from nmt.model.encoder import Encoded, state_at_end
+from nmt.model.positions import TargetPositions
 from nmt.model.scores.base import merge_heads, split_heads
 from nmt.model.spans import masked_softmax
 
@@ -243,7 +244,7 @@ class TransformerDecoder(nn.Module):
         return outputs.squeeze(1), state, weights.squeeze(2)
 
     def forward(
-        self, embedded: Tensor, mask: Tensor, state: TransformerState, memory: TransformerMemory
+        self, embedded: Tensor, mask: TargetPositions, state: TransformerState, memory: TransformerMemory
     ) -> tuple[Tensor, Tensor]:
         """All steps at once with teacher forcing; as `BahdanauDecoder.forward`."""
         outputs, _, weights = self._run(embedded, state, memory)

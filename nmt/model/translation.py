@@ -18,6 +18,7 @@ from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder
 from nmt.model.interface import Decoder, MemoryT, Selectable, StateT
 from nmt.model.lexical import LexicalModel
 from nmt.model.mode import check_evaluating
+from nmt.model.positions import TargetPositions
 from nmt.model.transformer import SelfAttentionEncoder, TransformerDecoder
 from nmt.model.vector import VectorDecoder
 
@@ -197,7 +198,7 @@ class TranslationModel(nn.Module):
         source: Tensor,
         source_mask: Tensor,
         previous: Tensor,
-        target_mask: Tensor,
+        target_mask: TargetPositions,
         truth: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Teacher forcing: the logits of every target token, given the reference tokens before it.
@@ -206,7 +207,7 @@ class TranslationModel(nn.Module):
             source: tokens, [B, S].
             source_mask: True at real tokens, [B, S].
             previous: the target shifted right (begin-of-sentence first), [B, T].
-            target_mask: True at real tokens, [B, T].
+            target_mask: the real target tokens: a mask or indices (see `TargetPositions`).
             truth: the teacher-forcing ratio (see `scheduled_sampling`).
 
         Returns:
@@ -219,7 +220,12 @@ class TranslationModel(nn.Module):
         return self._logits(features, weights, kept, target_mask), weights
 
     def scheduled_sampling(
-        self, source: Tensor, source_mask: Tensor, previous: Tensor, target_mask: Tensor, truth: float
+        self,
+        source: Tensor,
+        source_mask: Tensor,
+        previous: Tensor,
+        target_mask: TargetPositions,
+        truth: float,
     ) -> tuple[Tensor, Tensor]:
         """Scheduled sampling (Bengio et al. 2015, §2.4): at each step and in each row, the decoder input is
         the reference token with probability `truth`, otherwise the model's most probable token.
@@ -244,9 +250,9 @@ class TranslationModel(nn.Module):
         return self._logits(features, weights.unsqueeze(2), source), state, weights
 
     def _logits(
-        self, features: Tensor, weights: Tensor, source: Source, mask: Tensor | None = None
+        self, features: Tensor, weights: Tensor, source: Source, mask: TargetPositions | None = None
     ) -> Tensor:
-        """[N, F] and [B, K, T, S] → [N, V], for target tokens where the mask [B, T] is True (None: all)."""
+        """[N, F] and [B, K, T, S] → [N, V], for the target tokens in the mask (None: all)."""
         if self.tied is not None:
             logits: Tensor = self.tied(features, self.target.table.weight)
         else:

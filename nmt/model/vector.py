@@ -13,6 +13,7 @@ from nmt.config.model import ModelConfig
 from nmt.model.bridge import initial_layers, make_bridge
 from nmt.model.decoder import MaxoutReadout, State
 from nmt.model.encoder import Encoded
+from nmt.model.positions import TargetPositions
 from nmt.model.recurrent import RecurrentStack
 
 
@@ -65,7 +66,7 @@ class VectorDecoder(nn.Module):
         return features, State(layers, state.time + 1), _no_weights(memory, 1).squeeze(2)
 
     def forward(
-        self, embedded: Tensor, mask: Tensor, state: State, memory: VectorMemory
+        self, embedded: Tensor, mask: TargetPositions, state: State, memory: VectorMemory
     ) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing; as `BahdanauDecoder.forward`, with 0 heads."""
         vectors = memory.vector.unsqueeze(1).expand(-1, embedded.shape[1], -1)  # [B, T, M]

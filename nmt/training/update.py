@@ -129,7 +129,7 @@ class Updater:
     def _gradient(self, batch: Batch, share: Share, step: int, total: int) -> Tensor:
         with self._precision.autocast():
             logits, weights = self._forward(batch, step, total)
-        loss = token_loss(logits, batch.target[batch.target_mask], self._config.label_smoothing)
+        loss = token_loss(logits, batch.target[batch.positions], self._config.label_smoothing)
         whole = loss.smoothed
         if batch.alignment is not None:
             whole = whole + self._config.guided_alignment * alignment_loss(weights, batch.alignment)
@@ -141,9 +141,7 @@ class Updater:
     def _forward(self, batch: Batch, step: int, total: int) -> tuple[Tensor, Tensor]:
         """Logits and attention, with teacher forcing or scheduled sampling."""
         truth = teacher_forcing(step + 1, total, self._config)
-        logits, weights = self._model(
-            batch.source, batch.source_mask, batch.previous, batch.target_mask, truth
-        )
+        logits, weights = self._model(batch.source, batch.source_mask, batch.previous, batch.positions, truth)
         return logits, weights
 
     def _guard(self, step: int) -> None:

@@ -32,11 +32,14 @@ def chosen(batches: TrainingBatches, epoch: int) -> list[list[int]]:
     return [batch.tolist() for batch in batches.plan(epoch).batches]
 
 
+def values(batch: Batch) -> list[torch.Tensor | int | None]:
+    rest = [value for name, value in vars(batch).items() if name != "positions"]
+    return [*rest, *batch.positions]
+
+
 def same(one: Batch, other: Batch) -> bool:
-    return all(
-        torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
-        for a, b in zip(vars(one).values(), vars(other).values(), strict=True)
-    )
+    pairs = zip(values(one), values(other), strict=True)
+    return all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b for a, b in pairs)
 
 
 # ---------------------------------------------------------------- one epoch
@@ -202,7 +205,9 @@ def test_a_gathered_batch_is_the_one_of_a_loop(
             matrix[t, s] = 1
         for row in matrix:
             row /= max(row.sum(), 1)
-    expected = Batch(source, source_mask, previous, target, target_mask, int(target_mask.sum()), alignment)
+    real = [(row, step) for row, k in enumerate(rows) for step in range(len(targets[k]) + 1)]
+    positions = tuple(torch.tensor(column) for column in zip(*real, strict=True))
+    expected = Batch(source, source_mask, previous, target, target_mask, len(real), positions, alignment)
     assert same(batch, expected)
     assert batch.source.dtype == batch.previous.dtype == batch.target.dtype == torch.long
 
@@ -272,8 +277,8 @@ def test_padding_keeps_every_sentence(rows: list[list[int]]) -> None:
 def test_to_moves_every_tensor() -> None:
     batch = collate([[5, 6]], [[7]])
     moved = batch.to(torch.device("meta"))
-    tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 5
+    tensors = [value for value in values(moved) if isinstance(value, torch.Tensor)]
+    assert len(tensors) == 7
     assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert moved.tokens == batch.tokens
     assert same(batch.to(torch.device("cpu")), batch)

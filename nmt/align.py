@@ -78,7 +78,7 @@ def main() -> None:
             empty = source if not pair[0].strip() else target
             raise DataError("an empty line cannot be aligned; remove the pair from both files", empty, number)
     gold = _gold(Path(arguments.gold), pairs) if arguments.gold else None
-    forced = _force(arguments.run, pairs, arguments.device)
+    forced = _force_decode(arguments.run, pairs, arguments.device)
     links = [one.links(arguments.shift, arguments.threshold) for one in forced]
     if arguments.reverse:
         links = _symmetrised(arguments, pairs, links)
@@ -103,14 +103,14 @@ def _check(arguments: argparse.Namespace) -> None:
         check_attention_name(arguments.attention)
 
 
-def _force(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> "list[Translation]":
-    from nmt.decoding.opening import open_translator
+def _force_decode(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> "list[Translation]":
+    from nmt.decoding.opening import load_translator
     from nmt.device import choose_device
     from nmt.errors import ConfigError
     from nmt.storage.run import open_run
 
     opened = open_run(Path(run))
-    translator = open_translator(opened, opened.decoding(), choose_device(device))
+    translator = load_translator(opened, opened.decoding(), choose_device(device))
     if not translator.heads:
         raise ConfigError(f"{opened.folder}: the model has no attention (model.decoder.style=vector)")
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
@@ -123,7 +123,7 @@ def _symmetrised(
     from nmt.data.symmetrise import SYMMETRISATIONS
 
     turned = [(target, source) for source, target in pairs]
-    backward = _force(arguments.reverse, turned, arguments.device)
+    backward = _force_decode(arguments.reverse, turned, arguments.device)
     join = SYMMETRISATIONS[arguments.symmetrise]
     return [
         join(one, frozenset((s, t) for t, s in other.links(arguments.shift, arguments.threshold)))

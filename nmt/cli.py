@@ -60,9 +60,9 @@ def option(name: str, value: object) -> tuple[str, ...]:
     return (f"{name}={value}",) if str(value).startswith("-") else (name, str(value))
 
 
-def command(*words: object) -> str:
+def command(*arguments: object) -> str:
     """A command line with these arguments, quoted for a POSIX shell, or for the command prompt on Windows."""
-    texts = [str(word) for word in words]
+    texts = [str(word) for word in arguments]
     if os.name == "nt":
         import subprocess
 

@@ -116,7 +116,7 @@ def describe(error: BaseException, where: Path | str) -> Failure:
     return Failure(f"internal error: {type(error).__name__}: {first_line}", 1, internal=True)
 
 
-def whole_text(error: BaseException, where: Path | str) -> str:
+def full_text(error: BaseException, where: Path | str) -> str:
     """The line from `describe`, after the traceback if it is an internal error."""
     failure = describe(error, where)
     trace = "".join(traceback.format_exception(error)) if failure.internal else ""

@@ -47,7 +47,7 @@ def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
-    from nmt.decoding.opening import open_translator
+    from nmt.decoding.opening import load_translator
     from nmt.device import choose_device
     from nmt.evaluation.evaluate import evaluate, write_evaluation
     from nmt.evaluation.scoring import recorded_tokenizer
@@ -58,7 +58,7 @@ def main() -> None:
     config.beam_size = arguments.beam_size or config.beam_size
     examples = _examples(arguments, run)
     tokenizer = recorded_tokenizer(run)
-    translator = open_translator(run, config, choose_device(arguments.device))
+    translator = load_translator(run, config, choose_device(arguments.device))
     evaluation = evaluate(translator, examples, tokenizer)
     print(evaluation.summary())
     own = None if arguments.source else run.evaluation(arguments.split or "test")

@@ -15,16 +15,16 @@ from nmt.model.mode import evaluating
 from nmt.storage.checkpoint import Checkpoint, save_checkpoint
 from nmt.storage.latest import point_latest
 from nmt.storage.run import Run
-from nmt.training.journal import Journal
+from nmt.training.journal import TrainingLogger
 from nmt.training.loop import Trainer
-from nmt.training.progress import Progress, Window
+from nmt.training.progress import TrainState, RunningMetrics
 from nmt.training.signals import StopSignals
 
 
-class Reporter:
+class MainCallbacks:
     """In the main process: validates, saves and reports for the training loop."""
 
-    journal: Journal
+    logger: TrainingLogger
     _trainer: Trainer
 
     def __init__(
@@ -46,26 +46,26 @@ class Reporter:
     def start(self, trainer: Trainer) -> None:
         """Start reporting on `trainer`."""
         self._trainer = trainer
-        self.journal = Journal(self._run.tensorboard, trainer.total, trainer.progress.step)
+        self.logger = TrainingLogger(self._run.tensorboard, trainer.total, trainer.state.step)
 
-    def updated(self, progress: Progress) -> None:
+    def updated(self, state: TrainState) -> None:
         """Advance the progress bar."""
-        self.journal.updated()
+        self.logger.updated()
 
-    def reported(self, progress: Progress, window: Window) -> None:
+    def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
         """Add a point to the training curves."""
-        self.journal.reported(progress, window)
+        self.logger.reported(state, metrics)
 
-    def validate(self, progress: Progress) -> dict[str, float]:
+    def validate(self, state: TrainState) -> dict[str, float]:
         """Translate and score the development set."""
         with evaluating(self._checkpoint.model):
             validation = validate(self._translator, self._dev, self._tokenizer, self._samples)
         self._translations = validation.translations
         return validation.scores
 
-    def validated(self, progress: Progress, improved: bool) -> None:
+    def validated(self, state: TrainState, improved: bool) -> None:
         """Log the scores and save."""
-        self._describe(progress)
+        self._describe(state)
         if improved:
             save_checkpoint(self._run.best, self._checkpoint, keep=self._keep)
             if not self._is_latest:
@@ -75,26 +75,26 @@ class Reporter:
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
         images = _heatmaps([found for _, found in shown if found.has_attention])
         scores = self._checkpoint.progress["scores"]
-        self.journal.validated(progress, scores, improved, samples, images)
-        self.save(progress)  # last: if killed before this, a resumed run repeats all of the above
+        self.logger.validated(state, scores, improved, samples, images)
+        self.save(state)  # last: if killed before this, a resumed run repeats all of the above
 
-    def save(self, progress: Progress) -> None:
+    def save(self, state: TrainState) -> None:
         """Write the newest checkpoint."""
-        self.journal.flush()  # a resumed run does not repeat the steps of this checkpoint
-        self._describe(progress)
-        save_checkpoint(self._run.last, self._checkpoint, self._trainer.state(), self._keep)
+        self.logger.flush()  # a resumed run does not repeat the steps of this checkpoint
+        self._describe(state)
+        save_checkpoint(self._run.last, self._checkpoint, self._trainer.state_dict(), self._keep)
 
-    def _describe(self, progress: Progress) -> None:
-        newest = progress.history[-1] if progress.history else {}
+    def _describe(self, state: TrainState) -> None:
+        newest = state.history[-1] if state.history else {}
         scores = {name: value for name, value in newest.items() if name != "step"}
-        self._checkpoint.progress = {"step": progress.step, "epoch": progress.epoch, "scores": scores}
+        self._checkpoint.progress = {"step": state.step, "epoch": state.epoch, "scores": scores}
 
     def stopping(self) -> int:
         """The number of the signal received, or 0."""
         return self._signals.received
 
 
-class Follower:
+class WorkerCallbacks:
     """In the other processes: only contributes the random state when the main process saves."""
 
     def __init__(self, signals: StopSignals) -> None:
@@ -104,23 +104,23 @@ class Follower:
         """Start following `trainer`."""
         self._trainer = trainer
 
-    def updated(self, progress: Progress) -> None:
+    def updated(self, state: TrainState) -> None:
         """Nothing to do."""
 
-    def reported(self, progress: Progress, window: Window) -> None:
+    def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
         """Nothing to do."""
 
-    def validate(self, progress: Progress) -> dict[str, float]:
+    def validate(self, state: TrainState) -> dict[str, float]:
         """Never called."""
         raise AssertionError("only the main process validates")
 
-    def validated(self, progress: Progress, improved: bool) -> None:
+    def validated(self, state: TrainState, improved: bool) -> None:
         """Contribute this process's state to the checkpoint."""
-        self.save(progress)
+        self.save(state)
 
-    def save(self, progress: Progress) -> None:
+    def save(self, state: TrainState) -> None:
         """Contribute this process's state to the checkpoint."""
-        self._trainer.state()
+        self._trainer.state_dict()
 
     def stopping(self) -> int:
         """The number of the signal received, or 0."""

@@ -16,7 +16,7 @@ from nmt.data.examples import save_examples
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import PAD
 from nmt.data.vocabulary import Corpus, load_corpus
-from nmt.decoding.opening import open_translator
+from nmt.decoding.opening import load_translator
 from nmt.device import choose_device
 from nmt.errors import DataError, StoppedError
 from nmt.evaluation.bleu_tokenizer import check_tokenizer
@@ -24,17 +24,17 @@ from nmt.evaluation.scoring import RECORD, choose_scoring
 from nmt.files import write_json
 from nmt.model.initialise import build_model
 from nmt.model.translation import DropoutRates
-from nmt.observers import Follower, Reporter
+from nmt.observers import WorkerCallbacks, MainCallbacks
 from nmt.processes import Processes, join_processes, losses_explained
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
 from nmt.storage.checkpoint import Checkpoint, kept_checkpoints, load_for_resuming
 from nmt.storage.latest import finish_latest
 from nmt.storage.run import Run, check_name, create_run, locked
 from nmt.summary import log_end, log_start
-from nmt.training.journal import Journal, duration, errors_logged, log_error, start_log
+from nmt.training.journal import TrainingLogger, duration, errors_logged, log_error, start_log
 from nmt.training.loop import Trainer
 from nmt.training.precision import Precision, choose_precision
-from nmt.training.progress import Progress
+from nmt.training.progress import TrainState
 from nmt.training.randomness import seed_everything
 from nmt.training.signals import StopSignals
 
@@ -60,17 +60,17 @@ def train(request: Request) -> float:
         NmtError: for anything the user can fix.
     """
     with join_processes() as processes:
-        config, old = processes.from_first(lambda: _settings(request, processes))
+        config, old = processes.broadcast(lambda: _settings(request, processes))
         device = choose_device(config.device, processes.local_rank)
         _set_up_torch(config, device)
         precision = choose_precision(config.training.precision, device)
         corpus = _load_corpus(config, processes)
-        parts, report = corpus.prepared.parts, corpus.prepared.report
-        scoring = processes.from_first(lambda: choose_scoring(config.training, parts, old))
+        parts, report = corpus.prepared.splits, corpus.prepared.report
+        scoring = processes.broadcast(lambda: choose_scoring(config.training, parts, old))
         prepared = replace(corpus.prepared, report=report | {RECORD: scoring.tokenizer})
         corpus = corpus._replace(prepared=prepared)
-        run = processes.from_first(lambda: old or create_run(config, request.name))
-        lock = locked(run) if processes.first else nullcontext()
+        run = processes.broadcast(lambda: old or create_run(config, request.name))
+        lock = locked(run) if processes.is_main else nullcontext()
         with (
             lock,
             errors_logged(run.log, processes.name),
@@ -78,20 +78,20 @@ def train(request: Request) -> float:
             StopSignals(_ECHO if processes.size > 1 else 0.0) as signals,
         ):
             checkpoint, found = _open(run, config, corpus, device, processes)
-            launches = processes.gathered(processes.launch)
-            if processes.first:
+            launches = processes.all_gather(processes.launch)
+            if processes.is_main:
                 mark_launches(run, launches)
-            if processes.first and found is None:
+            if processes.is_main and found is None:
                 for line in scoring.notes(config.training):
                     logger.info(line)
-            state = processes.from_first(lambda: found)
+            state = processes.broadcast(lambda: found)
             scored = scoring.applied(config)
             best = _train(run, scored, corpus, checkpoint, state, precision, signals, processes)
     if signals.received:
         stop = StoppedError(
             "stopped; the current run was past its last update and has been finished", signals.received, best
         )
-        if processes.first:
+        if processes.is_main:
             log_error(run.log, stop)
         raise stop
     return best
@@ -110,8 +110,8 @@ def _settings(request: Request, processes: Processes) -> tuple[Config, Run | Non
 
 def _load_corpus(config: Config, processes: Processes) -> Corpus:
     """The prepared data: made by the main process; the others read it or, on other machines, remake it."""
-    mine = load_corpus(config.data) if processes.first else None
-    fingerprint = processes.from_first(lambda: mine and mine.prepared.report["fingerprint"])
+    mine = load_corpus(config.data) if processes.is_main else None
+    fingerprint = processes.broadcast(lambda: mine and mine.prepared.report["fingerprint"])
     corpus = mine or load_corpus(config.data)
     if corpus.prepared.report["fingerprint"] != fingerprint:
         raise DataError(
@@ -127,7 +127,7 @@ def _open(
     """The newest checkpoint of a run with its training state, or a new model without one. Only the main
     process reads a checkpoint.
     """
-    if not processes.first:
+    if not processes.is_main:
         return _new(config, corpus, device), None
     state: State
     prepared = corpus.prepared
@@ -138,7 +138,7 @@ def _open(
     else:  # a new run, or one that was stopped before its first checkpoint
         write_json(run.prepared, prepared.report)
         for part in ("dev", "test"):
-            save_examples(run.examples(part), prepared.parts[part])
+            save_examples(run.examples(part), prepared.splits[part])
         log_start(run, prepared, config)
         checkpoint, state = _new(config, corpus, device), None
     if config.resume is not None:
@@ -172,48 +172,50 @@ def _train(
     logger.info(f"model: {size:,} parameters, on {precision.device} in {precision.dtype}{others}")
     prepared = corpus.prepared
     batches = _batches(config, corpus, checkpoint, processes)
-    reporter = Reporter(run, config, checkpoint, prepared.parts["dev"], signals) if processes.first else None
-    observer = reporter or Follower(signals)
-    rate = config.training.learning_rate * config.training.lr_multiplier
-    training = replace(config.training, learning_rate=rate)
-    trainer = Trainer(checkpoint.model, batches, training, precision, observer, processes)
+    main_callbacks = (
+        MainCallbacks(run, config, checkpoint, prepared.splits["dev"], signals) if processes.is_main else None
+    )
+    callbacks = main_callbacks or WorkerCallbacks(signals)
+    lr = config.training.learning_rate * config.training.lr_multiplier
+    training = replace(config.training, learning_rate=lr)
+    trainer = Trainer(checkpoint.model, batches, training, precision, callbacks, processes)
     if processes.rank:  # rank 0's weights, but independent dropout
         seed_everything(config.seed, processes.rank)
     if state is not None:
-        trainer.restore(state)
-        logger.info(f"resuming after step {trainer.progress.step} of {trainer.total}")
-    observer.start(trainer)
-    with closing(reporter.journal) if reporter else nullcontext():
-        progress = trainer.run()
-        if trainer.stopped and progress.step < trainer.total:
+        trainer.load_state_dict(state)
+        logger.info(f"resuming after step {trainer.state.step} of {trainer.total}")
+    callbacks.start(trainer)
+    with closing(main_callbacks.logger) if main_callbacks else nullcontext():
+        result = trainer.run()
+        if trainer.stopped and result.step < trainer.total:
             way = command("python", "-m", "nmt.train", f"resume={run.folder}")
-            said = f"stopped after step {progress.step}, everything is saved; resume with: {way}"
-            raise StoppedError(said if processes.first else "", trainer.stopped)
-        if reporter:
-            _finish(run, config, prepared, progress, reporter, precision.device)
-    assert progress.best is not None, "search rejects a model that outputs NaN"
-    return progress.best
+            said = f"stopped after step {result.step}, everything is saved; resume with: {way}"
+            raise StoppedError(said if processes.is_main else "", trainer.stopped)
+        if main_callbacks:
+            _finish(run, config, prepared, result, main_callbacks, precision.device)
+    assert result.best is not None, "search rejects a model that outputs NaN"
+    return result.best
 
 
 def _finish(
     run: Run,
     config: Config,
     prepared: Prepared,
-    progress: Progress,
-    reporter: Reporter,
+    state: TrainState,
+    callbacks: MainCallbacks,
     device: torch.device,
 ) -> None:
-    logger.info(f"trained in {duration(progress.seconds)}; best at step {progress.best_step}")
-    newest = None
+    logger.info(f"trained in {duration(state.seconds)}; best at step {state.best_step}")
+    non_ema = None
     if config.training.ema:  # all scores so far are for the averaged weights
-        newest = reporter.validate(progress)
-        line = "  ".join(f"{name} {value:.2f}" for name, value in newest.items())
+        non_ema = callbacks.validate(state)
+        line = "  ".join(f"{name} {value:.2f}" for name, value in non_ema.items())
         logger.info(f"development scores with the newest weights instead of their average: {line}")
-    _write_training(run, progress, reporter.journal, newest, config.training.metric)
-    final = _evaluate_best(run, config, prepared, progress, device)
-    reporter.journal.finished({key: value for key, _, value in settings(config)}, final)
+    _write_training(run, state, callbacks.logger, non_ema, config.training.metric)
+    final = _evaluate_best(run, config, prepared, state, device)
+    callbacks.logger.finished({key: value for key, _, value in settings(config)}, final)
     finish_latest(run.folder)
-    log_end(run, [example.source for example in prepared.parts["test"]])
+    log_end(run, [example.source for example in prepared.splits["test"]])
 
 
 def _batches(config: Config, corpus: Corpus, checkpoint: Checkpoint, processes: Processes) -> TrainingBatches:
@@ -229,7 +231,7 @@ def _batches(config: Config, corpus: Corpus, checkpoint: Checkpoint, processes: 
         config.training.batch_tokens,
         config.seed,
         links,
-        block=config.training.accumulate * processes.size,
+        batches_per_update=config.training.accumulate * processes.size,
     )
 
 
@@ -243,31 +245,31 @@ def _set_up_torch(config: Config, device: torch.device) -> None:
 
 
 def _evaluate_best(
-    run: Run, config: Config, prepared: Prepared, progress: Progress, device: torch.device
+    run: Run, config: Config, prepared: Prepared, state: TrainState, device: torch.device
 ) -> dict[str, float]:
     from nmt.evaluation.evaluate import evaluate, write_evaluation  # slow to import, and not needed to start
     from nmt.evaluation.report import save_report
 
-    test = prepared.parts["test"]
-    translator = open_translator(run, config.decoding, device)
+    test = prepared.splits["test"]
+    translator = load_translator(run, config.decoding, device)
     evaluation = evaluate(translator, test, config.training.bleu_tokenizer)
     write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
-    save_report(run.report, config, evaluation, test, progress.history, prepared.report)
+    save_report(run.report, config, evaluation, test, state.history, prepared.report)
     return evaluation.values()
 
 
 def _write_training(
-    run: Run, progress: Progress, journal: Journal, newest: dict[str, float] | None, metric: str
+    run: Run, state: TrainState, logger: TrainingLogger, non_ema: dict[str, float] | None, metric: str
 ) -> None:
     values = {
-        "steps": progress.step,
+        "steps": state.step,
         "metric": metric,
-        "best_step": progress.best_step,
-        "seconds": progress.seconds,
-        "skipped": progress.skipped,
-        "tokens_per_second": journal.speed,
-        "validations": progress.history,
-        "newest_weights": newest,
+        "best_step": state.best_step,
+        "seconds": state.seconds,
+        "skipped": state.skipped,
+        "tokens_per_second": logger.speed,
+        "validations": state.history,
+        "newest_weights": non_ema,
     }
     write_json(run.training, values)

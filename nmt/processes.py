@@ -55,20 +55,20 @@ class Processes:
         return f"process {self.rank} of {self.size}" if self.size > 1 else ""
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the main process (rank 0), which reports and saves."""
         return self.rank == 0
 
-    def from_first(self, work: Callable[[], T]) -> T:
+    def broadcast(self, work: Callable[[], T]) -> T:
         """Run `work` in the main process and broadcast its result to all."""
         if not self.joined:
             return work()
-        parcel: list[Any] = [work() if self.first else None]
-        engine.broadcast_object_list(parcel, src=0)
-        result: T = parcel[0]
+        objects: list[Any] = [work() if self.is_main else None]
+        engine.broadcast_object_list(objects, src=0)
+        result: T = objects[0]
         return result
 
-    def gathered(self, value: T) -> list[T]:
+    def all_gather(self, value: T) -> list[T]:
         """All-gather: the values of all processes, ordered by rank."""
         if not self.joined:
             return [value]
@@ -76,14 +76,14 @@ class Processes:
         engine.all_gather_object(values, value)
         return values
 
-    def total(self, value: Tensor) -> Tensor:
+    def all_reduce_sum(self, value: Tensor) -> Tensor:
         """All-reduce: the sum over all processes."""
         if self.joined:
             value = value.clone()
             engine.all_reduce(value)
         return value
 
-    def largest(self, value: int) -> int:
+    def all_reduce_max(self, value: int) -> int:
         """All-reduce: the maximum over all processes."""
         if not self.joined:
             return value
@@ -91,13 +91,13 @@ class Processes:
         engine.all_reduce(number, engine.ReduceOp.MAX)
         return int(number)
 
-    def together(self, model: nn.Module) -> nn.Module:
+    def wrap(self, model: nn.Module) -> nn.Module:
         """The model in DistributedDataParallel, which averages gradients and broadcasts rank 0's weights."""
         if not self.joined:
             return model
         return DistributedDataParallel(model)
 
-    def alone(self, model: nn.Module) -> AbstractContextManager[Any]:
+    def no_sync(self, model: nn.Module) -> AbstractContextManager[Any]:
         """Accumulate gradients locally, without averaging; `model` as returned by `together`."""
         return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
@@ -145,7 +145,7 @@ def join_processes() -> Iterator[Processes]:
             engine.init_process_group(
                 "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
                 timeout=_PATIENCE,
-                store=_meet(processes),
+                store=_rendezvous(processes),
                 rank=processes.rank,
                 world_size=processes.size,
             )
@@ -154,7 +154,7 @@ def join_processes() -> Iterator[Processes]:
             engine.destroy_process_group()
 
 
-def _meet(processes: Processes) -> Store:
+def _rendezvous(processes: Processes) -> Store:
     """Rendezvous: a key-value store that only the processes of this attempt share.
 
     `torchrun` keeps its store when it restarts processes (torch 2.13), and a process that reads the address
@@ -165,14 +165,14 @@ def _meet(processes: Processes) -> Store:
     store, _, _ = next(iter(rendezvous("env://", timeout=_PATIENCE)))
     own, others = uuid.uuid4().hex, range(1, processes.size)
     deadline = time.monotonic() + _MEETING
-    if processes.first:
+    if processes.is_main:
         store.set("round", own)
     while time.monotonic() < deadline:
         current = store.get("round").decode()
-        if processes.first:
-            greetings = [store.get(f"greeting {rank}").decode().split() for rank in others]
-            if all(greeted == own for greeted, _ in greetings):
-                store.set(f"start {own}", " ".join(name for _, name in greetings))
+        if processes.is_main:
+            registrations = [store.get(f"greeting {rank}").decode().split() for rank in others]
+            if all(greeted == own for greeted, _ in registrations):
+                store.set(f"start {own}", " ".join(name for _, name in registrations))
                 return PrefixStore(own, store)
         else:
             store.set(f"greeting {processes.rank}", f"{current} {own}")

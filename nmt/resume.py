@@ -23,7 +23,7 @@ _LAUNCHES = "launches"
 _GROUPS = ("data", "model", "experiment")
 _OTHERS = ("resume", "name", "runs")
 """Settings that identify the run and do not affect training."""
-_PLACES = (
+_LOCATIONS = (
     "data.archive",
     "data.path",
     "data.source_path",
@@ -109,7 +109,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
             setattr(functools.reduce(getattr, groups, config), name, asked[key])
     for key, old, new in _changes(before, config):
         group = key.partition(".")[0]
-        if group in ("model", "seed") or (group == "data" and key not in _PLACES):
+        if group in ("model", "seed") or (group == "data" and key not in _LOCATIONS):
             what = "a different model" if group == "model" else "different training data"
             raise ConfigError(
                 f"{key}: {old} → {new} would mean {what}; leave it out, or start a new run without resume="

@@ -87,7 +87,7 @@ def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
-    from nmt.decoding.opening import open_translator
+    from nmt.decoding.opening import load_translator
     from nmt.device import choose_device
     from nmt.errors import ConfigError
     from nmt.storage.run import open_run
@@ -95,7 +95,7 @@ def main() -> None:
     run = open_run(Path(arguments.run))
     config = run.decoding()
     config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest or 1)
-    translator = open_translator(run, config, choose_device(arguments.device))
+    translator = load_translator(run, config, choose_device(arguments.device))
     if (arguments.attention or arguments.show) and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
         raise ConfigError(
@@ -122,7 +122,7 @@ def main() -> None:
             Path(arguments.attention),
             kept,
             pieces=arguments.pieces,
-            sheet=arguments.sheet,
+            grid=arguments.sheet,
             threshold=arguments.threshold,
         )
 

@@ -28,10 +28,10 @@ def main() -> None:
 
     def task(config: Config, name: str, overrides: tuple[str, ...]) -> None:
         prepared = prepare(config.data)
-        export_text(prepared.parts, folder)
+        export_text(prepared.splits, folder)
         if licence := prepared.report["licence"]:
             write_text(folder / "LICENCE.txt", licence + "\n")
-        for part, examples in prepared.parts.items():
+        for part, examples in prepared.splits.items():
             print(f"{folder / part}.src, .tgt: {len(examples):,} lines")
 
     with_config(task)

@@ -21,7 +21,7 @@ from gpu_check.clock import profiled, repeated, wait
 
 from nmt import cli
 from nmt.config.settings import Config
-from nmt.data.batches import Share, TrainingBatches, pad, sorted_batches
+from nmt.data.batches import MicroBatches, TrainingBatches, pad, sorted_batches
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
 from nmt.decoding.search import search
@@ -32,7 +32,7 @@ from nmt.model.initialise import build_model
 from nmt.model.translation import TranslationModel
 from nmt.training.average import WeightAverage
 from nmt.training.precision import choose_precision
-from nmt.training.update import Updater
+from nmt.training.update import TrainStep
 
 VOCABULARY = 2000  # pieces per side, the default of data.tokenizer.vocab_size
 BATCHES = (640, 4096, 16384)  # tokens
@@ -129,24 +129,24 @@ def sentences(count: int, seed: int) -> list[list[int]]:
     ]
 
 
-def shares(budget: int) -> Iterator[Share]:
+def micro_batches(max_tokens: int) -> Iterator[MicroBatches]:
     """Endless updates of one batch each; sentences of a batch have similar lengths, as in training."""
-    sources = sentences(max(2000, budget // 2), seed=1)
+    sources = sentences(max(2000, max_tokens // 2), seed=1)
     targets = ragged(sentences(len(sources), seed=2))
-    batches = TrainingBatches(ragged(sources), targets, budget, seed=1)
+    batches = TrainingBatches(ragged(sources), targets, max_tokens, seed=1)
     epoch = 0
     while True:
         yield from (share for share, _ in batches.epoch(epoch))
         epoch += 1
 
 
-def updates(config: Config, device: torch.device, budget: int) -> Callable[[], int]:
+def updates(config: Config, device: torch.device, max_tokens: int) -> Callable[[], int]:
     """A function that runs the next update of a new model and returns its target tokens, without padding."""
     torch.manual_seed(config.seed)
     model = new_model(config, device).train()
-    updater = Updater(model, config.training, choose_precision(config.training.precision, device))
+    updater = TrainStep(model, config.training, choose_precision(config.training.precision, device))
     average = WeightAverage(model, config.training.ema)
-    stream, done = shares(budget), iter(range(1, sys.maxsize))
+    stream, done = micro_batches(max_tokens), iter(range(1, sys.maxsize))
 
     def update() -> int:
         step = next(done)
@@ -162,9 +162,9 @@ def new_model(config: Config, device: torch.device) -> TranslationModel:
     return build_model(config.model, VOCABULARY, VOCABULARY, PAD).to(device)
 
 
-def training_speed(name: str, config: Config, device: torch.device, budget: int, seconds: float) -> Speed:
+def training_speed(name: str, config: Config, device: torch.device, max_tokens: int, seconds: float) -> Speed:
     """Time updates for `seconds`, then run a few under the profiler."""
-    update = updates(config, device, budget)
+    update = updates(config, device, max_tokens)
     for _ in range(WARM_UP):
         update()
     tokens, count, spent = repeated(update, device, seconds, AT_LEAST)
@@ -172,7 +172,7 @@ def training_speed(name: str, config: Config, device: torch.device, budget: int,
     return Speed(
         name,
         "training",
-        budget,
+        max_tokens,
         precision_name(config, device),
         per_second=tokens / spent,
         milliseconds=1000 * spent / count,

@@ -18,7 +18,7 @@ from sample_grammar.nominals import noun_phrase, of_name
 from sample_grammar.nouns import nouns
 from sample_grammar.phrases import Phrase, as_line
 
-from nmt.data.text import fold
+from nmt.data.text import canonical_key
 from nmt.files import write_text
 
 SEED = 7
@@ -77,11 +77,11 @@ def corpus() -> list[str]:
     choose = Chooser(SEED)
     deck = tuple((index, copy) for index, (_, weight) in enumerate(PATTERNS) for copy in range(weight))
     lines = [as_line(good_boy())]
-    seen = {fold(sentence) for sentence in lines[0].split("\t")[:2]}
+    seen = {canonical_key(sentence) for sentence in lines[0].split("\t")[:2]}
     while len(lines) < PAIRS:
         pattern = PATTERNS[choose.pick(deck)[0]][0]
         line = as_line(pattern(choose))
-        folded = {fold(sentence) for sentence in line.split("\t")[:2]}
+        folded = {canonical_key(sentence) for sentence in line.split("\t")[:2]}
         if not folded & seen:
             seen |= folded
             lines.append(line)

@@ -100,18 +100,18 @@ class NaiveAttention:
     # ---- spans: the weights of one head over the real places
 
     def weights(self, scores: Vector, s: Vector, step: int) -> Vector:
-        if self.config.span == "global":
+        if self.config.scope == "global":
             return softmax(scores)
-        if self.config.span == "hard":
+        if self.config.scope == "hard":
             return [float(j == scores.index(max(scores))) for j in range(len(scores))]
         last = sum(score > -math.inf for score in scores) - 1
-        centre = float(min(step, last)) if self.config.span == "local_m" else last * self._predicted(s)
+        centre = float(min(step, last)) if self.config.scope == "local_m" else last * self._predicted(s)
         D = self.config.window
         window = [j for j in range(last + 1) if abs(j - centre) <= D]
         weights = [0.0] * len(scores)
         for j, weight in zip(window, softmax([scores[j] for j in window]), strict=True):
             kernel = math.exp(-((j - centre) ** 2) / (2 * (D / 2) ** 2))
-            weights[j] = weight if self.config.span == "local_m" else weight * kernel
+            weights[j] = weight if self.config.scope == "local_m" else weight * kernel
         return [weight / sum(weights) for weight in weights]
 
     def _predicted(self, s: Vector) -> float:
@@ -221,7 +221,7 @@ def case(score: str, span: str, heads: int, shape: Shape, coverage: bool = False
     state_size = query_size if score == "dot" else max(shape.state_units, least) * heads
     config = AttentionConfig(
         score=score,
-        span=span,
+        scope=span,
         heads=heads,
         coverage=coverage,
         size=shape.hidden_units * heads,

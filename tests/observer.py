@@ -4,7 +4,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nmt.training.progress import Progress, Window
+from nmt.training.progress import TrainState, RunningMetrics
 
 
 class Report(NamedTuple):
@@ -33,24 +33,24 @@ class Recorder:
     validations: list[tuple[int, bool]] = field(default_factory=list)
     saves: list[int] = field(default_factory=list)
 
-    def updated(self, progress: Progress) -> None:
+    def updated(self, progress: TrainState) -> None:
         self.steps.append(progress.step)
 
-    def reported(self, progress: Progress, window: Window) -> None:
+    def reported(self, progress: TrainState, window: RunningMetrics) -> None:
         assert window.speed > 0
         norm = float(window.gradient_norm)
-        self.windows.append(Report(progress.step, window.loss, window.tokens, norm, window.rate))
+        self.windows.append(Report(progress.step, window.loss, window.tokens, norm, window.lr))
 
-    def validate(self, progress: Progress) -> dict[str, float]:
+    def validate(self, progress: TrainState) -> dict[str, float]:
         done = len(progress.history)
         scripted = {name: values[done] for name, values in self.scores.items()}
         return {"loss": 0.0, "bleu": float(progress.step), "chrf": 0.0} | scripted
 
-    def validated(self, progress: Progress, improved: bool) -> None:
+    def validated(self, progress: TrainState, improved: bool) -> None:
         assert progress.history[-1]["step"] == progress.step
         self.validations.append((progress.step, improved))
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: TrainState) -> None:
         self.saves.append(progress.step)
 
     def stopping(self) -> int:

@@ -11,7 +11,7 @@ from nmt.config.model import AttentionConfig, DecoderConfig, EncoderConfig, Mode
 from nmt.config.schema import from_dict, to_dict
 from nmt.config.settings import Config
 from nmt.config.validation import check
-from nmt.data.batches import Batch, Share, TrainingBatches
+from nmt.data.batches import Batch, MicroBatches, TrainingBatches
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
 from nmt.model.initialise import build_model
@@ -95,9 +95,9 @@ def tiny_model(
     return model.double() if double else model
 
 
-def share(*batches: Batch) -> Share:
+def share(*batches: Batch) -> MicroBatches:
     """These batches as an update of one process."""
-    return Share(list(batches), sum(batch.tokens for batch in batches))
+    return MicroBatches(list(batches), sum(batch.tokens for batch in batches))
 
 
 def epoch_of(batches: TrainingBatches, epoch: int, *arguments: int | None) -> list[Batch]:
@@ -110,4 +110,4 @@ def copy_batches(pairs: int, budget: int, seed: int = 3, symbols: int = 6, block
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(2, 6, (pairs,), generator=generator).tolist()
     sentences = [torch.randint(4, 4 + symbols, (n,), generator=generator).tolist() for n in lengths]
-    return TrainingBatches(ragged(sentences), ragged(sentences), budget, seed, block=block)
+    return TrainingBatches(ragged(sentences), ragged(sentences), budget, seed, batches_per_update=block)

@@ -58,7 +58,7 @@ class AttentionConfig:
         choices=SCORES.names(),
         used_if=_ATTENTION,
     )
-    span: str = option(
+    scope: str = option(
         "global",
         "which source tokens are attended to",
         choices=("global", "local_m", "local_p", "hard"),

@@ -23,7 +23,7 @@ class TrainingConfig:
         "learning-rate schedule after warm-up",
         choices=("cosine", "linear", "inverse_sqrt", "constant"),
     )
-    final_rate: float = option(
+    final_lr_ratio: float = option(
         0.02,
         "cosine, linear: final learning rate as a fraction of the peak",
         at_least=0,

@@ -205,7 +205,7 @@ def _guiding_conflicts(config: Config) -> list[str]:
     key, found = f"training.guided_alignment={config.training.guided_alignment:g}", []
     if config.model.decoder.style == "vector":
         found.append(f"{key}: model.decoder.style=vector has no attention to guide")
-    if config.model.attention.span == "hard":
+    if config.model.attention.scope == "hard":
         found.append(
             f"{key}: model.attention.span=hard has one-hot weights, which cannot be guided; use another span"
         )

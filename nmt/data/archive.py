@@ -65,6 +65,6 @@ def check_archive(path: Path, member: str, label: Path | str | None = None) -> N
         DataError: if it is not a complete zip archive with `member`; names `label` (default: the path).
     """
     with _zip(path, member, label or path) as archive:
-        damaged = archive.testzip()
-        if damaged is not None:
-            raise zipfile.BadZipFile(f"bad checksum of {damaged}")
+        corrupt = archive.testzip()
+        if corrupt is not None:
+            raise zipfile.BadZipFile(f"bad checksum of {corrupt}")

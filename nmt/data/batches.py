@@ -59,7 +59,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Share:
+class MicroBatches:
     """The batches of one update that one process computes.
 
     Attributes:
@@ -139,13 +139,15 @@ def _padded(
     return torch.from_numpy(tokens), torch.from_numpy(steps < totals[:, None])
 
 
-def _cut(order: NDArray[np.intp], lengths: NDArray[np.int64], budget: int) -> list[NDArray[np.intp]]:
+def _split_by_tokens(
+    order: NDArray[np.intp], lengths: NDArray[np.int64], max_tokens: int
+) -> list[NDArray[np.intp]]:
     """Split `order` where size × longest would exceed the budget; every batch has at least one."""
     ordered, batches, start = lengths[order], [], 0
     while start < len(order):
-        most = max(budget // max(int(ordered[start]), 1), 1)
+        most = max(max_tokens // max(int(ordered[start]), 1), 1)
         longest = np.maximum.accumulate(ordered[start : start + most])
-        too_large = longest * np.arange(1, len(longest) + 1) > budget
+        too_large = longest * np.arange(1, len(longest) + 1) > max_tokens
         too_large[0] = False
         size = int(too_large.argmax()) if too_large.any() else len(longest)
         batches.append(order[start : start + size])
@@ -175,84 +177,86 @@ class TrainingBatches:
 
     Args:
         sources, targets: token ids, without special tokens.
-        budget: maximum tokens in a batch on the longer side, including padding and end-of-sentence; a
+        max_tokens: maximum tokens in a batch on the longer side, including padding and end-of-sentence; a
             single longer pair becomes a batch of its own.
         seed: for all epochs.
         links: piece links (source, target) of each pair for guided alignment, if given.
-        block: batches per update; the last update of an epoch may have fewer.
+        batches_per_update: batches per update; the last update of an epoch may have fewer.
     """
 
     def __init__(
         self,
         sources: Ragged,
         targets: Ragged,
-        budget: int,
+        max_tokens: int,
         seed: int,
         links: Ragged | None = None,
-        block: int = 1,
+        batches_per_update: int = 1,
     ) -> None:
         self._sources, self._targets, self._links = sources, targets, links
         self._source_lengths, self._target_lengths = sources.lengths + 1, targets.lengths + 1
-        self.budget, self.block, self._seed = budget, block, seed
+        self.max_tokens, self.batches_per_update, self._seed = max_tokens, batches_per_update, seed
         self._plan: tuple[tuple[int, int, int], Plan] | None = None  # of the latest epoch
         self._counts: dict[tuple[int, int, int], int] = {}
 
-    def plan(self, epoch: int, budget: int | None = None, block: int | None = None) -> Plan:
-        """The batches of an epoch; `budget` and `block` override the defaults. The latest one is kept."""
-        key = (epoch, budget or self.budget, block or self.block)
+    def plan(self, epoch: int, max_tokens: int | None = None, batches_per_update: int | None = None) -> Plan:
+        """The batches of an epoch; `max_tokens` and `batches_per_update` override the defaults. The latest one is kept."""
+        key = (epoch, max_tokens or self.max_tokens, batches_per_update or self.batches_per_update)
         if self._plan is None or self._plan[0] != key:
             batches = self._indices(*key)
             tokens = [int(self._target_lengths[chosen].sum()) for chosen in batches]
             self._plan = key, Plan(batches, tokens)
         return self._plan[1]
 
-    def count(self, epoch: int, budget: int | None = None, block: int | None = None) -> int:
-        """The number of batches in an epoch; `budget` and `block` override the defaults."""
-        key = (epoch, budget or self.budget, block or self.block)
+    def count(self, epoch: int, max_tokens: int | None = None, batches_per_update: int | None = None) -> int:
+        """The number of batches in an epoch; `max_tokens` and `batches_per_update` override the defaults."""
+        key = (epoch, max_tokens or self.max_tokens, batches_per_update or self.batches_per_update)
         if key not in self._counts:
             self._counts[key] = len(self._indices(*key))
         return self._counts[key]
 
-    def _indices(self, epoch: int, budget: int, block: int) -> list[NDArray[np.intp]]:
+    def _indices(self, epoch: int, max_tokens: int, batches_per_update: int) -> list[NDArray[np.intp]]:
         generator = np.random.default_rng([self._seed, epoch])
         noise = generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, (2, len(self._source_lengths)))
         order = np.lexsort((self._source_lengths + noise[0], np.round(self._target_lengths + noise[1])))
         longer = np.maximum(self._source_lengths, self._target_lengths)
-        batches = _cut(order, longer, budget)
-        blocks, rest = divmod(len(batches), block)
+        batches = _split_by_tokens(order, longer, max_tokens)
+        updates, rest = divmod(len(batches), batches_per_update)
         start = int(generator.integers(len(batches) - rest + 1)) if rest else 0
         last, batches = batches[start : start + rest], batches[:start] + batches[start + rest :]
-        order_of_blocks = generator.permutation(blocks)
-        return [batches[k * block + i] for k in order_of_blocks for i in range(block)] + last
+        order_of_updates = generator.permutation(updates)
+        return [
+            batches[k * batches_per_update + i] for k in order_of_updates for i in range(batches_per_update)
+        ] + last
 
     def epoch(
         self,
         epoch: int,
         skip: int = 0,
-        budget: int | None = None,
-        block: int | None = None,
+        max_tokens: int | None = None,
+        batches_per_update: int | None = None,
         rank: int = 0,
         processes: int = 1,
-    ) -> Iterator[tuple[Share, int]]:
+    ) -> Iterator[tuple[MicroBatches, int]]:
         """The share of process `rank` in every update of an epoch, with the number of batches in the update.
 
-        The first `skip` batches are skipped; `budget` and `block` override the defaults.
+        The first `skip` batches are skipped; `max_tokens` and `batches_per_update` override the defaults.
         """
-        block = block or self.block
-        plan = self.plan(epoch, budget, block)
-        for start in range(skip, len(plan.batches), block):
-            update = plan.batches[start : start + block]
-            tokens = sum(plan.tokens[start : start + block])
+        batches_per_update = batches_per_update or self.batches_per_update
+        plan = self.plan(epoch, max_tokens, batches_per_update)
+        for start in range(skip, len(plan.batches), batches_per_update):
+            update = plan.batches[start : start + batches_per_update]
+            tokens = sum(plan.tokens[start : start + batches_per_update])
             own = update[rank::processes]
             batches = [
                 gather(chosen, self._sources, self._targets, self._links) for chosen in own or update[:1]
             ]
-            yield Share(batches, tokens, bool(own)), len(update)
+            yield MicroBatches(batches, tokens, bool(own)), len(update)
 
 
-def sorted_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+def sorted_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
     """Indices of sentences in batches of similar length, longest first, for decoding and scoring."""
     if not lengths:
         return []
     order = np.argsort(-np.asarray(lengths), kind="stable")
-    return [batch.tolist() for batch in _cut(order, np.asarray(lengths), budget)]
+    return [batch.tolist() for batch in _split_by_tokens(order, np.asarray(lengths), max_tokens)]

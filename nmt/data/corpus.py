@@ -70,7 +70,7 @@ def load_tokenized(
     digests = [hashlib.sha256(tokenizer.model).hexdigest() for tokenizer in (source, target)]
     key = hashlib.sha256(json.dumps([FORMAT, *digests, max_tokens]).encode()).hexdigest()[:16]
     folder = prepared.folder / f"tokens-{key}"
-    train = prepared.parts["train"]
+    train = prepared.splits["train"]
     if not (folder / "tokens.json").exists():
         assert isinstance(train, StoredExamples)
         whole = StoredExamples(train.path, train.lines)
@@ -98,7 +98,7 @@ def load_links(prepared: Prepared, train: TokenizedPairs, source: Tokenizer, tar
         DataError: if the files are corrupt or cannot be written.
     """
     if not (train.folder / "links.json").exists():
-        stored = prepared.parts["train"]
+        stored = prepared.splits["train"]
         assert isinstance(stored, StoredExamples)
         kept = StoredExamples(stored.path, stored.lines, frozenset(train.left_out.tolist()))
         _write(train.folder, "links", _links(kept, source, target))
@@ -110,8 +110,8 @@ def piece_links(example: Example, source: Tokenizer, target: Tokenizer) -> list[
     """The word alignment of a training example as piece links."""
     groups = []
     for tokenizer, text in ((source, example.source), (target, example.references[0])):
-        tokens = tokenizer.cut(text)
-        groups.append(piece_groups(tokens.spans, word_spans(tokens.text)))
+        tokens = tokenizer.encode_with_offsets(text)
+        groups.append(piece_groups(tokens.offsets, word_spans(tokens.text)))
     return expand_links(parse_pharaoh(example.alignments[0]), *groups)
 
 

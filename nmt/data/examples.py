@@ -149,16 +149,16 @@ def read_parallel(source: Path, references: Sequence[Path]) -> list[Example]:
     return examples
 
 
-def export_text(parts: Mapping[str, Sequence[Example]], folder: Path) -> None:
+def export_text(splits: Mapping[str, Sequence[Example]], folder: Path) -> None:
     """Write the splits as plain text: `<part>.src`, `<part>.tgt`, and further references in
     `<part>.tgt.1`, `.2` …, with an empty line where a sentence has fewer references.
     """
-    for part, examples in parts.items():
-        for stale in folder.glob(f"{part}.tgt.*"):  # from an earlier export with more references
-            stale.unlink()
+    for split, examples in splits.items():
+        for old_file in folder.glob(f"{split}.tgt.*"):  # from an earlier export with more references
+            old_file.unlink()
         most = max(len(example.references) for example in examples)
         columns = {"src": 0} | {"tgt" if k == 0 else f"tgt.{k}": k + 1 for k in range(most)}
         for suffix, k in columns.items():
-            with replacing(folder / f"{part}.{suffix}") as file:
+            with replacing(folder / f"{split}.{suffix}") as file:
                 texts = ((example.source, *example.references) for example in examples)
                 file.writelines((text[k] if k < len(text) else "") + "\n" for text in texts)

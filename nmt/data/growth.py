@@ -40,25 +40,25 @@ def changes(previous: Path, sources: Mapping[str, Keys]) -> dict[str, Any] | Non
     """
     try:
         before = {
-            part: text_keys(example.source for example in iterate_examples(previous / f"{part}.jsonl"))
-            for part in sources
+            split: text_keys(example.source for example in iterate_examples(previous / f"{split}.jsonl"))
+            for split in sources
         }
     except DataError:
         return None
-    old, old_parts = _last_part_of_each(before)
-    new, new_parts = _last_part_of_each(sources)
+    old, old_splits = _last_split_of_each(before)
+    new, new_splits = _last_split_of_each(sources)
     _, in_old, in_new = np.intersect1d(old, new, assume_unique=True, return_indices=True)
     return {
         "previous": previous.name,
         "new_sources": len(new) - len(in_new),
         "gone_sources": len(old) - len(in_old),
-        "moved_sources": int((old_parts[in_old] != new_parts[in_new]).sum()),
+        "moved_sources": int((old_splits[in_old] != new_splits[in_new]).sum()),
     }
 
 
-def _last_part_of_each(sources: Mapping[str, Keys]) -> tuple[Keys, NDArray[np.int64]]:
+def _last_split_of_each(sources: Mapping[str, Keys]) -> tuple[Keys, NDArray[np.int64]]:
     """The distinct keys, and for each the number of the last split that has it."""
     keys = np.concatenate(list(sources.values()))
-    parts = np.repeat(np.arange(len(sources)), [len(of_part) for of_part in sources.values()])
+    splits = np.repeat(np.arange(len(sources)), [len(of_split) for of_split in sources.values()])
     distinct, last = np.unique(keys[::-1], return_index=True)
-    return distinct, parts[::-1][last]
+    return distinct, splits[::-1][last]

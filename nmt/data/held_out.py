@@ -14,7 +14,7 @@ from nmt.data.examples import Example, read_parallel
 from nmt.data.pairs import Pair, checked_alignment, grouped, swapped
 from nmt.data.sources.base import given_file, open_source
 from nmt.data.sources.tsv import read_columns
-from nmt.data.text import clean, fold
+from nmt.data.text import clean, canonical_key
 from nmt.errors import DataError
 
 HELD_OUT = ("test", "dev")
@@ -102,8 +102,8 @@ class SharedSentences:
     """
 
     def __init__(self, examples: Collection[Example], swap: bool) -> None:
-        sources = {fold(example.source) for example in examples}
-        targets = {fold(text) for example in examples for text in example.references}
+        sources = {canonical_key(example.source) for example in examples}
+        targets = {canonical_key(text) for example in examples for text in example.references}
         self._first, self._second = (targets, sources) if swap else (sources, targets)
 
     def has(self, first: str, second: str) -> bool:
@@ -141,5 +141,6 @@ class HeldOut:
             return 0
         shared = SharedSentences(self.sets["test"], swap=False)
         return sum(
-            any(shared.has(fold(e.source), fold(text)) for text in e.references) for e in self.sets["dev"]
+            any(shared.has(canonical_key(e.source), canonical_key(text)) for text in e.references)
+            for e in self.sets["dev"]
         )

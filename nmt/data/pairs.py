@@ -12,7 +12,7 @@ from nmt.data.alignment import counts_from_one, format_pharaoh, outside, outside
 from nmt.data.examples import Example
 from nmt.data.keys import SeenKeys, text_key, text_keys
 from nmt.data.sources.base import RawPair, open_source
-from nmt.data.text import clean, fold, word_spans
+from nmt.data.text import clean, canonical_key, word_spans
 
 _CHUNK = 16_384  # pairs that are cleaned at a time
 
@@ -67,7 +67,7 @@ def clean_pairs(
         # no cleaned text has a tab
         new = seen.add(text_keys(f"{source}\t{target}" for _, source, target in usable))
         for (raw, source, target), is_new in zip(usable, new.tolist(), strict=True):
-            first, second = fold(source), fold(target)
+            first, second = canonical_key(source), canonical_key(target)
             if reason := held_out(first, second) or (None if is_new else "duplicate"):
                 dropped[reason] += 1
                 continue

@@ -25,7 +25,7 @@ from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
 from nmt.data.keys import text_keys
 from nmt.data.pairs import clean_pairs, grouped
 from nmt.data.sources.base import open_source
-from nmt.data.split import LARGE_COMPONENT, PARTS, TRAIN, assign_parts, components
+from nmt.data.split import LARGE_COMPONENT, SPLITS, TRAIN, assign_splits, components
 from nmt.errors import DataError
 from nmt.files import replacing, sha256, write_json
 
@@ -41,13 +41,13 @@ class Prepared:
     """A prepared corpus.
 
     Attributes:
-        parts: examples of "train", which stay in their file, and of "dev" and "test".
+        splits: examples of "train", which stay in their file, and of "dev" and "test".
         report: description of the data: source, counts, drops by reason, split sizes, fingerprint.
         folder: where it is cached.
         fresh: prepared just now, not loaded from the cache.
     """
 
-    parts: dict[str, Sequence[Example]]
+    splits: dict[str, Sequence[Example]]
     report: dict[str, Any]
     folder: Path
     fresh: bool = field(compare=False)
@@ -69,7 +69,7 @@ def prepare(config: DataConfig) -> Prepared:
     report_path = folder / "prepared.json"
     fresh = not report_path.exists()
     if fresh:
-        places = {split: [str(file.resolve()) for file in held] for split, held in own.items()}
+        locations = {split: [str(file.resolve()) for file in held] for split, held in own.items()}
         report = {
             "format": FORMAT,
             "source": config.source,
@@ -77,7 +77,7 @@ def prepare(config: DataConfig) -> Prepared:
             "files": described
             + [{**_described(file), "split": split} for split, held in own.items() for file in held],
         }
-        identity = _fingerprint(config, [str(file.resolve()) for file in files], places)
+        identity = _fingerprint(config, [str(file.resolve()) for file in files], locations)
         identities = {"identity": identity, "fingerprint": fingerprint}
         with explained(folder):
             _make(config, files, own, folder, report, identities)
@@ -111,17 +111,17 @@ def explained(folder: Path) -> Iterator[None]:
 def _load(folder: Path, fresh: bool) -> Prepared:
     try:
         report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
-        count = {part: int(report["parts"][part]["examples"]) for part in PARTS}
-        parts: dict[str, Sequence[Example]] = {
+        count = {split: int(report["parts"][split]["examples"]) for split in SPLITS}
+        splits: dict[str, Sequence[Example]] = {
             "train": StoredExamples(folder / "train.jsonl", count["train"])
         }
         for part in ("dev", "test"):
-            parts[part] = load_examples(folder / f"{part}.jsonl")
-            if len(parts[part]) != count[part]:
-                raise DataError("lines are missing", folder / f"{part}.jsonl", len(parts[part]) + 1)
+            splits[part] = load_examples(folder / f"{part}.jsonl")
+            if len(splits[part]) != count[part]:
+                raise DataError("lines are missing", folder / f"{part}.jsonl", len(splits[part]) + 1)
     except (DataError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"corrupt ({error}); delete this folder to regenerate it", folder) from error
-    return Prepared(parts, report, folder, fresh)
+    return Prepared(splits, report, folder, fresh)
 
 
 def _fingerprint(config: DataConfig, files: list[str], own: Mapping[str, list[str]]) -> str:
@@ -159,9 +159,9 @@ def _make(
             0.0 if split in own else fraction
             for split, fraction in (("dev", config.dev_fraction), ("test", config.test_fraction))
         ]
-        assigned = assign_parts(cleaned.first, component, *fractions)
+        assigned = assign_splits(cleaned.first, component, *fractions)
         _, sizes = np.unique(component, return_counts=True)
-        held = {part: grouped(cleaned.pairs(assigned == PARTS.index(part))) for part in ("dev", "test")}
+        held = {split: grouped(cleaned.pairs(assigned == SPLITS.index(split))) for split in ("dev", "test")}
         held |= {split: list(examples) for split, examples in held_out.sets.items()}
         in_train = assigned == TRAIN
         for part, size in {"train": int(in_train.sum()), **{k: len(v) for k, v in held.items()}}.items():
@@ -182,8 +182,8 @@ def _save(
 ) -> None:
     with replacing(folder / "train.jsonl", "wb") as file:
         file.writelines(train)
-    for part, examples in held.items():
-        save_examples(folder / f"{part}.jsonl", examples)
+    for split, examples in held.items():
+        save_examples(folder / f"{split}.jsonl", examples)
     write_json(folder / "prepared.json", report)  # last: marks the preparation as complete
 
 
@@ -203,11 +203,11 @@ def _counts(
         "pairs_kept": len(cleaned),
         "components": len(sizes),
         "largest_component": int(sizes.max()),
-        "parts": {"train": train, **{part: part_sizes(examples) for part, examples in held.items()}},
+        "parts": {"train": train, **{split: split_sizes(examples) for split, examples in held.items()}},
     }
 
 
-def part_sizes(examples: Sequence[Example]) -> dict[str, int]:
+def split_sizes(examples: Sequence[Example]) -> dict[str, int]:
     """Number of examples, distinct sources and pairs in a split."""
     return {
         "examples": len(examples),
@@ -221,13 +221,13 @@ def _all_held_out(dropped: Mapping[str, int]) -> str:
     return f"; {shared} share a sentence with the development or test set" if shared else ""
 
 
-def _why_empty(part: str, pairs: int, sizes: NDArray[np.int64], dropped: Mapping[str, int]) -> str:
+def _why_empty(split: str, pairs: int, sizes: NDArray[np.int64], dropped: Mapping[str, int]) -> str:
     """Error message for an empty split: the cause and the remedy."""
     own = "dev and test sets of your own (data.dev_path, data.test_path)"
-    if part != "train":
+    if split != "train":
         own = (
-            f"a {part} set of your own (data.{part}_path=FILE.tsv, or data.{part}_source_path=FILE and "
-            f"data.{part}_target_paths=FILE)"
+            f"a {split} set of your own (data.{split}_path=FILE.tsv, or data.{split}_source_path=FILE and "
+            f"data.{split}_target_paths=FILE)"
         )
     lost = "".join(
         f"; {dropped[reason]:,} more were dropped by {key}"
@@ -235,20 +235,20 @@ def _why_empty(part: str, pairs: int, sizes: NDArray[np.int64], dropped: Mapping
         if dropped[reason] > pairs
     )
     divisible = int((sizes <= LARGE_COMPONENT).sum())
-    if divisible < len(PARTS):
+    if divisible < len(SPLITS):
         return (
             f"all of its {pairs:,} usable pairs are connected through shared sentences (the largest "
             f"connected component has {sizes.max():,}), and a component is never split, so that "
-            f"train, dev and test share no sentence; this leaves the {part} set empty; provide {own}, "
+            f"train, dev and test share no sentence; this leaves the {split} set empty; provide {own}, "
             f"or add pairs that share no sentence with these{lost}"
         )
-    if part == "train":
+    if split == "train":
         return (
             f"its {pairs:,} usable pairs leave nothing to train on; lower data.dev_fraction and "
             f"data.test_fraction{lost}"
         )
     return (
-        f"its {pairs:,} usable pairs leave the {part} set empty: they form {len(sizes):,} components of "
-        f"pairs that share sentences, and each goes to one split; raise data.{part}_fraction, or provide "
+        f"its {pairs:,} usable pairs leave the {split} set empty: they form {len(sizes):,} components of "
+        f"pairs that share sentences, and each goes to one split; raise data.{split}_fraction, or provide "
         f"{own}{lost}"
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmt.data.keys import Keys
 
-PARTS = ("train", "dev", "test")
+SPLITS = ("train", "dev", "test")
 LARGE_COMPONENT = 100  # pairs; a larger component would dominate a small split, so it goes to train
 TRAIN, DEV, TEST = range(3)  # indices in PARTS
 
@@ -51,10 +51,10 @@ def _draw(key: int) -> float:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8, person=b"split").digest()) / 2**64
 
 
-def assign_parts(
+def assign_splits(
     first: Keys, component: NDArray[np.int64], dev_fraction: float, test_fraction: float
 ) -> NDArray[np.uint8]:
-    """The split of each pair, as its index in `PARTS`, [N].
+    """The split of each pair, as its index in `SPLITS`, [N].
 
     A component is identified by the smallest key of its first sentences; a hash of that determines its
     split. Only first sentences count, so a further translation of a known sentence moves nothing (unless
@@ -69,8 +69,8 @@ def assign_parts(
     smallest = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)  # [C]
     np.minimum.at(smallest, number, first)
     draws = np.fromiter((_draw(int(key)) for key in smallest), np.float64, len(smallest))
-    parts = np.full(len(sizes), TRAIN, np.uint8)
-    parts[draws < test_fraction + dev_fraction] = DEV
-    parts[draws < test_fraction] = TEST
-    parts[sizes > LARGE_COMPONENT] = TRAIN
-    return parts[number]
+    splits = np.full(len(sizes), TRAIN, np.uint8)
+    splits[draws < test_fraction + dev_fraction] = DEV
+    splits[draws < test_fraction] = TEST
+    splits[sizes > LARGE_COMPONENT] = TRAIN
+    return splits[number]

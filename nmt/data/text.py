@@ -39,7 +39,7 @@ class _Kept(dict[int, int | None]):
 _KEPT = _Kept()
 
 
-def fold(text: str) -> str:
+def canonical_key(text: str) -> str:
     """The form in which sentences are compared for equality: letters, marks and digits, case folded.
 
     Spaces, punctuation and joiners are removed. A text of punctuation only (`?!`) folds to itself,
@@ -49,7 +49,7 @@ def fold(text: str) -> str:
     return folded.translate(_KEPT) or folded
 
 
-class Span(NamedTuple):
+class CharSpan(NamedTuple):
     """The position of a word in its text: characters [start, end)."""
 
     start: int
@@ -60,13 +60,13 @@ def _is_word_character(character: str) -> bool:
     return character in JOINERS or unicodedata.category(character)[0] in "LMN"
 
 
-def word_spans(text: str) -> list[Span]:
+def word_spans(text: str) -> list[CharSpan]:
     """Spans of the words in `text`: runs of letters, marks and digits; any other character is its own word.
 
     An apostrophe or hyphen between letters is part of the word. These words are the unit of alignments
     and heatmaps; the rule is language-independent. (In scripts without spaces a whole run is one word.)
     """
-    spans: list[Span] = []
+    spans: list[CharSpan] = []
     start = 0
     while start < len(text):
         if text[start].isspace():
@@ -83,7 +83,7 @@ def word_spans(text: str) -> list[Span]:
                 )
             ):
                 end += 1
-        spans.append(Span(start, end))
+        spans.append(CharSpan(start, end))
         start = end
     return spans
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import sentencepiece
 
 from nmt.config.data import TokenizerConfig
-from nmt.data.text import Span
+from nmt.data.text import CharSpan
 from nmt.errors import ConfigError, DataError, RunError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3  # the same in every vocabulary
@@ -29,13 +29,13 @@ class Tokens(NamedTuple):
         text: the whole text.
         ids: one per piece.
         pieces: in SentencePiece's notation, `▁` for a space.
-        spans: the characters of `text` that each piece covers (empty inside a character encoded as bytes).
+        offsets: the characters of `text` that each piece covers (empty inside a character encoded as bytes).
     """
 
     text: str
     ids: list[int]
     pieces: list[str]
-    spans: list[Span]
+    offsets: list[CharSpan]
 
 
 class Tokenizer:
@@ -72,21 +72,21 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids → text."""
-        return self.join(ids).text
+        return self.decode_with_offsets(ids).text
 
-    def cut(self, text: str) -> Tokens:
+    def encode_with_offsets(self, text: str) -> Tokens:
         """Cleaned text → its pieces and their spans."""
-        return self._spell(self.encode(text), self._processor.encode(text, out_type=str))
+        return self._with_offsets(self.encode(text), self._processor.encode(text, out_type=str))
 
-    def join(self, ids: Sequence[int]) -> Tokens:
+    def decode_with_offsets(self, ids: Sequence[int]) -> Tokens:
         """Ids (such as a hypothesis) → the decoded text and the span of each piece in it.
 
         Bytes that are not valid UTF-8 become U+FFFD; an unknown piece becomes U+2047.
         """
         pieces = ["\u2047" if i == UNK else self._processor.id_to_piece(i) for i in ids]
-        return self._spell(list(ids), pieces)
+        return self._with_offsets(list(ids), pieces)
 
-    def _spell(self, ids: list[int], pieces: list[str]) -> Tokens:
+    def _with_offsets(self, ids: list[int], pieces: list[str]) -> Tokens:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text, ends = "", []
         for number, piece in zip(ids, pieces, strict=True):
@@ -98,7 +98,8 @@ class Tokenizer:
         shift = int(text.startswith(_SPACE))  # SentencePiece puts a space before the first word
         starts = [0, *ends][: len(ends)]
         spans = [
-            Span(max(start - shift, 0), max(end - shift, 0)) for start, end in zip(starts, ends, strict=True)
+            CharSpan(max(start - shift, 0), max(end - shift, 0))
+            for start, end in zip(starts, ends, strict=True)
         ]
         return Tokens(text[shift:].replace(_SPACE, " "), ids, pieces, spans)
 

@@ -12,7 +12,7 @@ from nmt.config.schema import to_dict
 from nmt.data.corpus import TokenizedPairs, load_tokenized
 from nmt.data.examples import Example, StoredExamples
 from nmt.data.held_out import held_out_files
-from nmt.data.prepare import Prepared, part_sizes, prepare
+from nmt.data.prepare import Prepared, split_sizes, prepare
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes
@@ -57,7 +57,7 @@ def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, 
         ConfigError: if the vocabulary size does not suit the corpus.
         DataError: if a cached tokenizer is corrupt.
     """
-    train = prepared.parts["train"]
+    train = prepared.splits["train"]
     sources = (example.source for example in train)
     targets = (reference for example in train for reference in example.references)
     if config.tokenizer.joint:
@@ -85,15 +85,15 @@ def limit_tokens(
         DataError: for an overlong sentence in a user-provided set (none of its sentences are dropped), and
             if a split becomes empty.
     """
-    stored = prepared.parts["train"]
+    stored = prepared.splits["train"]
     assert isinstance(stored, StoredExamples)
     parts: dict[str, Sequence[Example]] = {
         "train": dataclasses.replace(stored, skipped=frozenset(train.left_out.tolist()))
     }
     sizes = {"train": {"examples": len(train), "sources": train.distinct_sources, "pairs": len(train)}}
     for part in ("dev", "test"):
-        parts[part] = _fitting(part, prepared.parts[part], source, target, config)
-        sizes[part] = part_sizes(parts[part])
+        parts[part] = _fitting(part, prepared.splits[part], source, target, config)
+        sizes[part] = split_sizes(parts[part])
     for part, examples in parts.items():
         if not len(examples):
             raise DataError(f"data.max_tokens={config.max_tokens}: leaves the {part} set empty; raise it")
@@ -106,7 +106,7 @@ def limit_tokens(
         "pairs_kept": prepared.report["pairs_kept"] - dropped,
         "parts": sizes,
     }
-    return dataclasses.replace(prepared, parts=parts, report=report)
+    return dataclasses.replace(prepared, splits=parts, report=report)
 
 
 def _fitting(

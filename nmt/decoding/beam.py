@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.decoding.hypothesis import no_number
+from nmt.decoding.hypothesis import nan_error
 
 
 @dataclass(frozen=True)
-class Rules:
+class SearchOptions:
     """Constants of a search."""
 
     beam_size: int
@@ -74,16 +74,16 @@ class Beams:
     finished: Finished
 
     @staticmethod
-    def start(max_lengths: Tensor, bos: int, rules: Rules) -> "Beams":
+    def start(max_lengths: Tensor, bos: int, options: SearchOptions) -> "Beams":
         """Initial beams: one live hypothesis per sentence, BOS."""
         b = len(max_lengths)
         device = max_lengths.device
-        totals = torch.full((b, rules.beam_size), -math.inf, device=device)
+        totals = torch.full((b, options.beam_size), -math.inf, device=device)
         totals[:, 0] = 0.0
-        nothing = torch.full((b, rules.nbest), -math.inf, device=device)
-        nowhere = torch.zeros((b, rules.nbest), dtype=torch.int64, device=device)
+        nothing = torch.full((b, options.nbest), -math.inf, device=device)
+        nowhere = torch.zeros((b, options.nbest), dtype=torch.int64, device=device)
         return Beams(
-            torch.full((b, rules.beam_size), bos, dtype=torch.int64, device=device),
+            torch.full((b, options.beam_size), bos, dtype=torch.int64, device=device),
             totals,
             max_lengths,
             Finished(nothing, nothing, nowhere, nowhere),
@@ -93,13 +93,13 @@ class Beams:
         """Select sentences by index."""
         return Beams(self.tokens[index], self.totals[index], self.limits[index], self.finished.select(index))
 
-    def advance(self, predicted: Tensor, step: int, rules: Rules) -> tuple["Beams", Tensor]:
+    def advance(self, predicted: Tensor, step: int, options: SearchOptions) -> tuple["Beams", Tensor]:
         """Extend every live hypothesis by every token.
 
         Args:
             predicted: [b·K, V], log-probabilities of the next token.
             step: counted from 0.
-            rules: constants of this search.
+            options: constants of this search.
 
         Returns:
             the new beams, and int64 [b, K]: the slot of each new hypothesis's parent (back-pointer).
@@ -107,15 +107,15 @@ class Beams:
         Raises:
             NmtError: if a log-probability is NaN.
         """
-        b, K, V = len(self.totals), rules.beam_size, predicted.shape[1]
+        b, K, V = len(self.totals), options.beam_size, predicted.shape[1]
         scores = self.totals.view(b * K, 1) + predicted  # [b·K, V]
-        scores.index_fill_(1, rules.banned, -math.inf)
+        scores.index_fill_(1, options.banned, -math.inf)
         # At most K candidates end with EOS, one per hypothesis, so among the top 2K at least K do not.
         totals, candidates = best(scores.view(b, K * V), 2 * K)
         origins, tokens = candidates // V, candidates % V  # [b, 2K]
-        ends = tokens == rules.eos
+        ends = tokens == options.eos
         finished = self.finished.with_more(
-            totals.masked_fill(~ends, -math.inf)[:, :K], rules.norms[step], step, origins[:, :K]
+            totals.masked_fill(~ends, -math.inf)[:, :K], options.norms[step], step, origins[:, :K]
         )
         lives_on = ends.long().sort(dim=1, stable=True).indices[:, :K]
         beams = Beams(tokens.gather(1, lives_on), totals.gather(1, lives_on), self.limits, finished)
@@ -144,7 +144,7 @@ def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     cut = (last == values[:, count:]) & (last > -math.inf)  # empty if count is C
     invalid, tied = torch.stack((values[:, 0].isnan().any(), cut.any())).tolist()  # topk puts NaN first
     if invalid:
-        raise no_number()
+        raise nan_error()
     if tied:
         above, equal = scores > last, scores == last
         taken = above | (equal & (equal.cumsum(dim=1) <= count - above.sum(dim=1, keepdim=True)))

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.hypothesis import Ending, History, Hypothesis, banned_tokens, no_number, no_token
-from nmt.decoding.interface import Steppable
+from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, nan_error, dead_end_error
+from nmt.decoding.interface import StepModel
 from nmt.errors import ConfigError
 from nmt.model.interface import MemoryT, StateT
 
 _COLDEST = 1e-6  # lower temperatures would be the same as greedy, and could overflow
-Pick = Callable[[Tensor, Sequence[int]], Tensor]
+Select = Callable[[Tensor, Sequence[int]], Tensor]
 """Log-probabilities [b, V] and the active sentences → the next token of each, int64 [b]."""
 
 
 def greedy(
-    model: Steppable[StateT, MemoryT],
+    model: StepModel[StateT, MemoryT],
     state: StateT,
     memory: MemoryT,
     *,
@@ -50,11 +50,11 @@ def greedy(
         NmtError: if the model returns NaN, or probability zero for every allowed token.
     """
     history = History(1, attention)
-    return _walk(model, state, memory, _best_token, max_lengths, bos, eos, forbidden, history)
+    return _decode(model, state, memory, _best_token, max_lengths, bos, eos, forbidden, history)
 
 
 def sample(
-    model: Steppable[StateT, MemoryT],
+    model: StepModel[StateT, MemoryT],
     state: StateT,
     memory: MemoryT,
     *,
@@ -85,7 +85,7 @@ def sample(
     check_temperature(temperature)
     tiny = np.finfo(np.float32).tiny
 
-    def pick(log_probabilities: Tensor, sentences: Sequence[int]) -> Tensor:
+    def select(log_probabilities: Tensor, sentences: Sequence[int]) -> Tensor:
         # Gumbel-max trick: argmax(log p + g) is distributed as p, where −g is the logarithm of an
         # exponential variable. NaN wins the argmax and is detected afterwards.
         V = log_probabilities.shape[1]
@@ -94,7 +94,7 @@ def sample(
         return (log_probabilities / temperature - noise).argmax(dim=1)
 
     history = History(1, attention)
-    return _walk(model, state, memory, pick, max_lengths, bos, eos, forbidden, history)
+    return _decode(model, state, memory, select, max_lengths, bos, eos, forbidden, history)
 
 
 def check_temperature(temperature: float) -> None:
@@ -114,24 +114,24 @@ def _best_token(log_probabilities: Tensor, sentences: Sequence[int]) -> Tensor:
     return log_probabilities.argmax(dim=1)
 
 
-def _walk(
-    model: Steppable[StateT, MemoryT],
+def _decode(
+    model: StepModel[StateT, MemoryT],
     state: StateT,
     memory: MemoryT,
-    pick: Pick,
+    select: Select,
     max_lengths: Tensor,
     bos: int,
     eos: int,
     forbidden: Sequence[int],
     history: History,
 ) -> list[Hypothesis]:
-    """Extend one hypothesis per sentence by `pick` until all are finished.
+    """Extend one hypothesis per sentence by `select` until all are finished.
 
     Finished sentences are removed from the batch. One host synchronisation per step (two if a sentence
     finishes).
     """
     device = max_lengths.device
-    endings: dict[int, Ending] = {}
+    endings: dict[int, BackPointer] = {}
     with torch.inference_mode():
         banned = banned_tokens(bos, eos, forbidden, device)
         sentences = list(range(len(max_lengths)))
@@ -141,19 +141,19 @@ def _walk(
         while sentences:
             predicted, state, attention = model.step(tokens, state, memory)
             predicted = predicted.float().index_fill(1, banned, -math.inf)  # [b, V]
-            tokens = pick(predicted, sentences)
+            tokens = select(predicted, sentences)
             totals = totals + predicted.gather(1, tokens[:, None]).squeeze(1)
             history.append(sentences, tokens[:, None], torch.zeros_like(tokens)[:, None], attention)
             ended = tokens == eos
             done = ended | (limits <= step + 1)
             valid, stopped, finished = torch.stack((totals.isfinite(), done, ended)).tolist()
             if not all(valid):
-                raise no_number() if totals.isnan().any() else no_token()
+                raise nan_error() if totals.isnan().any() else dead_end_error()
             if any(stopped):
                 for place, total in enumerate(totals.tolist()):
                     if stopped[place]:
                         sentence = sentences[place]
-                        endings[sentence] = Ending(sentence, step, 0, finished[place], total, total)
+                        endings[sentence] = BackPointer(sentence, step, 0, finished[place], total, total)
                 going = [place for place, stop in enumerate(stopped) if not stop]
                 sentences = [sentences[place] for place in going]
                 stay = torch.tensor(going, dtype=torch.int64, device=device)

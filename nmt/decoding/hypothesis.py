@@ -35,7 +35,7 @@ class Hypothesis:
         return replace(self, score=self.log_probability / length**length_penalty)
 
 
-class Ending(NamedTuple):
+class BackPointer(NamedTuple):
     """Back-pointer to the last step of a hypothesis in a `History`."""
 
     sentence: int
@@ -85,13 +85,13 @@ class History:
                 attention = attention.index_select(0, torch.tensor(rows, device=attention.device))
             self._attention.append(attention)
 
-    def hypotheses(self, endings: Sequence[Ending]) -> list[Hypothesis]:
-        """Trace back the hypotheses from their `endings`, in the same order."""
-        if not endings:
+    def hypotheses(self, back_pointers: Sequence[BackPointer]) -> list[Hypothesis]:
+        """Trace back the hypotheses from their `back_pointers`, in the same order."""
+        if not back_pointers:
             return []
         tokens, origins = torch.cat(self._tokens).tolist(), torch.cat(self._origins).tolist()
-        traces = [self._trace(ending, tokens, origins) for ending in endings]
-        attention = iter(self._read_attention(endings, [slots for _, slots in traces]))
+        traces = [self._trace(ending, tokens, origins) for ending in back_pointers]
+        attention = iter(self._read_attention(back_pointers, [slots for _, slots in traces]))
         return [
             Hypothesis(
                 output,
@@ -100,10 +100,10 @@ class History:
                 next(attention) if ending.sentence in self._wanted else None,
                 ending.finished,
             )
-            for ending, (output, _) in zip(endings, traces, strict=True)
+            for ending, (output, _) in zip(back_pointers, traces, strict=True)
         ]
 
-    def _read_attention(self, endings: Sequence[Ending], slots: Sequence[Sequence[int]]) -> list[Tensor]:
+    def _read_attention(self, endings: Sequence[BackPointer], slots: Sequence[Sequence[int]]) -> list[Tensor]:
         """The attention of the hypotheses of the wanted sentences, on the CPU.
 
         Args:
@@ -123,15 +123,17 @@ class History:
         parts = torch.split(read, [len(path) for path in found])
         return [part.clone() for part in parts]  # so that one does not keep the memory of all alive
 
-    def _trace(self, ending: Ending, tokens: list[int], origins: list[int]) -> tuple[list[int], list[int]]:
+    def _trace(
+        self, back_pointer: BackPointer, tokens: list[int], origins: list[int]
+    ) -> tuple[list[int], list[int]]:
         """The tokens of a hypothesis and the input slot of each of its steps, by the back-pointers."""
         output, slots = [], []
-        last, slot = ending.step, ending.slot
-        if ending.finished:
+        last, slot = back_pointer.step, back_pointer.slot
+        if back_pointer.finished:
             slots.append(slot)
             last -= 1
         for step in range(last, -1, -1):
-            row = self._rows.of(step, ending.sentence) + slot
+            row = self._rows.of(step, back_pointer.sentence) + slot
             output.append(tokens[row])
             slot = origins[row]
             slots.append(slot)
@@ -165,7 +167,7 @@ def banned_tokens(bos: int, eos: int, forbidden: Sequence[int], device: torch.de
     return torch.tensor(sorted({*forbidden} | ({bos} - {eos})), dtype=torch.int64, device=device)
 
 
-def no_number() -> NmtError:
+def nan_error() -> NmtError:
     """The error for a model that returns NaN."""
     return NmtError(
         "the model returned NaN as log-probabilities, so decoding is not possible: "
@@ -173,7 +175,7 @@ def no_number() -> NmtError:
     )
 
 
-def no_token() -> NmtError:
+def dead_end_error() -> NmtError:
     """The error for a model that allows no next token."""
     return NmtError(
         "the model assigned probability zero to every allowed token, so decoding is not possible: "

@@ -18,7 +18,7 @@ from nmt.model.interface import MemoryT, Selectable, StateT
 MemoryT_contra = TypeVar("MemoryT_contra", bound=Selectable, contravariant=True)
 
 
-class Steppable(Protocol[StateT, MemoryT_contra]):
+class StepModel(Protocol[StateT, MemoryT_contra]):
     """One step of a decoder, in evaluation mode."""
 
     def step(self, tokens: Tensor, state: StateT, memory: MemoryT_contra) -> tuple[Tensor, StateT, Tensor]:
@@ -35,7 +35,7 @@ class Steppable(Protocol[StateT, MemoryT_contra]):
         ...
 
 
-class InferenceModel(Steppable[StateT, MemoryT], Protocol[StateT, MemoryT]):
+class InferenceModel(StepModel[StateT, MemoryT], Protocol[StateT, MemoryT]):
     """A model that a `Translator` can use. Its methods change nothing in it, so that several threads can call
     them at the same time.
     """

@@ -8,7 +8,7 @@ from nmt.storage.checkpoint import load_checkpoint
 from nmt.storage.run import Run
 
 
-def open_translator(run: Run, config: DecodingConfig, device: torch.device) -> Translator:
+def load_translator(run: Run, config: DecodingConfig, device: torch.device) -> Translator:
     """A translator with the best checkpoint of a run.
 
     Raises:

@@ -25,16 +25,16 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from nmt.decoding.beam import Beams, Rules
+from nmt.decoding.beam import Beams, SearchOptions
 from nmt.decoding.greedy import greedy
-from nmt.decoding.hypothesis import Ending, History, Hypothesis, banned_tokens, no_token
-from nmt.decoding.interface import Steppable
+from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, dead_end_error
+from nmt.decoding.interface import StepModel
 from nmt.errors import ConfigError
 from nmt.model.interface import MemoryT, StateT
 
 
 def search(
-    model: Steppable[StateT, MemoryT],
+    model: StepModel[StateT, MemoryT],
     state: StateT,
     memory: MemoryT,
     *,
@@ -85,7 +85,7 @@ def search(
         return [[one.normalised(length_penalty)] for one in found]
     with torch.inference_mode():
         banned = banned_tokens(bos, eos, forbidden, max_lengths.device)
-        rules = _rules(max_lengths, beam_size, nbest, length_penalty, eos, banned)
+        rules = _options(max_lengths, beam_size, nbest, length_penalty, eos, banned)
         history = History(beam_size, attention)
         endings = _run(model, state, memory, Beams.start(max_lengths, bos, rules), rules, history)
     hypotheses = iter(history.hypotheses([ending for group in endings for ending in group]))
@@ -101,22 +101,22 @@ def _check(beam_size: int, length_penalty: float, nbest: int) -> None:
         raise ConfigError(f"length_penalty={length_penalty:g}: must be at least 0 and finite")
 
 
-def _rules(
+def _options(
     max_lengths: Tensor, beam_size: int, nbest: int, penalty: float, eos: int, banned: Tensor
-) -> Rules:
+) -> SearchOptions:
     longest = int(max_lengths.max()) if len(max_lengths) else 0
     norms = torch.arange(1, longest + 1, dtype=torch.float64) ** penalty
-    return Rules(beam_size, nbest, eos, banned, norms.float().to(max_lengths.device))
+    return SearchOptions(beam_size, nbest, eos, banned, norms.float().to(max_lengths.device))
 
 
 def _run(
-    model: Steppable[StateT, MemoryT],
+    model: StepModel[StateT, MemoryT],
     state: StateT,
     memory: MemoryT,
     beams: Beams,
-    rules: Rules,
+    rules: SearchOptions,
     history: History,
-) -> list[list[Ending]]:
+) -> list[list[BackPointer]]:
     """Decode until every sentence is done; sentences that are done are removed from the batch. Every step is
     added to `history`; the result is the best hypotheses of each sentence.
 
@@ -125,7 +125,7 @@ def _run(
     K, device = rules.beam_size, beams.limits.device
     slots = torch.arange(K, device=device)
     sentences = list(range(len(beams.limits)))
-    endings: list[list[Ending]] = [[] for _ in sentences]
+    endings: list[list[BackPointer]] = [[] for _ in sentences]
     rows = torch.zeros_like(beams.tokens) + torch.arange(len(sentences), device=device)[:, None]  # [b, K]
     if sentences:
         state, memory = state.select(rows.flatten()), memory.select(rows.flatten())
@@ -139,7 +139,7 @@ def _run(
         if any(done):
             over = [place for place, is_done in enumerate(done) if is_done]
             leaving = beams.select(torch.tensor(over, device=device))
-            for group in _endings([sentences[place] for place in over], leaving, step, rules):
+            for group in _back_pointers([sentences[place] for place in over], leaving, step, rules):
                 endings[group[0].sentence] = group
             going = [place for place, is_done in enumerate(done) if not is_done]
             stay = torch.tensor(going, dtype=torch.int64, device=device)
@@ -152,7 +152,9 @@ def _run(
     return endings
 
 
-def _endings(sentences: list[int], beams: Beams, step: int, rules: Rules) -> list[list[Ending]]:
+def _back_pointers(
+    sentences: list[int], beams: Beams, step: int, rules: SearchOptions
+) -> list[list[BackPointer]]:
     """The n best of each sentence: the finished ones, then, if there are fewer than n, the best live ones.
 
     Raises:
@@ -165,15 +167,15 @@ def _endings(sentences: list[int], beams: Beams, step: int, rules: Rules) -> lis
     groups = []
     for place, sentence in enumerate(sentences):
         group = [
-            Ending(sentence, at, slot, True, total, score)
+            BackPointer(sentence, at, slot, True, total, score)
             for at, slot, total, score in zip(*(column[place] for column in ended), strict=True)
         ]
         group += [
-            Ending(sentence, step, slot, False, total, score)
+            BackPointer(sentence, step, slot, False, total, score)
             for slot, (total, score) in enumerate(zip(*(column[place] for column in live), strict=True))
         ]
         group = [ending for ending in group if ending.log_probability > -math.inf][: rules.nbest]
         if not group:
-            raise no_token()
+            raise dead_end_error()
         groups.append(group)
     return groups

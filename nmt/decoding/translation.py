@@ -29,9 +29,9 @@ class Translation:
         source, target: text, subwords and their character spans.
         log_probability: natural logarithm, summed over the subwords, end-of-sentence included.
         score: score used for ranking.
-        heads: attention of each head, [K, T, S], float32; K is 0 if the model has none. The last column
+        attention: attention of each head, [K, T, S], float32; K is 0 if the model has none. The last column
             is the source's end-of-sentence; the last row is the translation's, if it is finished. None if
-            it was not asked for; then `attention`, `links` and `words` cannot be used.
+            it was not asked for; then `mean_attention`, `links` and `words` cannot be used.
         finished: False if it was truncated at the length limit.
     """
 
@@ -39,20 +39,20 @@ class Translation:
     target: Tokens
     log_probability: float
     score: float
-    heads: NDArray[np.float32] | None
+    attention: NDArray[np.float32] | None
     finished: bool
 
     @property
     def has_attention(self) -> bool:
         """Whether it was asked for, and the model has it."""
-        return self.heads is not None and len(self.heads) > 0
+        return self.attention is not None and len(self.attention) > 0
 
     @property
-    def attention(self) -> NDArray[np.float32]:
+    def mean_attention(self) -> NDArray[np.float32]:
         """Attention averaged over the heads, [T, S]; zeros if the model has none."""
-        assert self.heads is not None, "translated without attention=True"
-        K = len(self.heads)
-        total: NDArray[np.float32] = self.heads.sum(axis=0)
+        assert self.attention is not None, "translated without attention=True"
+        K = len(self.attention)
+        total: NDArray[np.float32] = self.attention.sum(axis=0)
         return total / np.float32(K) if K > 1 else total
 
     @property
@@ -90,13 +90,17 @@ class Translation:
         """
         columns, source_words = _word_groups(self.source, ends=True)
         rows, target_words = _word_groups(self.target, ends=self.finished)
-        return merge_to_words(shift_rows(self.attention, shift), columns, rows), source_words, target_words
+        return (
+            merge_to_words(shift_rows(self.mean_attention, shift), columns, rows),
+            source_words,
+            target_words,
+        )
 
 
 def _word_groups(tokens: Tokens, ends: bool) -> tuple[list[list[int]], list[str]]:
     """The subwords of each word, and the words; if `ends`, end-of-sentence is added as a word."""
     spans = word_spans(tokens.text)
-    groups = piece_groups(tokens.spans, spans)
+    groups = piece_groups(tokens.offsets, spans)
     names = [tokens.text[start:end] for start, end in spans]
     if ends:
         groups, names = [*groups, [len(tokens.ids)]], [*names, EOS_PIECE]

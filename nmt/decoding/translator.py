@@ -63,7 +63,7 @@ class Translator:
             NmtError: if the model returns NaN, or probability zero for every allowed token.
             ConfigError: if `nbest` is larger than the beam size.
         """
-        sources = [self.source.cut(clean(text)) for text in texts]
+        sources = [self.source.encode_with_offsets(clean(text)) for text in texts]
         wanted = _indices(attention, len(texts))
         results = [[self._blank(i in wanted)] for i in range(len(texts))]
         for chosen in self._batches(sources, self.config.beam_size):
@@ -100,7 +100,7 @@ class Translator:
             NmtError: as for `translate`.
         """
         check_temperature(temperature)
-        sources = [self.source.cut(clean(text)) for text in texts]
+        sources = [self.source.encode_with_offsets(clean(text)) for text in texts]
         wanted = _indices(attention, len(texts))
         results = [self._blank(i in wanted) for i in range(len(texts))]
         for chosen in self._batches(sources, 1):
@@ -121,8 +121,8 @@ class Translator:
     def _batches(self, sources: Sequence[Tokens], beam_size: int) -> Iterator[list[int]]:
         """The indices of the sources that are not blank, in batches of similar lengths."""
         todo = [i for i, tokens in enumerate(sources) if tokens.ids]
-        budget = max(1, self.config.batch_tokens // beam_size)
-        for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], budget):
+        max_tokens = max(1, self.config.batch_tokens // beam_size)
+        for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], max_tokens):
             yield [todo[k] for k in batch]
 
     def _prepare(self, sources: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
@@ -139,7 +139,7 @@ class Translator:
             heads = hypothesis.attention[:, :, : len(source.ids) + 1].transpose(0, 1).numpy()  # [K, T, S]
         return Translation(
             source,
-            self.target.join(hypothesis.tokens),
+            self.target.decode_with_offsets(hypothesis.tokens),
             hypothesis.log_probability,
             hypothesis.score,
             heads,
@@ -156,19 +156,19 @@ class Translator:
             sources, targets: texts that are not empty after cleaning.
             attention: whether the results have their attention.
         """
-        cut = [
-            (self.source.cut(clean(source)), self.target.cut(clean(target)))
+        encoded = [
+            (self.source.encode_with_offsets(clean(source)), self.target.encode_with_offsets(clean(target)))
             for source, target in zip(sources, targets, strict=True)
         ]
-        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in cut]
-        results: list[Translation | None] = [None] * len(cut)
+        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in encoded]
+        results: list[Translation | None] = [None] * len(encoded)
         for chosen in sorted_batches(lengths, self.config.batch_tokens):
-            found = self._force([cut[i] for i in chosen], attention)
+            found = self._force_decode([encoded[i] for i in chosen], attention)
             for i, aligned in zip(chosen, found, strict=True):
                 results[i] = aligned
         return [result for result in results if result is not None]
 
-    def _force(self, pairs: list[tuple[Tokens, Tokens]], attention: bool) -> list[Translation]:
+    def _force_decode(self, pairs: list[tuple[Tokens, Tokens]], attention: bool) -> list[Translation]:
         batch = collate([source.ids for source, _ in pairs], [target.ids for _, target in pairs])
         batch = batch.to(self.device)
         scores, weights = self._score(

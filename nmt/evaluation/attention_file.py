@@ -40,7 +40,7 @@ class Attention(NamedTuple):
     """The attention of one sentence.
 
     Attributes:
-        heads: piece-level attention of each head, [K, T, S].
+        attention: piece-level attention of each head, [K, T, S].
         source: the S pieces of the columns.
         target: the T pieces of the rows.
         word_weights: word-level attention, [Tw, Sw].
@@ -49,7 +49,7 @@ class Attention(NamedTuple):
         log_probability: of the translation, natural logarithm.
     """
 
-    heads: Matrix
+    attention: Matrix
     source: list[str]
     target: list[str]
     word_weights: Matrix
@@ -60,7 +60,7 @@ class Attention(NamedTuple):
     @property
     def weights(self) -> Matrix:
         """The average over heads, [T, S]."""
-        average: Matrix = self.heads.mean(axis=0)
+        average: Matrix = self.attention.mean(axis=0)
         return average
 
 
@@ -92,13 +92,13 @@ def load_attention(path: Path) -> list[Attention]:
 
 
 def _save_npz(path: Path, sentences: Sequence[Attention]) -> None:
-    heads = len(sentences[0].heads) if sentences else 1
+    heads = len(sentences[0].attention) if sentences else 1
     with replacing(path, "wb") as file:
         np.savez_compressed(
             file,
             weights=_flat([one.weights for one in sentences]),
             heads=np.int64(heads),
-            head_weights=_flat([one.heads for one in sentences if heads > 1]),
+            head_weights=_flat([one.attention for one in sentences if heads > 1]),
             source_tokens=_texts([one.source for one in sentences]),
             target_tokens=_texts([one.target for one in sentences]),
             source_lengths=_counts([one.source for one in sentences]),
@@ -178,7 +178,7 @@ def _save_lines(path: Path, sentences: Sequence[Attention]) -> None:
                 "source_tokens": one.source,
                 "target_tokens": one.target,
                 "weights": _numbers(one.weights),
-                **({"heads": _numbers(one.heads)} if len(one.heads) > 1 else {}),
+                **({"heads": _numbers(one.attention)} if len(one.attention) > 1 else {}),
                 "source_words": one.source_words,
                 "target_words": one.target_words,
                 "word_weights": _numbers(one.word_weights),

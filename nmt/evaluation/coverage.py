@@ -31,12 +31,12 @@ class Coverage:
     received: tuple[float, ...]
 
     @property
-    def passed_over(self) -> list[int]:
+    def under_translated(self) -> list[int]:
         """Indices of under-translated source words, which received less than LOW."""
         return [word for word, amount in enumerate(self.received) if amount < LOW]
 
     @property
-    def repeated(self) -> list[int]:
+    def over_translated(self) -> list[int]:
         """Indices of over-translated source words, which received more than HIGH."""
         return [word for word, amount in enumerate(self.received) if amount > HIGH]
 
@@ -58,13 +58,13 @@ class CoverageScores:
 
     Attributes:
         entropy: mean entropy of attention, averaged over sentences, in nats.
-        passed_over: fraction of the source words that received less than LOW.
-        repeated: fraction of the source words that received more than HIGH.
+        under_translated: fraction of the source words that received less than LOW.
+        over_translated: fraction of the source words that received more than HIGH.
     """
 
     entropy: float
-    passed_over: float
-    repeated: float
+    under_translated: float
+    over_translated: float
 
 
 def coverage_scores(sentences: Sequence[Coverage]) -> CoverageScores:
@@ -72,6 +72,6 @@ def coverage_scores(sentences: Sequence[Coverage]) -> CoverageScores:
     words = max(sum(len(sentence.received) for sentence in sentences), 1)
     return CoverageScores(
         float(np.mean([sentence.entropy for sentence in sentences])) if sentences else 0.0,
-        sum(len(sentence.passed_over) for sentence in sentences) / words,
-        sum(len(sentence.repeated) for sentence in sentences) / words,
+        sum(len(sentence.under_translated) for sentence in sentences) / words,
+        sum(len(sentence.over_translated) for sentence in sentences) / words,
     )

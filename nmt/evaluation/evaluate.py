@@ -70,8 +70,8 @@ class Evaluation:
         if self.coverage is not None:
             found = coverage_scores(self.coverage)
             lines.append(
-                f"attention: entropy {found.entropy:.2f} nats; {found.passed_over:.1%} of the source words "
-                f"under-translated, {found.repeated:.1%} over-translated"
+                f"attention: entropy {found.entropy:.2f} nats; {found.under_translated:.1%} of the source words "
+                f"under-translated, {found.over_translated:.1%} over-translated"
             )
         speed = len(self.translations) / self.seconds
         lines.append(f"{len(self.translations)} sentences in {self.seconds:.1f} s, {speed:.0f} sentences/s")
@@ -178,8 +178,8 @@ def _alignment_values(evaluation: Evaluation) -> dict[str, Any] | None:
 def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps: int) -> None:
     for name in ("attention.npz", "attention.jsonl", "attention.pharaoh"):
         write_attention(folder / name, translations)
-    for stale in (folder / "heatmaps").glob("*.png"):
-        stale.unlink()
+    for old_file in (folder / "heatmaps").glob("*.png"):
+        old_file.unlink()
     if not heatmaps:
         return
     from nmt.visualisation.heatmap import save_heatmap  # slow to import
@@ -212,4 +212,4 @@ def _covered(covered: Coverage | None, example: Example) -> list[str]:
     if covered is None:
         return ["", ""]
     names = words(example.source)
-    return [f"{covered.entropy:.3f}", " ".join(names[word] for word in covered.passed_over)]
+    return [f"{covered.entropy:.3f}", " ".join(names[word] for word in covered.under_translated)]

@@ -19,10 +19,10 @@ _Labelled = tuple[NDArray[np.floating[Any]], list[str], list[str]]  # weights [T
 
 def attention_of(translation: Translation, shift: int = 0) -> Attention:
     """The record of one translation in an attention file."""
-    assert translation.heads is not None, "translated without attention=True"
+    assert translation.attention is not None, "translated without attention=True"
     weights, source_words, target_words = translation.words(shift)
     return Attention(
-        shift_rows(translation.heads, shift),
+        shift_rows(translation.attention, shift),
         translation.source_pieces(),
         translation.target_pieces(),
         weights,
@@ -37,7 +37,7 @@ def write_attention(
     translations: Sequence[Translation],
     *,
     pieces: bool = False,
-    sheet: bool = False,
+    grid: bool = False,
     shift: int = 0,
     threshold: float | None = None,
 ) -> None:
@@ -47,7 +47,7 @@ def write_attention(
         path: see `nmt.evaluation.formats`. Images of several sentences are OUT-1.png, OUT-2.png …
         translations: from a model with attention.
         pieces: draw pieces instead of words (images only).
-        sheet: one image of all sentences.
+        grid: one image of all sentences.
         shift: read the attention of a piece this many steps later.
         threshold: Pharaoh only: link all source words with at least this attention, not the best one.
     """
@@ -59,14 +59,14 @@ def write_attention(
     elif kind == ".html":
         write_text(path, render_page("Translations", [sentence_row(one, shift) for one in translations]))
     else:
-        _write_heatmaps(path, [_labelled(one, pieces, shift) for one in translations], sheet)
+        _write_heatmaps(path, [_labelled(one, pieces, shift) for one in translations], grid)
 
 
-def _write_heatmaps(path: Path, panels: Sequence[_Labelled], sheet: bool) -> None:
-    from nmt.visualisation.heatmap import Panel, draw_sheet, save_heatmap, save_picture  # slow to import
+def _write_heatmaps(path: Path, panels: Sequence[_Labelled], grid: bool) -> None:
+    from nmt.visualisation.heatmap import Panel, draw_grid, save_heatmap, save_picture  # slow to import
 
-    if sheet and panels:
-        save_picture(path, lambda: draw_sheet([Panel(*panel) for panel in panels]))
+    if grid and panels:
+        save_picture(path, lambda: draw_grid([Panel(*panel) for panel in panels]))
         return
     for number, panel in enumerate(panels, 1):
         name = path if len(panels) == 1 else path.with_stem(f"{path.stem}-{number}")
@@ -75,6 +75,6 @@ def _write_heatmaps(path: Path, panels: Sequence[_Labelled], sheet: bool) -> Non
 
 def _labelled(translation: Translation, pieces: bool, shift: int) -> _Labelled:
     if pieces:
-        weights = shift_rows(translation.attention, shift)
+        weights = shift_rows(translation.mean_attention, shift)
         return weights, translation.source_pieces(), translation.target_pieces()
     return translation.words(shift)

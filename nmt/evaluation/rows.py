@@ -18,5 +18,5 @@ def sentence_row(translation: Translation, shift: int = 0, covered: Coverage | N
     if translation.has_attention:
         found = covered or coverage(weights[:, :-1])
         row["weights"] = [[round(float(weight), 3) for weight in line] for line in weights]
-        row["low"] = found.passed_over
+        row["low"] = found.under_translated
     return row

@@ -56,13 +56,13 @@ class Scoring(NamedTuple):
 
 
 def choose_scoring(
-    config: TrainingConfig, parts: Mapping[str, Sequence[Example]], run: Run | None = None
+    config: TrainingConfig, splits: Mapping[str, Sequence[Example]], run: Run | None = None
 ) -> Scoring:
     """Choose how to score a training run.
 
     Args:
         config: its settings.
-        parts: the examples of "train" and "dev".
+        splits: the examples of "train" and "dev".
         run: the run to resume, if any; it keeps its tokenizer.
 
     Raises:
@@ -79,12 +79,12 @@ def choose_scoring(
             )
         tokenizer = before
     if tokenizer == "auto":
-        train = parts["train"]
+        train = splits["train"]
         sample = train[:: max(1, len(train) // SAMPLE)]  # a large training set is not read as a whole
         tokenizer = choose_tokenizer([example.references[0] for example in sample])
     check_tokenizer(tokenizer)
     usable = METRICS[config.metric].for_short_references
-    short = not usable and too_short_for_bleu([e.references for e in parts["dev"]], tokenizer)
+    short = not usable and too_short_for_bleu([e.references for e in splits["dev"]], tokenizer)
     return Scoring(tokenizer, "chrf" if short else config.metric)
 
 

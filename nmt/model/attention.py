@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
 from nmt.model.scores.base import build_score, merge_heads, split_heads
-from nmt.model.spans import SPANS, Span
+from nmt.model.spans import SCOPES, Scope
 
 
 class Keys(NamedTuple):
@@ -51,7 +51,7 @@ class Attention(nn.Module):
         super().__init__()
         self.query_size, self.heads = query_size, config.heads
         self.score = build_score(query_size, state_size, config)
-        self.span: Span = SPANS[config.span](query_size, config)
+        self.scope: Scope = SCOPES[config.scope](query_size, config)
         self.value = nn.Linear(state_size, state_size, bias=False) if config.heads > 1 else None  # W^V
         self.coverage: nn.Parameter | None = None  # w
         if config.coverage:
@@ -76,13 +76,15 @@ class Attention(nn.Module):
             return None
         return keys.states.new_zeros((keys.mask.shape[0], self.heads, keys.mask.shape[1]))
 
-    def weights(self, query: Tensor, keys: Keys, first: int = 0, coverage: Tensor | None = None) -> Tensor:
+    def weights(
+        self, query: Tensor, keys: Keys, first_step: int = 0, coverage: Tensor | None = None
+    ) -> Tensor:
         """Attention weights over the source: 0 on padding, each row sums to 1.
 
         Args:
             query: decoder states, [B, T, Q].
             keys: from `prepare`.
-            first: decoder step of the first query, from 0.
+            first_step: decoder step of the first query, from 0.
             coverage: attention each token has received so far, [B, K, S]; if used, T must be 1.
 
         Returns:
@@ -94,7 +96,7 @@ class Attention(nn.Module):
             assert coverage is not None
             assert query.shape[1] == 1, "coverage changes at every step"
             matched = matched + coverage.unsqueeze(-1) * self.coverage
-        weights: Tensor = self.span(self.score(query, matched), query, keys.mask, first)
+        weights: Tensor = self.scope(self.score(query, matched), query, keys.mask, first_step)
         return weights
 
 

@@ -14,7 +14,7 @@ from nmt.model.recurrent import Layers, RecurrentStack
 from nmt.model.spans import masked_softmax
 
 
-class LastSummary(nn.Module):
+class LastPooling(nn.Module):
     """x = the final encoder state.
 
     Bahdanau et al. 2015, appendix A.2.2, use the backward state at the first word; here it is
@@ -29,7 +29,7 @@ class LastSummary(nn.Module):
         return encoded.last
 
 
-class BackwardSummary(nn.Module):
+class BackwardPooling(nn.Module):
     """x = ←h_1, the backward state at the first word (Bahdanau et al. 2015, appendix A.2.2)."""
 
     def __init__(self, state_size: int) -> None:
@@ -40,7 +40,7 @@ class BackwardSummary(nn.Module):
         return encoded.last.chunk(2, dim=-1)[1]
 
 
-class MeanSummary(nn.Module):
+class MeanPooling(nn.Module):
     """x = the mean of the states over the real tokens."""
 
     def __init__(self, state_size: int) -> None:
@@ -88,17 +88,17 @@ class LuongPooling(nn.Module):
         scores = torch.bmm(keys, encoded.last.unsqueeze(-1)).squeeze(-1)  # [B, S]
         weights = masked_softmax(scores, encoded.mask)
         context = torch.bmm(weights.unsqueeze(1), encoded.states).squeeze(1)
-        summary: Tensor = self.combine(torch.cat((context, encoded.last), dim=-1)).tanh()
-        return summary
+        pooled: Tensor = self.combine(torch.cat((context, encoded.last), dim=-1)).tanh()
+        return pooled
 
 
-Summary = LastSummary | MeanSummary | AttentionPooling | LuongPooling | BackwardSummary
-SUMMARIES: dict[str, type[Summary]] = {
-    "last": LastSummary,
-    "mean": MeanSummary,
+Pooling = LastPooling | MeanPooling | AttentionPooling | LuongPooling | BackwardPooling
+POOLINGS: dict[str, type[Pooling]] = {
+    "last": LastPooling,
+    "mean": MeanPooling,
     "attention_pooling": AttentionPooling,
     "luong_pooling": LuongPooling,
-    "backward": BackwardSummary,
+    "backward": BackwardPooling,
 }
 
 
@@ -108,13 +108,13 @@ class Bridge(nn.Module):
     def __init__(self, kind: str, state_size: int, size: int, layers: int) -> None:
         super().__init__()
         self.layers = layers
-        self.summary: Summary = SUMMARIES[kind](state_size)
-        summary_size = state_size // 2 if kind == "backward" else state_size
-        self.project = nn.Linear(summary_size, size * layers)
+        self.pooling: Pooling = POOLINGS[kind](state_size)
+        pooled_size = state_size // 2 if kind == "backward" else state_size
+        self.project = nn.Linear(pooled_size, size * layers)
 
     def forward(self, encoded: Encoded) -> tuple[Tensor, ...]:
         """The initial state of each decoder layer, L tensors [B, H]."""
-        first: Tensor = self.project(self.summary(encoded)).tanh()
+        first: Tensor = self.project(self.pooling(encoded)).tanh()
         return first.chunk(self.layers, dim=-1)
 
 

@@ -128,15 +128,15 @@ class BahdanauDecoder(nn.Module):
             features at the real tokens [N, F] (in row-major order), and weights [B, K, T, S].
         """
         gates = self.recurrence.project(embedded)  # [B, T, G·H]
-        tops, rows = [], []
+        hidden_states, rows = [], []
         for step_gates in gates.unbind(dim=1):
             after, weights = self._advance(step_gates, state, memory)
-            tops.append((state if self.readout_previous else after).layers[-1][0])
+            hidden_states.append((state if self.readout_previous else after).layers[-1][0])
             rows.append(weights)
             state = after
         all_weights = torch.cat(rows, dim=2)  # [B, K, T, S]
         contexts = average(all_weights, memory.keys.states)  # [B, T, M]
-        states = torch.stack(tops, dim=1)  # [B, T, H]
+        states = torch.stack(hidden_states, dim=1)  # [B, T, H]
         return self.readout(states[mask], embedded[mask], contexts[mask]), all_weights
 
     def _advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[State, Tensor]:
@@ -208,9 +208,9 @@ class LuongDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing; arguments and results as for `BahdanauDecoder.forward`."""
         if self.feed is None and self.attention.coverage is None:
-            tops = self.recurrence.sequence(embedded, state.layers)
-            weights = self.attention.weights(tops, memory.keys, state.time)
-            return self.dropout(self._attentional(tops, weights, memory)[mask]), weights
+            hidden_states = self.recurrence.sequence(embedded, state.layers)
+            weights = self.attention.weights(hidden_states, memory.keys, state.time)
+            return self.dropout(self._attentional(hidden_states, weights, memory)[mask]), weights
         gates = self.recurrence.project(embedded)  # [B, T, G·H]
         vectors, rows = [], []
         for step_gates in gates.unbind(dim=1):

@@ -46,9 +46,9 @@ def reversed_order(mask: Tensor) -> Tensor:
 
     End-of-sentence and padding stay in place. Applied twice, it restores the order.
     """
-    places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
     end = mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
-    return torch.where(places < end, end - 1 - places, places)
+    return torch.where(positions < end, end - 1 - positions, positions)
 
 
 def reorder(vectors: Tensor, order: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class ConvolutionalEncoder(nn.Module):
         super().__init__()
         encoder = config.encoder
         self.position = nn.Embedding(encoder.positions, encoder.embedding)
-        self.enter = nn.Linear(encoder.embedding, encoder.size)
+        self.input_projection = nn.Linear(encoder.embedding, encoder.size)
         self.layers = nn.ModuleList(
             nn.Conv1d(encoder.size, 2 * encoder.size, encoder.kernel, padding=encoder.kernel // 2)
             for _ in range(encoder.layers)
@@ -137,9 +137,11 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode; arguments as for `RecurrentEncoder.forward`."""
-        places = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.position.num_embeddings - 1)
+        positions = torch.arange(mask.shape[1], device=mask.device).clamp(
+            max=self.position.num_embeddings - 1
+        )
         real = mask.unsqueeze(-1)
-        states = self.enter(embedded + self.position(places)) * real  # [B, S, M]
+        states = self.input_projection(embedded + self.position(positions)) * real  # [B, S, M]
         for layer in self.layers:
             mixed = layer(self.dropout(states).transpose(1, 2)).transpose(1, 2)  # [B, S, 2M]
             states = (states + F.glu(mixed, dim=-1)) * math.sqrt(0.5) * real

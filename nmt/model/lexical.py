@@ -22,7 +22,7 @@ class LexicalModel(nn.Module):
     def __init__(self, embedding_size: int, vocabulary: int) -> None:
         super().__init__()
         self.hidden = nn.Linear(embedding_size, embedding_size)  # W
-        self.vote = nn.Linear(embedding_size, vocabulary, bias=False)  # V
+        self.output = nn.Linear(embedding_size, vocabulary, bias=False)  # V
 
     def forward(self, weights: Tensor, embeddings: Tensor, mask: TargetPositions | None = None) -> Tensor:
         """Logits to add.
@@ -37,5 +37,5 @@ class LexicalModel(nn.Module):
         """
         averages = (weights.mean(dim=1) @ embeddings).tanh()  # [B, T, E]
         found = averages.flatten(0, 1) if mask is None else averages[mask]  # [N, E]
-        votes: Tensor = self.vote(self.hidden(found).tanh() + found)
-        return votes
+        logits: Tensor = self.output(self.hidden(found).tanh() + found)
+        return logits

@@ -190,9 +190,9 @@ class RecurrentStack(nn.Module):
     def sequence(self, inputs: Tensor, layers: Layers) -> Tensor:
         """All steps at once: inputs [B, T, X] and initial states → h of the top layer, [B, T, H]."""
         parts = tuple(torch.stack(part) for part in zip(*layers, strict=True))  # each [L, B, H]
-        tops: Tensor
-        tops, _ = self.rnn(inputs, parts if self.cell == "lstm" else parts[0])
-        return tops
+        hidden_states: Tensor
+        hidden_states, _ = self.rnn(inputs, parts if self.cell == "lstm" else parts[0])
+        return hidden_states
 
     def _step(self, gates: Tensor, state: LayerState, layer: int) -> LayerState:
         weight = self._weight("weight_hh", layer)

@@ -31,20 +31,20 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     return weights / weights.sum(dim=-1, keepdim=True) if weights.shape[-1] > _LONG_ROW else weights
 
 
-class GlobalSpan(nn.Module):
+class GlobalScope(nn.Module):
     """Global attention (Bahdanau et al. 2015, eq. 6; Luong et al. 2015, §3.1): α = softmax(score)."""
 
     def __init__(self, query_size: int, config: AttentionConfig) -> None:
         super().__init__()
 
-    def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first: int) -> Tensor:
+    def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first_step: int) -> Tensor:
         """Weights.
 
         Args:
             scores: [B, K, T, S].
             query: decoder states, [B, T, Q].
             mask: True at real tokens, [B, S].
-            first: decoder step of the first query, from 0.
+            first_step: decoder step of the first query, from 0.
 
         Returns:
             [B, K, T, S].
@@ -52,7 +52,7 @@ class GlobalSpan(nn.Module):
         return masked_softmax(scores, mask[:, None, None, :])
 
 
-class LocalMonotonicSpan(nn.Module):
+class LocalMonotonicScope(nn.Module):
     """A window centred at the current step (Luong et al. 2015, §3.2, local-m): p_t = t.
 
     α_t(s) = softmax(score) over the s with |s − p_t| ≤ D. For steps beyond the end of the source the
@@ -63,16 +63,16 @@ class LocalMonotonicSpan(nn.Module):
         super().__init__()
         self.window = config.window
 
-    def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first: int) -> Tensor:
-        """Weights; arguments and result as for `GlobalSpan.forward`."""
+    def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first_step: int) -> Tensor:
+        """Weights; arguments and result as for `GlobalScope.forward`."""
         last = mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
-        steps = torch.arange(first, first + scores.shape[2], device=mask.device)
+        steps = torch.arange(first_step, first_step + scores.shape[2], device=mask.device)
         centre = torch.minimum(steps, last)  # [B, T]
         near = (_distance(centre, scores.shape[3]).abs() <= self.window) & mask[:, None, None, :]
         return masked_softmax(scores, near)
 
 
-class LocalPredictiveSpan(nn.Module):
+class LocalPredictiveScope(nn.Module):
     """A window centred at a predicted position (Luong et al. 2015, §3.2, local-p, eq. 9 and 10).
 
     p_t = (S − 1) · σ(vᵀ tanh(W s_t)), with positions counted from 0;
@@ -90,8 +90,8 @@ class LocalPredictiveSpan(nn.Module):
         self.hidden = nn.Linear(query_size, query_size, bias=False)  # W
         self.centre = nn.Linear(query_size, 1, bias=False)  # v
 
-    def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first: int) -> Tensor:
-        """Weights; arguments and result as for `GlobalSpan.forward`."""
+    def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first_step: int) -> Tensor:
+        """Weights; arguments and result as for `GlobalScope.forward`."""
         last = mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
         with torch.autocast(query.device.type, enabled=False):  # bf16 integers are exact only up to 256
             exact = query.to(torch.promote_types(query.dtype, torch.float32))
@@ -102,7 +102,7 @@ class LocalPredictiveSpan(nn.Module):
         return masked_softmax(scores - distance.square() / (2 * (self.window / 2) ** 2), near)
 
 
-class HardSpan(nn.Module):
+class HardScope(nn.Module):
     """Hard attention to the best-scoring source token (Xu et al. 2015, §4.1): α = one-hot(argmax score).
 
     In training the gradient is that of the soft weights (straight-through: Bengio, Léonard and Courville
@@ -112,8 +112,8 @@ class HardSpan(nn.Module):
     def __init__(self, query_size: int, config: AttentionConfig) -> None:
         super().__init__()
 
-    def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first: int) -> Tensor:
-        """Weights; arguments and result as for `GlobalSpan.forward`."""
+    def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first_step: int) -> Tensor:
+        """Weights; arguments and result as for `GlobalScope.forward`."""
         soft = masked_softmax(scores, mask[:, None, None, :])
         hard = F.one_hot(soft.argmax(dim=-1), soft.shape[-1]).to(soft.dtype)
         return soft + (hard - soft).detach() if self.training else hard
@@ -124,10 +124,10 @@ def _distance(centre: Tensor, source_length: int) -> Tensor:
     return torch.arange(source_length, device=centre.device) - centre[:, None, :, None]
 
 
-Span = GlobalSpan | LocalMonotonicSpan | LocalPredictiveSpan | HardSpan
-SPANS: dict[str, type[Span]] = {
-    "global": GlobalSpan,
-    "local_m": LocalMonotonicSpan,
-    "local_p": LocalPredictiveSpan,
-    "hard": HardSpan,
+Scope = GlobalScope | LocalMonotonicScope | LocalPredictiveScope | HardScope
+SCOPES: dict[str, type[Scope]] = {
+    "global": GlobalScope,
+    "local_m": LocalMonotonicScope,
+    "local_p": LocalPredictiveScope,
+    "hard": HardScope,
 }

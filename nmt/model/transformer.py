@@ -30,13 +30,13 @@ class FeedForward(nn.Module):
 
     def __init__(self, size: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.widen, self.narrow = nn.Linear(size, hidden), nn.Linear(hidden, size)
+        self.fc1, self.fc2 = nn.Linear(size, hidden), nn.Linear(hidden, size)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, states: Tensor) -> Tensor:
         """[B, L, M] → [B, L, M]."""
-        narrow: Tensor = self.narrow(self.dropout(self.widen(states).relu()))
-        return narrow
+        output: Tensor = self.fc2(self.dropout(self.fc1(states).relu()))
+        return output
 
 
 _cudnn_setting = threading.RLock()  # the setting is the process's, so one thread at a time changes it
@@ -139,7 +139,7 @@ class SelfAttentionEncoder(nn.Module):
         super().__init__()
         encoder = config.encoder
         self.positions = encoder.positions
-        self.enter = nn.Linear(encoder.embedding, encoder.size)
+        self.input_projection = nn.Linear(encoder.embedding, encoder.size)
         self.layers = nn.ModuleList(
             EncoderLayer(encoder.size, encoder.heads, encoder.feedforward, dropout)
             for _ in range(encoder.layers)
@@ -148,9 +148,9 @@ class SelfAttentionEncoder(nn.Module):
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode; arguments as for `RecurrentEncoder.forward`."""
-        states = self.enter(embedded * math.sqrt(embedded.shape[-1]))
-        places = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.positions - 1)
-        states = states + sinusoids(places, states.shape[-1], like=states)
+        states = self.input_projection(embedded * math.sqrt(embedded.shape[-1]))
+        positions = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.positions - 1)
+        states = states + sinusoids(positions, states.shape[-1], like=states)
         for layer in self.layers:
             states = layer(states, mask[:, None, None, :])
         states = self.norm(states) * mask.unsqueeze(-1)
@@ -162,8 +162,11 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, size: int, state_size: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
-        self.itself, self.itself_norm = MultiHead(size, size, heads), nn.LayerNorm(size)
-        self.source, self.source_norm = MultiHead(size, state_size, heads), nn.LayerNorm(size)
+        self.self_attention, self.self_attention_norm = MultiHead(size, size, heads), nn.LayerNorm(size)
+        self.cross_attention, self.cross_attention_norm = (
+            MultiHead(size, state_size, heads),
+            nn.LayerNorm(size),
+        )
         self.feedforward, self.feedforward_norm = FeedForward(size, feedforward, dropout), nn.LayerNorm(size)
         self.dropout = nn.Dropout(dropout)
 
@@ -214,7 +217,7 @@ class TransformerDecoder(nn.Module):
         super().__init__()
         decoder = config.decoder
         self.size, self.heads = decoder.size, decoder.heads
-        self.enter = nn.Linear(decoder.embedding, decoder.size)
+        self.input_projection = nn.Linear(decoder.embedding, decoder.size)
         self.layers = nn.ModuleList(
             DecoderLayer(decoder.size, config.encoder.size, decoder.heads, decoder.feedforward, dropout)
             for _ in range(decoder.layers)
@@ -225,7 +228,7 @@ class TransformerDecoder(nn.Module):
 
     def prepare(self, encoded: Encoded) -> TransformerMemory:
         """Encoded source → memory."""
-        prepared = [layer.source.prepare(encoded.states) for layer in self._layers()]
+        prepared = [layer.cross_attention.prepare(encoded.states) for layer in self._layers()]
         return TransformerMemory(
             tuple(keys for keys, _ in prepared), tuple(values for _, values in prepared), encoded.mask
         )
@@ -255,23 +258,23 @@ class TransformerDecoder(nn.Module):
     ) -> tuple[Tensor, TransformerState, Tensor]:
         """The next T tokens, [B, T, E] → outputs [B, T, M], the new state, weights [B, K, T, S]."""
         before, T = state.keys[0].shape[2], embedded.shape[1]
-        states = self.enter(embedded * math.sqrt(embedded.shape[-1]))
+        states = self.input_projection(embedded * math.sqrt(embedded.shape[-1]))
         steps = torch.arange(before + T, device=states.device)
         states = states + sinusoids(steps[before:], self.size, like=states)
         past = steps <= steps[before:, None]  # [T, before + T]
         real = memory.mask[:, None, None, :]
         new_keys, new_values = [], []
         for number, layer in enumerate(self._layers()):
-            normal = layer.itself_norm(states)
-            keys, values = layer.itself.prepare(normal)
+            normal = layer.self_attention_norm(states)
+            keys, values = layer.self_attention.prepare(normal)
             new_keys.append(torch.cat((state.keys[number].to(keys.dtype), keys), dim=2))
             new_values.append(torch.cat((state.values[number].to(values.dtype), values), dim=2))
-            states = states + layer.dropout(layer.itself(normal, new_keys[-1], new_values[-1], past))
-            normal = layer.source_norm(states)
+            states = states + layer.dropout(layer.self_attention(normal, new_keys[-1], new_values[-1], past))
+            normal = layer.cross_attention_norm(states)
             if number == self.aligned:
-                weights = layer.source.weights(normal, memory.keys[number], real)
+                weights = layer.cross_attention.weights(normal, memory.keys[number], real)
             states = states + layer.dropout(
-                layer.source(normal, memory.keys[number], memory.values[number], real)
+                layer.cross_attention(normal, memory.keys[number], memory.values[number], real)
             )
             states = states + layer.dropout(layer.feedforward(layer.feedforward_norm(states)))
         return self.norm(states), TransformerState(tuple(new_keys), tuple(new_values)), weights

@@ -199,7 +199,7 @@ class TranslationModel(nn.Module):
         source_mask: Tensor,
         previous: Tensor,
         target_mask: TargetPositions,
-        truth: float = 1.0,
+        teacher_forcing_ratio: float = 1.0,
     ) -> tuple[Tensor, Tensor]:
         """Teacher forcing: the logits of every target token, given the reference tokens before it.
 
@@ -208,13 +208,13 @@ class TranslationModel(nn.Module):
             source_mask: True at real tokens, [B, S].
             previous: the target shifted right (begin-of-sentence first), [B, T].
             target_mask: the real target tokens: a mask or indices (see `TargetPositions`).
-            truth: the teacher-forcing ratio (see `scheduled_sampling`).
+            teacher_forcing_ratio: the teacher-forcing ratio (see `scheduled_sampling`).
 
         Returns:
             logits at the real target tokens [N, V] (in row-major order), and weights [B, K, T, S].
         """
-        if truth < 1:
-            return self.scheduled_sampling(source, source_mask, previous, target_mask, truth)
+        if teacher_forcing_ratio < 1:
+            return self.scheduled_sampling(source, source_mask, previous, target_mask, teacher_forcing_ratio)
         state, kept = self._encode(source, source_mask)
         features, weights = self.decoder(self.target(previous), target_mask, state, kept.memory)
         return self._logits(features, weights, kept, target_mask), weights
@@ -225,10 +225,10 @@ class TranslationModel(nn.Module):
         source_mask: Tensor,
         previous: Tensor,
         target_mask: TargetPositions,
-        truth: float,
+        teacher_forcing_ratio: float,
     ) -> tuple[Tensor, Tensor]:
         """Scheduled sampling (Bengio et al. 2015, §2.4): at each step and in each row, the decoder input is
-        the reference token with probability `truth`, otherwise the model's most probable token.
+        the reference token with probability `teacher_forcing_ratio`, otherwise the model's most probable token.
 
         No gradient flows through the choice of the token. Arguments and result as for `forward`.
         """
@@ -238,7 +238,7 @@ class TranslationModel(nn.Module):
         rows: list[Tensor] = []
         for t in range(previous.shape[1]):
             if t:
-                believed = torch.rand(tokens.shape, device=tokens.device) < truth
+                believed = torch.rand(tokens.shape, device=tokens.device) < teacher_forcing_ratio
                 tokens = torch.where(believed, previous[:, t], all_logits[-1].detach().argmax(dim=-1))
             logits, state, weights = self._step(tokens, state, kept)
             all_logits.append(logits)

@@ -70,8 +70,8 @@ class VectorDecoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing; as `BahdanauDecoder.forward`, with 0 heads."""
         vectors = memory.vector.unsqueeze(1).expand(-1, embedded.shape[1], -1)  # [B, T, M]
-        tops = self.recurrence.sequence(torch.cat((embedded, vectors), dim=-1), state.layers)
-        features = self.readout(tops[mask], embedded[mask], vectors[mask])
+        hidden_states = self.recurrence.sequence(torch.cat((embedded, vectors), dim=-1), state.layers)
+        features = self.readout(hidden_states[mask], embedded[mask], vectors[mask])
         return features, _no_weights(memory, embedded.shape[1])
 
 

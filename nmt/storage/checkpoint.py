@@ -77,31 +77,31 @@ def save_checkpoint(
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(parents=True)
             _write(fresh, checkpoint, training)
-            _put_in_place(fresh, folder, keep)
+            _rotate(fresh, folder, keep)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
 
 
-def _put_in_place(fresh: Path, folder: Path, keep: int) -> None:
-    places = [folder, *(folder.with_name(f"{folder.name}.{age}") for age in range(1, max(keep, 2)))]
+def _rotate(fresh: Path, folder: Path, keep: int) -> None:
+    folders = [folder, *(folder.with_name(f"{folder.name}.{age}") for age in range(1, max(keep, 2)))]
     if folder.exists():  # if not, after a crash during rotation, do not rotate again
-        _discard(places[-1])
-        for younger, place in reversed(list(pairwise(places))):
+        _discard(folders[-1])
+        for younger, older in reversed(list(pairwise(folders))):
             if younger.exists():
-                younger.rename(place)
+                younger.rename(older)
     fresh.rename(folder)
     sync_folder(folder.parent)
-    for place in kept_checkpoints(folder)[keep:]:
-        _discard(place)
+    for older in kept_checkpoints(folder)[keep:]:
+        _discard(older)
 
 
-def _discard(place: Path) -> None:
+def _discard(folder: Path) -> None:
     """Remove a checkpoint; renamed to a hidden name first, so that a partly deleted one is never used."""
-    hidden = place.with_name(f".{place.name}.old")
+    hidden = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(hidden, ignore_errors=True)
-    if place.exists():
-        place.rename(hidden)
+    if folder.exists():
+        folder.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -135,8 +135,8 @@ def _save_state(training: dict[str, Any], file: IO[bytes]) -> None:
 
 def kept_checkpoints(folder: Path) -> list[Path]:
     """The checkpoint at `folder`, if it exists, and the rotated ones, newest first."""
-    aside = (path for path in folder.parent.glob(f"{folder.name}.*") if path.suffix[1:].isdecimal())
-    newest_first = sorted(aside, key=lambda path: int(path.suffix[1:]))
+    rotated = (path for path in folder.parent.glob(f"{folder.name}.*") if path.suffix[1:].isdecimal())
+    newest_first = sorted(rotated, key=lambda path: int(path.suffix[1:]))
     return [path for path in (folder, *newest_first) if path.exists()]
 
 
@@ -147,17 +147,17 @@ def find_checkpoint(folder: Path) -> Path:
     Raises:
         RunError: if there is none.
     """
-    damages: list[RunError] = []
+    errors: list[RunError] = []
     for candidate in kept_checkpoints(folder):
         try:
             _verify(candidate)
         except RunError as error:
-            damages.append(error)
+            errors.append(error)
             continue
-        for damage in damages:
+        for damage in errors:
             logger.warning(f"warning: {damage}; using an older checkpoint: {candidate}")
         return candidate
-    raise damages[0] if damages else RunError(f"{folder}: no checkpoint found")
+    raise errors[0] if errors else RunError(f"{folder}: no checkpoint found")
 
 
 def _verify(folder: Path) -> None:
@@ -169,10 +169,10 @@ def _verify(folder: Path) -> None:
     for name in sorted({*_NEEDED, *digests}):
         file = folder / name
         try:
-            whole = Path(name).name == name and name in digests and sha256(file) == digests[name]
+            complete = Path(name).name == name and name in digests and sha256(file) == digests[name]
         except OSError:  # missing, a folder, or a disk error
-            whole = False
-        if not whole:
+            complete = False
+        if not complete:
             raise RunError(f"{file}: missing or corrupt (its SHA-256 does not match the manifest)")
 
 

@@ -61,13 +61,13 @@ class Run:
         """TensorBoard event files."""
         return self.folder / "tensorboard"
 
-    def examples(self, part: str) -> Path:
+    def examples(self, split: str) -> Path:
         """The sentences of "dev" or "test" with all references, so that the run can be evaluated anywhere."""
-        return self.folder / "data" / f"{part}.jsonl"
+        return self.folder / "data" / f"{split}.jsonl"
 
-    def evaluation(self, part: str) -> Path:
+    def evaluation(self, split: str) -> Path:
         """Translations, scores and attention of "dev" or "test"."""
-        return self.folder / part
+        return self.folder / split
 
     @property
     def log(self) -> Path:

@@ -22,7 +22,7 @@ class WeightAverage:
         self._weights = [parameter.detach() for parameter in model.parameters()]
         self._average = [weight.clone() for weight in self._weights] if decay else []
         self._decay = decay
-        self._aside: list[Tensor] = []
+        self._non_ema_weights: list[Tensor] = []
 
     def update(self, step: int) -> None:
         """Update the average after update `step`, counted from 1."""
@@ -36,23 +36,23 @@ class WeightAverage:
         if not self._average:
             yield
             return
-        self._aside = [weight.clone() for weight in self._weights]
+        self._non_ema_weights = [weight.clone() for weight in self._weights]
         torch._foreach_copy_(self._weights, self._average)
         try:
             yield
         finally:
-            torch._foreach_copy_(self._weights, self._aside)
-            self._aside = []
+            torch._foreach_copy_(self._weights, self._non_ema_weights)
+            self._non_ema_weights = []
 
-    def state(self) -> dict[str, list[Tensor]]:
+    def state_dict(self) -> dict[str, list[Tensor]]:
         """State for resuming: the non-EMA weights, as a list in the order of `model.parameters()`; empty if
         there is no average. Called while the average is applied: the average is then the model's weights,
         which the checkpoint contains already.
         """
-        assert self._aside or not self._average, "the average must be applied"
-        return {"weights": self._aside}
+        assert self._non_ema_weights or not self._average, "the average must be applied"
+        return {"weights": self._non_ema_weights}
 
-    def restore(self, state: dict[str, list[Tensor]]) -> None:
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
         """Restore from `state`; the model has the weights saved with it, which are the average if there was
         one. Older states repeat the average.
         """

@@ -17,9 +17,9 @@ from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 from tqdm import tqdm
 
-from nmt.errors import whole_text
+from nmt.errors import full_text
 from nmt.files import naming
-from nmt.training.progress import Progress, Window
+from nmt.training.progress import TrainState, RunningMetrics
 
 logger = logging.getLogger("nmt")
 
@@ -33,7 +33,7 @@ class _FileHandler(logging.FileHandler):
         """Ignore the error."""
 
 
-def _told_elsewhere(error: threading.ExceptHookArgs) -> None:
+def _ignore_write_errors(error: threading.ExceptHookArgs) -> None:
     """Ignore write errors in TensorBoard's thread: they are raised again at the next call of the writer."""
     if not isinstance(error.exc_value, OSError):
         threading.__excepthook__(error)
@@ -65,7 +65,7 @@ def log_error(path: Path, error: BaseException, process: str = "") -> None:
         error: the error that ended the training.
         process: name of this process, if there are several.
     """
-    text = whole_text(error, path.parent)
+    text = full_text(error, path.parent)
     if not text:
         return
     with contextlib.suppress(OSError), contextlib.closing(_file_handler(path)) as file:
@@ -104,7 +104,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
 
 
-class Journal:
+class TrainingLogger:
     """Reports the progress of one run.
 
     Args:
@@ -114,7 +114,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, total: int, done: int = 0) -> None:
-        self._hook, threading.excepthook = threading.excepthook, _told_elsewhere
+        self._hook, threading.excepthook = threading.excepthook, _ignore_write_errors
         self._folder = folder
         self._writer = SummaryWriter(str(folder), purge_step=done + 1)
         self._total, self._done = total, done
@@ -138,30 +138,30 @@ class Journal:
         """Advance the progress bar by one update."""
         self._bar.update()
 
-    def reported(self, progress: Progress, window: Window) -> None:
+    def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
         """Report the training loss, speed and time left."""
-        speed = window.speed
+        speed = metrics.speed
         self._speeds.append(speed)
         scalars = {
-            "train/loss": window.loss,
-            "train/perplexity": math.exp(min(window.loss, 50.0)),
-            "train/learning_rate": window.rate,
-            "train/gradient_norm": float(window.gradient_norm),
+            "train/loss": metrics.loss,
+            "train/perplexity": math.exp(min(metrics.loss, 50.0)),
+            "train/learning_rate": metrics.lr,
+            "train/gradient_norm": float(metrics.gradient_norm),
             "train/tokens_per_second": speed,
         }
         for name, value in scalars.items():
-            self._writer.add_scalar(name, value, progress.step)
-        self._bar.set_postfix_str(f"loss {window.loss:.3f}, {speed:,.0f} tokens/s")
+            self._writer.add_scalar(name, value, state.step)
+        self._bar.set_postfix_str(f"loss {metrics.loss:.3f}, {speed:,.0f} tokens/s")
         if self._bar.disable:
-            left = duration(self.elapsed / (progress.step - self._done) * (self._total - progress.step))
+            left = duration(self.elapsed / (state.step - self._done) * (self._total - state.step))
             logger.info(
-                f"step {progress.step}/{self._total}  epoch {progress.epoch + 1}  loss {window.loss:.3f}  "
-                f"lr {window.rate:.2e}  {speed:,.0f} tokens/s  {left} left"
+                f"step {state.step}/{self._total}  epoch {state.epoch + 1}  loss {metrics.loss:.3f}  "
+                f"lr {metrics.lr:.2e}  {speed:,.0f} tokens/s  {left} left"
             )
 
     def validated(
         self,
-        progress: Progress,
+        state: TrainState,
         scores: Mapping[str, float],
         improved: bool,
         samples: Sequence[tuple[str, str, str]],
@@ -170,22 +170,22 @@ class Journal:
         """Report development scores, sample translations and alignment heatmaps.
 
         Args:
-            progress: the training progress.
+            state: the training progress.
             scores: by name.
             improved: whether they are the best so far.
             samples: (source, translation, reference), the same sentences every time.
             images: heatmaps of the samples, each [height, width, 3].
         """
         line = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
-        logger.info(f"step {progress.step}: development {line}{'  (best so far)' if improved else ''}")
+        logger.info(f"step {state.step}: development {line}{'  (best so far)' if improved else ''}")
         for name, value in scores.items():
-            self._writer.add_scalar(f"dev/{name}", value, progress.step)
+            self._writer.add_scalar(f"dev/{name}", value, state.step)
         rows = ["| " + " | ".join(text.replace("|", "\\|") for text in sample) + " |" for sample in samples]
         if rows:
             table = "\n".join(["| source | translation | reference |", "|---|---|---|", *rows])
-            self._writer.add_text("dev/translations", table, progress.step)
+            self._writer.add_text("dev/translations", table, state.step)
         for number, image in enumerate(images, 1):
-            self._writer.add_image(f"dev/alignment_{number}", image, progress.step, dataformats="HWC")
+            self._writer.add_image(f"dev/alignment_{number}", image, state.step, dataformats="HWC")
         self.flush()
 
     def flush(self) -> None:

@@ -8,41 +8,41 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from nmt.config.training import TrainingConfig
-from nmt.data.batches import Share, TrainingBatches
+from nmt.data.batches import MicroBatches, TrainingBatches
 from nmt.model.translation import TranslationModel
 from nmt.processes import Processes
 from nmt.training.average import WeightAverage
 from nmt.training.precision import Precision
-from nmt.training.progress import Progress, Window
+from nmt.training.progress import TrainState, RunningMetrics
 from nmt.training.randomness import random_state, restore_random_state
 from nmt.training.schedule import learning_rate
 from nmt.training.selection import compare
-from nmt.training.update import Updater
+from nmt.training.update import TrainStep
 
 logger = logging.getLogger("nmt")
 
 
-class Observer(Protocol):
+class Callbacks(Protocol):
     """Callbacks of the training loop. The command implements them, one instance per process."""
 
-    def updated(self, progress: Progress) -> None:
+    def updated(self, state: TrainState) -> None:
         """Called after every update."""
 
-    def reported(self, progress: Progress, window: Window) -> None:
+    def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
         """Called every `log_every` updates; a new window starts afterwards."""
 
-    def validate(self, progress: Progress) -> dict[str, float]:
+    def validate(self, state: TrainState) -> dict[str, float]:
         """Score the model on the development set: loss, perplexity, bleu, chrf. Called in the first process
         only; the scores are sent to the others.
         """
         ...
 
-    def validated(self, progress: Progress, improved: bool) -> None:
-        """Called after a validation, with its scores last in `progress.history`; save the checkpoint here.
+    def validated(self, state: TrainState, improved: bool) -> None:
+        """Called after a validation, with its scores last in `state.history`; save the checkpoint here.
         `improved`: no earlier scores are better, so this is the best checkpoint.
         """
 
-    def save(self, progress: Progress) -> None:
+    def save(self, state: TrainState) -> None:
         """Save a checkpoint between validations."""
 
     def stopping(self) -> int:
@@ -58,11 +58,11 @@ class Trainer:
         batches: the training batches.
         config: the training settings.
         precision: dtype of the matrix products.
-        observer: gets the callbacks, and validates.
+        callbacks: gets the callbacks, and validates.
         processes: the processes that train together, each with the same arguments except the observer.
 
     Attributes:
-        progress: the training progress.
+        state: the training progress.
         total: planned number of updates.
         stopped: the signal that stopped training, or 0.
     """
@@ -73,18 +73,21 @@ class Trainer:
         batches: TrainingBatches,
         config: TrainingConfig,
         precision: Precision,
-        observer: Observer,
+        callbacks: Callbacks,
         processes: Processes = Processes(),  # noqa: B008 (it never changes)
     ) -> None:
         self.model, self.batches, self.config = model, batches, config
-        self.observer, self.processes = observer, processes
-        self.updater = Updater(model, config, precision, processes)
+        self.callbacks, self.processes = callbacks, processes
+        self.train_step = TrainStep(model, config, precision, processes)
         self.average = WeightAverage(model, config.ema)
-        self.progress, self.window = Progress(budget=batches.budget, block=batches.block), Window()
+        self.state, self.metrics = (
+            TrainState(max_tokens=batches.max_tokens, batches_per_update=batches.batches_per_update),
+            RunningMetrics(),
+        )
         self.stopped = 0
         self.total = self._planned()
 
-    def run(self) -> Progress:
+    def run(self) -> TrainState:
         """Train until all epochs or steps are done, patience runs out, or the observer requests a stop;
         except in the last case, training ends with a validation.
 
@@ -92,59 +95,59 @@ class Trainer:
             NmtError: if losses or gradients stay non-finite, or memory runs out.
         """
         self.model.train()
-        self.window.since, self.window.timed = time.perf_counter(), 0
-        progress = self.progress
+        self.metrics.since, self.metrics.timed = time.perf_counter(), 0
+        state = self.state
         if self._finished():  # resumed after training was complete
             self._log_patience()
-            return progress
-        for share, batches, ends_epoch in self._stream():
+            return state
+        for micro_batches, batches, ends_epoch in self._stream():
             started = time.perf_counter()
-            self.window.rate = rate = learning_rate(progress.step + 1, self.total, self.config)
-            update = self.updater.update(share, rate, progress.step, self.total)
-            self.window.add(update)
-            progress.step += 1
-            progress.batch += batches
-            progress.skipped += update.skipped
-            self.average.update(progress.step)
-            progress.seconds += time.perf_counter() - started
-            self.observer.updated(progress)
-            if progress.step % self.config.log_every == 0 or progress.step == self.total:
-                self.observer.reported(progress, self.window)
-                self.window = Window()
+            self.metrics.lr = lr = learning_rate(state.step + 1, self.total, self.config)
+            update = self.train_step.update(micro_batches, lr, state.step, self.total)
+            self.metrics.add(update)
+            state.step += 1
+            state.batch += batches
+            state.skipped += update.skipped
+            self.average.update(state.step)
+            state.seconds += time.perf_counter() - started
+            self.callbacks.updated(state)
+            if state.step % self.config.log_every == 0 or state.step == self.total:
+                self.callbacks.reported(state, self.metrics)
+                self.metrics = RunningMetrics()
             if self._is_time_to_validate(ends_epoch):
                 self._pause(self._validate)
                 if self._finished():
                     self._log_patience()
                     break
-            elif self.config.save_every and progress.step % self.config.save_every == 0:
-                self._pause(lambda: self.observer.save(progress))
-            self.stopped = self.processes.largest(self.observer.stopping())
+            elif self.config.save_every and state.step % self.config.save_every == 0:
+                self._pause(lambda: self.callbacks.save(state))
+            self.stopped = self.processes.all_reduce_max(self.callbacks.stopping())
             if self.stopped:
                 with self.average.applied():
-                    self.observer.save(progress)
+                    self.callbacks.save(state)
                 break
-        return progress
+        return state
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """State for resuming, besides the model's weights: plain values and tensors. With EMA, the model is
         saved with the EMA weights, and the non-EMA weights are in this state. Must be called in all
         processes together, as it gathers their random states.
         """
         return {
-            **self.updater.state(),
-            "progress": asdict(self.progress),
-            "average": self.average.state(),
-            "window": {"likelihood": self.window.likelihood, "tokens": self.window.tokens},
-            "random": self.processes.gathered(random_state()),
+            **self.train_step.state_dict(),
+            "progress": asdict(self.state),
+            "average": self.average.state_dict(),
+            "window": {"likelihood": self.metrics.nll, "tokens": self.metrics.tokens},
+            "random": self.processes.all_gather(random_state()),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore from `state`; the model must already have the weights saved with it."""
-        self.progress = Progress(**state["progress"])
+        self.state = TrainState(**state["progress"])
         self._compare_by_metric()
-        self.updater.restore(state)
-        self.average.restore(state["average"])
-        self.window = Window(state["window"]["likelihood"], state["window"]["tokens"])
+        self.train_step.load_state_dict(state)
+        self.average.load_state_dict(state["average"])
+        self.metrics = RunningMetrics(state["window"]["likelihood"], state["window"]["tokens"])
         every = state["random"]
         if not isinstance(every, list):  # checkpoints from before multi-process training
             every = [every]
@@ -154,84 +157,87 @@ class Trainer:
 
     def _compare_by_metric(self) -> None:
         """Compare the best checkpoint by `training.metric`, which may have changed on resuming."""
-        progress, metric, best = self.progress, self.config.metric, self._best_scores()
+        state, metric, best = self.state, self.config.metric, self._best_scores()
         if best is None:
             return
-        progress.best = best.get(metric, math.nan)  # of a run older than the metric
-        if progress.metric not in ("", metric):
-            progress.stale = 0
-            if self.processes.first:
+        state.best = best.get(metric, math.nan)  # of a run older than the metric
+        if state.metric not in ("", metric):
+            state.validations_without_improvement = 0
+            if self.processes.is_main:
                 logger.info(
-                    f"training.metric={metric} instead of {progress.metric}: the checkpoint of step "
-                    f"{progress.best_step} remains the best until a validation improves {metric}"
+                    f"training.metric={metric} instead of {state.metric}: the checkpoint of step "
+                    f"{state.best_step} remains the best until a validation improves {metric}"
                 )
-        progress.metric = metric
+        state.metric = metric
 
     def _planned(self) -> int:
         """Total number of updates: done, left in this epoch, and in the remaining epochs."""
-        progress, epochs, block = self.progress, self.config.epochs, self.batches.block
-        current = self.batches.plan(progress.epoch, progress.budget, progress.block)
-        left = len(current.batches) - progress.batch
-        planned, most = progress.step + math.ceil(left / progress.block), self.config.max_steps
-        for epoch in range(progress.epoch + 1, epochs):
+        state, epochs, batches_per_update = self.state, self.config.epochs, self.batches.batches_per_update
+        current = self.batches.plan(state.epoch, state.max_tokens, state.batches_per_update)
+        left = len(current.batches) - state.batch
+        planned, most = state.step + math.ceil(left / state.batches_per_update), self.config.max_steps
+        for epoch in range(state.epoch + 1, epochs):
             if most is not None and planned >= most:
                 break
-            planned += math.ceil(self.batches.count(epoch) / block)
+            planned += math.ceil(self.batches.count(epoch) / batches_per_update)
         return planned if most is None else min(planned, most)
 
-    def _stream(self) -> Iterator[tuple[Share, int, bool]]:
+    def _stream(self) -> Iterator[tuple[MicroBatches, int, bool]]:
         """For every remaining update: the micro-batches of this process, the number of batches in the update
         over all processes, and whether it is the last of its epoch.
         """
-        progress, place = self.progress, (self.processes.rank, self.processes.size)
-        for epoch in range(progress.epoch, self.config.epochs):
-            if epoch > progress.epoch:
-                progress.epoch, progress.batch = epoch, 0
-                progress.budget, progress.block = self.batches.budget, self.batches.block
-            shape = progress.budget, progress.block
-            left = len(self.batches.plan(epoch, *shape).batches) - progress.batch
-            for share, batches in self.batches.epoch(epoch, progress.batch, *shape, *place):
-                if progress.step >= self.total:
+        state, rank_and_size = self.state, (self.processes.rank, self.processes.size)
+        for epoch in range(state.epoch, self.config.epochs):
+            if epoch > state.epoch:
+                state.epoch, state.batch = epoch, 0
+                state.max_tokens, state.batches_per_update = (
+                    self.batches.max_tokens,
+                    self.batches.batches_per_update,
+                )
+            shape = state.max_tokens, state.batches_per_update
+            left = len(self.batches.plan(epoch, *shape).batches) - state.batch
+            for micro_batches, batches in self.batches.epoch(epoch, state.batch, *shape, *rank_and_size):
+                if state.step >= self.total:
                     return
                 left -= batches
-                yield share, batches, left == 0
+                yield micro_batches, batches, left == 0
 
     def _pause(self, work: Any) -> None:
         """Run `work` with the EMA weights, without counting its time as training time."""
         paused = time.perf_counter()
         with self.average.applied():
             work()
-        self.window.since += time.perf_counter() - paused
+        self.metrics.since += time.perf_counter() - paused
 
     def _is_time_to_validate(self, ends_epoch: bool) -> bool:
-        every, step = self.config.validate_every, self.progress.step
+        every, step = self.config.validate_every, self.state.step
         return step == self.total or (ends_epoch if every is None else step % every == 0)
 
     def _validate(self) -> None:
-        progress, metric = self.progress, self.config.metric
-        scores = self.processes.from_first(lambda: self.observer.validate(progress))
+        state, metric = self.state, self.config.metric
+        scores = self.processes.broadcast(lambda: self.callbacks.validate(state))
         order = compare(scores, self._best_scores(), metric)
-        progress.metric = metric
-        progress.history.append({"step": progress.step, **scores})
+        state.metric = metric
+        state.history.append({"step": state.step, **scores})
         if order >= 0:
-            progress.best, progress.best_step = scores[metric], progress.step
-        progress.stale = 0 if order > 0 else progress.stale + 1
-        self.observer.validated(progress, order >= 0)
+            state.best, state.best_step = scores[metric], state.step
+        state.validations_without_improvement = 0 if order > 0 else state.validations_without_improvement + 1
+        self.callbacks.validated(state, order >= 0)
 
     def _best_scores(self) -> dict[str, float] | None:
         """The scores of the best validation so far, if any."""
-        progress = self.progress
-        found = (scores for scores in progress.history if scores["step"] == progress.best_step)
-        return None if progress.best is None else next(found, None)
+        state = self.state
+        found = (scores for scores in state.history if scores["step"] == state.best_step)
+        return None if state.best is None else next(found, None)
 
     def _log_patience(self) -> None:
-        if self.progress.step < self.total and self.processes.first:
+        if self.state.step < self.total and self.processes.is_main:
             logger.info(
-                f"stopped early after step {self.progress.step}: no improvement in the last "
-                f"{self.progress.stale} validations (training.patience={self.config.patience})"
+                f"stopped early after step {self.state.step}: no improvement in the last "
+                f"{self.state.validations_without_improvement} validations (training.patience={self.config.patience})"
             )
 
     def _finished(self) -> bool:
         patience = self.config.patience
-        out_of_patience = patience is not None and self.progress.stale >= patience
-        return self.progress.step >= self.total or out_of_patience
+        out_of_patience = patience is not None and self.state.validations_without_improvement >= patience
+        return self.state.step >= self.total or out_of_patience

@@ -13,12 +13,12 @@ class LossSum(NamedTuple):
 
     Attributes:
         smoothed: label-smoothed cross-entropy, the training objective.
-        likelihood: negative log-likelihood; exp(likelihood / tokens) is the perplexity.
+        nll: negative log-likelihood; exp(likelihood / tokens) is the perplexity.
         tokens: number of tokens.
     """
 
     smoothed: Tensor
-    likelihood: Tensor
+    nll: Tensor
     tokens: int
 
 
@@ -33,12 +33,12 @@ def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> LossSum:
         smoothing: ε.
     """
     log_probabilities = logits.float().log_softmax(dim=-1)
-    likelihood = -log_probabilities.gather(1, targets.unsqueeze(1)).sum()
-    smoothed = likelihood
+    nll = -log_probabilities.gather(1, targets.unsqueeze(1)).sum()
+    smoothed = nll
     if smoothing:
         uniform = -log_probabilities.sum() / logits.shape[1]
-        smoothed = (1 - smoothing) * likelihood + smoothing * uniform
-    return LossSum(smoothed, likelihood.detach(), targets.shape[0])
+        smoothed = (1 - smoothing) * nll + smoothing * uniform
+    return LossSum(smoothed, nll.detach(), targets.shape[0])
 
 
 def alignment_loss(weights: Tensor, alignment: Tensor) -> Tensor:

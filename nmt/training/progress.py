@@ -9,18 +9,18 @@ from nmt.training.update import Update
 
 
 @dataclass
-class Progress:
+class TrainState:
     """Training progress.
 
     Attributes:
         step: updates done.
         epoch: the current epoch, from 0.
         batch: batches of it that are done, over all processes.
-        budget: maximum number of tokens per batch in this epoch; a changed setting applies from the next.
-        block: batches per update in this epoch; likewise, also if the number of processes changes.
+        max_tokens: maximum number of tokens per batch in this epoch; a changed setting applies from the next.
+        batches_per_update: batches per update in this epoch; likewise, also if the number of processes changes.
         best: the value of `training.metric` at the best validation so far, if any.
         best_step: its step; if several validations are equal in all scores, the latest.
-        stale: validations since the last improvement.
+        validations_without_improvement: validations since the last improvement.
         metric: the metric `best` was chosen by; "" before the first validation and in older checkpoints.
         skipped: updates skipped because of a non-finite loss or gradient.
         seconds: training time so far, without validations, including the time before resuming.
@@ -30,11 +30,11 @@ class Progress:
     step: int = 0
     epoch: int = 0
     batch: int = 0
-    budget: int = 0
-    block: int = 1
+    max_tokens: int = 0
+    batches_per_update: int = 1
     best: float | None = None
     best_step: int = 0
-    stale: int = 0
+    validations_without_improvement: int = 0
     metric: str = ""
     skipped: int = 0
     seconds: float = 0.0
@@ -42,28 +42,28 @@ class Progress:
 
 
 @dataclass
-class Window:
+class RunningMetrics:
     """Statistics since the last report. Sums stay on the device until they are read.
 
     Attributes:
-        likelihood: sum of negative log-likelihoods, in nats.
+        nll: sum of negative log-likelihoods, in nats.
         tokens: real target tokens.
         gradient_norm: of the latest update, before clipping.
-        rate: learning rate of the latest update.
+        lr: learning rate of the latest update.
         since: start of the timed window, `time.perf_counter()` in seconds.
         timed: real target tokens since then.
     """
 
-    likelihood: Tensor | float = 0.0
+    nll: Tensor | float = 0.0
     tokens: int = 0
     gradient_norm: Tensor | float = 0.0
-    rate: float = 0.0
+    lr: float = 0.0
     since: float = field(default_factory=time.perf_counter)
     timed: int = 0
 
     def add(self, update: Update) -> None:
         """Add one update."""
-        self.likelihood = self.likelihood + update.likelihood
+        self.nll = self.nll + update.nll
         self.tokens += update.tokens
         self.timed += update.tokens
         self.gradient_norm = update.gradient_norm
@@ -71,7 +71,7 @@ class Window:
     @property
     def loss(self) -> float:
         """Negative log-likelihood per token, in nats."""
-        return float(self.likelihood) / max(self.tokens, 1)
+        return float(self.nll) / max(self.tokens, 1)
 
     @property
     def speed(self) -> float:

@@ -20,18 +20,18 @@ def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
     warmup = min(config.warmup_steps, total)
     if step <= warmup:
         return config.learning_rate * step / warmup
-    progress = min(1.0, (step - warmup) / max(1, total - warmup))
-    floor = config.final_rate
+    fraction = min(1.0, (step - warmup) / max(1, total - warmup))
+    floor = config.final_lr_ratio
     shapes = {
-        "cosine": floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2,
-        "linear": 1 - (1 - floor) * progress,
+        "cosine": floor + (1 - floor) * (1 + math.cos(math.pi * fraction)) / 2,
+        "linear": 1 - (1 - floor) * fraction,
         "inverse_sqrt": math.sqrt(max(warmup, 1) / step),
         "constant": 1.0,
     }
     return config.learning_rate * shapes[config.decay]
 
 
-def teacher_forcing(step: int, total: int, config: TrainingConfig) -> float:
+def teacher_forcing_ratio(step: int, total: int, config: TrainingConfig) -> float:
     """The teacher-forcing ratio at update `step` (Bengio et al. 2015, §2.4).
 
     It decays from 1 at the first update to f = `config.teacher_forcing` at the last; with p the fraction of
@@ -43,13 +43,13 @@ def teacher_forcing(step: int, total: int, config: TrainingConfig) -> float:
         total: planned number of updates.
         config: final ratio and decay.
     """
-    progress, floor = (step - 1) / max(1, total - 1), config.teacher_forcing
+    fraction, floor = (step - 1) / max(1, total - 1), config.teacher_forcing
     if config.teacher_forcing_decay == "exponential":
-        return float(floor**progress)
+        return float(floor**fraction)
     if config.teacher_forcing_decay == "inverse_sigmoid":
         low, high = _sigmoid(-5), _sigmoid(5)
-        return floor + (1 - floor) * (_sigmoid(5 - 10 * progress) - low) / (high - low)
-    return 1 - (1 - floor) * progress
+        return floor + (1 - floor) * (_sigmoid(5 - 10 * fraction) - low) / (high - low)
+    return 1 - (1 - floor) * fraction
 
 
 def _sigmoid(x: float) -> float:

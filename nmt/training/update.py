@@ -7,33 +7,33 @@ import torch
 from torch import Tensor
 
 from nmt.config.training import TrainingConfig
-from nmt.data.batches import Batch, Share
+from nmt.data.batches import Batch, MicroBatches
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.processes import Processes
 from nmt.training.loss import alignment_loss, token_loss
 from nmt.training.optimizer import EagerAdamW
 from nmt.training.precision import Precision
-from nmt.training.schedule import teacher_forcing
+from nmt.training.schedule import teacher_forcing_ratio
 
 
 class Update(NamedTuple):
     """Statistics of one update.
 
     Attributes:
-        likelihood: negative log-likelihood of its batches over all processes, summed over tokens, in nats.
+        nll: negative log-likelihood of its batches over all processes, summed over tokens, in nats.
         tokens: real target tokens of its batches over all processes.
         gradient_norm: norm of the gradient of the loss per token, before clipping.
         skipped: whether it was skipped because of a non-finite loss or gradient.
     """
 
-    likelihood: Tensor
+    nll: Tensor
     tokens: int
     gradient_norm: Tensor
     skipped: bool
 
 
-class Updater:
+class TrainStep:
     """Optimizer, loss scaling and the check for NaN and infinity.
 
     Args:
@@ -50,7 +50,7 @@ class Updater:
         precision: Precision,
         processes: Processes = Processes(),  # noqa: B008 (it never changes)
     ) -> None:
-        self._model, self._config, self._precision = processes.together(model), config, precision
+        self._model, self._config, self._precision = processes.wrap(model), config, precision
         self._processes = processes
         self._optimizer = EagerAdamW(
             model.parameters(),
@@ -62,12 +62,12 @@ class Updater:
         self._scaler = precision.scaler()
         self._skipped_in_a_row = 0
 
-    def update(self, share: Share, rate: float, step: int, total: int) -> Update:
+    def update(self, micro_batches: MicroBatches, lr: float, step: int, total: int) -> Update:
         """One update with the gradient of the loss per real token over all its batches.
 
         Args:
-            share: the micro-batches of this process, whose gradients are accumulated.
-            rate: the learning rate.
+            micro_batches: the micro-batches of this process, whose gradients are accumulated.
+            lr: the learning rate.
             step: updates done before this one.
             total: planned number of updates.
 
@@ -76,28 +76,28 @@ class Updater:
                 a row.
         """
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = lr
         self._optimizer.zero_grad()
         parts = []
-        for number, batch in enumerate(share.batches, 1):
-            more = number < len(share.batches)
-            with self._processes.alone(self._model) if more else nullcontext():
-                parts.append(self._backward(batch, share, step, total))
-        likelihood = self._processes.total(torch.stack(parts).sum())
+        for number, batch in enumerate(micro_batches.batches, 1):
+            more = number < len(micro_batches.batches)
+            with self._processes.no_sync(self._model) if more else nullcontext():
+                parts.append(self._backward(batch, micro_batches, step, total))
+        nll = self._processes.all_reduce_sum(torch.stack(parts).sum())
         self._scaler.unscale_(self._optimizer)
         limit = self._config.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit, foreach=True)
-        finite = bool((norm + likelihood).isfinite())
+        finite = bool((norm + nll).isfinite())
         if finite or self._precision.scales:  # the scaler skips steps with infinite gradients itself
             self._scaler.step(self._optimizer)
             self._scaler.update()
         if not finite:
             self._guard(step)
-            return Update(torch.zeros_like(likelihood), 0, norm, True)
+            return Update(torch.zeros_like(nll), 0, norm, True)
         self._skipped_in_a_row = 0
-        return Update(likelihood, share.tokens, norm, False)
+        return Update(nll, micro_batches.tokens, norm, False)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         """State for resuming."""
         return {
             "optimizer": self._optimizer.state_dict(),
@@ -105,7 +105,7 @@ class Updater:
             "skipped_in_a_row": self._skipped_in_a_row,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore from `state`; the optimizer keeps its current settings."""
         now = [
             {key: value for key, value in g.items() if key != "params"} for g in self._optimizer.param_groups
@@ -117,31 +117,31 @@ class Updater:
             self._scaler.load_state_dict(state["scaler"])
         self._skipped_in_a_row = state.get("skipped_in_a_row", 0)  # missing in early format-1 checkpoints
 
-    def _backward(self, batch: Batch, share: Share, step: int, total: int) -> Tensor:
+    def _backward(self, batch: Batch, micro_batches: MicroBatches, step: int, total: int) -> Tensor:
         """Accumulate a batch's gradient, normalised by the tokens of the update; returns its likelihood."""
         try:
-            return self._gradient(batch.to(self._precision.device), share, step, total)
+            return self._gradient(batch.to(self._precision.device), micro_batches, step, total)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             raise NmtError(_too_large(batch, step)) from error
 
-    def _gradient(self, batch: Batch, share: Share, step: int, total: int) -> Tensor:
+    def _gradient(self, batch: Batch, micro_batches: MicroBatches, step: int, total: int) -> Tensor:
         with self._precision.autocast():
             logits, weights = self._forward(batch, step, total)
         loss = token_loss(logits, batch.target[batch.positions], self._config.label_smoothing)
         whole = loss.smoothed
         if batch.alignment is not None:
             whole = whole + self._config.guided_alignment * alignment_loss(weights, batch.alignment)
-        weight = self._processes.size / share.tokens  # the gradients of the processes are averaged
-        scaled: Tensor = self._scaler.scale(whole * (weight if share.counts else 0.0))
+        weight = self._processes.size / micro_batches.tokens  # the gradients of the processes are averaged
+        scaled: Tensor = self._scaler.scale(whole * (weight if micro_batches.counts else 0.0))
         scaled.backward()  # type: ignore[no-untyped-call]
-        return loss.likelihood if share.counts else torch.zeros_like(loss.likelihood)
+        return loss.nll if micro_batches.counts else torch.zeros_like(loss.nll)
 
     def _forward(self, batch: Batch, step: int, total: int) -> tuple[Tensor, Tensor]:
         """Logits and attention, with teacher forcing or scheduled sampling."""
-        truth = teacher_forcing(step + 1, total, self._config)
-        logits, weights = self._model(batch.source, batch.source_mask, batch.previous, batch.positions, truth)
+        ratio = teacher_forcing_ratio(step + 1, total, self._config)
+        logits, weights = self._model(batch.source, batch.source_mask, batch.previous, batch.positions, ratio)
         return logits, weights
 
     def _guard(self, step: int) -> None:

@@ -216,7 +216,7 @@ class Panel(NamedTuple):
     target: Sequence[str]
 
 
-def draw_sheet(panels: Sequence[Panel], columns: int = 2) -> Figure:
+def draw_grid(panels: Sequence[Panel], columns: int = 2) -> Figure:
     """Draw the heatmaps of several sentences on one sheet, in rows of `columns`."""
     assert panels
     assert columns > 0
@@ -226,9 +226,9 @@ def draw_sheet(panels: Sequence[Panel], columns: int = 2) -> Figure:
     heights = [max(sizes[i][1] for i in row) for row in rows]
     widths = [max(sizes[i][0] for i in range(column, len(panels), columns)) for column in range(len(rows[0]))]
     whole = np.array([sum(widths), sum(heights)])
-    sheet = Figure(figsize=tuple(whole), dpi=_DPI)
-    FigureCanvasAgg(sheet)
-    sheet.set_facecolor("white")
+    figure = Figure(figsize=tuple(whole), dpi=_DPI)
+    FigureCanvasAgg(figure)
+    figure.set_facecolor("white")
     families = families_for([text for panel in panels for text in (*panel.source, *panel.target)])
     for number, row in enumerate(rows):
         for column, i in enumerate(row):
@@ -237,8 +237,8 @@ def draw_sheet(panels: Sequence[Panel], columns: int = 2) -> Figure:
             top = sum(heights[:number]) + (1 - place.y1) * figure_size[1]
             width, height = place.width * figure_size[0], place.height * figure_size[1]
             rectangle = (left / whole[0], 1 - (top + height) / whole[1], width / whole[0], height / whole[1])
-            _paint(sheet.add_axes(rectangle), *panels[i], families)
-    return sheet
+            _paint(figure.add_axes(rectangle), *panels[i], families)
+    return figure
 
 
 def save_heatmap(

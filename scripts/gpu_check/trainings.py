@@ -103,13 +103,13 @@ def torchrun(bench: Bench, model: str) -> str:
     whole, name = bench.finished(f"{model}-fp32"), f"{model}-torchrun"
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
     output = python(bench, *launcher, *words(bench, model, "fp32", name), NCCL_DEBUG="INFO")
-    engine = "gloo"
+    backend = "gloo"
     if bench.device != "cpu":
         version = re.search(r"NCCL version (\S+)", output)
         if not re.search(r"NCCL INFO .*Init COMPLETE", output):
             raise FailedError("NCCL was not used", output)
-        engine = f"NCCL {version[1]}" if version else "NCCL"
-    return f"one process, {engine}; {compared(bench, model, whole, name)}"
+        backend = f"NCCL {version[1]}" if version else "NCCL"
+    return f"one process, {backend}; {compared(bench, model, whole, name)}"
 
 
 def compared(bench: Bench, model: str, whole: Path, name: str) -> str:

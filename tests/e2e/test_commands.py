@@ -96,7 +96,7 @@ def test_attention(trained, call, tmp_path):
     assert call(translate, "--run", trained, "--attention", "a.jsonl", *TEXTS, "").code == 0
     for one, other in zip(load_attention(tmp_path / "a.jsonl"), saved, strict=True):
         assert one.source == other.source
-        assert np.array_equal(one.heads, other.heads)
+        assert np.array_equal(one.attention, other.attention)
     assert call(translate, "--run", trained, "--attention", "a.pharaoh", *TEXTS, "").code == 0
     assert (tmp_path / "a.pharaoh").read_text().count("\n") == 4
     every = ("--attention", "b.pharaoh", "--threshold", "1e-9")

@@ -14,7 +14,7 @@ from inside import STEPS, check_finished, go_on
 from nmt.decoding.translator import Translator
 from nmt.errors import DataError
 from nmt.training.journal import log_error
-from nmt.training.update import Updater
+from nmt.training.update import TrainStep
 
 TRACE = "Traceback (most recent call last):"
 LINE = "internal error: RuntimeError: planted"
@@ -38,7 +38,7 @@ def read(log: Path) -> str:
 
 Place = Callable[[BaseException, pytest.MonkeyPatch], None]
 PLACES: dict[str, Place] = {
-    "update": lambda error, patch: plant(Updater, "update", STEPS - 1, error, patch),
+    "update": lambda error, patch: plant(TrainStep, "update", STEPS - 1, error, patch),
     "validation": lambda error, patch: plant(Translator, "align", 1, error, patch),
     "final evaluation": lambda error, patch: plant(Translator, "translate", 3, error, patch),
 }

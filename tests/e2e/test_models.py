@@ -38,8 +38,8 @@ def test_once_through(call, tmp_path, model):
         answer = call(translate, "Sentence 7 is here.")
     else:
         (attention,) = load_attention(tmp_path / "out.npz")
-        assert attention.heads.shape[0] == HEADS.get(model, 1)
-        assert attention.heads.sum(axis=-1) == pytest.approx(1, abs=1e-5)
+        assert attention.attention.shape[0] == HEADS.get(model, 1)
+        assert attention.attention.sum(axis=-1) == pytest.approx(1, abs=1e-5)
     assert answer.code == 0, answer.err
     assert answer.out.count("\n") == 1
 

@@ -12,7 +12,7 @@ from inside import STEPS, Begin, check_finished, go_on
 
 from nmt.decoding.translator import Translator
 from nmt.storage.checkpoint import find_checkpoint, kept_checkpoints
-from nmt.training.update import Updater
+from nmt.training.update import TrainStep
 
 Moment = Callable[[pytest.MonkeyPatch, Callable[[], None]], None]
 
@@ -40,7 +40,7 @@ def interposed(owner: object, name: str, number: int, work: Callable[[], None], 
 
 
 def in_step(number: int) -> Moment:
-    return lambda patch, work: interposed(Updater, "update", number, work, patch)
+    return lambda patch, work: interposed(TrainStep, "update", number, work, patch)
 
 
 def in_validation(patch: pytest.MonkeyPatch, work: Callable[[], None]) -> None:

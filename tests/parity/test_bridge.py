@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny import padded_mask, random
 from torch import nn
 
-from nmt.model.bridge import SUMMARIES, Bridge, Summary
+from nmt.model.bridge import POOLINGS, Bridge, Pooling
 from nmt.model.encoder import Encoded
 
 Vector = list[float]
@@ -25,7 +25,7 @@ def averaged(scores: Vector, states: list[Vector]) -> Vector:
     return [sum(alpha * h[m] for alpha, h in zip(alphas, states, strict=True)) for m in range(len(states[0]))]
 
 
-def summarise(summary: Summary, kind: str, states: list[Vector], last: Vector) -> Vector:
+def summarise(summary: Pooling, kind: str, states: list[Vector], last: Vector) -> Vector:
     """x of one sentence, given its real states only."""
     weights = {name: value.tolist() for name, value in summary.state_dict().items()}
     if kind == "last":
@@ -43,7 +43,7 @@ def summarise(summary: Summary, kind: str, states: list[Vector], last: Vector) -
     return [math.tanh(value) for value in times(weights["combine.weight"], context + last)]
 
 
-@pytest.mark.parametrize("kind", SUMMARIES)
+@pytest.mark.parametrize("kind", POOLINGS)
 @settings(max_examples=20, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
@@ -65,14 +65,14 @@ def test_bridge_is_its_equation(kind, lengths, M, H, layers, seed):
     assert [layer.shape for layer in first] == [(len(lengths), H)] * layers
     W, b = bridge.project.weight.tolist(), bridge.project.bias.tolist()
     for row, length in enumerate(lengths):
-        x = summarise(bridge.summary, kind, states[row, :length].tolist(), last[row].tolist())
+        x = summarise(bridge.pooling, kind, states[row, :length].tolist(), last[row].tolist())
         expected = [math.tanh(value + shift) for value, shift in zip(times(W, x), b, strict=True)]
         for number, layer in enumerate(first):
             wanted = expected[number * H : (number + 1) * H]
             assert layer[row].tolist() == pytest.approx(wanted, abs=1e-9)
 
 
-@pytest.mark.parametrize("kind", SUMMARIES)
+@pytest.mark.parametrize("kind", POOLINGS)
 def test_what_stands_on_padding_does_not_matter(kind):
     bridge, mask = Bridge(kind, 6, 4, 1).double(), padded_mask([4, 2])
     states, last = random(2, 4, 6), random(2, 6, seed=1)
@@ -82,7 +82,7 @@ def test_what_stands_on_padding_does_not_matter(kind):
     assert torch.equal(one, two)
 
 
-@pytest.mark.parametrize("kind", SUMMARIES)
+@pytest.mark.parametrize("kind", POOLINGS)
 def test_gradients_are_finite_differences(kind):
     bridge, mask = Bridge(kind, 4, 2, 2).double(), padded_mask([4, 2])
     states, last = random(2, 4, 4).requires_grad_(), random(2, 4, seed=1).requires_grad_()

@@ -195,7 +195,7 @@ def lexical(model: TranslationModel, row: Tensor, source: Tensor) -> Tensor:
     for j, token in enumerate(source):
         total = total + sum(head[j] for head in row) / len(row) * model.source.table.weight[token]
     f = torch.tanh(total)
-    return model.lexical.vote.weight @ (torch.tanh(W @ f + b) + f)
+    return model.lexical.output.weight @ (torch.tanh(W @ f + b) + f)
 
 
 EQUATIONS = {BahdanauDecoder: bahdanau, LuongDecoder: luong, VectorDecoder: vector}

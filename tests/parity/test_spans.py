@@ -11,8 +11,8 @@ from torch import nn
 
 from nmt.config.model import AttentionConfig
 from nmt.model.attention import Attention
-from nmt.model.spans import SPANS as MODULES
-from nmt.model.spans import HardSpan, LocalMonotonicSpan, LocalPredictiveSpan, masked_softmax
+from nmt.model.spans import SCOPES as MODULES
+from nmt.model.spans import HardScope, LocalMonotonicScope, LocalPredictiveScope, masked_softmax
 
 # ---------------------------------------------------------------- the masked softmax
 
@@ -81,7 +81,7 @@ def test_one_real_token_gets_everything():
     T=st.integers(1, 3),
 )
 def test_local_m_sees_exactly_the_places_around_the_step(lengths, window, first, T):
-    span = LocalMonotonicSpan(2, AttentionConfig(window=window))
+    span = LocalMonotonicScope(2, AttentionConfig(window=window))
     mask = padded_mask(lengths)
     scores = random(len(lengths), 2, T, max(lengths), seed=first)
     weights = span(scores, random(len(lengths), T, 2, seed=1), mask, first)
@@ -102,7 +102,7 @@ def test_local_m_sees_exactly_the_places_around_the_step(lengths, window, first,
 )
 def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, window, seed):
     torch.manual_seed(seed)
-    span = LocalPredictiveSpan(3, AttentionConfig(window=window)).double()
+    span = LocalPredictiveScope(3, AttentionConfig(window=window)).double()
     nn.init.uniform_(span.centre.weight, -4, 4)
     mask, query = padded_mask(lengths), random(len(lengths), 4, 3, seed=seed)
     weights = span(random(len(lengths), 2, 4, max(lengths), seed=seed + 1), query, mask, 0)
@@ -116,7 +116,7 @@ def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, 
 
 
 def test_local_p_favours_the_centre_by_a_gaussian_of_half_the_window():
-    span = LocalPredictiveSpan(2, AttentionConfig(window=4)).double()
+    span = LocalPredictiveScope(2, AttentionConfig(window=4)).double()
     nn.init.zeros_(span.centre.weight)  # σ(0) = ½: the middle, position 5 of 0 … 10
     weights = span(torch.zeros(1, 1, 1, 11).double(), torch.ones(1, 1, 2).double(), padded_mask([11]), 0)
     found = weights[0, 0, 0] / weights[0, 0, 0, 5]
@@ -130,7 +130,7 @@ def test_one_update_leaves_the_predicted_position_free(size):
     changes would add up.
     """
     torch.manual_seed(1)
-    span = LocalPredictiveSpan(size, AttentionConfig())
+    span = LocalPredictiveScope(size, AttentionConfig())
     nn.init.uniform_(span.hidden.weight, -0.1, 0.1)
     nn.init.uniform_(span.centre.weight, -0.1, 0.1)
     query, mask, places = torch.randn(1, 1, size), padded_mask([101]), torch.arange(101.0)
@@ -149,7 +149,7 @@ def test_one_update_leaves_the_predicted_position_free(size):
 def test_local_p_finds_its_position_in_float32_under_mixed_precision():
     """In bfloat16, numbers above 256 have a spacing of two."""
     torch.manual_seed(3)
-    span = LocalPredictiveSpan(16, AttentionConfig(window=3))
+    span = LocalPredictiveScope(16, AttentionConfig(window=3))
     nn.init.normal_(span.centre.weight, std=4.0)
     query, scores = torch.randn(2, 5, 16), torch.zeros(2, 1, 5, 300)
     mask = torch.ones(2, 300, dtype=torch.bool)
@@ -162,11 +162,11 @@ def test_local_p_finds_its_position_in_float32_under_mixed_precision():
 @pytest.mark.parametrize("span", SPANS)
 def test_the_location_score_has_a_place_in_every_window(span):
     """A window beyond the last position with a score would have nothing to attend to."""
-    config = AttentionConfig(score="location", span=span, positions=2, window=1)
+    config = AttentionConfig(score="location", scope=span, positions=2, window=1)
     attention = Attention(2, 2, config).double()
-    if isinstance(attention.span, LocalPredictiveSpan):
-        nn.init.constant_(attention.span.hidden.weight, 9)
-        nn.init.constant_(attention.span.centre.weight, 9)  # the end of the sentence
+    if isinstance(attention.scope, LocalPredictiveScope):
+        nn.init.constant_(attention.scope.hidden.weight, 9)
+        nn.init.constant_(attention.scope.centre.weight, 9)  # the end of the sentence
     keys = attention.prepare(random(1, 9, 2, seed=1), padded_mask([9]))
     weights = attention.weights(torch.ones(1, 8, 2).double(), keys)
     torch.testing.assert_close(weights.sum(-1), torch.ones(1, 1, 8).double(), atol=1e-12, rtol=0)
@@ -223,7 +223,7 @@ def test_hard_attention_trains_by_the_gradient_of_the_soft_weights(score, heads,
 
 def test_hard_attention_has_a_gradient_in_training_alone():
     scores, mask = random(2, 1, 3, 4, seed=1).requires_grad_(), padded_mask([4, 2])
-    span = HardSpan(2, AttentionConfig())
+    span = HardScope(2, AttentionConfig())
     assert not span.eval()(scores, random(2, 3, 2, seed=2), mask, 0).requires_grad
     upstream = random(2, 1, 3, 4, seed=3)
     (span.train()(scores, random(2, 3, 2, seed=2), mask, 0) * upstream).sum().backward()

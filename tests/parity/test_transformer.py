@@ -40,26 +40,38 @@ def copy_attention(mine: MultiHead) -> nn.MultiheadAttention:
 
 
 def copy_encoder_layer(mine: EncoderLayer) -> nn.TransformerEncoderLayer:
-    hidden, size = mine.feedforward.widen.weight.shape
+    hidden, size = mine.feedforward.fc1.weight.shape
     other = nn.TransformerEncoderLayer(size, mine.attention.heads, hidden, batch_first=True, norm_first=True)
     other.self_attn = copy_attention(mine.attention)
-    other.linear1, other.linear2 = mine.feedforward.widen, mine.feedforward.narrow
+    other.linear1, other.linear2 = mine.feedforward.fc1, mine.feedforward.fc2
     other.norm1, other.norm2 = mine.attention_norm, mine.feedforward_norm
     return other.eval()
 
 
 def copy_decoder_layer(mine: DecoderLayer) -> nn.TransformerDecoderLayer:
-    hidden, size = mine.feedforward.widen.weight.shape
-    other = nn.TransformerDecoderLayer(size, mine.itself.heads, hidden, batch_first=True, norm_first=True)
-    other.self_attn, other.multihead_attn = copy_attention(mine.itself), copy_attention(mine.source)
-    other.linear1, other.linear2 = mine.feedforward.widen, mine.feedforward.narrow
-    other.norm1, other.norm2, other.norm3 = mine.itself_norm, mine.source_norm, mine.feedforward_norm
+    hidden, size = mine.feedforward.fc1.weight.shape
+    other = nn.TransformerDecoderLayer(
+        size, mine.self_attention.heads, hidden, batch_first=True, norm_first=True
+    )
+    other.self_attn, other.multihead_attn = (
+        copy_attention(mine.self_attention),
+        copy_attention(mine.cross_attention),
+    )
+    other.linear1, other.linear2 = mine.feedforward.fc1, mine.feedforward.fc2
+    other.norm1, other.norm2, other.norm3 = (
+        mine.self_attention_norm,
+        mine.cross_attention_norm,
+        mine.feedforward_norm,
+    )
     return other.eval()
 
 
 def enter(module: SelfAttentionEncoder | TransformerDecoder, embedded: Tensor, places: list[int]) -> Tensor:
     """Embeddings [L, E] of one sentence, projected, plus position embeddings: [1, L, M]."""
-    resized = math.sqrt(embedded.shape[-1]) * embedded @ module.enter.weight.T + module.enter.bias
+    resized = (
+        math.sqrt(embedded.shape[-1]) * embedded @ module.input_projection.weight.T
+        + module.input_projection.bias
+    )
     return (resized + sinusoids(torch.tensor(places), resized.shape[1], like=resized)).unsqueeze(0)
 
 

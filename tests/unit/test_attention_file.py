@@ -78,7 +78,7 @@ def test_numpy_alone_reads_every_head(tmp_path):
     with np.load(path, allow_pickle=False) as arrays:
         assert arrays["heads"] == 4
         heads = arrays["head_weights"].reshape(4, 3, 2)
-        assert np.array_equal(heads, sentence.heads)
+        assert np.array_equal(heads, sentence.attention)
         assert arrays["weights"].reshape(3, 2) == pytest.approx(heads.mean(axis=0))
 
 
@@ -92,7 +92,7 @@ def test_json_alone_reads_the_lines(tmp_path):
     assert row["source_words"] == ["The"]
     assert row["log_probability"] == several.log_probability
     assert np.array_equal(np.array(row["weights"], np.float32), several.weights)
-    assert np.array_equal(np.array(row["heads"], np.float32), several.heads)
+    assert np.array_equal(np.array(row["heads"], np.float32), several.attention)
     save_attention(path, [make(["</s>"], ["a"])])
     assert "heads" not in json.loads(path.read_text(encoding="utf-8"))
 

@@ -47,7 +47,7 @@ def test_the_weights_come_back_exactly_even_after_an_error():
 
     def fail_inside() -> None:
         with average.applied():
-            own = [value for weight in average.state()["weights"] for value in weight.flatten().tolist()]
+            own = [value for weight in average.state_dict()["weights"] for value in weight.flatten().tolist()]
             seen.extend([values(model), own])
             raise KeyError
 
@@ -57,7 +57,7 @@ def test_the_weights_come_back_exactly_even_after_an_error():
     assert seen[1] == last
     assert values(model) == last
     with pytest.raises(AssertionError, match="applied"):  # the average would not be saved
-        average.state()
+        average.state_dict()
 
 
 def test_without_decay_there_is_none():
@@ -66,8 +66,8 @@ def test_without_decay_there_is_none():
     last = wander(model, average, 3)[-1]
     with average.applied():
         assert values(model) == last
-        assert average.state() == {"weights": []}
-    assert average.state() == {"weights": []}
+        assert average.state_dict() == {"weights": []}
+    assert average.state_dict() == {"weights": []}
 
 
 # ---------------------------------------------------------------- resuming
@@ -76,14 +76,14 @@ def test_without_decay_there_is_none():
 def saved(average: WeightAverage, model: nn.Module) -> dict[str, Any]:
     """The model and the EMA state as saved in a checkpoint: while the average is applied."""
     with average.applied():
-        return copy.deepcopy({"model": model.state_dict(), "state": average.state()})
+        return copy.deepcopy({"model": model.state_dict(), "state": average.state_dict()})
 
 
 def reopened(state: dict[str, Any], decay: float) -> tuple[nn.Module, WeightAverage]:
     model = nn.Linear(2, 3)
     model.load_state_dict(state["model"])
     average = WeightAverage(model, decay)
-    average.restore(state["state"])
+    average.load_state_dict(state["state"])
     return model, average
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny import epoch_of
 
 from nmt.config.data import DataConfig
-from nmt.data.batches import Batch, TrainingBatches, _cut, collate, gather, pad, sorted_batches
+from nmt.data.batches import Batch, TrainingBatches, _split_by_tokens, collate, gather, pad, sorted_batches
 from nmt.data.prepare import prepare
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD
@@ -25,7 +25,7 @@ def batches_of(lengths: list[tuple[int, int]], budget: int, seed: int = 1, block
     """Pairs of these lengths; the first token of a sentence identifies its pair, if it has one."""
     sources = [[10 + i] * length for i, (length, _) in enumerate(lengths)]
     targets = [[10 + i] * length for i, (_, length) in enumerate(lengths)]
-    return TrainingBatches(ragged(sources), ragged(targets), budget, seed, block=block)
+    return TrainingBatches(ragged(sources), ragged(targets), budget, seed, batches_per_update=block)
 
 
 def chosen(batches: TrainingBatches, epoch: int) -> list[list[int]]:
@@ -113,13 +113,13 @@ def test_another_budget_for_an_epoch_is_as_if_it_were_the_usual(skip: int) -> No
     pairs = zip(epoch_of(batches, 2, skip, 110), epoch_of(larger, 2, skip), strict=True)
     assert all(same(one, other) for one, other in pairs)
     assert chosen(batches, 2) == chosen(batches_of(MANY, 60), 2)  # and the usual one is back
-    assert (batches.budget, larger.budget) == (60, 110)
+    assert (batches.max_tokens, larger.max_tokens) == (60, 110)
 
 
 @pytest.mark.parametrize("block", [2, 3, 7])
 def test_the_batches_of_an_update_are_neighbours_in_length(block: int) -> None:
     """All pairs come once; only the last update of an epoch may have fewer batches."""
-    updates = [share.batches for share, _ in batches_of(MANY, 60).epoch(1, block=block)]
+    updates = [share.batches for share, _ in batches_of(MANY, 60).epoch(1, batches_per_update=block)]
     alone = chosen(batches_of(MANY, 60), 1)
     assert sorted(chain(*chosen(batches_of(MANY, 60, block=block), 1))) == sorted(chain(*alone))
     assert [len(update) for update in updates[:-1]] == [block] * (len(updates) - 1)
@@ -150,7 +150,7 @@ def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:
     config.tokenizer.vocab_size = 1000
     prepared = prepare(config)
     source, target = load_tokenizers(prepared, config)
-    train = prepared.parts["train"]
+    train = prepared.splits["train"]
     sources = [source.encode(e.source) for e in train]
     targets = [target.encode(e.references[0]) for e in train]
     batches = epoch_of(TrainingBatches(ragged(sources), ragged(targets), 768, seed=1), 0)
@@ -221,7 +221,7 @@ def test_batches_are_cut_as_by_a_loop(lengths: list[int], budget: int) -> None:
         if expected[-1] and longest * (len(expected[-1]) + 1) > budget:
             expected.append([])
         expected[-1].append(k)
-    found = _cut(np.arange(len(lengths)), np.array(lengths), budget)
+    found = _split_by_tokens(np.arange(len(lengths)), np.array(lengths), budget)
     assert [batch.tolist() for batch in found] == expected
 
 

@@ -100,11 +100,11 @@ def test_training_state_comes_back(folder, tmp_path, checkpoint):
 def trainer(checkpoint) -> Trainer:
     """After two updates."""
     batches, precision = copy_batches(pairs=10, budget=64), choose_precision("fp32", CPU)
-    trainer = Trainer(checkpoint.model, batches, TrainingConfig(), precision, observer=None)
+    trainer = Trainer(checkpoint.model, batches, TrainingConfig(), precision, callbacks=None)
     for step in range(2):
-        update = trainer.updater.update(share(epoch_of(batches, step)[0]), 1e-3, step, trainer.total)
+        update = trainer.train_step.update(share(epoch_of(batches, step)[0]), 1e-3, step, trainer.total)
         trainer.average.update(step + 1)
-    trainer.window.add(update)
+    trainer.metrics.add(update)
     return trainer
 
 
@@ -115,12 +115,12 @@ def test_a_trainers_state_is_plain_data(tmp_path, checkpoint, trainer):
     state = training_state(tmp_path / "last")
     assert state["progress"] == expected["progress"]
     other = Trainer(
-        checkpoint.model, trainer.batches, trainer.config, choose_precision("fp32", CPU), observer=None
+        checkpoint.model, trainer.batches, trainer.config, choose_precision("fp32", CPU), callbacks=None
     )
-    other.restore(state)
-    found, before = (one["optimizer"]["state"] for one in (other.updater.state(), expected))
+    other.load_state_dict(state)
+    found, before = (one["optimizer"]["state"] for one in (other.train_step.state_dict(), expected))
     torch.testing.assert_close(found, before, rtol=0, atol=0)
-    assert other.window.loss == trainer.window.loss > 0
+    assert other.metrics.loss == trainer.window.loss > 0
 
 
 def tensors(values: Any) -> list[torch.Tensor]:

@@ -243,7 +243,7 @@ def test_hard_attention_is_not_guided() -> None:
     config = Config()
     config.data.source, config.training.guided_alignment = "sample", 0.5
     check(config)
-    config.model.attention.span = "hard"
+    config.model.attention.scope = "hard"
     fault, *_ = refused(config)
     assert fault.startswith("training.guided_alignment=0.5: model.attention.span=hard")
 

@@ -93,7 +93,7 @@ def test_links_are_those_of_the_pairs(tmp_path: Path, monkeypatch: pytest.Monkey
     loaded = load_corpus(dataclasses.replace(sample(tmp_path), max_tokens=12))
     assert len(loaded.train.left_out)
     found = load_links(loaded.prepared, loaded.train, loaded.source, loaded.target)
-    examples = list(loaded.prepared.parts["train"])
+    examples = list(loaded.prepared.splits["train"])
     assert len(found) == len(examples) == len(loaded.train)
     for k in range(0, len(examples), 50):
         expected = piece_links(examples[k], loaded.source, loaded.target)
@@ -149,8 +149,8 @@ def test_processes_share_it(tmp_path: Path) -> None:
 
 def test_no_training_text_is_kept(tmp_path: Path) -> None:
     loaded = load_corpus(settings(tmp_path, tokenizer=TokenizerConfig(vocab_size=320)))
-    train = next(iter(loaded.prepared.parts["train"]))
-    held = loaded.prepared.parts["dev"][0]
+    train = next(iter(loaded.prepared.splits["train"]))
+    held = loaded.prepared.splits["dev"][0]
     seen, stack, texts = set(), [loaded], set()
     while stack:
         thing = stack.pop()

@@ -14,8 +14,8 @@ def test_by_hand():
     last = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1))
     assert found.entropy == pytest.approx((0 + math.log(2) + last) / 3)
     assert found.received == pytest.approx((2.4, 0.5, 0.1))
-    assert found.repeated == [0]
-    assert found.passed_over == [2]
+    assert found.over_translated == [0]
+    assert found.under_translated == [2]
 
 
 def test_looking_everywhere_has_the_highest_entropy():
@@ -24,9 +24,9 @@ def test_looking_everywhere_has_the_highest_entropy():
 
 def test_of_nothing():
     assert coverage(np.zeros((0, 3))).entropy == 0
-    assert coverage(np.zeros((0, 3))).passed_over == [0, 1, 2]
+    assert coverage(np.zeros((0, 3))).under_translated == [0, 1, 2]
     empty = coverage_scores([])
-    assert (empty.entropy, empty.passed_over, empty.repeated) == (0, 0, 0)
+    assert (empty.entropy, empty.under_translated, empty.over_translated) == (0, 0, 0)
 
 
 def test_a_corpus_counts_words_not_sentences():
@@ -34,5 +34,5 @@ def test_a_corpus_counts_words_not_sentences():
     other = coverage(np.array([[0.5, 0.5], [0.5, 0.5]]))
     scores = coverage_scores([one, other])
     assert scores.entropy == pytest.approx((0 + math.log(2)) / 2)
-    assert scores.passed_over == pytest.approx(1 / 4)
-    assert scores.repeated == 0
+    assert scores.under_translated == pytest.approx(1 / 4)
+    assert scores.over_translated == 0

@@ -38,7 +38,7 @@ def test_it_translates():
     forced = translator.align(list(PAIRS), list(PAIRS.values()), attention=True)
     assert [one.target.text for one in forced] == list(PAIRS.values())
     assert [one.log_probability for one in forced] == pytest.approx(LOG_PROBABILITIES, abs=1e-3)
-    assert all(one.heads.sum(axis=-1) == pytest.approx(1, abs=1e-5) for one in forced)
+    assert all(one.attention.sum(axis=-1) == pytest.approx(1, abs=1e-5) for one in forced)
 
 
 def test_it_goes_on():
@@ -56,8 +56,8 @@ def test_it_goes_on():
         precision,
         observer,
     )
-    trainer.restore(state)
-    progress = trainer.progress
+    trainer.load_state_dict(state)
+    progress = trainer.state
     assert (progress.step, progress.best_step, len(progress.history)) == (30, 15, 2)
     trainer.run()
     assert observer.steps == [31, 32, 33, 34]

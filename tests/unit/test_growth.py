@@ -9,7 +9,7 @@ from nmt.data.prepare import Prepared, prepare
 
 
 def part_of(prepared: Prepared) -> dict[str, str]:
-    return {example.source: part for part, examples in prepared.parts.items() for example in examples}
+    return {example.source: part for part, examples in prepared.splits.items() for example in examples}
 
 
 def test_the_first_preparation_has_nothing_to_compare_with(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from matplotlib import image
 
 from nmt.errors import ConfigError
 from nmt.visualisation import heatmap
-from nmt.visualisation.heatmap import Panel, draw_heatmap, draw_sheet, save_heatmap
+from nmt.visualisation.heatmap import Panel, draw_heatmap, draw_grid, save_heatmap
 
 ENGLISH = ["Krishna", "wrote", "his", "friends", "."]
 MARATHI = ["दुसर्‍या", "कृष्णाने", "त्याच्या", "मित्रांना", "पत्र", "लिहिलं."]
@@ -226,7 +226,7 @@ def test_pyplot_stays_unloaded():
 def test_a_sheet_has_all_its_panels_apart_from_each_other(panels, columns, rows):
     sizes = [(6, 5), (3, 8), (12, 4), (1, 1), (2, 9), (7, 7)][:panels]
     content = [Panel(np.full((T, S), 0.3), ["source"] * S, ["target"] * T) for T, S in sizes]
-    figure = draw_sheet(content, columns)
+    figure = draw_grid(content, columns)
     assert len(figure.axes) == panels
     figure.canvas.draw()
     boxes = [axes.get_tightbbox() for axes in figure.axes]
@@ -245,7 +245,7 @@ def test_a_sheet_has_all_its_panels_apart_from_each_other(panels, columns, rows)
 
 def test_a_sheet_shows_each_panels_weights_and_labels():
     one, two = Panel(np.eye(2), ["a", "b"], ["c", "d"]), Panel(np.ones((1, 1)), ["e"], ["पत्र"])
-    figure = draw_sheet([one, two])
+    figure = draw_grid([one, two])
     texts = [[label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes]
     assert texts == [["c", "d"], ["पत्र"]]
     meshes = [axes.collections[0].get_array().reshape(-1).tolist() for axes in figure.axes]

@@ -14,7 +14,7 @@ from nmt.config.settings import Config
 from nmt.config.validation import check
 from nmt.data.examples import Example
 from nmt.data.prepare import Prepared, prepare
-from nmt.data.text import fold
+from nmt.data.text import canonical_key
 from nmt.data.vocabulary import load_corpus
 from nmt.errors import ConfigError, DataError
 
@@ -35,20 +35,20 @@ def shared(prepared: Prepared, split: str) -> set[str]:
     """Folded sentences of a split that are also in training."""
     found = {}
     for name in ("train", split):
-        examples = prepared.parts[name]
-        sources = {"source " + fold(e.source) for e in examples}
-        found[name] = sources | {"target " + fold(text) for e in examples for text in e.references}
+        examples = prepared.splits[name]
+        sources = {"source " + canonical_key(e.source) for e in examples}
+        found[name] = sources | {"target " + canonical_key(text) for e in examples for text in e.references}
     return found["train"] & found[split]
 
 
 def test_tsv_files(tmp_path: Path) -> None:
     dev, test = write_tsv(tmp_path / "dev (1).tsv", DEV), write_tsv(tmp_path / "test.tsv", TEST)
     prepared = prepare(settings(tmp_path, dev_path=str(dev), test_path=str(test)))
-    assert prepared.parts["dev"] == [
+    assert prepared.splits["dev"] == [
         Example("A new sentence.", ("एक नवीन वाक्य.", "नवीन वाक्य."), ("", "")),
         Example("sentence 3 IS here", ("दुसरे.",), ("",)),
     ]
-    assert [e.source for e in prepared.parts["test"]] == ["Something else.", "And more."]
+    assert [e.source for e in prepared.splits["test"]] == ["Something else.", "And more."]
     report = prepared.report
     assert report["dropped"]["in_dev"] == 2  # sentence 3 has two translations
     assert report["dropped"]["in_test"] == 1
@@ -80,14 +80,14 @@ def test_plain_text_with_several_references(tmp_path: Path, corpus_of: str) -> N
         paths = [write_lines(tmp_path / f"train.{k}", side) for k, side in enumerate(sides)]
         options |= {"source": "moses", "source_path": paths[0], "target_path": paths[1]}
     prepared = prepare(settings(tmp_path, **options))
-    assert prepared.parts["test"] == [
+    assert prepared.splits["test"] == [
         Example("One.", ("एक.", "एकच."), ("", "")),
         Example("Sentence 5 is here.", ("पाच.",), ("",)),
         Example("One.", ("एक.", "वाक्य 9 इथे आहे."), ("", "")),
     ]
     assert prepared.report["dropped"]["in_test"] == 2  # sentence 5, and one translation of sentence 9
     assert not shared(prepared, "test")
-    assert prepared.parts["dev"]  # still a share of the corpus
+    assert prepared.splits["dev"]  # still a share of the corpus
     assert not shared(prepared, "dev")
 
 
@@ -96,8 +96,8 @@ def test_swapped_with_the_corpus(tmp_path: Path) -> None:
     options = text_files(tmp_path)
     options["test_target_paths"] = options["test_target_paths"][:1]
     prepared = prepare(settings(tmp_path, dev_path=str(dev), swap=True, **options))
-    assert [e.source for e in prepared.parts["dev"]] == ["एक नवीन वाक्य.", "दुसरे.", "नवीन वाक्य."]
-    assert prepared.parts["test"][0] == Example("एक.", ("One.",), ("",))
+    assert [e.source for e in prepared.splits["dev"]] == ["एक नवीन वाक्य.", "दुसरे.", "नवीन वाक्य."]
+    assert prepared.splits["test"][0] == Example("एक.", ("One.",), ("",))
     assert prepared.report["dropped"]["in_dev"] == 2
     assert not shared(prepared, "dev") | shared(prepared, "test")
 
@@ -108,9 +108,9 @@ def test_columns_and_alignments_are_those_of_the_corpus(tmp_path: Path) -> None:
     dev = write_lines(tmp_path / "dev.tsv", ["-\tएक दोन\tOne two\t0-1 1-0"])
     columns = {"source_column": 3, "target_column": 2, "alignment_column": 4}
     prepared = prepare(settings(tmp_path, path=corpus_file, dev_path=dev, **columns))
-    assert prepared.parts["dev"] == [Example("One two", ("एक दोन",), ("0-1 1-0",))]
+    assert prepared.splits["dev"] == [Example("One two", ("एक दोन",), ("0-1 1-0",))]
     swapped = prepare(settings(tmp_path, path=corpus_file, dev_path=dev, swap=True, **columns))
-    assert swapped.parts["dev"] == [Example("एक दोन", ("One two",), ("0-1 1-0",))]
+    assert swapped.splits["dev"] == [Example("एक दोन", ("One two",), ("0-1 1-0",))]
 
 
 def test_the_fingerprint_covers_them(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_what_hangs_together_cannot_be_split(tmp_path: Path) -> None:
     assert "fraction" not in said
     test = write_tsv(tmp_path / "test.tsv", TEST)
     dev = write_tsv(tmp_path / "dev.tsv", DEV)
-    assert prepare(settings(tmp_path, pairs, dev_path=str(dev), test_path=str(test))).parts["train"]
+    assert prepare(settings(tmp_path, pairs, dev_path=str(dev), test_path=str(test))).splits["train"]
 
 
 # ---------------------------------------------------------------- tokens
@@ -220,7 +220,7 @@ def test_pairs_of_too_many_tokens_are_dropped_and_counted(tmp_path: Path) -> Non
     assert prepared.report["pairs_kept"] == full["pairs_kept"] - 2 == len(corpus())
     assert sum(size["pairs"] for size in prepared.report["parts"].values()) == len(corpus())
     texts = [
-        text for examples in prepared.parts.values() for e in examples for text in (e.source, *e.references)
+        text for examples in prepared.splits.values() for e in examples for text in (e.source, *e.references)
     ]
     assert max(map(len, texts)) < 100
 
@@ -248,7 +248,7 @@ def test_a_set_may_lack_the_column_of_alignments(tmp_path: Path) -> None:
     corpus_file = write_lines(tmp_path / "corpus.tsv", rows)
     dev = write_lines(tmp_path / "dev.tsv", ["One two\tएक दोन"])
     prepared = prepare(settings(tmp_path, path=corpus_file, dev_path=dev, alignment_column=3))
-    assert prepared.parts["dev"] == [Example("One two", ("एक दोन",), ("",))]
+    assert prepared.splits["dev"] == [Example("One two", ("एक दोन",), ("",))]
 
 
 @pytest.mark.parametrize("fraction", [0.02, 0.2])

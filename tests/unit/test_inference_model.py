@@ -100,11 +100,11 @@ def test_a_model_in_numpy_translates_and_aligns(tokenizers):
         length = len(expected) + 1
         assert one.log_probability == pytest.approx(bool(text) * length * math.log(0.9), rel=1e-5)
         if text:
-            assert np.array_equal(one.attention, np.eye(length))
+            assert np.array_equal(one.mean_attention, np.eye(length))
     pairs = [texts[i] for i in (1, 3)], [found[i][0].text for i in (1, 3)]
     for one, i in zip(translator.align(*pairs, attention=True), (1, 3), strict=True):
         assert one.log_probability == pytest.approx(found[i][0].log_probability)
-        assert np.array_equal(one.attention, np.eye(len(found[i][0].target.ids) + 1))
+        assert np.array_equal(one.mean_attention, np.eye(len(found[i][0].target.ids) + 1))
     likely = translator.sample(texts, temperature=0.01)
     assert [one.target for one in likely] == [one.target for (one,) in found]
 
@@ -171,7 +171,7 @@ def test_two_models_translate_together(tokenizers):
         assert found.heads[:, 0] == pytest.approx((one.heads[:, 0] + two.heads[:, 0]) / 2, abs=1e-5)
         assert found.log_probability > (one.log_probability + two.log_probability) / 2  # by Jensen
     for best in mixed.translate(ENGLISH, 2, attention=True):
-        assert all(item.attention.sum(axis=1) == pytest.approx(1, abs=1e-5) for item in best)
+        assert all(item.mean_attention.sum(axis=1) == pytest.approx(1, abs=1e-5) for item in best)
 
 
 def test_scores_are_those_of_the_steps(tokenizers):
@@ -274,7 +274,7 @@ def test_threads_get_what_one_thread_gets(tokenizers, style):
 def plain(found: list[list[Translation]]) -> list:
     """As values that can be compared, exactly."""
     return [
-        (dataclasses.replace(one, heads=None), None if one.heads is None else one.heads.tolist())
+        (dataclasses.replace(one, heads=None), None if one.attention is None else one.attention.tolist())
         for group in found
         for one in group
     ]
@@ -302,7 +302,7 @@ def test_samples_depend_on_the_seed_and_the_number_of_the_text_only(tokenizers):
     assert [one.target for one in other] != [one.target for one in found]
     for one in found:
         if one.source.ids:
-            assert one.attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
+            assert one.mean_attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
             assert one.score == pytest.approx(one.log_probability / (len(one.target.ids) + one.finished))
 
 

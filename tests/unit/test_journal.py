@@ -9,8 +9,8 @@ import pytest
 from faults import largest_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nmt.training.journal import Journal, start_log
-from nmt.training.progress import Progress, Window
+from nmt.training.journal import TrainingLogger, start_log
+from nmt.training.progress import TrainState, RunningMetrics
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:
@@ -18,10 +18,10 @@ def losses(folder: Path) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in events.Scalars("train/loss")]
 
 
-def write(folder: Path, done: int, steps: range, loss: float) -> Journal:
-    journal = Journal(folder, total=100, done=done)
+def write(folder: Path, done: int, steps: range, loss: float) -> TrainingLogger:
+    journal = TrainingLogger(folder, total=100, done=done)
     for step in steps:
-        journal.reported(Progress(step=step), Window(likelihood=loss * step, tokens=1))
+        journal.reported(TrainState(step=step), RunningMetrics(nll=loss * step, tokens=1))
     return journal
 
 
@@ -54,7 +54,7 @@ def test_curves_that_cannot_be_written_are_one_error(tmp_path, capfd):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with largest_file(4096):
         with pytest.raises(OSError, match="File too large") as caught:
-            journal.validated(Progress(step=3), {"bleu": 1.0}, False, [], [noise])
+            journal.validated(TrainState(step=3), {"bleu": 1.0}, False, [], [noise])
         assert caught.value.filename == str(tmp_path)
         journal.close()  # does not hide the error that ended the training
     assert capfd.readouterr().err == ""

@@ -16,7 +16,7 @@ from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates
 from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
-from nmt.training.progress import Progress
+from nmt.training.progress import TrainState
 from nmt.training.schedule import learning_rate
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
@@ -32,7 +32,7 @@ def trainer(
     return Trainer(model, batches, config, FP32, observer)
 
 
-def run(scores: dict[str, list[float]] | None = None, **settings: object) -> tuple[Progress, Recorder]:
+def run(scores: dict[str, list[float]] | None = None, **settings: object) -> tuple[TrainState, Recorder]:
     observer = Recorder(scores or {})
     return trainer(observer, **settings).run(), observer
 
@@ -88,9 +88,14 @@ def test_patience():
     bleu = {"bleu": [1.0, 3.0, 2.0, 3.0, 9.0], "loss": [1.0, 2.0, 1.0, 3.0, 1.0]}
     progress, observer = run(bleu, validate_every=1, patience=2, max_steps=5)
     assert observer.validations == [(1, True), (2, True), (3, False), (4, False)]
-    assert (progress.best, progress.best_step, progress.stale, progress.step) == (3.0, 2, 2, 4)
+    assert (progress.best, progress.best_step, progress.validations_without_improvement, progress.step) == (
+        3.0,
+        2,
+        2,
+        4,
+    )
     progress, _ = run(bleu, validate_every=1, patience=3, max_steps=5)
-    assert (progress.best, progress.best_step, progress.stale) == (9.0, 5, 0)
+    assert (progress.best, progress.best_step, progress.validations_without_improvement) == (9.0, 5, 0)
 
 
 def test_stopping_early_is_logged_also_when_nothing_is_left_to_do(monkeypatch, caplog):
@@ -114,22 +119,27 @@ def test_patience_goes_by_chrf_and_loss_where_bleu_sees_nothing():
     }
     progress, observer = run(scores, validate_every=1, patience=3, max_steps=6)
     assert observer.validations == [(1, True), (2, True), (3, True), (4, False), (5, False), (6, True)]
-    assert (progress.best, progress.best_step, progress.stale) == (0.0, 6, 0)
+    assert (progress.best, progress.best_step, progress.validations_without_improvement) == (0.0, 6, 0)
     progress, _ = run(scores, validate_every=1, patience=2, max_steps=6)
-    assert (progress.best_step, progress.stale, progress.step) == (3, 2, 5)
+    assert (progress.best_step, progress.validations_without_improvement, progress.step) == (3, 2, 5)
 
 
 def test_of_equal_checkpoints_the_newest_is_kept_but_patience_runs_out():
     progress, observer = run({"bleu": [3.0] * 4}, validate_every=1, patience=3, max_steps=6)
     assert observer.validations == [(1, True), (2, True), (3, True), (4, True)]
-    assert (progress.best, progress.best_step, progress.stale, progress.step) == (3.0, 4, 3, 4)
+    assert (progress.best, progress.best_step, progress.validations_without_improvement, progress.step) == (
+        3.0,
+        4,
+        3,
+        4,
+    )
 
 
 def test_a_model_that_has_diverged_is_not_kept():
     scores = {"bleu": [0.0] * 4, "loss": [5.0, math.nan, math.inf, math.nan]}
     progress, observer = run(scores, validate_every=1, max_steps=4)
     assert [improved for _, improved in observer.validations] == [True, False, False, False]
-    assert (progress.best_step, progress.stale) == (1, 3)
+    assert (progress.best_step, progress.validations_without_improvement) == (1, 3)
 
 
 @pytest.mark.parametrize(("metric", "best_step"), [("bleu", 2), ("chrf", 3), ("loss", 4)])
@@ -197,10 +207,10 @@ def test_what_is_saved_is_the_average(way):
     seen = []
 
     class Saver(Recorder):
-        def save(self, progress: Progress) -> None:
+        def save(self, progress: TrainState) -> None:
             seen.append(weights())
 
-        def validated(self, progress: Progress, improved: bool) -> None:
+        def validated(self, progress: TrainState, improved: bool) -> None:
             self.save(progress)
 
     def weights() -> list[torch.Tensor]:

@@ -31,7 +31,7 @@ def test_value_and_gradient_are_pytorchs(N, V, smoothing, seed):
     loss = token_loss(ours, targets, smoothing)
     expected = F.cross_entropy(theirs, targets, label_smoothing=smoothing, reduction="sum")
     torch.testing.assert_close(loss.smoothed, expected, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(loss.likelihood, F.cross_entropy(logits, targets, reduction="sum"))
+    torch.testing.assert_close(loss.nll, F.cross_entropy(logits, targets, reduction="sum"))
     assert loss.tokens == N
     loss.smoothed.backward()
     expected.backward()
@@ -50,7 +50,7 @@ def test_value_is_the_formula(N, V, smoothing, seed):
         smoothed += (1 - smoothing) * losses[target] + smoothing * sum(losses) / V
     loss = token_loss(logits, targets, smoothing)
     assert float(loss.smoothed) == pytest.approx(smoothed, rel=1e-5, abs=1e-5)
-    assert float(loss.likelihood) == pytest.approx(likelihood, rel=1e-5, abs=1e-5)
+    assert float(loss.nll) == pytest.approx(likelihood, rel=1e-5, abs=1e-5)
 
 
 def test_batches_add_up():
@@ -65,15 +65,15 @@ def test_half_precision_logits_are_summed_in_float32():
     """In bfloat16 the sum would stall at about 256 · 0.69, where its spacing exceeds a term."""
     logits, targets = torch.zeros(10_000, 2, dtype=torch.bfloat16), torch.zeros(10_000, dtype=torch.long)
     loss = token_loss(logits, targets, 0.1)
-    assert loss.likelihood.dtype == loss.smoothed.dtype == torch.float32
-    assert float(loss.likelihood) == pytest.approx(10_000 * math.log(2), rel=1e-5)
+    assert loss.nll.dtype == loss.smoothed.dtype == torch.float32
+    assert float(loss.nll) == pytest.approx(10_000 * math.log(2), rel=1e-5)
 
 
 def test_likelihood_keeps_no_graph():
     logits = torch.zeros(2, 3, requires_grad=True)
     loss = token_loss(logits, torch.tensor([0, 1]), 0.0)
     assert loss.smoothed.requires_grad
-    assert not loss.likelihood.requires_grad
+    assert not loss.nll.requires_grad
 
 
 def test_smoothing_is_least_at_the_smoothed_distribution():

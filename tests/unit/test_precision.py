@@ -8,7 +8,7 @@ from nmt.config.training import TrainingConfig
 from nmt.errors import ConfigError
 from nmt.model.translation import TranslationModel
 from nmt.training.precision import Precision, choose_precision
-from nmt.training.update import Updater
+from nmt.training.update import TrainStep
 
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -61,9 +61,9 @@ def test_autocast_sets_the_type_of_products(name, inside):
         assert (matrix @ matrix).dtype == inside
 
 
-def make(precision: Precision, **settings: object) -> tuple[TranslationModel, Updater]:
+def make(precision: Precision, **settings: object) -> tuple[TranslationModel, TrainStep]:
     model = tiny_model(10, 10).to(precision.device).train()
-    return model, Updater(model, TrainingConfig(**settings), precision)
+    return model, TrainStep(model, TrainingConfig(**settings), precision)
 
 
 def train(precision: Precision, steps: int = 10) -> tuple[TranslationModel, list[float]]:
@@ -72,7 +72,7 @@ def train(precision: Precision, steps: int = 10) -> tuple[TranslationModel, list
     losses = []
     for step, batch in zip(range(steps), epoch_of(copy_batches(pairs=80, budget=64), 0), strict=False):
         update = updater.update(share(batch), 0.01, step, steps)
-        losses.append(float(update.likelihood) / update.tokens)
+        losses.append(float(update.nll) / update.tokens)
         assert update.gradient_norm.isfinite()
         assert not update.skipped
     return model, losses
@@ -115,8 +115,10 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
 def test_an_fp16_overflow_skips_the_update():
     precision = choose_precision("fp16", torch.device("cuda", 0))
     model, updater = make(precision)
-    updater.restore(updater.state() | {"scaler": updater.state()["scaler"] | {"scale": 2.0**40}})
+    updater.load_state_dict(
+        updater.state_dict() | {"scaler": updater.state_dict()["scaler"] | {"scale": 2.0**40}}
+    )
     before = {name: value.clone() for name, value in model.state_dict().items()}
     updater.update(share(epoch_of(copy_batches(pairs=20, budget=64), 0)[0]), 1e-3, 0, 10)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert updater.state()["scaler"]["scale"] < 2.0**40
+    assert updater.state_dict()["scaler"]["scale"] < 2.0**40

@@ -13,13 +13,13 @@ from small_corpus import Pair, corpus, settings
 from nmt.data.keys import text_keys
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.sources import sample
-from nmt.data.split import PARTS, assign_parts, components
-from nmt.data.text import fold
+from nmt.data.split import SPLITS, assign_splits, components
+from nmt.data.text import canonical_key
 from nmt.errors import DataError
 
 
 def pairs_of(prepared: Prepared) -> Counter[Pair]:
-    examples = [example for part in PARTS for example in prepared.parts[part]]
+    examples = [example for part in SPLITS for example in prepared.splits[part]]
     return Counter((e.source, reference) for e in examples for reference in e.references)
 
 
@@ -49,24 +49,24 @@ def test_the_report_says_what_the_data_was(tmp_path: Path) -> None:
     pairs = corpus()
     config = settings(tmp_path, pairs)
     prepared = prepare(config)
-    report, parts = prepared.report, prepared.parts
+    report, parts = prepared.report, prepared.splits
     assert report["components"] == 60
     assert report["largest_component"] == 2
-    for part in PARTS:
+    for part in SPLITS:
         references = sum(len(example.references) for example in parts[part])
         assert report["parts"][part] == {
             "examples": len(parts[part]),
             "sources": len({example.source for example in parts[part]}),
             "pairs": references,
         }
-    assert sum(report["parts"][part]["pairs"] for part in PARTS) == len(pairs)
+    assert sum(report["parts"][part]["pairs"] for part in SPLITS) == len(pairs)
     assert [file["name"] for file in report["files"]] == ["pairs.tsv"]
     assert json.loads((prepared.folder / "prepared.json").read_text()) == report
 
 
 def test_training_has_an_example_a_pair_and_the_others_one_a_source(tmp_path: Path) -> None:
     pairs = corpus()
-    parts = prepare(settings(tmp_path, pairs)).parts
+    parts = prepare(settings(tmp_path, pairs)).splits
     assert all(len(example.references) == 1 for example in parts["train"])
     translations: dict[str, list[str]] = {}
     for source, target in pairs:
@@ -80,11 +80,11 @@ def test_training_has_an_example_a_pair_and_the_others_one_a_source(tmp_path: Pa
 
 def test_parts_are_those_of_the_split(tmp_path: Path) -> None:
     pairs = corpus()
-    first, second = (text_keys(map(fold, side)) for side in zip(*pairs, strict=True))
-    expected = assign_parts(first, components(first, second), 0.2, 0.2)
-    found = prepare(settings(tmp_path, pairs)).parts
-    for part in PARTS:
-        sentences = {source for (source, _), own in zip(pairs, expected, strict=True) if PARTS[own] == part}
+    first, second = (text_keys(map(canonical_key, side)) for side in zip(*pairs, strict=True))
+    expected = assign_splits(first, components(first, second), 0.2, 0.2)
+    found = prepare(settings(tmp_path, pairs)).splits
+    for part in SPLITS:
+        sentences = {source for (source, _), own in zip(pairs, expected, strict=True) if SPLITS[own] == part}
         assert {example.source for example in found[part]} == sentences
 
 
@@ -92,9 +92,9 @@ def test_no_sentence_in_two_parts_whatever_its_spelling(tmp_path: Path) -> None:
     pairs = corpus()
     variants = [(source.upper(), f"नवे {i}") for i, (source, _) in enumerate(pairs[:40])]
     variants += [(f"New {i}", target.replace(".", "।")) for i, (_, target) in enumerate(pairs[:40])]
-    parts = prepare(settings(tmp_path, pairs + variants)).parts
+    parts = prepare(settings(tmp_path, pairs + variants)).splits
     for side in (lambda e: [e.source], lambda e: e.references):
-        found = [{fold(text) for e in parts[part] for text in side(e)} for part in PARTS]
+        found = [{canonical_key(text) for e in parts[part] for text in side(e)} for part in SPLITS]
         assert len(set.union(*found)) == sum(map(len, found))
 
 
@@ -105,8 +105,8 @@ def test_two_files_side_by_side(tmp_path: Path) -> None:
     target.write_text("".join(f"{pair[1]}\n" for pair in pairs), encoding="utf-8")
     moses = settings(tmp_path, source="moses", source_path=str(source), target_path=str(target))
     prepared = prepare(moses)
-    alike = prepare(settings(tmp_path, pairs)).parts
-    assert {part: list(examples) for part, examples in prepared.parts.items()} == {
+    alike = prepare(settings(tmp_path, pairs)).splits
+    assert {part: list(examples) for part, examples in prepared.splits.items()} == {
         part: list(examples) for part, examples in alike.items()
     }
     assert [file["name"] for file in prepared.report["files"]] == ["a.en", "a.mr"]
@@ -132,15 +132,15 @@ def test_swapping_keeps_the_split_and_turns_the_alignments(
     swapped = prepare(dataclasses.replace(config, swap=True))
     assert straight.folder != swapped.folder
     turned = {source: " ".join(sorted(f"{t}-{s}" for s, t in _links(gold))) for source, _, gold in GOLD}
-    for part in PARTS:
-        assert [(e.references[0], e.source) for e in straight.parts[part]] == [
-            (e.source, e.references[0]) for e in swapped.parts[part]
+    for part in SPLITS:
+        assert [(e.references[0], e.source) for e in straight.splits[part]] == [
+            (e.source, e.references[0]) for e in swapped.splits[part]
         ]
-        assert [e.alignments[0] for e in swapped.parts[part]] == [
-            turned[e.references[0]] for e in swapped.parts[part]
+        assert [e.alignments[0] for e in swapped.splits[part]] == [
+            turned[e.references[0]] for e in swapped.splits[part]
         ]
     golds = {source: gold for source, _, gold in GOLD}
-    assert all(e.alignments == (golds[e.source],) for part in PARTS for e in straight.parts[part])
+    assert all(e.alignments == (golds[e.source],) for part in SPLITS for e in straight.splits[part])
 
 
 def _links(text: str) -> list[list[str]]:
@@ -150,10 +150,10 @@ def _links(text: str) -> list[list[str]]:
 def test_swapping_groups_by_the_new_source(tmp_path: Path) -> None:
     pairs = [(f"variant {k} of {i}", f"वाक्य {i}") for i in range(40) for k in range(2)]
     config = settings(tmp_path, pairs)
-    for example in prepare(dataclasses.replace(config, swap=True)).parts["test"]:
+    for example in prepare(dataclasses.replace(config, swap=True)).splits["test"]:
         number = example.source.split()[1]
         assert example.references == (f"variant 0 of {number}", f"variant 1 of {number}")
-    assert all(len(example.references) == 1 for example in prepare(config).parts["test"])
+    assert all(len(example.references) == 1 for example in prepare(config).splits["test"])
 
 
 def test_a_bad_alignment_is_named_by_file_and_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

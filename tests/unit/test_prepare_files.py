@@ -157,11 +157,11 @@ def test_stored_examples_are_those_of_the_file(tmp_path: Path) -> None:
 
 def test_export_writes_files_that_stand_side_by_side(tmp_path: Path) -> None:
     prepared = prepare(settings(tmp_path))
-    export_text(prepared.parts, tmp_path / "text")
+    export_text(prepared.splits, tmp_path / "text")
     assert {f.name for f in (tmp_path / "text").iterdir()} == {
         "train.src", "train.tgt", "dev.src", "dev.tgt", "dev.tgt.1", "test.src", "test.tgt", "test.tgt.1",
     }  # fmt: skip
-    for part, examples in prepared.parts.items():
+    for part, examples in prepared.splits.items():
         columns = [lines(f) for f in sorted((tmp_path / "text").glob(f"{part}.*"))]
         assert [len(column) for column in columns] == [len(examples)] * len(columns)
         assert [
@@ -172,9 +172,9 @@ def test_export_writes_files_that_stand_side_by_side(tmp_path: Path) -> None:
 
 def test_what_is_exported_can_be_read_as_parallel_files(tmp_path: Path) -> None:
     prepared = prepare(settings(tmp_path))
-    export_text(prepared.parts, tmp_path)
+    export_text(prepared.splits, tmp_path)
     found = read_parallel(tmp_path / "test.src", [tmp_path / "test.tgt", tmp_path / "test.tgt.1"])
-    assert found == prepared.parts["test"]
+    assert found == prepared.splits["test"]
 
 
 def test_parallel_files_are_cleaned(tmp_path: Path) -> None:

@@ -29,12 +29,12 @@ def test_torchrun_with_one_process_uses_the_engine(environment):
     with join_processes() as processes:
         assert processes.joined
         assert engine.is_initialized()
-        assert processes.from_first(lambda: {"settings": 1}) == {"settings": 1}
-        assert processes.gathered([1, "two"]) == [[1, "two"]]
-        assert processes.largest(15) == 15
-        assert float(processes.total(torch.tensor(2.5))) == 2.5
+        assert processes.broadcast(lambda: {"settings": 1}) == {"settings": 1}
+        assert processes.all_gather([1, "two"]) == [[1, "two"]]
+        assert processes.all_reduce_max(15) == 15
+        assert float(processes.all_reduce_sum(torch.tensor(2.5))) == 2.5
         model = tiny_model(10, 10)
-        together = processes.together(model)
+        together = processes.wrap(model)
         assert isinstance(together, DistributedDataParallel)
         assert together.module is model
     assert not engine.is_initialized()
@@ -46,4 +46,4 @@ def test_another_launcher_with_one_process_needs_no_engine(environment):
     with join_processes() as processes:
         assert (processes.size, processes.joined) == (1, False)
         assert not engine.is_initialized()
-        assert processes.gathered(1) == [1]
+        assert processes.all_gather(1) == [1]

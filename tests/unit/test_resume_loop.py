@@ -19,7 +19,7 @@ from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates, TranslationModel
 from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
-from nmt.training.progress import Progress
+from nmt.training.progress import TrainState
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
 DROPOUT = DropoutRates(units=0.3, words=0.2)
@@ -48,7 +48,7 @@ class Saver(Recorder):
     file: bytes = b""
     by_weights = True
 
-    def validate(self, progress: Progress) -> dict[str, float]:
+    def validate(self, progress: TrainState) -> dict[str, float]:
         scores = super().validate(progress)
         if self.by_weights:
             weights = torch.cat(
@@ -57,17 +57,17 @@ class Saver(Recorder):
             scores |= {"bleu": float(weights.abs().sum()), "loss": float(weights.norm())}
         return scores
 
-    def validated(self, progress: Progress, improved: bool) -> None:
+    def validated(self, progress: TrainState, improved: bool) -> None:
         super().validated(progress, improved)
         self.keep()
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: TrainState) -> None:
         super().save(progress)
         self.keep()
 
     def keep(self) -> None:
         file = io.BytesIO()
-        torch.save({"model": self.trainer.model.state_dict(), "training": self.trainer.state()}, file)
+        torch.save({"model": self.trainer.model.state_dict(), "training": self.trainer.state_dict()}, file)
         self.file = file.getvalue()
 
 
@@ -86,7 +86,7 @@ def go_on(file: bytes, observer: Saver, budget: int = BUDGET, **settings: object
     saved = torch.load(io.BytesIO(file), weights_only=True)
     trainer.model.load_state_dict(saved["model"])
     trainer.model.eval()
-    trainer.restore(saved["training"])
+    trainer.load_state_dict(saved["training"])
     return trainer
 
 
@@ -112,14 +112,14 @@ def averages(found: Outcome) -> bool:
 
 
 def outcome(trainer: Trainer, observers: Sequence[Saver]) -> Outcome:
-    progress = dataclasses.asdict(trainer.progress)
+    progress = dataclasses.asdict(trainer.state)
     assert progress.pop("seconds") > 0
     with trainer.average.applied():
         average = copied(trainer)
     return Outcome(
         copied(trainer),
         average,
-        trainer.updater.state()["optimizer"]["state"],
+        trainer.train_step.state_dict()["optimizer"]["state"],
         progress,
         [random.random(), float(np.random.rand()), float(torch.rand(1))],
         [window for observer in observers for window in observer.windows],
@@ -143,7 +143,7 @@ def interrupted(case: str, stops: Sequence[int]) -> Outcome:
     trainer.run()
     observers = [observer]
     for stop in [*stops[1:], None]:
-        assert trainer.progress.step == observer.stop_after
+        assert trainer.state.step == observer.stop_after
         observer = Saver(stop_after=stop)
         trainer = go_on(observers[-1].file, observer, **CASES[case])
         observers.append(observer)
@@ -214,7 +214,7 @@ def test_killed_between_two_saves():
     trainer.run()
     other = Saver()
     trainer = go_on(observer.file, other, **settings)
-    assert trainer.progress.step == 4
+    assert trainer.state.step == 4
     trainer.run()
     observer.steps, observer.windows = observer.steps[:4], [w for w in observer.windows if w.step <= 4]
     same(outcome(trainer, [observer, other]), expected)
@@ -243,7 +243,7 @@ def test_another_batch_size_waits_for_the_next_epoch():
     assert trainer.total == 2 + len(expected)
     progress = trainer.run()
     assert [window.tokens for window in again.windows + last.windows] == expected
-    assert (progress.step, progress.budget) == (trainer.total, OTHER_BUDGET)
+    assert (progress.step, progress.max_tokens) == (trainer.total, OTHER_BUDGET)
     assert [step for step, _ in last.validations] == [len(sizes(0)), trainer.total]
 
 
@@ -253,7 +253,7 @@ def test_another_accumulation_waits_for_the_next_epoch():
     trainer = go_on(file, observer, log_every=1, accumulate=3)
     progress = trainer.run()
     assert [window.tokens for window in observer.windows] == [*sizes(0)[2:], *sizes(1, block=3)]
-    assert (trainer.total, progress.block) == (progress.step, 3)
+    assert (trainer.total, progress.batches_per_update) == (progress.step, 3)
     assert observer.steps == list(range(3, trainer.total + 1))
 
 
@@ -306,7 +306,12 @@ def test_patience_is_remembered(stop):
     begin(first, **settings).run()
     second = scripted()
     progress = go_on(first.file, second, **settings).run()
-    assert (progress.step, progress.best_step, progress.best, progress.stale) == (5, 2, 3.0, 3)
+    assert (progress.step, progress.best_step, progress.best, progress.validations_without_improvement) == (
+        5,
+        2,
+        3.0,
+        3,
+    )
     validations = [(1, True), (2, True), (3, False), (4, False), (5, False)]
     assert first.validations + second.validations == validations
     assert second.validations == validations[stop:]
@@ -322,7 +327,7 @@ def test_without_patience_it_stays_done_and_with_more_it_goes_on():
     third = scripted()
     progress = go_on(first.file, third, patience=4, **settings).run()
     assert third.validations == [(6, True)]
-    assert (progress.best, progress.stale) == (9.0, 0)
+    assert (progress.best, progress.validations_without_improvement) == (9.0, 0)
 
 
 def test_an_older_state_that_repeats_the_average():
@@ -360,9 +365,16 @@ def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
 
     first, second = scripted(2), scripted()
     begin(first, validate_every=1, max_steps=4).run()
-    assert go_on(first.file, scripted(), validate_every=1, max_steps=4).progress.stale == 1
+    assert (
+        go_on(first.file, scripted(), validate_every=1, max_steps=4).state.validations_without_improvement
+        == 1
+    )
     trainer = go_on(first.file, second, validate_every=1, max_steps=4, metric="chrf")
-    assert (trainer.progress.best, trainer.progress.best_step, trainer.progress.stale) == (3.0, 1, 0)
+    assert (trainer.state.best, trainer.state.best_step, trainer.state.validations_without_improvement) == (
+        3.0,
+        1,
+        0,
+    )
     progress = trainer.run()
     assert first.validations + second.validations == [(1, True), (2, False), (3, True), (4, True)]
     assert (progress.best, progress.best_step) == (5.0, 4)
@@ -380,6 +392,6 @@ def test_a_metric_that_the_run_does_not_have_yet_starts_from_nothing():
     older = io.BytesIO()
     torch.save(saved, older)
     trainer = go_on(older.getvalue(), second, validate_every=1, max_steps=3, metric="chrf")
-    assert math.isnan(trainer.progress.best)
+    assert math.isnan(trainer.state.best)
     progress = trainer.run()
     assert (progress.best, progress.best_step) == (4.0, 2)

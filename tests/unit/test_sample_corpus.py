@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.data.text import clean, fold, words
+from nmt.data.text import clean, canonical_key, words
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "data" / "sample" / "corpus.tsv"
@@ -117,7 +117,7 @@ def test_one_sentence_in_eight_has_no_sign_at_its_end(rows):
 
 def test_every_sentence_of_either_language_stands_once(rows):
     for side in (0, 1):
-        assert len({fold(row[side]) for row in rows}) == len(rows)
+        assert len({canonical_key(row[side]) for row in rows}) == len(rows)
 
 
 def test_vocabulary_is_rich_enough_and_used(grammar, rows):

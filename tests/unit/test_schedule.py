@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.config.training import TrainingConfig
-from nmt.training.schedule import learning_rate, teacher_forcing
+from nmt.training.schedule import learning_rate, teacher_forcing_ratio
 
 DECAYS = ("cosine", "linear", "inverse_sqrt", "constant")
 
@@ -71,7 +71,7 @@ def test_warm_up_longer_than_training_is_cut_to_it(decay):
 )
 def test_it_is_always_a_rate(step, total, warmup, decay, final):
     """Also beyond the last step, and with a total of one step."""
-    config = TrainingConfig(learning_rate=0.5, warmup_steps=warmup, decay=decay, final_rate=final)
+    config = TrainingConfig(learning_rate=0.5, warmup_steps=warmup, decay=decay, final_lr_ratio=final)
     rate = learning_rate(step, total, config)
     assert 0 <= rate <= 0.5 * (1 + 1e-12)
     assert rate == learning_rate(step, total, config)
@@ -84,7 +84,7 @@ def test_it_is_always_a_rate(step, total, warmup, decay, final):
 
 def chances(decay: str, end: float, total: int = 101) -> list[float]:
     config = TrainingConfig(teacher_forcing=end, teacher_forcing_decay=decay)
-    return [teacher_forcing(step, total, config) for step in range(1, total + 1)]
+    return [teacher_forcing_ratio(step, total, config) for step in range(1, total + 1)]
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_inverse_sigmoid_is_flat_at_both_ends():
 
 
 def test_a_single_step_is_the_teachers():
-    assert teacher_forcing(1, 1, TrainingConfig(teacher_forcing=0.5)) == 1
+    assert teacher_forcing_ratio(1, 1, TrainingConfig(teacher_forcing=0.5)) == 1

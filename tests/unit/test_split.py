@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from nmt.config.data import DataConfig
 from nmt.data.keys import Keys, text_keys
 from nmt.data.prepare import prepare
-from nmt.data.split import LARGE_COMPONENT, PARTS, assign_parts, components
-from nmt.data.text import fold
+from nmt.data.split import LARGE_COMPONENT, SPLITS, assign_splits, components
+from nmt.data.text import canonical_key
 
 Pair = tuple[str, str]
 
@@ -22,17 +22,19 @@ corpora = st.lists(st.tuples(sentence, sentence), max_size=25)
 
 
 def keys_of(pairs: list[Pair]) -> tuple[Keys, Keys]:
-    return text_keys(fold(first) for first, _ in pairs), text_keys(fold(second) for _, second in pairs)
+    return text_keys(canonical_key(first) for first, _ in pairs), text_keys(
+        canonical_key(second) for _, second in pairs
+    )
 
 
 def parts_of(pairs: list[Pair], dev: float = 0.2, test: float = 0.3) -> list[str]:
     first, second = keys_of(pairs)
-    return [PARTS[k] for k in assign_parts(first, components(first, second), dev, test)]
+    return [SPLITS[k] for k in assign_splits(first, components(first, second), dev, test)]
 
 
 def closure(pairs: list[Pair]) -> list[set[int]]:
     """For each pair all that sharing connects it to, by the definition: repeat until nothing grows."""
-    folded = [(fold(first), fold(second)) for first, second in pairs]
+    folded = [(canonical_key(first), canonical_key(second)) for first, second in pairs]
     near = [
         {j for j, other in enumerate(folded) if one[0] == other[0] or one[1] == other[1]} for one in folded
     ]
@@ -55,11 +57,11 @@ def test_components_are_the_transitive_closure_of_sharing(pairs: list[Pair]) -> 
 @given(pairs=corpora, dev=st.floats(0.01, 0.49), test=st.floats(0.01, 0.49))
 def test_no_sentence_of_either_side_stands_in_two_parts(pairs: list[Pair], dev: float, test: float) -> None:
     parts = parts_of(pairs, dev, test)
-    assert set(parts) <= set(PARTS)
+    assert set(parts) <= set(SPLITS)
     for side in (0, 1):
         where: dict[str, set[str]] = {}
         for pair, part in zip(pairs, parts, strict=True):
-            where.setdefault(fold(pair[side]), set()).add(part)
+            where.setdefault(canonical_key(pair[side]), set()).add(part)
         assert all(len(found) == 1 for found in where.values()), where
 
 
@@ -122,10 +124,10 @@ def test_only_a_large_component_is_always_training(extra: int) -> None:
 
 
 def test_the_bundled_corpus_has_no_leaks(tmp_path: Path) -> None:
-    parts = prepare(DataConfig(source="sample", cache=str(tmp_path))).parts
-    sources = {part: {fold(e.source) for e in parts[part]} for part in PARTS}
-    targets = {part: {fold(r) for e in parts[part] for r in e.references} for part in PARTS}
-    assert all(len(sources[part]) > 100 for part in PARTS)
+    parts = prepare(DataConfig(source="sample", cache=str(tmp_path))).splits
+    sources = {part: {canonical_key(e.source) for e in parts[part]} for part in SPLITS}
+    targets = {part: {canonical_key(r) for e in parts[part] for r in e.references} for part in SPLITS}
+    assert all(len(sources[part]) > 100 for part in SPLITS)
     for sentences in (sources, targets):
         for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
             assert not sentences[one] & sentences[other]

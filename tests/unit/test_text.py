@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nmt.data.text import clean, fold, word_spans, words
+from nmt.data.text import clean, canonical_key, word_spans, words
 
 REPH = "शेतकर्\u200dयाचे"  # the eyelash reph: without its joiner it is another spelling
 ODD_SPACES = ["\t", "\n", "\v", "\f", "\r", "\x1c", "\x1f", "\x85", "\u00a0", "\u2003", "\u2028", "\u2029"]
@@ -105,7 +105,7 @@ def test_the_sign_for_a_space_becomes_a_low_line() -> None:
     ],
 )
 def test_sentences_that_count_as_the_same(one: str, other: str) -> None:
-    assert fold(one) == fold(other)
+    assert canonical_key(one) == canonical_key(other)
 
 
 @pytest.mark.parametrize(
@@ -120,16 +120,16 @@ def test_sentences_that_count_as_the_same(one: str, other: str) -> None:
     ],
 )
 def test_sentences_that_count_as_different(one: str, other: str) -> None:
-    assert fold(one) != fold(other)
+    assert canonical_key(one) != canonical_key(other)
 
 
 @settings(deadline=None)
 @given(any_text)
 def test_folding_sees_neither_case_nor_normal_form(text: str) -> None:
-    assert fold(unicodedata.normalize("NFD", text)) == fold(text)
+    assert canonical_key(unicodedata.normalize("NFD", text)) == canonical_key(text)
     if text.isascii():
-        assert fold(text.swapcase()) == fold(text)
-    assert bool(fold(text)) == bool(text)  # texts of punctuation only must not all be one
+        assert canonical_key(text.swapcase()) == canonical_key(text)
+    assert bool(canonical_key(text)) == bool(text)  # texts of punctuation only must not all be one
 
 
 # ---------------------------------------------------------------- words

@@ -48,15 +48,15 @@ def trained(kind: str, side: int = 1, vocab_size: int = 600, byte_fallback: bool
 
 
 def spelling(tokens: Tokens) -> str:
-    return "".join(tokens.text[start:end] for start, end in tokens.spans)
+    return "".join(tokens.text[start:end] for start, end in tokens.offsets)
 
 
 def check_spans(tokens: Tokens) -> None:
     """Every character belongs to just one piece, in order."""
-    assert len(tokens.ids) == len(tokens.pieces) == len(tokens.spans)
+    assert len(tokens.ids) == len(tokens.pieces) == len(tokens.offsets)
     assert spelling(tokens) == tokens.text
-    assert all(start <= end for start, end in tokens.spans)
-    assert all(one.end == other.start for one, other in pairwise(tokens.spans))
+    assert all(start <= end for start, end in tokens.offsets)
+    assert all(one.end == other.start for one, other in pairwise(tokens.offsets))
 
 
 # ---------------------------------------------------------------- nothing is lost
@@ -78,11 +78,11 @@ def test_every_sentence_comes_back(kind: str, side: int) -> None:
 @example(text="e\u0301\u200d।😀 _ مر")
 def test_any_cleaned_text_comes_back(kind: str, text: str) -> None:
     tokenizer = trained(kind)
-    tokens = tokenizer.cut(text)
+    tokens = tokenizer.encode_with_offsets(text)
     assert tokens.text == text
     assert tokens.ids == tokenizer.encode(text)
     assert not {PAD, UNK, BOS, EOS} & set(tokens.ids)
-    assert tokenizer.join(tokens.ids) == tokens
+    assert tokenizer.decode_with_offsets(tokens.ids) == tokens
     check_spans(tokens)
 
 
@@ -104,18 +104,18 @@ def test_spans_follow_the_pieces(kind: str) -> None:
     """Against SentencePiece's own decoding, on sentences without byte pieces."""
     tokenizer = trained(kind, 1, vocab_size=2000)
     for text in bundled(1)[:300]:
-        tokens = tokenizer.cut(text)
+        tokens = tokenizer.encode_with_offsets(text)
         check_spans(tokens)
-        for number, (piece, (start, end)) in enumerate(zip(tokens.pieces, tokens.spans, strict=True)):
+        for number, (piece, (start, end)) in enumerate(zip(tokens.pieces, tokens.offsets, strict=True)):
             shown = piece.replace("\u2581", " ")
             assert tokens.text[start:end] == (shown.removeprefix(" ") if number == 0 else shown)
 
 
 def test_a_character_cut_into_bytes_belongs_to_its_last_byte() -> None:
-    tokens = trained("bpe").cut("मी 😀!")
+    tokens = trained("bpe").encode_with_offsets("मी 😀!")
     first = tokens.pieces.index("<0xF0>")
     assert tokens.pieces[first : first + 4] == ["<0xF0>", "<0x9F>", "<0x98>", "<0x80>"]
-    assert [tokens.text[start:end] for start, end in tokens.spans[first : first + 4]] == ["", "", "", "😀"]
+    assert [tokens.text[start:end] for start, end in tokens.offsets[first : first + 4]] == ["", "", "", "😀"]
 
 
 # ---------------------------------------------------------------- hypotheses
@@ -131,7 +131,7 @@ def test_a_character_cut_into_bytes_belongs_to_its_last_byte() -> None:
 @example([])
 def test_any_ids_spell_a_text(ids: list[int]) -> None:
     tokenizer = trained("bpe")
-    tokens = tokenizer.join(ids)
+    tokens = tokenizer.decode_with_offsets(ids)
     assert tokens.ids == ids
     check_spans(tokens)
     assert tokenizer.decode(ids) == tokens.text
@@ -141,10 +141,14 @@ def test_any_ids_spell_a_text(ids: list[int]) -> None:
 
 def test_what_breaks_off_or_stands_too_often_is_shown() -> None:
     tokenizer = trained("bpe")
-    (word,) = (i for i in range(BYTES + 256, len(tokenizer)) if tokenizer.join([i]).pieces == ["\u2581आहे"])
-    tokens = tokenizer.join([word, BYTES + 0xE0])
+    (word,) = (
+        i
+        for i in range(BYTES + 256, len(tokenizer))
+        if tokenizer.decode_with_offsets([i]).pieces == ["\u2581आहे"]
+    )
+    tokens = tokenizer.decode_with_offsets([word, BYTES + 0xE0])
     assert tokens.text == "आहे\ufffd"
-    assert [tokens.text[start:end] for start, end in tokens.spans] == ["आहे", "\ufffd"]
+    assert [tokens.text[start:end] for start, end in tokens.offsets] == ["आहे", "\ufffd"]
     assert tokenizer.decode([BYTES + 0xE0, word]) == "\ufffd आहे"
     assert tokenizer.decode([BYTES + 0xE2, BYTES + 0x96, BYTES + 0x81, word]) == " आहे"  # two spaces
 
@@ -166,8 +170,8 @@ def test_special_tokens_and_bytes_have_their_places(kind: str) -> None:
     tokenizer = trained(kind)
     assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
     # U+2047 is SentencePiece's symbol, and ours, for unknown pieces
-    assert tokenizer.join([PAD, UNK, BOS, EOS]).pieces == ["<pad>", "\u2047", "<s>", "</s>"]
-    found = tokenizer.join(range(BYTES, BYTES + 256)).pieces
+    assert tokenizer.decode_with_offsets([PAD, UNK, BOS, EOS]).pieces == ["<pad>", "\u2047", "<s>", "</s>"]
+    found = tokenizer.decode_with_offsets(range(BYTES, BYTES + 256)).pieces
     assert found == [f"<0x{byte:02X}>" for byte in range(256)]
 
 

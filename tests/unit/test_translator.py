@@ -50,13 +50,13 @@ def translator(configured) -> Translator:
 def check(one: Translation) -> None:
     """Check properties that hold for every translation."""
     assert one.text == clean(one.text)
-    assert one.attention.dtype == np.float32
-    assert one.attention.shape == (len(one.target_pieces()), len(one.source_pieces()))
+    assert one.mean_attention.dtype == np.float32
+    assert one.mean_attention.shape == (len(one.target_pieces()), len(one.source_pieces()))
     assert len(one.source_pieces()) == len(one.source.ids) + 1
     assert len(one.target_pieces()) == len(one.target.ids) + one.finished
-    assert (one.attention >= 0).all()
-    assert one.attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert one.attention == pytest.approx(one.heads.mean(axis=0), abs=1e-6)
+    assert (one.mean_attention >= 0).all()
+    assert one.mean_attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert one.mean_attention == pytest.approx(one.attention.mean(axis=0), abs=1e-6)
     assert not {PAD, BOS, EOS} & set(one.target.ids)
 
 
@@ -168,7 +168,7 @@ def test_search_agrees_with_forcing(tokenizers, style):
     forced = translator.align([one.source.text for one in found], [one.text for one in found], True)
     for one, again in zip(found, forced, strict=True):
         assert again.target == one.target
-        assert again.attention == pytest.approx(one.attention, abs=1e-5)
+        assert again.mean_attention == pytest.approx(one.mean_attention, abs=1e-5)
         assert again.log_probability == pytest.approx(one.log_probability, abs=1e-4)
         assert again.score == pytest.approx(one.score, abs=1e-5)
 
@@ -273,6 +273,6 @@ def test_a_model_without_attention_translates_without(tokenizers):
     (forced,) = translator.align(ENGLISH[:1], MARATHI[:1], attention=True)
     for found in (one, forced):
         assert not found.has_attention
-        assert found.heads.shape == (0, len(found.target_pieces()), len(found.source_pieces()))
-        assert found.attention.shape == found.heads.shape[1:]
-        assert (found.attention == 0).all()
+        assert found.attention.shape == (0, len(found.target_pieces()), len(found.source_pieces()))
+        assert found.mean_attention.shape == found.attention.shape[1:]
+        assert (found.mean_attention == 0).all()

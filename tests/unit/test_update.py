@@ -15,8 +15,8 @@ from nmt.data.batches import Batch, collate
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.training.precision import Precision, choose_precision
-from nmt.training.schedule import teacher_forcing
-from nmt.training.update import Update, Updater
+from nmt.training.schedule import teacher_forcing_ratio
+from nmt.training.update import Update, TrainStep
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
@@ -24,12 +24,12 @@ LINKS: list[list[Link]] = [[(0, 0), (4, 1)], [(1, 5), (0, 2), (1, 2)], []]
 BATCH = collate(SOURCES, TARGETS)  # 3 pairs of 3, 7 and 2 target tokens
 
 
-def make(model: TranslationModel | None = None, **settings: object) -> tuple[TranslationModel, Updater]:
+def make(model: TranslationModel | None = None, **settings: object) -> tuple[TranslationModel, TrainStep]:
     model = tiny_model(23, 23) if model is None else model
-    return model.train(), Updater(model, TrainingConfig(**settings), FP32)
+    return model.train(), TrainStep(model, TrainingConfig(**settings), FP32)
 
 
-def once(updater: Updater, *batches: Batch, step: int = 0) -> Update:
+def once(updater: TrainStep, *batches: Batch, step: int = 0) -> Update:
     return updater.update(share(*(batches or (BATCH,))), 1e-3, step, 100)
 
 
@@ -114,7 +114,7 @@ def test_the_step_decides_how_often_the_teacher_speaks():
     for step in (0, 49, 99):
         once(updater, step=step)
     config = TrainingConfig(teacher_forcing=0.2)
-    assert truths == [teacher_forcing(step + 1, 100, config) for step in (0, 49, 99)]
+    assert truths == [teacher_forcing_ratio(step + 1, 100, config) for step in (0, 49, 99)]
     assert (truths[0], truths[2]) == pytest.approx((1, 0.2))
 
 
@@ -142,13 +142,13 @@ def test_an_update_that_is_not_finite_changes_nothing(what, factor):
     model, updater = make()
     spoiler = Spoiler(model, what, factor)
     assert not once(updater).skipped
-    before = through_a_file({"model": model.state_dict(), **updater.state()})
+    before = through_a_file({"model": model.state_dict(), **updater.state_dict()})
     spoiler.on = True
     update = once(updater)
     assert update.skipped
-    assert (update.tokens, float(update.likelihood)) == (0, 0.0)
+    assert (update.tokens, float(update.nll)) == (0, 0.0)
     assert not update.gradient_norm.isfinite()
-    after = {"model": model.state_dict(), **updater.state()}
+    after = {"model": model.state_dict(), **updater.state_dict()}
     torch.testing.assert_close(after["model"], before["model"], rtol=0, atol=0)
     torch.testing.assert_close(after["optimizer"]["state"], before["optimizer"]["state"], rtol=0, atol=0)
     spoiler.on = False
@@ -201,7 +201,7 @@ ON_A_CPU = (
 )
 
 
-def failing(error: BaseException) -> tuple[TranslationModel, Updater]:
+def failing(error: BaseException) -> tuple[TranslationModel, TrainStep]:
     def fail(*_: object) -> None:
         raise error
 
@@ -282,10 +282,10 @@ def test_going_on_is_exact():
     half, before = make()
     for step in range(2):
         once(before, step=step)
-    saved = through_a_file({"model": half.state_dict(), "updater": before.state()})
+    saved = through_a_file({"model": half.state_dict(), "updater": before.state_dict()})
     other, after = make(tiny_model(23, 23, seed=5))
     other.load_state_dict(saved["model"])
-    after.restore(saved["updater"])
+    after.load_state_dict(saved["updater"])
     for step in range(2, 4):
         once(after, step=step)
     torch.testing.assert_close(other.state_dict(), model.state_dict(), rtol=0, atol=0)
@@ -294,15 +294,15 @@ def test_going_on_is_exact():
 def test_settings_are_those_of_now_and_moments_those_of_then():
     model, before = make(learning_rate=0.5, beta2=0.9, weight_decay=0.2)
     once(before)
-    saved = through_a_file(before.state())
+    saved = through_a_file(before.state_dict())
     _, after = make(model, learning_rate=0.25, beta2=0.95, weight_decay=0.1)
-    after.restore(saved)
-    found = after.state()["optimizer"]
+    after.load_state_dict(saved)
+    found = after.state_dict()["optimizer"]
     (group,) = found["param_groups"]
     assert (group["lr"], group["betas"], group["weight_decay"]) == (0.25, (0.9, 0.95), 0.1)
     torch.testing.assert_close(found["state"], saved["optimizer"]["state"], rtol=0, atol=0)
     once(after)
-    assert {int(state["step"]) for state in after.state()["optimizer"]["state"].values()} == {2}
+    assert {int(state["step"]) for state in after.state_dict()["optimizer"]["state"].values()} == {2}
 
 
 def test_precision_may_change():
@@ -310,13 +310,13 @@ def test_precision_may_change():
     fp16 = Precision(CPU, torch.float16)
     model, plain = make()
     once(plain)
-    scaling = Updater(model, TrainingConfig(), fp16)
-    scaling.restore(through_a_file(plain.state()))
-    assert scaling.state()["scaler"]["scale"] == 65536
-    other = through_a_file(scaling.state())
+    scaling = TrainStep(model, TrainingConfig(), fp16)
+    scaling.load_state_dict(through_a_file(plain.state_dict()))
+    assert scaling.state_dict()["scaler"]["scale"] == 65536
+    other = through_a_file(scaling.state_dict())
     other["scaler"]["scale"] = 8.0
-    again = Updater(model, TrainingConfig(), fp16)
-    again.restore(other)
-    assert again.state()["scaler"]["scale"] == 8.0
-    plain.restore(other)
+    again = TrainStep(model, TrainingConfig(), fp16)
+    again.load_state_dict(other)
+    assert again.state_dict()["scaler"]["scale"] == 8.0
+    plain.load_state_dict(other)
     assert not once(plain).skipped

@@ -29,7 +29,7 @@ def test_tokenizers_are_trained_once_on_the_training_part(
     config = settings(tmp_path, tokenizer=TokenizerConfig(vocab_size=320))
     prepared = prepare(config)
     source, target = load_tokenizers(prepared, config)
-    train_part = prepared.parts["train"]
+    train_part = prepared.splits["train"]
     assert trained == [[e.source for e in train_part], [r for e in train_part for r in e.references]]
     again = load_tokenizers(prepared, config)
     assert len(trained) == 2

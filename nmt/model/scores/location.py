@@ -37,7 +37,7 @@ class LocationScore(Score):
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__(query_size, state_size, config)
         self.heads, self.positions = config.heads, config.positions
-        self.place = nn.Linear(query_size, config.heads * config.positions, bias=False)  # W
+        self.position = nn.Linear(query_size, config.heads * config.positions, bias=False)  # W
 
     def prepare(self, states: Tensor) -> Tensor:
         """[B, S, M] → empty keys, [B, K, S, 0], which only carry S."""
@@ -45,5 +45,5 @@ class LocationScore(Score):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, 0] → scores [B, K, T, S]."""
-        scores = split_heads(self.place(query), self.heads)  # [B, K, T, positions]
+        scores = split_heads(self.position(query), self.heads)  # [B, K, T, positions]
         return F.pad(scores, (0, keys.shape[2] - self.positions), value=-math.inf)  # a negative pad truncates

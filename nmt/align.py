@@ -10,7 +10,7 @@ from nmt import cli
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nmt.data.alignment import Link
+    from nmt.alignment.words import Link
     from nmt.decoding.translation import Translation
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
-    from nmt.data.alignment import format_pharaoh
+    from nmt.alignment.pharaoh import format_pharaoh
     from nmt.data.sources.base import side_by_side
     from nmt.errors import DataError
     from nmt.evaluation.aer import alignment_scores
@@ -134,7 +134,7 @@ def _symmetrised(
 def _gold(
     path: Path, pairs: "Sequence[tuple[str, str]]"
 ) -> "tuple[list[frozenset[Link]], list[frozenset[Link]]]":
-    from nmt.data.alignment import check_gold, read_gold
+    from nmt.data.gold import check_gold, read_gold
     from nmt.data.text import clean, words
 
     sure, possible = read_gold(path)

@@ -16,9 +16,9 @@ from nmt.storage.checkpoint import Checkpoint, save_checkpoint
 from nmt.storage.latest import point_latest
 from nmt.storage.run import Run
 from nmt.training.journal import TrainingLogger
-from nmt.training.loop import Trainer
-from nmt.training.progress import TrainState, RunningMetrics
+from nmt.training.progress import RunningMetrics, TrainState
 from nmt.training.signals import StopSignals
+from nmt.training.trainer import Trainer
 
 
 class MainCallbacks:

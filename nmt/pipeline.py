@@ -24,7 +24,7 @@ from nmt.evaluation.scoring import RECORD, choose_scoring
 from nmt.files import write_json
 from nmt.model.initialise import build_model
 from nmt.model.translation import DropoutRates
-from nmt.observers import WorkerCallbacks, MainCallbacks
+from nmt.observers import MainCallbacks, WorkerCallbacks
 from nmt.processes import Processes, join_processes, losses_explained
 from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
 from nmt.storage.checkpoint import Checkpoint, kept_checkpoints, load_for_resuming
@@ -32,11 +32,11 @@ from nmt.storage.latest import finish_latest
 from nmt.storage.run import Run, check_name, create_run, locked
 from nmt.summary import log_end, log_start
 from nmt.training.journal import TrainingLogger, duration, errors_logged, log_error, start_log
-from nmt.training.loop import Trainer
 from nmt.training.precision import Precision, choose_precision
 from nmt.training.progress import TrainState
 from nmt.training.randomness import seed_everything
 from nmt.training.signals import StopSignals
+from nmt.training.trainer import Trainer
 
 logger = logging.getLogger("nmt")
 TEST_HEATMAPS = 8

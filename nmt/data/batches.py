@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.alignment import Link
+from nmt.alignment.words import Link
 from nmt.data.ragged import Ragged, ragged
 from nmt.data.tokenizer import BOS, EOS, PAD
 

@@ -17,7 +17,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.alignment import Link, expand_links, parse_pharaoh, piece_groups
+from nmt.alignment.pharaoh import parse_pharaoh
+from nmt.alignment.words import Link, expand_links, piece_groups
 from nmt.data.examples import Example, StoredExamples
 from nmt.data.keys import Keys, text_keys
 from nmt.data.prepare import Prepared, explained

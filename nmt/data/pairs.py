@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from nmt.alignment.pharaoh import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.config.data import DataConfig
-from nmt.data.alignment import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.data.examples import Example
 from nmt.data.keys import SeenKeys, text_key, text_keys
 from nmt.data.sources.base import RawPair, open_source
-from nmt.data.text import clean, canonical_key, word_spans
+from nmt.data.text import canonical_key, clean, word_spans
 
 _CHUNK = 16_384  # pairs that are cleaned at a time
 

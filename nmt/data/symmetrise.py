@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nmt.data.alignment import Link
+from nmt.alignment.words import Link
 
 Links = frozenset[Link]
 _NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1), (-1, -1), (-1, 1), (1, -1), (1, 1))

@@ -12,7 +12,7 @@ from nmt.config.schema import to_dict
 from nmt.data.corpus import TokenizedPairs, load_tokenized
 from nmt.data.examples import Example, StoredExamples
 from nmt.data.held_out import held_out_files
-from nmt.data.prepare import Prepared, split_sizes, prepare
+from nmt.data.prepare import Prepared, prepare, split_sizes
 from nmt.data.tokenizer import Tokenizer, train_tokenizer
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, nan_error, dead_end_error
+from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, dead_end_error, nan_error
 from nmt.decoding.interface import StepModel
 from nmt.errors import ConfigError
 from nmt.model.interface import MemoryT, StateT

@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.alignment import (
-    Link,
-    argmax_links,
-    merge_to_words,
-    piece_groups,
-    shift_rows,
-    threshold_links,
-)
+from nmt.alignment.words import Link, argmax_links, merge_to_words, piece_groups, shift_rows, threshold_links
 from nmt.data.text import clean, word_spans
 from nmt.data.tokenizer import EOS_PIECE, Tokens
 

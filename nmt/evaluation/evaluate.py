@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.config.schema import to_dict
 from nmt.config.training import DecodingConfig
-from nmt.data.alignment import parse_pharaoh
 from nmt.data.examples import Example
 from nmt.data.text import words
 from nmt.decoding.translation import Translation

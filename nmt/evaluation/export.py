@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.alignment import format_pharaoh, shift_rows
+from nmt.alignment.pharaoh import format_pharaoh
+from nmt.alignment.words import shift_rows
 from nmt.decoding.translation import Translation
 from nmt.evaluation.attention_file import Attention, save_attention
 from nmt.evaluation.rows import sentence_row

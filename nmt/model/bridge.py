@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
-from nmt.model.encoder import Encoded
+from nmt.model.encoders.encoded import Encoded
 from nmt.model.recurrent import Layers, RecurrentStack
 from nmt.model.spans import masked_softmax
 

@@ -9,7 +9,7 @@ from typing import Protocol, Self, TypeVar
 
 from torch import Tensor
 
-from nmt.model.encoder import Encoded
+from nmt.model.encoders.encoded import Encoded
 from nmt.model.positions import TargetPositions
 
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
 from nmt.model.bridge import initial_layers, make_bridge
-from nmt.model.decoder import MaxoutReadout, State
-from nmt.model.encoder import Encoded
+from nmt.model.decoders.memory import State
+from nmt.model.decoders.readout import MaxoutReadout
+from nmt.model.encoders.encoded import Encoded
 from nmt.model.positions import TargetPositions
 from nmt.model.recurrent import RecurrentStack
 

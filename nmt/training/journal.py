@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from nmt.errors import full_text
 from nmt.files import naming
-from nmt.training.progress import TrainState, RunningMetrics
+from nmt.training.progress import RunningMetrics, TrainState
 
 logger = logging.getLogger("nmt")
 

@@ -5,7 +5,7 @@ import pytest
 from console import TRAINING, command
 
 from nmt import align
-from nmt.data.alignment import parse_pharaoh
+from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.data.examples import load_examples
 from nmt.evaluation.attention_file import load_attention
 

@@ -10,7 +10,7 @@ from tiny import padded_mask, random
 from torch import nn
 
 from nmt.model.bridge import POOLINGS, Bridge, Pooling
-from nmt.model.encoder import Encoded
+from nmt.model.encoders.encoded import Encoded
 
 Vector = list[float]
 

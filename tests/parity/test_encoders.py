@@ -10,8 +10,10 @@ from tiny import padded_mask, random
 
 from nmt.config.model import EncoderConfig, ModelConfig
 from nmt.model.embedding import TokenEmbedding, sinusoids
-from nmt.model.encoder import ConvolutionalEncoder, RecurrentEncoder, state_at_end
-from nmt.model.transformer import SelfAttentionEncoder
+from nmt.model.encoders.convolutional import ConvolutionalEncoder
+from nmt.model.encoders.encoded import state_at_end
+from nmt.model.encoders.recurrent import RecurrentEncoder
+from nmt.model.encoders.self_attention import SelfAttentionEncoder
 
 Vector = list[float]
 

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from nmt.data.batches import collate
 from nmt.model.attention import Attention
-from nmt.model.decoder import BahdanauDecoder, LuongDecoder
-from nmt.model.encoder import Encoded
+from nmt.model.decoders.bahdanau import BahdanauDecoder
+from nmt.model.decoders.luong import LuongDecoder
+from nmt.model.encoders.encoded import Encoded
 from nmt.model.recurrent import RecurrentStack
 from nmt.model.translation import TranslationModel
 from nmt.model.vector import VectorDecoder

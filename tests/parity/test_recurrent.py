@@ -8,7 +8,7 @@ from tiny import padded_mask, random
 from torch import Tensor, nn
 
 from nmt.config.model import EncoderConfig, ModelConfig
-from nmt.model.encoder import RecurrentEncoder
+from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.recurrent import CELLS, GATES, Layers, RecurrentStack, gru_cell, lstm_cell, select_layers
 
 

@@ -10,16 +10,11 @@ from tiny import padded_mask, random, tiny_config
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
+from nmt.model.decoders.transformer import DecoderLayer, TransformerDecoder
 from nmt.model.embedding import sinusoids
-from nmt.model.encoder import Encoded
-from nmt.model.transformer import (
-    DecoderLayer,
-    EncoderLayer,
-    MultiHead,
-    SelfAttentionEncoder,
-    TransformerDecoder,
-    attended,
-)
+from nmt.model.encoders.encoded import Encoded
+from nmt.model.encoders.self_attention import EncoderLayer, SelfAttentionEncoder
+from nmt.model.multi_head import MultiHead, attended
 
 LENGTHS, TARGET_LENGTHS = [5, 2, 3], [3, 6, 1]
 

@@ -7,18 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from nmt.data.alignment import (
+from nmt.alignment.pharaoh import format_pharaoh, parse_pharaoh
+from nmt.alignment.words import (
     argmax_links,
-    check_gold,
     expand_links,
-    format_pharaoh,
     merge_to_words,
-    parse_pharaoh,
     piece_groups,
-    read_gold,
     shift_rows,
     threshold_links,
 )
+from nmt.data.gold import check_gold, read_gold
 from nmt.data.text import word_spans
 from nmt.errors import DataError
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from tiny import padded_mask
 
-from nmt.model.transformer import attended, without_cudnn_attention
+from nmt.model.multi_head import attended, without_cudnn_attention
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 CUDNN = "aten::_scaled_dot_product_cudnn_attention"

@@ -25,8 +25,8 @@ from nmt.storage.checkpoint import (
     load_for_resuming,
     save_checkpoint,
 )
-from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
+from nmt.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 FILES = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model", "training.pt")

@@ -11,8 +11,8 @@ import torch
 from bomb import Bomb
 from small_corpus import settings
 
-from nmt.data.alignment import read_gold
 from nmt.data.examples import load_examples
+from nmt.data.gold import read_gold
 from nmt.data.prepare import prepare
 from nmt.errors import DataError, RunError
 from nmt.evaluation.attention_file import Attention, load_attention, save_attention

@@ -17,8 +17,8 @@ from nmt.data.ragged import ragged
 from nmt.decoding.translator import Translator
 from nmt.model.translation import DropoutRates
 from nmt.storage.checkpoint import load_checkpoint, load_for_resuming
-from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
+from nmt.training.trainer import Trainer
 
 KEPT = Path(__file__).parents[1] / "data" / "format-1" / "last"
 CPU = torch.device("cpu")

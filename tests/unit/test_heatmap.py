@@ -14,7 +14,7 @@ from matplotlib import image
 
 from nmt.errors import ConfigError
 from nmt.visualisation import heatmap
-from nmt.visualisation.heatmap import Panel, draw_heatmap, draw_grid, save_heatmap
+from nmt.visualisation.heatmap import Panel, draw_grid, draw_heatmap, save_heatmap
 
 ENGLISH = ["Krishna", "wrote", "his", "friends", "."]
 MARATHI = ["दुसर्‍या", "कृष्णाने", "त्याच्या", "मित्रांना", "पत्र", "लिहिलं."]

@@ -10,7 +10,7 @@ from faults import largest_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nmt.training.journal import TrainingLogger, start_log
-from nmt.training.progress import TrainState, RunningMetrics
+from nmt.training.progress import RunningMetrics, TrainState
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:

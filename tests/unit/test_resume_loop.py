@@ -17,9 +17,9 @@ from tiny import copy_batches, tiny_model
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates, TranslationModel
-from nmt.training.loop import Trainer
 from nmt.training.precision import choose_precision
 from nmt.training.progress import TrainState
+from nmt.training.trainer import Trainer
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
 DROPOUT = DropoutRates(units=0.3, words=0.2)

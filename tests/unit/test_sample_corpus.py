@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.data.text import clean, canonical_key, words
+from nmt.data.text import canonical_key, clean, words
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = ROOT / "data" / "sample" / "corpus.tsv"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nmt.data.text import clean, canonical_key, word_spans, words
+from nmt.data.text import canonical_key, clean, word_spans, words
 
 REPH = "शेतकर्\u200dयाचे"  # the eyelash reph: without its joiner it is another spelling
 ODD_SPACES = ["\t", "\n", "\v", "\f", "\r", "\x1c", "\x1f", "\x85", "\u00a0", "\u2003", "\u2028", "\u2029"]

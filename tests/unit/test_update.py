@@ -9,14 +9,14 @@ import pytest
 import torch
 from tiny import SOURCES, TARGETS, share, tiny_model
 
+from nmt.alignment.words import Link
 from nmt.config.training import TrainingConfig
-from nmt.data.alignment import Link
 from nmt.data.batches import Batch, collate
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.training.precision import Precision, choose_precision
 from nmt.training.schedule import teacher_forcing_ratio
-from nmt.training.update import Update, TrainStep
+from nmt.training.update import TrainStep, Update
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)

@@ -1,44 +1,15 @@
-"""The recurrent and convolutional encoders: source tokens → one state per token. The self-attention
-encoder is in `nmt.model.transformer`.
+"""The recurrent encoder: a stacked, optionally bidirectional GRU or LSTM.
 
-Shapes: B batch, S source length, E embedding size, M state size.
+Shapes: B batch, S source length, E embedding size, M state size, X any size.
 """
 
-import math
-from typing import NamedTuple
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.config.model import ModelConfig
+from nmt.model.encoders.encoded import Encoded
 from nmt.model.recurrent import CELLS, Layers, Recurrent, ResetBeforeGRU
-
-
-class Encoded(NamedTuple):
-    """Encoder output for a batch.
-
-    Attributes:
-        states: one state per source token, [B, S, M]; zero on padding.
-        mask: True at real tokens, [B, S].
-        last: the final state, [B, M]. Recurrent: the state after the last token (bidirectional: the
-            forward state at the last token concatenated with the backward state at the first).
-            Non-recurrent: the state at the last token, end-of-sentence.
-        layers: the final state of each recurrent layer, bottom to top, with the directions concatenated;
-            empty if non-recurrent.
-    """
-
-    states: Tensor
-    mask: Tensor
-    last: Tensor
-    layers: Layers = ()
-
-
-def state_at_end(states: Tensor, mask: Tensor) -> Tensor:
-    """The state at the last real token: [B, S, M] and [B, S] → [B, M]."""
-    end = mask.sum(dim=1) - 1
-    return states[torch.arange(len(end), device=end.device), end]
 
 
 def reversed_order(mask: Tensor) -> Tensor:
@@ -113,36 +84,3 @@ class RecurrentEncoder(nn.Module):
             for part in final
         )
         return tuple(zip(*parts, strict=True))
-
-
-class ConvolutionalEncoder(nn.Module):
-    """Stacked convolutions with gated linear units over token and position embeddings (Gehring et al.
-    2017, §3.1, §3.2 and §3.4).
-
-    x_j = e_j + p_j;   each layer: x ← (x + GLU(convolution of width k centred at j)) · √½, where
-    GLU([a ; b]) = a ∘ σ(b). Padding is set to zero before every convolution, like positions outside the
-    sentence. Tokens beyond `encoder.positions` share the last position embedding.
-    """
-
-    def __init__(self, config: ModelConfig, dropout: float = 0.0) -> None:
-        super().__init__()
-        encoder = config.encoder
-        self.position = nn.Embedding(encoder.positions, encoder.embedding)
-        self.input_projection = nn.Linear(encoder.embedding, encoder.size)
-        self.layers = nn.ModuleList(
-            nn.Conv1d(encoder.size, 2 * encoder.size, encoder.kernel, padding=encoder.kernel // 2)
-            for _ in range(encoder.layers)
-        )
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
-        """Encode; arguments as for `RecurrentEncoder.forward`."""
-        positions = torch.arange(mask.shape[1], device=mask.device).clamp(
-            max=self.position.num_embeddings - 1
-        )
-        real = mask.unsqueeze(-1)
-        states = self.input_projection(embedded + self.position(positions)) * real  # [B, S, M]
-        for layer in self.layers:
-            mixed = layer(self.dropout(states).transpose(1, 2)).transpose(1, 2)  # [B, S, 2M]
-            states = (states + F.glu(mixed, dim=-1)) * math.sqrt(0.5) * real
-        return Encoded(states, mask, state_at_end(states, mask))

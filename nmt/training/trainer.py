@@ -5,49 +5,22 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import MicroBatches, TrainingBatches
 from nmt.model.translation import TranslationModel
 from nmt.processes import Processes
 from nmt.training.average import WeightAverage
+from nmt.training.callbacks import Callbacks
 from nmt.training.precision import Precision
-from nmt.training.progress import TrainState, RunningMetrics
+from nmt.training.progress import RunningMetrics, TrainState
 from nmt.training.randomness import random_state, restore_random_state
 from nmt.training.schedule import learning_rate
 from nmt.training.selection import compare
 from nmt.training.update import TrainStep
 
 logger = logging.getLogger("nmt")
-
-
-class Callbacks(Protocol):
-    """Callbacks of the training loop. The command implements them, one instance per process."""
-
-    def updated(self, state: TrainState) -> None:
-        """Called after every update."""
-
-    def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
-        """Called every `log_every` updates; a new window starts afterwards."""
-
-    def validate(self, state: TrainState) -> dict[str, float]:
-        """Score the model on the development set: loss, perplexity, bleu, chrf. Called in the first process
-        only; the scores are sent to the others.
-        """
-        ...
-
-    def validated(self, state: TrainState, improved: bool) -> None:
-        """Called after a validation, with its scores last in `state.history`; save the checkpoint here.
-        `improved`: no earlier scores are better, so this is the best checkpoint.
-        """
-
-    def save(self, state: TrainState) -> None:
-        """Save a checkpoint between validations."""
-
-    def stopping(self) -> int:
-        """The signal that requests to save and stop after this update, or 0."""
-        ...
 
 
 class Trainer:

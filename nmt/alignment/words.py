@@ -1,23 +1,17 @@
 """Word alignments: attention over pieces → attention over words → links between words.
 
 T and S are the numbers of target and source pieces, Tw and Sw those of words. A link is a pair
-(source word, target word), both counted from 0; the Pharaoh format writes it as `source-target`.
+(source word, target word), both counted from 0.
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.lines import file_lines
-from nmt.errors import DataError
-
 Link = tuple[int, int]
-_LINK = re.compile(r"([0-9]+)-([0-9]+)")
 
 
 def piece_groups(
@@ -134,94 +128,3 @@ def shift_rows(weights: NDArray[Any], shift: int) -> NDArray[Any]:
     T = weights.shape[-2]
     rows = np.clip(np.arange(T) + shift, 0, max(T - 1, 0))
     return weights[..., rows, :]
-
-
-def parse_pharaoh(text: str, path: Path | str | None = None, line: int | None = None) -> frozenset[Link]:
-    """Parse links in the Pharaoh format: "0-0 1-2" is {(0, 0), (1, 2)}; an empty text has no links.
-
-    Raises:
-        DataError: for anything that is not `source-target`, with `path` and `line` if given.
-    """
-    links = set()
-    for item in text.split():
-        match = _LINK.fullmatch(item)
-        if match is None:
-            raise DataError(
-                f"{item!r} is not a link; write source-target, counted from 0, such as 0-0 1-2", path, line
-            )
-        links.add((int(match[1]), int(match[2])))
-    return frozenset(links)
-
-
-def read_gold(path: Path) -> tuple[list[frozenset[Link]], list[frozenset[Link]]]:
-    """Read gold alignments, one line per sentence pair: `1-2` is a sure link, `1?2` a possible one.
-
-    Returns:
-        The sure links and the additional possible links of each pair.
-
-    Raises:
-        DataError: for a malformed link, with file and line.
-    """
-    sure, possible = [], []
-    for number, line in file_lines(path):
-        unsure = [item for item in line.split() if "?" in item]
-        certain = [item for item in line.split() if "?" not in item]
-        sure.append(parse_pharaoh(" ".join(certain), path, number))
-        possible.append(parse_pharaoh(" ".join(unsure).replace("?", "-"), path, number))
-    return sure, possible
-
-
-def outside(links: Iterable[Link], source_words: int, target_words: int) -> Link | None:
-    """The smallest link that is out of range for sentences of these lengths (in words), or None."""
-    return min(((s, t) for s, t in links if s >= source_words or t >= target_words), default=None)
-
-
-def counts_from_one(file: Iterable[Iterable[Link]]) -> bool:
-    """Whether no link in the file contains a 0, which suggests that it counts from 1."""
-    return not any(0 in link for links in file for link in links)
-
-
-def outside_error(
-    link: Link, sizes: tuple[int, int], from_one: bool, path: Path | str | None, line: int | None
-) -> DataError:
-    """The error to raise for a link that is out of range.
-
-    Args:
-        link: from `outside`.
-        sizes: number of source and target words.
-        from_one: result of `counts_from_one` for the file.
-        path: the file.
-        line: the line of the link, from 1.
-    """
-    fits = from_one and link[0] <= sizes[0] and link[1] <= sizes[1]  # in range if counted from 1
-    hint = "; this file seems to count from 1" if fits else ""
-    return DataError(
-        f"link {link[0]}-{link[1]} is out of range: the sentences have {sizes[0]} and {sizes[1]} words; "
-        f"links are counted from 0{hint}",
-        path,
-        line,
-    )
-
-
-def check_gold(path: Path, gold: Sequence[Iterable[Link]], sizes: Sequence[tuple[int, int]]) -> None:
-    """Check that gold alignments match their sentences.
-
-    Args:
-        path: the file, for error messages.
-        gold: the links of each line.
-        sizes: number of source and target words of each sentence pair.
-
-    Raises:
-        DataError: if the number of lines differs from the number of pairs, or a link is out of range.
-    """
-    if len(gold) != len(sizes):
-        raise DataError(f"{len(gold)} lines, but {len(sizes)} sentence pairs; give one line per pair", path)
-    for number, (links, size) in enumerate(zip(gold, sizes, strict=True), 1):
-        link = outside(links, *size)
-        if link is not None:
-            raise outside_error(link, size, counts_from_one(gold), path, number)
-
-
-def format_pharaoh(links: Iterable[Link]) -> str:
-    """Write links in the Pharaoh format, in ascending order: {(1, 2), (0, 0)} is "0-0 1-2"."""
-    return " ".join(f"{source}-{target}" for source, target in sorted(links))

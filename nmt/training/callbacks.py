@@ -1,0 +1,33 @@
+"""What the training loop calls: validation, saving, reports."""
+
+from typing import Protocol
+
+from nmt.training.progress import RunningMetrics, TrainState
+
+
+class Callbacks(Protocol):
+    """Callbacks of the training loop. The command implements them, one instance per process."""
+
+    def updated(self, state: TrainState) -> None:
+        """Called after every update."""
+
+    def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
+        """Called every `log_every` updates; a new window starts afterwards."""
+
+    def validate(self, state: TrainState) -> dict[str, float]:
+        """Score the model on the development set: loss, perplexity, bleu, chrf. Called in the first process
+        only; the scores are sent to the others.
+        """
+        ...
+
+    def validated(self, state: TrainState, improved: bool) -> None:
+        """Called after a validation, with its scores last in `state.history`; save the checkpoint here.
+        `improved`: no earlier scores are better, so this is the best checkpoint.
+        """
+
+    def save(self, state: TrainState) -> None:
+        """Save a checkpoint between validations."""
+
+    def stopping(self) -> int:
+        """The signal that requests to save and stop after this update, or 0."""
+        ...

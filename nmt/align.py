@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nmt.alignment.words import Link
-    from nmt.decoding.translation import Translation
+    from nmt.decoding.result import Translation
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,11 +65,11 @@ def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
+    from nmt.alignment.aer import alignment_scores
     from nmt.alignment.pharaoh import format_pharaoh
-    from nmt.data.sources.base import side_by_side
+    from nmt.data.sources.source import side_by_side
     from nmt.errors import DataError
-    from nmt.evaluation.aer import alignment_scores
-    from nmt.evaluation.export import write_attention
+    from nmt.export.writer import write_attention
 
     source, target = Path(arguments.source), Path(arguments.target)
     pairs = [(pair.source, pair.target) for pair in side_by_side(source, target)]
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    from nmt.evaluation.formats import check_attention_name, check_threshold
+    from nmt.export.formats import check_attention_name, check_threshold
 
     cli.check_output(arguments.output)
     check_threshold(arguments.threshold)
@@ -104,10 +104,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _force_decode(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> "list[Translation]":
-    from nmt.decoding.opening import load_translator
     from nmt.device import choose_device
     from nmt.errors import ConfigError
-    from nmt.storage.run import open_run
+    from nmt.runs.load import load_translator
+    from nmt.runs.run import open_run
 
     opened = open_run(Path(run))
     translator = load_translator(opened, opened.decoding(), choose_device(device))
@@ -120,7 +120,7 @@ def _force_decode(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> 
 def _symmetrised(
     arguments: argparse.Namespace, pairs: "Sequence[tuple[str, str]]", links: "list[frozenset[Link]]"
 ) -> "list[frozenset[Link]]":
-    from nmt.data.symmetrise import SYMMETRISATIONS
+    from nmt.alignment.symmetrise import SYMMETRISATIONS
 
     turned = [(target, source) for source, target in pairs]
     backward = _force_decode(arguments.reverse, turned, arguments.device)

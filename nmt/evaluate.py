@@ -8,7 +8,7 @@ from nmt import cli
 
 if TYPE_CHECKING:
     from nmt.data.examples import Example
-    from nmt.storage.run import Run
+    from nmt.runs.run import Run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,11 +47,11 @@ def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
-    from nmt.decoding.opening import load_translator
     from nmt.device import choose_device
-    from nmt.evaluation.evaluate import evaluate, write_evaluation
+    from nmt.evaluation.evaluator import evaluate, write_evaluation
     from nmt.evaluation.scoring import recorded_tokenizer
-    from nmt.storage.run import open_run
+    from nmt.runs.load import load_translator
+    from nmt.runs.run import open_run
 
     run = open_run(Path(arguments.run))
     config = run.decoding()

@@ -40,8 +40,8 @@ def main() -> None:
 
 
 def _train(config: Config, name: str, overrides: tuple[str, ...]) -> float:
-    from nmt.pipeline import train
-    from nmt.resume import Request
+    from nmt.runs.pipeline import train
+    from nmt.runs.resume import Request
 
     return train(Request(config, name, overrides))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nmt import cli
 
 if TYPE_CHECKING:
-    from nmt.decoding.translation import Translation
+    from nmt.decoding.result import Translation
     from nmt.decoding.translator import Translator
 
 _CHUNK = 512  # lines translated together, unless input is interactive
@@ -87,10 +87,10 @@ def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
-    from nmt.decoding.opening import load_translator
     from nmt.device import choose_device
     from nmt.errors import ConfigError
-    from nmt.storage.run import open_run
+    from nmt.runs.load import load_translator
+    from nmt.runs.run import open_run
 
     run = open_run(Path(arguments.run))
     config = run.decoding()
@@ -116,7 +116,7 @@ def main() -> None:
                 kept.append(best[0])
             out.flush()
     if arguments.attention:
-        from nmt.evaluation.export import write_attention
+        from nmt.export.writer import write_attention
 
         write_attention(
             Path(arguments.attention),
@@ -129,7 +129,7 @@ def main() -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from nmt.errors import ConfigError
-    from nmt.evaluation.formats import check_attention_name, check_threshold
+    from nmt.export.formats import check_attention_name, check_threshold
 
     if arguments.text and arguments.input:
         raise ConfigError("TEXT and --input: give only one of them")

@@ -11,8 +11,8 @@ from nmt.cli import command, option
 from nmt.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
-    from nmt.storage.checkpoint import Checkpoint
-    from nmt.storage.run import Run
+    from nmt.runs.checkpoint import Checkpoint
+    from nmt.runs.run import Run
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def _development(checkpoint: "Checkpoint", run: "Run") -> str:
     from nmt.data.examples import load_examples
     from nmt.decoding.translator import Translator
     from nmt.evaluation.scoring import recorded_tokenizer
-    from nmt.evaluation.validation import validate
+    from nmt.evaluation.validate import validate
 
     greedy = replace(run.decoding(), beam_size=1)
     translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
@@ -47,8 +47,8 @@ def main() -> None:
         raise ConfigError(f"--count {arguments.count}: must be at least 1")
     import torch
 
-    from nmt.storage.checkpoint import kept_checkpoints, load_checkpoint, save_checkpoint
-    from nmt.storage.run import Run, open_run
+    from nmt.runs.checkpoint import kept_checkpoints, load_checkpoint, save_checkpoint
+    from nmt.runs.run import Run, open_run
 
     run, output = open_run(Path(arguments.run)), Run(Path(arguments.output))
     if output.folder.exists():

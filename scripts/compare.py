@@ -178,8 +178,8 @@ def run_sweep(*words: str) -> None:
 
 def finished_runs(folder: Path) -> dict[Path, Config]:
     """The runs in `folder` that have been evaluated, oldest first, with their settings as from `_bare`."""
-    from nmt.storage.latest import is_pointer
-    from nmt.storage.run import reopen_run
+    from nmt.runs.latest import is_pointer
+    from nmt.runs.run import reopen_run
 
     found = {}
     for metrics in sorted(folder.glob("*/test/metrics.json"), key=lambda path: path.stat().st_mtime):

@@ -75,8 +75,8 @@ def _read(path: Path, *keys: str) -> list[Any]:
 def _read_result(model: str, folder: Path) -> Result:
     from safetensors import safe_open
 
-    from nmt.storage.checkpoint import find_checkpoint
-    from nmt.storage.run import Run
+    from nmt.runs.checkpoint import find_checkpoint
+    from nmt.runs.run import Run
 
     run = Run(folder)
     decoding, scores, alignment, sentences, buckets = _read(

@@ -30,9 +30,9 @@ from nmt.files import write_json
 from nmt.launch.main import with_config
 from nmt.model.initialise import build_model
 from nmt.model.translation import TranslationModel
-from nmt.training.average import WeightAverage
+from nmt.training.ema import WeightAverage
 from nmt.training.precision import choose_precision
-from nmt.training.update import TrainStep
+from nmt.training.step import TrainStep
 
 VOCABULARY = 2000  # pieces per side, the default of data.tokenizer.vocab_size
 BATCHES = (640, 4096, 16384)  # tokens

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.attention import Attention, Keys, average
+from nmt.model.attention.layer import Attention, Keys, average
 
 SCORES = ("additive", "concat", "dot", "general", "scaled_dot", "cosine", "gaussian", "location")
 SPANS = ("global", "local_m", "local_p", "hard")

@@ -4,7 +4,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nmt.training.progress import RunningMetrics, TrainState
+from nmt.training.train_state import RunningMetrics, TrainState
 
 
 class Report(NamedTuple):

@@ -2,7 +2,7 @@
 
     setting                             module                          class
     data.source=tsv                     nmt/data/sources/tsv.py         TsvSource
-    model.attention.score=scaled_dot    nmt/model/scores/scaled_dot.py  ScaledDotScore
+    model.attention.score=scaled_dot    nmt/model/attention/scores/scaled_dot.py  ScaledDotScore
 
 A new one is a new file (docs/extending.md). The names are read from the folder and a class is imported only
 when it is needed, so settings can be listed without torch.
@@ -98,5 +98,5 @@ def _load(point: ExtensionPoint, name: str) -> type[Extension]:
 
 
 SOURCES = ExtensionPoint("data.source", "nmt.data.sources", "Source")
-SCORES = ExtensionPoint("model.attention.score", "nmt.model.scores", "Score")
+SCORES = ExtensionPoint("model.attention.score", "nmt.model.attention.scores", "Score")
 EXTENSION_POINTS = {point.key: point for point in (SOURCES, SCORES)}

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from nmt.config.metrics import METRICS
 from nmt.config.schema import option
+from nmt.config.selection_metrics import METRICS
 
 
 @dataclass

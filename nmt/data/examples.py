@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, overload
 
-from nmt.data.sources.base import side_by_side
+from nmt.data.sources.source import side_by_side
 from nmt.data.text import clean
 from nmt.errors import DataError
 from nmt.files import replacing

@@ -12,7 +12,7 @@ from pathlib import Path
 from nmt.config.data import DataConfig
 from nmt.data.examples import Example, read_parallel
 from nmt.data.pairs import Pair, checked_alignment, grouped, swapped
-from nmt.data.sources.base import given_file, open_source
+from nmt.data.sources.source import given_file, open_source
 from nmt.data.sources.tsv import read_columns
 from nmt.data.text import canonical_key, clean
 from nmt.errors import DataError

@@ -11,7 +11,7 @@ from nmt.alignment.pharaoh import counts_from_one, format_pharaoh, outside, outs
 from nmt.config.data import DataConfig
 from nmt.data.examples import Example
 from nmt.data.keys import SeenKeys, text_key, text_keys
-from nmt.data.sources.base import RawPair, open_source
+from nmt.data.sources.source import RawPair, open_source
 from nmt.data.text import canonical_key, clean, word_spans
 
 _CHUNK = 16_384  # pairs that are cleaned at a time

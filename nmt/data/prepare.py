@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.data import DataConfig
+from nmt.data.changes import changes, previous_preparation
 from nmt.data.cleaned import CleanedPairs, write_cleaned
 from nmt.data.examples import Example, StoredExamples, load_examples, save_examples
-from nmt.data.growth import changes, previous_preparation
 from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
 from nmt.data.keys import text_keys
 from nmt.data.pairs import clean_pairs, grouped
-from nmt.data.sources.base import open_source
+from nmt.data.sources.source import open_source
 from nmt.data.split import LARGE_COMPONENT, SPLITS, TRAIN, assign_splits, components
 from nmt.errors import DataError
 from nmt.files import replacing, sha256, write_json

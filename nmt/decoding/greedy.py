@@ -13,7 +13,7 @@ from torch import Tensor
 from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, dead_end_error, nan_error
 from nmt.decoding.interface import StepModel
 from nmt.errors import ConfigError
-from nmt.model.interface import MemoryT, StateT
+from nmt.model.decoders.decoder import MemoryT, StateT
 
 _COLDEST = 1e-6  # lower temperatures would be the same as greedy, and could overflow
 Select = Callable[[Tensor, Sequence[int]], Tensor]

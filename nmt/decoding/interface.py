@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from nmt.model.interface import MemoryT, Selectable, StateT
+from nmt.model.decoders.decoder import MemoryT, Selectable, StateT
 
 MemoryT_contra = TypeVar("MemoryT_contra", bound=Selectable, contravariant=True)
 

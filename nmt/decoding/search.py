@@ -30,7 +30,7 @@ from nmt.decoding.greedy import greedy
 from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, dead_end_error
 from nmt.decoding.interface import StepModel
 from nmt.errors import ConfigError
-from nmt.model.interface import MemoryT, StateT
+from nmt.model.decoders.decoder import MemoryT, StateT
 
 
 def search(

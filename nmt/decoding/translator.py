@@ -18,9 +18,9 @@ from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
 from nmt.decoding.greedy import check_temperature, sample
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import InferenceModel
+from nmt.decoding.result import Translation
 from nmt.decoding.search import search
-from nmt.decoding.translation import Translation
-from nmt.model.interface import MemoryT, StateT
+from nmt.model.decoders.decoder import MemoryT, StateT
 
 
 class Translator:

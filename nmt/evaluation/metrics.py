@@ -30,7 +30,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
 
-from nmt.config.metrics import METRICS
+from nmt.config.selection_metrics import METRICS
 from nmt.errors import DataError
 from nmt.evaluation.bleu_tokenizer import DEFAULT
 

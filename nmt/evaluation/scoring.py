@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from nmt.config.metrics import METRICS
+from nmt.config.selection_metrics import METRICS
 from nmt.config.settings import Config
 from nmt.config.training import TrainingConfig
 from nmt.data.examples import Example
@@ -18,8 +18,8 @@ from nmt.evaluation.bleu_tokenizer import (
     choose_tokenizer,
     too_short_for_bleu,
 )
-from nmt.storage.checkpoint import kept_checkpoints
-from nmt.storage.run import Run
+from nmt.runs.checkpoint import kept_checkpoints
+from nmt.runs.run import Run
 
 RECORD = "bleu_tokenizer"
 """The key in a run's `prepared.json` for the name of the tokenizer."""

@@ -22,7 +22,7 @@ def configs_folder() -> Path:
 
 def to_config(composed: DictConfig, overrides: Iterable[str] = ()) -> Config:
     """Convert a composed config to our dataclasses and validate it; a leading `~` in paths is expanded.
-    With `resume`, validation is left to `nmt.resume`, which merges in the settings of the run first.
+    With `resume`, validation is left to `nmt.runs.resume`, which merges in the settings of the run first.
 
     Args:
         composed: the config composed by Hydra.

@@ -76,8 +76,8 @@ def check_job(config: Config, overrides: Sequence[str], folders: set[Path], here
     """
     from nmt.data.held_out import check_files
     from nmt.device import choose_device
-    from nmt.resume import Request, resumed
-    from nmt.storage.run import check_name
+    from nmt.runs.resume import Request, resumed
+    from nmt.runs.run import check_name
     from nmt.training.precision import choose_precision
 
     if config.resume is not None:
@@ -104,7 +104,7 @@ def own_run(job: Job, config: Config, name: str) -> tuple[Config, tuple[str, ...
         config: the composed settings.
         name: the name of the run if the settings have none.
     """
-    from nmt.resume import Request, resumed
+    from nmt.runs.resume import Request, resumed
 
     overrides = tuple(job.overrides)
     if config.resume is None:

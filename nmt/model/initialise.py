@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nmt.config.model import ModelConfig
-from nmt.model.recurrent import GATES
-from nmt.model.scores.base import Score
+from nmt.model.attention.scores.score import Score
+from nmt.model.cells import GATES
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 
 _FILLERS = {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_}

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nmt.model.scores.base import merge_heads, split_heads
-from nmt.model.spans import masked_softmax
+from nmt.model.attention.scopes import masked_softmax
+from nmt.model.attention.scores.score import merge_heads, split_heads
 
 
 class FeedForward(nn.Module):

@@ -13,17 +13,17 @@ from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
 from nmt.model.decoders.bahdanau import BahdanauDecoder
+from nmt.model.decoders.decoder import Decoder, MemoryT, Selectable, StateT
 from nmt.model.decoders.luong import LuongDecoder
 from nmt.model.decoders.transformer import TransformerDecoder
+from nmt.model.decoders.vector import VectorDecoder
 from nmt.model.embedding import TokenEmbedding
 from nmt.model.encoders.convolutional import ConvolutionalEncoder
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.encoders.self_attention import SelfAttentionEncoder
-from nmt.model.interface import Decoder, MemoryT, Selectable, StateT
 from nmt.model.lexical import LexicalModel
 from nmt.model.mode import check_evaluating
 from nmt.model.positions import TargetPositions
-from nmt.model.vector import VectorDecoder
 
 Encoder = RecurrentEncoder | ConvolutionalEncoder | SelfAttentionEncoder
 DecoderClass = Callable[[ModelConfig, float], Decoder[Selectable, Selectable]]

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from nmt.training.progress import RunningMetrics, TrainState
+from nmt.training.train_state import RunningMetrics, TrainState
 
 
 class Callbacks(Protocol):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from nmt.config.metrics import METRICS
+from nmt.config.selection_metrics import METRICS
 
 LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)
 _ORDER = ("chrf", "loss")  # tie-breakers, in this order

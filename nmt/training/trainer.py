@@ -10,15 +10,15 @@ from typing import Any
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import MicroBatches, TrainingBatches
 from nmt.model.translation import TranslationModel
-from nmt.processes import Processes
-from nmt.training.average import WeightAverage
 from nmt.training.callbacks import Callbacks
+from nmt.training.distributed import Processes
+from nmt.training.ema import WeightAverage
 from nmt.training.precision import Precision
-from nmt.training.progress import RunningMetrics, TrainState
-from nmt.training.randomness import random_state, restore_random_state
+from nmt.training.random_state import random_state, restore_random_state
 from nmt.training.schedule import learning_rate
 from nmt.training.selection import compare
-from nmt.training.update import TrainStep
+from nmt.training.step import TrainStep
+from nmt.training.train_state import RunningMetrics, TrainState
 
 logger = logging.getLogger("nmt")
 

@@ -7,7 +7,7 @@ from console import TRAINING, command
 from nmt import align
 from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.data.examples import load_examples
-from nmt.evaluation.attention_file import load_attention
+from nmt.export.attention_file import load_attention
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sacrebleu.metrics.bleu import BLEU
 from nmt import evaluate, translate
 from nmt.decoding import greedy, search
 from nmt.decoding.hypothesis import History
-from nmt.evaluation.attention_file import load_attention
+from nmt.export.attention_file import load_attention
 
 TEXTS = ["The dog sees.", "Where is my house?", "She sings."]
 

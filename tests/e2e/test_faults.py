@@ -12,8 +12,8 @@ from console import Answer
 from inside import CHECKPOINT, STEPS, check_finished, go_on, inside
 
 from nmt import translate
-from nmt.evaluation.attention_file import load_attention
-from nmt.storage.checkpoint import find_checkpoint, kept_checkpoints
+from nmt.export.attention_file import load_attention
+from nmt.runs.checkpoint import find_checkpoint, kept_checkpoints
 
 TEXT = "The dog sees."
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full, as Linux has")

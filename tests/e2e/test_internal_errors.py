@@ -13,8 +13,8 @@ from inside import STEPS, check_finished, go_on
 
 from nmt.decoding.translator import Translator
 from nmt.errors import DataError
-from nmt.training.journal import log_error
-from nmt.training.update import TrainStep
+from nmt.runs.logger import log_error
+from nmt.training.step import TrainStep
 
 TRACE = "Traceback (most recent call last):"
 LINE = "internal error: RuntimeError: planted"
@@ -105,7 +105,7 @@ def test_a_log_that_is_elsewhere(tmp_path, monkeypatch):
 
 PROGRAM = """
 import os, runpy, sys
-from nmt.training.update import Updater
+from nmt.training.step import Updater
 real, calls = Updater.update, iter(range(1, 1 << 30))
 
 def planted(*arguments, **options):

@@ -7,7 +7,7 @@ import pytest
 from small_corpus import corpus, write_tsv
 
 from nmt import composition, train, translate
-from nmt.evaluation.attention_file import load_attention
+from nmt.export.attention_file import load_attention
 
 MODELS = sorted(path.stem for path in (composition.configs_folder() / "model").glob("*.yaml"))
 HEADS = {"seq2seq": 0, "scaled_dot": 4, "transformer": 4}

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from nmt.visualisation.report import Sentence, render_page
+from nmt.visualisation.page import Sentence, render_page
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 from selenium.webdriver.chrome.service import Service  # noqa: E402

@@ -14,7 +14,7 @@ from console import TRAINING, command
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nmt.storage.latest import is_pointer
+from nmt.runs.latest import is_pointer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found through /proc")
 STEPS = 50

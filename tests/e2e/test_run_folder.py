@@ -17,10 +17,10 @@ from nmt.config.settings import Config
 from nmt.config.training import TrainingConfig
 from nmt.data.examples import load_examples
 from nmt.data.text import words
-from nmt.evaluation.attention_file import load_attention
+from nmt.export.attention_file import load_attention
 from nmt.files import sha256
-from nmt.storage.latest import find_run
-from nmt.storage.run import Run
+from nmt.runs.latest import find_run
+from nmt.runs.run import Run
 from nmt.training.schedule import learning_rate
 
 SAMPLES, HEATMAPS = 4, 8

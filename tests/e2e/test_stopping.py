@@ -11,8 +11,8 @@ import pytest
 from inside import STEPS, Begin, check_finished, go_on
 
 from nmt.decoding.translator import Translator
-from nmt.storage.checkpoint import find_checkpoint, kept_checkpoints
-from nmt.training.update import TrainStep
+from nmt.runs.checkpoint import find_checkpoint, kept_checkpoints
+from nmt.training.step import TrainStep
 
 Moment = Callable[[pytest.MonkeyPatch, Callable[[], None]], None]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nmt.config.extensions import SCORES as MODULES
-from nmt.model.attention import Attention, Keys, average
+from nmt.model.attention.layer import Attention, Keys, average
 
 HEADS = (1, 2, 3)
 WITH_KEYS = tuple(score for score in SCORES if score != "location")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny import padded_mask, random
 from torch import nn
 
-from nmt.model.bridge import POOLINGS, Bridge, Pooling
+from nmt.model.decoders.bridge import POOLINGS, Bridge, Pooling
 from nmt.model.encoders.encoded import Encoded
 
 Vector = list[float]

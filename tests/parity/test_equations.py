@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.data.batches import collate
-from nmt.model.attention import Attention
+from nmt.model.attention.layer import Attention
+from nmt.model.cells import RecurrentStack
 from nmt.model.decoders.bahdanau import BahdanauDecoder
 from nmt.model.decoders.luong import LuongDecoder
+from nmt.model.decoders.vector import VectorDecoder
 from nmt.model.encoders.encoded import Encoded
-from nmt.model.recurrent import RecurrentStack
 from nmt.model.translation import TranslationModel
-from nmt.model.vector import VectorDecoder
 
 Recurrent = BahdanauDecoder | LuongDecoder | VectorDecoder
 Layers = list[tuple[Tensor, ...]]  # (h,) or (h, c) of each layer, of one sentence

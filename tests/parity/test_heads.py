@@ -9,7 +9,7 @@ from naive import SCORES, Case, attend, case, make, padded_mask, random, shapes
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.attention import Attention, average, average_mapped, mapped_values
+from nmt.model.attention.layer import Attention, average, average_mapped, mapped_values
 
 
 def same(found: Tensor, expected: Tensor) -> None:

@@ -8,8 +8,8 @@ from tiny import padded_mask, random
 from torch import Tensor, nn
 
 from nmt.config.model import EncoderConfig, ModelConfig
+from nmt.model.cells import CELLS, GATES, Layers, RecurrentStack, gru_cell, lstm_cell, select_layers
 from nmt.model.encoders.recurrent import RecurrentEncoder
-from nmt.model.recurrent import CELLS, GATES, Layers, RecurrentStack, gru_cell, lstm_cell, select_layers
 
 
 class ResetBeforeCell(nn.Module):

@@ -10,7 +10,7 @@ from naive import SCORES, NaiveAttention, attend, case, make, random, shapes
 from torch import Tensor
 
 from nmt.config.model import AttentionConfig
-from nmt.model.scores.base import merge_heads, split_heads
+from nmt.model.attention.scores.score import merge_heads, split_heads
 
 
 def values(score: str, query: Tensor, states: Tensor, **parameters: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from naive import SCORES, SPANS, attend, case, padded_mask, random, shapes
 from torch import nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.attention import Attention
-from nmt.model.spans import SCOPES as MODULES
-from nmt.model.spans import HardScope, LocalMonotonicScope, LocalPredictiveScope, masked_softmax
+from nmt.model.attention.layer import Attention
+from nmt.model.attention.scopes import SCOPES as MODULES
+from nmt.model.attention.scopes import HardScope, LocalMonotonicScope, LocalPredictiveScope, masked_softmax
 
 # ---------------------------------------------------------------- the masked softmax
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.alignment.aer import AlignmentScores, alignment_scores
 from nmt.errors import DataError
-from nmt.evaluation.aer import AlignmentScores, alignment_scores
 
 LINKS = st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8)
 CORPORA = st.lists(st.tuples(LINKS, LINKS, LINKS), min_size=1, max_size=5)

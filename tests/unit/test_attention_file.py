@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import RunError
-from nmt.evaluation.attention_file import Attention, load_attention, save_attention
+from nmt.export.attention_file import Attention, load_attention, save_attention
 
 pieces = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6), max_size=5)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from nmt.training.average import WeightAverage
+from nmt.training.ema import WeightAverage
 
 
 def wander(model: nn.Module, average: WeightAverage, steps: int) -> list[list[float]]:

@@ -18,7 +18,7 @@ from nmt.data.batches import collate
 from nmt.errors import RunError
 from nmt.files import sha256
 from nmt.model.translation import NO_DROPOUT
-from nmt.storage.checkpoint import (
+from nmt.runs.checkpoint import (
     Checkpoint,
     find_checkpoint,
     load_checkpoint,
@@ -146,9 +146,7 @@ def test_the_training_state_repeats_no_weights(tmp_path, checkpoint, trainer):
 
 def test_resuming_hashes_every_file_once(folder, monkeypatch):
     hashed = []
-    monkeypatch.setattr(
-        "nmt.storage.checkpoint.sha256", lambda path: hashed.append(path.name) or sha256(path)
-    )
+    monkeypatch.setattr("nmt.runs.checkpoint.sha256", lambda path: hashed.append(path.name) or sha256(path))
     load_for_resuming(folder, CPU, NO_DROPOUT)
     assert sorted(hashed) == sorted(FILES[1:])
 

@@ -16,8 +16,8 @@ from tiny import TINY, tiny_model
 from nmt.errors import RunError
 from nmt.files import sha256
 from nmt.model.translation import NO_DROPOUT
-from nmt.storage import checkpoint as module
-from nmt.storage.checkpoint import (
+from nmt.runs import checkpoint as module
+from nmt.runs.checkpoint import (
     Checkpoint,
     find_checkpoint,
     kept_checkpoints,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import TINY, tiny_model
 
-from nmt.storage.checkpoint import Checkpoint, kept_checkpoints, load_checkpoint, save_checkpoint
+from nmt.runs.checkpoint import Checkpoint, kept_checkpoints, load_checkpoint, save_checkpoint
 
 CPU = torch.device("cpu")
 FILES_WRITTEN = 5

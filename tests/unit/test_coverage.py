@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nmt.evaluation.coverage import coverage, coverage_scores
+from nmt.alignment.coverage import coverage, coverage_scores
 
 
 def test_by_hand():

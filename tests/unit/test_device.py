@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.cuda._utils import _get_device_index
 
-from nmt import pipeline
 from nmt.config.settings import Config
 from nmt.device import choose_device
 from nmt.errors import ConfigError
+from nmt.runs import pipeline
 from nmt.training.precision import choose_precision
 
 

@@ -11,9 +11,9 @@ from nmt.config.settings import Config
 from nmt.config.training import DecodingConfig
 from nmt.data.examples import Example
 from nmt.decoding.translator import Translator
-from nmt.evaluation.evaluate import Evaluation, evaluate, write_evaluation
+from nmt.evaluation.evaluator import Evaluation, evaluate, write_evaluation
 from nmt.evaluation.metrics import sentence_chrf
-from nmt.evaluation.report import save_report
+from nmt.export.report import save_report
 
 EXAMPLES = [Example(source, (target,), ("",)) for source, target in zip(ENGLISH, MARATHI, strict=True)]
 DECODING = DecodingConfig(beam_size=1, max_length_factor=1.0, max_length_extra=4)

@@ -8,7 +8,7 @@ import pytest
 from nmt.config.extensions import EXTENSION_POINTS, SOURCES
 from nmt.config.schema import settings
 from nmt.config.settings import Config
-from nmt.data.sources.base import DataSource
+from nmt.data.sources.source import DataSource
 
 LEAVES = {key: (item, value) for key, item, value in settings(Config())}
 MEMBERS = [(point, name) for point in EXTENSION_POINTS.values() for name in point.names()]

@@ -15,7 +15,7 @@ from nmt.data.examples import load_examples
 from nmt.data.gold import read_gold
 from nmt.data.prepare import prepare
 from nmt.errors import DataError, RunError
-from nmt.evaluation.attention_file import Attention, load_attention, save_attention
+from nmt.export.attention_file import Attention, load_attention, save_attention
 
 
 @pytest.fixture(params=["pickle", "of torch", "of numpy"])

@@ -16,7 +16,7 @@ from nmt.data.batches import TrainingBatches
 from nmt.data.ragged import ragged
 from nmt.decoding.translator import Translator
 from nmt.model.translation import DropoutRates
-from nmt.storage.checkpoint import load_checkpoint, load_for_resuming
+from nmt.runs.checkpoint import load_checkpoint, load_for_resuming
 from nmt.training.precision import choose_precision
 from nmt.training.trainer import Trainer
 

@@ -117,19 +117,19 @@ def test_folders_do_not_import_for_others(file: Path) -> None:
     ("module", "source", "wrong"),
     [
         ("nmt.data.batches", "def f():\n    from nmt.model.encoder import Encoder", ["nmt.model.encoder"]),
-        ("nmt.model.bridge", "import torch, nmt.data.text", ["nmt.data.text"]),
-        ("nmt.model.bridge", "from ..data import text", ["nmt.data.text"]),
-        ("nmt.model.bridge", "from .encoder import Encoder", []),
+        ("nmt.model.decoders.bridge", "import torch, nmt.data.text", ["nmt.data.text"]),
+        ("nmt.model.decoders.bridge", "from ..data import text", ["nmt.data.text"]),
+        ("nmt.model.decoders.bridge", "from .encoder import Encoder", []),
         ("nmt.training.loop", "from nmt import decoding", ["nmt.decoding"]),
-        ("nmt.training.loop", "if True:\n    from nmt.evaluation import aer", ["nmt.evaluation.aer"]),
+        ("nmt.training.loop", "if True:\n    from nmt.evaluation import aer", ["nmt.alignment.aer"]),
         ("nmt.visualisation.heatmap", "from nmt.config.settings import Config", ["nmt.config.settings"]),
-        ("nmt.evaluation.metrics", "from nmt import pipeline", ["nmt.pipeline"]),
-        ("nmt.resume", "from nmt.training.loop import Trainer", ["nmt.training.loop"]),
+        ("nmt.evaluation.metrics", "from nmt import pipeline", ["nmt.runs.pipeline"]),
+        ("nmt.runs.resume", "from nmt.training.loop import Trainer", ["nmt.training.loop"]),
         ("nmt.data.download", "from nmt import __version__", []),
-        ("nmt.pipeline", "from nmt.launch.main import with_config", ["nmt.launch.main"]),
-        ("nmt.resume", "from nmt.launch import sweep", ["nmt.launch.sweep"]),
+        ("nmt.runs.pipeline", "from nmt.launch.main import with_config", ["nmt.launch.main"]),
+        ("nmt.runs.resume", "from nmt.launch import sweep", ["nmt.launch.sweep"]),
         ("nmt.train", "from nmt.launch.main import with_config", []),
-        ("nmt.launch.sweep", "from nmt.launch import results\nimport nmt.pipeline", ["nmt.pipeline"]),
+        ("nmt.launch.sweep", "from nmt.launch import results\nimport nmt.runs.pipeline", ["nmt.runs.pipeline"]),
         ("nmt.translate", "from nmt import cli, pipeline\nfrom nmt.decoding.search import search", []),
     ],
 )  # fmt: skip
@@ -186,5 +186,5 @@ def test_help_as_a_shell_runs_it(command: str) -> None:
 
 def test_a_training_imports_what_draws_only_when_it_draws() -> None:
     """A second of every start and resume, also of those that log no pictures."""
-    run = ask("-c", "import sys, nmt.pipeline; print(*{'matplotlib', 'fontTools'} & sys.modules.keys())")
+    run = ask("-c", "import sys, nmt.runs.pipeline; print(*{'matplotlib', 'fontTools'} & sys.modules.keys())")
     assert (run.stdout, run.stderr) == ("\n", "")

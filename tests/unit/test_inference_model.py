@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nmt.config.training import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.interface import InferenceModel, MemoryT, StateT
-from nmt.decoding.translation import Translation
+from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.model.mode import check_evaluating, evaluating
 from nmt.model.translation import DropoutRates, TranslationModel

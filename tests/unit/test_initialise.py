@@ -12,10 +12,10 @@ from tiny import tiny_config, tiny_model
 from torch import Tensor, nn
 
 from nmt.data.tokenizer import PAD
+from nmt.model.attention.scores.cosine import CosineScore
+from nmt.model.attention.scores.gaussian import GaussianScore
+from nmt.model.cells import GATES
 from nmt.model.initialise import empty_model
-from nmt.model.recurrent import GATES
-from nmt.model.scores.cosine import CosineScore
-from nmt.model.scores.gaussian import GaussianScore
 from nmt.model.translation import TranslationModel
 
 KINDS = ("uniform", "orthogonal", "xavier")

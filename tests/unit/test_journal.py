@@ -9,8 +9,8 @@ import pytest
 from faults import largest_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nmt.training.journal import TrainingLogger, start_log
-from nmt.training.progress import RunningMetrics, TrainState
+from nmt.runs.logger import TrainingLogger, start_log
+from nmt.training.train_state import RunningMetrics, TrainState
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:

@@ -8,7 +8,7 @@ from nmt.config.training import TrainingConfig
 from nmt.errors import ConfigError
 from nmt.model.translation import TranslationModel
 from nmt.training.precision import Precision, choose_precision
-from nmt.training.update import TrainStep
+from nmt.training.step import TrainStep
 
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

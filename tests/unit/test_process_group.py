@@ -8,7 +8,7 @@ import torch.distributed as engine
 from tiny import tiny_model
 from torch.nn.parallel import DistributedDataParallel
 
-from nmt.processes import join_processes
+from nmt.training.distributed import join_processes
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nmt.training.randomness import random_state, restore_random_state
+from nmt.training.random_state import random_state, restore_random_state
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

@@ -13,8 +13,8 @@ from nmt.config.schema import settings
 from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
 from nmt.errors import NmtError, RunError
-from nmt.resume import Request, keep_settings, refuse_other_data, resumed
-from nmt.storage.run import Run, create_run, reopen_run
+from nmt.runs.resume import Request, keep_settings, refuse_other_data, resumed
+from nmt.runs.run import Run, create_run, reopen_run
 
 CONFIG = Config(name="one")
 CONFIG.data.source, CONFIG.data.path = "tsv", "pairs.tsv"

@@ -18,7 +18,7 @@ from nmt.config.training import TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates, TranslationModel
 from nmt.training.precision import choose_precision
-from nmt.training.progress import TrainState
+from nmt.training.train_state import TrainState
 from nmt.training.trainer import Trainer
 
 FP32 = choose_precision("fp32", torch.device("cpu"))

@@ -14,9 +14,9 @@ from nmt.config.schema import from_dict
 from nmt.config.settings import Config
 from nmt.config.training import DecodingConfig
 from nmt.errors import ConfigError, RunError
-from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.latest import finish_latest, point_latest
-from nmt.storage.run import (
+from nmt.runs.checkpoint import Checkpoint, save_checkpoint
+from nmt.runs.latest import finish_latest, point_latest
+from nmt.runs.run import (
     Run,
     check_name,
     create_run,

@@ -9,9 +9,9 @@ from tiny import TINY, tiny_model
 
 from nmt.config.settings import Config
 from nmt.errors import RunError
-from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.latest import point_latest
-from nmt.storage.run import create_run, locked, open_run, reopen_run
+from nmt.runs.checkpoint import Checkpoint, save_checkpoint
+from nmt.runs.latest import point_latest
+from nmt.runs.run import create_run, locked, open_run, reopen_run
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config.settings import Config
-from nmt.evaluation.evaluate import Evaluation
-from nmt.evaluation.report import save_report
+from nmt.evaluation.evaluator import Evaluation
+from nmt.export.report import save_report
 
 
 def written(path: Path, history: list[dict[str, float]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from nmt.data.examples import Example
 from nmt.errors import ConfigError, RunError
 from nmt.evaluation import bleu_tokenizer
 from nmt.evaluation.scoring import RECORD, Scoring, choose_scoring, recorded_tokenizer
-from nmt.storage.run import Run
+from nmt.runs.run import Run
 
 
 def examples(*targets: str) -> list[Example]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nmt.config.data import DataConfig
 from nmt.data.sources import manythings, sample
-from nmt.data.sources.base import RawPair, open_source
+from nmt.data.sources.source import RawPair, open_source
 from nmt.errors import ConfigError, DataError
 
 ENGLISH = ["Go.", "Run!"]

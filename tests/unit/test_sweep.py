@@ -25,7 +25,7 @@ from nmt.config.settings import Config
 from nmt.errors import DataError, RunError, StoppedError
 from nmt.launch.main import with_config
 from nmt.launch.results import Job, read_jobs, table
-from nmt.storage.run import create_run
+from nmt.runs.run import create_run
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.data.symmetrise import SYMMETRISATIONS, grow_diag_final, intersection, union
+from nmt.alignment.symmetrise import SYMMETRISATIONS, grow_diag_final, intersection, union
 
 links = st.frozensets(st.tuples(st.integers(0, 4), st.integers(0, 4)))
 

@@ -13,7 +13,7 @@ from nmt.config.model import AttentionConfig
 from nmt.config.training import DecodingConfig
 from nmt.data.text import clean, words
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
-from nmt.decoding.translation import Translation
+from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError
 from nmt.model.translation import TranslationModel

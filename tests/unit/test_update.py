@@ -16,7 +16,7 @@ from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.training.precision import Precision, choose_precision
 from nmt.training.schedule import teacher_forcing_ratio
-from nmt.training.update import TrainStep, Update
+from nmt.training.step import TrainStep, Update
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)

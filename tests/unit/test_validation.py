@@ -11,7 +11,7 @@ from nmt.data.examples import Example
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translator import Translator
 from nmt.evaluation.metrics import quick_scores
-from nmt.evaluation.validation import validate
+from nmt.evaluation.validate import validate
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from nmt.config.data import DataConfig
 from nmt.data.archive import open_member
 from nmt.data.download import fetch
 from nmt.data.lines import decoded_lines
-from nmt.data.sources.base import DataSource, RawPair, columns, given_file
+from nmt.data.sources.source import DataSource, RawPair, columns, given_file
 from nmt.errors import ConfigError, DataError
 
 

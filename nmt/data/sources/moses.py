@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from nmt.data.sources.base import DataSource, RawPair, given_file, side_by_side
+from nmt.data.sources.source import DataSource, RawPair, given_file, side_by_side
 
 
 class MosesSource(DataSource):

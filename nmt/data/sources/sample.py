@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nmt.data.lines import file_lines
-from nmt.data.sources.base import DataSource, RawPair, columns
+from nmt.data.sources.source import DataSource, RawPair, columns
 from nmt.errors import DataError
 
 _PACKAGE = Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nmt.config.data import DataConfig
 from nmt.data.lines import file_lines
-from nmt.data.sources.base import DataSource, RawPair, columns, given_file
+from nmt.data.sources.source import DataSource, RawPair, columns, given_file
 
 
 class TsvSource(DataSource):

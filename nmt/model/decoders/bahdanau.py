@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
-from nmt.model.attention import Attention, average, average_mapped, mapped_values
-from nmt.model.bridge import initial_layers, make_bridge
+from nmt.model.attention.layer import Attention, average, average_mapped, mapped_values
+from nmt.model.cells import GATES, RecurrentStack
+from nmt.model.decoders.bridge import initial_layers, make_bridge
 from nmt.model.decoders.memory import Memory, State
 from nmt.model.decoders.readout import MaxoutReadout
 from nmt.model.encoders.encoded import Encoded
 from nmt.model.positions import TargetPositions
-from nmt.model.recurrent import GATES, RecurrentStack
 
 
 class BahdanauDecoder(nn.Module):

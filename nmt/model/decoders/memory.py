@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from nmt.model.attention import Keys
-from nmt.model.recurrent import Layers, select_layers
+from nmt.model.attention.layer import Keys
+from nmt.model.cells import Layers, select_layers
 
 
 class Memory(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.model.recurrent import Layers
+from nmt.model.cells import Layers
 
 
 class Encoded(NamedTuple):

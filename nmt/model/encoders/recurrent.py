@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.config.model import ModelConfig
+from nmt.model.cells import CELLS, Layers, Recurrent, ResetBeforeGRU
 from nmt.model.encoders.encoded import Encoded
-from nmt.model.recurrent import CELLS, Layers, Recurrent, ResetBeforeGRU
 
 
 def reversed_order(mask: Tensor) -> Tensor:

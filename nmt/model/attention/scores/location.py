@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig, ModelConfig
-from nmt.model.scores.base import Score, split_heads
+from nmt.model.attention.scores.score import Score, split_heads
 
 
 class LocationScore(Score):

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from nmt.config.model import AttentionConfig, ModelConfig
-from nmt.model.scores.base import Score, split_heads
+from nmt.model.attention.scores.score import Score, split_heads
 
 
 class DotScore(Score):

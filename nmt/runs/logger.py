@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from nmt.errors import full_text
 from nmt.files import naming
-from nmt.training.progress import RunningMetrics, TrainState
+from nmt.training.train_state import RunningMetrics, TrainState
 
 logger = logging.getLogger("nmt")
 

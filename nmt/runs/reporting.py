@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from nmt.config.settings import Config
 from nmt.data.examples import Example
-from nmt.decoding.translation import Translation
+from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
-from nmt.evaluation.validation import validate
+from nmt.evaluation.validate import validate
 from nmt.model.mode import evaluating
-from nmt.storage.checkpoint import Checkpoint, save_checkpoint
-from nmt.storage.latest import point_latest
-from nmt.storage.run import Run
-from nmt.training.journal import TrainingLogger
-from nmt.training.progress import RunningMetrics, TrainState
+from nmt.runs.checkpoint import Checkpoint, save_checkpoint
+from nmt.runs.latest import point_latest
+from nmt.runs.logger import TrainingLogger
+from nmt.runs.run import Run
 from nmt.training.signals import StopSignals
+from nmt.training.train_state import RunningMetrics, TrainState
 from nmt.training.trainer import Trainer
 
 

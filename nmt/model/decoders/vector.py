@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
-from nmt.model.bridge import initial_layers, make_bridge
+from nmt.model.cells import RecurrentStack
+from nmt.model.decoders.bridge import initial_layers, make_bridge
 from nmt.model.decoders.memory import State
 from nmt.model.decoders.readout import MaxoutReadout
 from nmt.model.encoders.encoded import Encoded
 from nmt.model.positions import TargetPositions
-from nmt.model.recurrent import RecurrentStack
 
 
 class VectorMemory(NamedTuple):

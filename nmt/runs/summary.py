@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from nmt.cli import command, option
 from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
-from nmt.storage.run import Run
+from nmt.runs.run import Run
 
 logger = logging.getLogger("nmt")
 

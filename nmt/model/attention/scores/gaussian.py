@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.scores.base import ProjectedKeysScore, split_heads
+from nmt.model.attention.scores.score import ProjectedKeysScore, split_heads
 
 
 class GaussianScore(ProjectedKeysScore):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nmt.cli import command, option
 from nmt.files import sync_folder
-from nmt.storage.checkpoint import kept_checkpoints
+from nmt.runs.checkpoint import kept_checkpoints
 
 logger = logging.getLogger("nmt")
 LATEST = "latest"

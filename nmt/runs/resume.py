@@ -15,7 +15,7 @@ from nmt.config.validation import check
 from nmt.data.prepare import Prepared
 from nmt.errors import ConfigError, RunError
 from nmt.files import write_text
-from nmt.storage.run import Run, reopen_run, write_config
+from nmt.runs.run import Run, reopen_run, write_config
 
 logger = logging.getLogger("nmt")
 _LAUNCHES = "launches"

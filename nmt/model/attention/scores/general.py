@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from nmt.model.scores.base import ProjectedKeysScore, split_heads
+from nmt.model.attention.scores.score import ProjectedKeysScore, split_heads
 
 
 class GeneralScore(ProjectedKeysScore):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nmt.data.examples import Example
-from nmt.decoding.translation import Translation
+from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.evaluation.bleu_tokenizer import DEFAULT
 from nmt.evaluation.metrics import quick_scores

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
+from nmt.model.attention.scopes import masked_softmax
+from nmt.model.cells import Layers, RecurrentStack
 from nmt.model.encoders.encoded import Encoded
-from nmt.model.recurrent import Layers, RecurrentStack
-from nmt.model.spans import masked_softmax
 
 
 class LastPooling(nn.Module):

@@ -10,7 +10,7 @@ from nmt.config.training import TrainingConfig
 from nmt.data.batches import Batch, MicroBatches
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
-from nmt.processes import Processes
+from nmt.training.distributed import Processes
 from nmt.training.loss import alignment_loss, token_loss
 from nmt.training.optimizer import EagerAdamW
 from nmt.training.precision import Precision

@@ -1,8 +1,8 @@
 """Translations as rows of the HTML page."""
 
-from nmt.decoding.translation import Translation
-from nmt.evaluation.coverage import Coverage, coverage
-from nmt.visualisation.report import Sentence
+from nmt.alignment.coverage import Coverage, coverage
+from nmt.decoding.result import Translation
+from nmt.visualisation.page import Sentence
 
 
 def sentence_row(translation: Translation, shift: int = 0, covered: Coverage | None = None) -> Sentence:

@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.alignment.aer import AlignmentScores, alignment_scores
+from nmt.alignment.coverage import Coverage, coverage, coverage_scores
 from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.config.schema import to_dict
 from nmt.config.training import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.text import words
-from nmt.decoding.translation import Translation
+from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
-from nmt.evaluation.aer import AlignmentScores, alignment_scores
 from nmt.evaluation.bleu_tokenizer import DEFAULT
 from nmt.evaluation.collapse import Collapse, find_collapse
-from nmt.evaluation.coverage import Coverage, coverage, coverage_scores
-from nmt.evaluation.export import write_attention
 from nmt.evaluation.metrics import (
     LengthBucket,
     Score,
@@ -30,6 +29,7 @@ from nmt.evaluation.metrics import (
     format_scores,
     sentence_chrf,
 )
+from nmt.export.writer import write_attention
 from nmt.files import replacing, write_json
 
 

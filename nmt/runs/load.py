@@ -4,8 +4,8 @@ import torch
 
 from nmt.config.training import DecodingConfig
 from nmt.decoding.translator import Translator
-from nmt.storage.checkpoint import load_checkpoint
-from nmt.storage.run import Run
+from nmt.runs.checkpoint import load_checkpoint
+from nmt.runs.run import Run
 
 
 def load_translator(run: Run, config: DecodingConfig, device: torch.device) -> Translator:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from nmt.training.update import Update
+from nmt.training.step import Update
 
 
 @dataclass

@@ -18,8 +18,8 @@ from nmt.config.settings import RENAMED, Config
 from nmt.config.training import DecodingConfig
 from nmt.errors import ConfigError, RunError, explain
 from nmt.files import lock_file, write_text
-from nmt.storage.checkpoint import kept_checkpoints
-from nmt.storage.latest import LATEST, find_run, is_pointer
+from nmt.runs.checkpoint import kept_checkpoints
+from nmt.runs.latest import LATEST, find_run, is_pointer
 
 logger = logging.getLogger("nmt")
 _UNREADABLE = (OSError, yaml.YAMLError, ValueError, ConfigError)

@@ -16,7 +16,6 @@ from nmt.data.examples import save_examples
 from nmt.data.prepare import Prepared
 from nmt.data.tokenizer import PAD
 from nmt.data.vocabulary import Corpus, load_corpus
-from nmt.decoding.opening import load_translator
 from nmt.device import choose_device
 from nmt.errors import DataError, StoppedError
 from nmt.evaluation.bleu_tokenizer import check_tokenizer
@@ -24,18 +23,19 @@ from nmt.evaluation.scoring import RECORD, choose_scoring
 from nmt.files import write_json
 from nmt.model.initialise import build_model
 from nmt.model.translation import DropoutRates
-from nmt.observers import MainCallbacks, WorkerCallbacks
-from nmt.processes import Processes, join_processes, losses_explained
-from nmt.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
-from nmt.storage.checkpoint import Checkpoint, kept_checkpoints, load_for_resuming
-from nmt.storage.latest import finish_latest
-from nmt.storage.run import Run, check_name, create_run, locked
-from nmt.summary import log_end, log_start
-from nmt.training.journal import TrainingLogger, duration, errors_logged, log_error, start_log
+from nmt.runs.checkpoint import Checkpoint, kept_checkpoints, load_for_resuming
+from nmt.runs.latest import finish_latest
+from nmt.runs.load import load_translator
+from nmt.runs.logger import TrainingLogger, duration, errors_logged, log_error, start_log
+from nmt.runs.reporting import MainCallbacks, WorkerCallbacks
+from nmt.runs.resume import Request, keep_settings, mark_launches, refuse_other_data, restarted, resumed
+from nmt.runs.run import Run, check_name, create_run, locked
+from nmt.runs.summary import log_end, log_start
+from nmt.training.distributed import Processes, join_processes, losses_explained
 from nmt.training.precision import Precision, choose_precision
-from nmt.training.progress import TrainState
-from nmt.training.randomness import seed_everything
+from nmt.training.random_state import seed_everything
 from nmt.training.signals import StopSignals
+from nmt.training.train_state import TrainState
 from nmt.training.trainer import Trainer
 
 logger = logging.getLogger("nmt")
@@ -247,8 +247,8 @@ def _set_up_torch(config: Config, device: torch.device) -> None:
 def _evaluate_best(
     run: Run, config: Config, prepared: Prepared, state: TrainState, device: torch.device
 ) -> dict[str, float]:
-    from nmt.evaluation.evaluate import evaluate, write_evaluation  # slow to import, and not needed to start
-    from nmt.evaluation.report import save_report
+    from nmt.evaluation.evaluator import evaluate, write_evaluation  # slow to import, and not needed to start
+    from nmt.export.report import save_report
 
     test = prepared.splits["test"]
     translator = load_translator(run, config.decoding, device)

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nmt.config.metrics import METRICS
+from nmt.alignment.coverage import Coverage
 from nmt.config.schema import settings
+from nmt.config.selection_metrics import METRICS
 from nmt.config.settings import Config
 from nmt.data.examples import Example
-from nmt.evaluation.coverage import Coverage
-from nmt.evaluation.evaluate import Evaluation
-from nmt.evaluation.rows import sentence_row
+from nmt.evaluation.evaluator import Evaluation
+from nmt.export.rows import sentence_row
 from nmt.files import write_text
-from nmt.visualisation.report import Curve, render_page
+from nmt.visualisation.page import Curve, render_page
 
 _CURVES = sorted(METRICS, key=lambda name: METRICS[name].scorer is not None)  # the loss first
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.scores.base import build_score, merge_heads, split_heads
-from nmt.model.spans import SCOPES, Scope
+from nmt.model.attention.scopes import SCOPES, Scope
+from nmt.model.attention.scores.score import build_score, merge_heads, split_heads
 
 
 class Keys(NamedTuple):

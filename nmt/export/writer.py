@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from nmt.alignment.pharaoh import format_pharaoh
 from nmt.alignment.words import shift_rows
-from nmt.decoding.translation import Translation
-from nmt.evaluation.attention_file import Attention, save_attention
-from nmt.evaluation.rows import sentence_row
+from nmt.decoding.result import Translation
+from nmt.export.attention_file import Attention, save_attention
+from nmt.export.rows import sentence_row
 from nmt.files import write_text
-from nmt.visualisation.report import render_page
+from nmt.visualisation.page import render_page
 
 _Labelled = tuple[NDArray[np.floating[Any]], list[str], list[str]]  # weights [T, S], and their labels
 
@@ -45,7 +45,7 @@ def write_attention(
     """Write the attention of translations, in order, in the format of the file extension.
 
     Args:
-        path: see `nmt.evaluation.formats`. Images of several sentences are OUT-1.png, OUT-2.png …
+        path: see `nmt.export.formats`. Images of several sentences are OUT-1.png, OUT-2.png …
         translations: from a model with attention.
         pieces: draw pieces instead of words (images only).
         grid: one image of all sentences.

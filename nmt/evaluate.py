@@ -48,10 +48,11 @@ def main() -> None:
     arguments = parser().parse_args()
     _check(arguments)
     from nmt.device import choose_device
-    from nmt.evaluation.evaluator import evaluate, write_evaluation
-    from nmt.evaluation.scoring import recorded_tokenizer
+    from nmt.evaluation.evaluator import evaluate
+    from nmt.export.evaluation_files import write_evaluation
     from nmt.runs.load import load_translator
     from nmt.runs.run import open_run
+    from nmt.runs.scoring import recorded_tokenizer
 
     run = open_run(Path(arguments.run))
     config = run.decoding()

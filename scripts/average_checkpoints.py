@@ -31,8 +31,8 @@ def _development(checkpoint: "Checkpoint", run: "Run") -> str:
     """Scores on the development set with greedy search, as logged in training."""
     from nmt.data.examples import load_examples
     from nmt.decoding.translator import Translator
-    from nmt.evaluation.scoring import recorded_tokenizer
     from nmt.evaluation.validate import validate
+    from nmt.runs.scoring import recorded_tokenizer
 
     greedy = replace(run.decoding(), beam_size=1)
     translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)

@@ -31,8 +31,8 @@ def main() -> None:
         export_text(prepared.splits, folder)
         if licence := prepared.report["licence"]:
             write_text(folder / "LICENCE.txt", licence + "\n")
-        for part, examples in prepared.splits.items():
-            print(f"{folder / part}.src, .tgt: {len(examples):,} lines")
+        for split, examples in prepared.splits.items():
+            print(f"{folder / split}.src, .tgt: {len(examples):,} lines")
 
     with_config(task)
 

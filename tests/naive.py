@@ -15,7 +15,7 @@ from nmt.config.model import AttentionConfig
 from nmt.model.attention.layer import Attention, Keys, average
 
 SCORES = ("additive", "concat", "dot", "general", "scaled_dot", "cosine", "gaussian", "location")
-SPANS = ("global", "local_m", "local_p", "hard")
+SCOPES = ("global", "local_m", "local_p", "hard")
 Vector = list[float]
 
 
@@ -58,7 +58,7 @@ class NaiveAttention:
 
     def score(self, k: int, s: Vector, h: Vector, j: int, received: float = 0.0) -> float:
         if self.config.score == "location":
-            places = self.slice(times(self.parameters["score.place.weight"], s), k)
+            places = self.slice(times(self.parameters["score.position.weight"], s), k)
             return places[j] if j < len(places) else -math.inf
         if self.config.score in ("additive", "concat"):
             before = self.slice(self._hidden(s, h), k)
@@ -97,7 +97,7 @@ class NaiveAttention:
             return key
         return [x + received * w for x, w in zip(key, self.parameters["coverage"][k][0], strict=True)]
 
-    # ---- spans: the weights of one head over the real places
+    # ---- scopes: the weights of one head over the real places
 
     def weights(self, scores: Vector, s: Vector, step: int) -> Vector:
         if self.config.scope == "global":
@@ -117,8 +117,8 @@ class NaiveAttention:
     def _predicted(self, s: Vector) -> float:
         """Where in the sentence local-p looks, from 0 to 1; W and v are kept as √Q W and √Q v."""
         root = math.sqrt(len(s))
-        hidden = [math.tanh(x / root) for x in times(self.parameters["span.hidden.weight"], s)]
-        return 1 / (1 + math.exp(-dot(self.parameters["span.centre.weight"][0], hidden) / root))
+        hidden = [math.tanh(x / root) for x in times(self.parameters["scope.hidden.weight"], s)]
+        return 1 / (1 + math.exp(-dot(self.parameters["scope.centre.weight"][0], hidden) / root))
 
     # ---- all of it
 
@@ -213,7 +213,7 @@ class Case(NamedTuple):
         )
 
 
-def case(score: str, span: str, heads: int, shape: Shape, coverage: bool = False) -> Case:
+def case(score: str, scope: str, heads: int, shape: Shape, coverage: bool = False) -> Case:
     """The random case of a shape. Sizes that heads need not divide are not multiples of them."""
     sliced = score not in ("additive", "concat", "location")
     least = 2 if score == "cosine" else 1  # keys on one line all tie
@@ -221,7 +221,7 @@ def case(score: str, span: str, heads: int, shape: Shape, coverage: bool = False
     state_size = query_size if score == "dot" else max(shape.state_units, least) * heads
     config = AttentionConfig(
         score=score,
-        scope=span,
+        scope=scope,
         heads=heads,
         coverage=coverage,
         size=shape.hidden_units * heads,

@@ -21,7 +21,7 @@ def write_tsv(path: Path, pairs: Iterable[Pair]) -> Path:
 
 
 def settings(tmp_path: Path, pairs: Iterable[Pair] | None = None, **options: Any) -> DataConfig:
-    """A tsv corpus of `pairs` with parts of about a fifth each."""
+    """A tsv corpus of `pairs` with splits of about a fifth each."""
     file = tmp_path / "pairs.tsv"
     if pairs is not None or not file.exists():
         write_tsv(file, corpus() if pairs is None else pairs)

@@ -95,7 +95,7 @@ def tiny_model(
     return model.double() if double else model
 
 
-def share(*batches: Batch) -> MicroBatches:
+def micro_batches(*batches: Batch) -> MicroBatches:
     """These batches as an update of one process."""
     return MicroBatches(list(batches), sum(batch.tokens for batch in batches))
 
@@ -105,9 +105,13 @@ def epoch_of(batches: TrainingBatches, epoch: int, *arguments: int | None) -> li
     return [batch for one, _ in batches.epoch(epoch, *arguments) for batch in one.batches]
 
 
-def copy_batches(pairs: int, budget: int, seed: int = 3, symbols: int = 6, block: int = 1) -> TrainingBatches:
+def copy_batches(
+    pairs: int, max_tokens: int, seed: int = 3, symbols: int = 6, batches_per_update: int = 1
+) -> TrainingBatches:
     """Sentences of 2 to 5 random symbols, to be copied; the vocabulary is 4 + `symbols`."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(2, 6, (pairs,), generator=generator).tolist()
     sentences = [torch.randint(4, 4 + symbols, (n,), generator=generator).tolist() for n in lengths]
-    return TrainingBatches(ragged(sentences), ragged(sentences), budget, seed, batches_per_update=block)
+    return TrainingBatches(
+        ragged(sentences), ragged(sentences), max_tokens, seed, batches_per_update=batches_per_update
+    )

@@ -1,7 +1,7 @@
 """Extensions: data sources and attention scores, each a class in a module of its own, found by file name.
 
-    setting                             module                          class
-    data.source=tsv                     nmt/data/sources/tsv.py         TsvSource
+    setting                             module                                    class
+    data.source=tsv                     nmt/data/sources/tsv.py                   TsvSource
     model.attention.score=scaled_dot    nmt/model/attention/scores/scaled_dot.py  ScaledDotScore
 
 A new one is a new file (docs/extending.md). The names are read from the folder and a class is imported only
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 _ROOT = Path(__file__).resolve().parent.parent
-_BASE = "base"  # the module of the base class
 
 
 class Extension(Protocol):
@@ -63,7 +62,8 @@ class ExtensionPoint:
     Attributes:
         key: the dotted key of the setting.
         package: the package with one module per choice.
-        suffix: what a class is called besides the name of its module.
+        suffix: what a class is called besides the name of its module; in lower case, the module of the base
+            class.
     """
 
     key: str
@@ -74,7 +74,7 @@ class ExtensionPoint:
         """The choices, in alphabetical order; nothing is imported."""
         folder = _ROOT.joinpath(*self.package.split(".")[1:])
         found = (module.name for module in pkgutil.iter_modules([str(folder)]))
-        return tuple(sorted(name for name in found if name != _BASE))
+        return tuple(sorted(name for name in found if name != self.suffix.lower()))
 
     def load(self, name: str) -> type[Extension]:
         """Import the class of a choice: of "scaled_dot", `ScaledDotScore` in the module `scaled_dot`."""

@@ -86,7 +86,7 @@ class AttentionConfig:
         10,
         "local_m, local_p: window size on each side of the centre, in tokens",
         at_least=1,
-        used_if={**_ATTENTION, "model.attention.span": ("local_m", "local_p")},
+        used_if={**_ATTENTION, "model.attention.scope": ("local_m", "local_p")},
     )
 
 

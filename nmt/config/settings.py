@@ -37,6 +37,8 @@ RENAMED = {
     "model.embedding_dropout": "training.embedding_dropout",
     "model.word_dropout": "training.word_dropout",
     "model.rate_factor": "training.lr_multiplier",
+    "model.attention.span": "model.attention.scope",
+    "training.final_rate": "training.final_lr_ratio",
 }
 """Old keys of settings → new keys; command lines, runs and checkpoints with old keys keep working."""
 

@@ -207,7 +207,7 @@ def _guiding_conflicts(config: Config) -> list[str]:
         found.append(f"{key}: model.decoder.style=vector has no attention to guide")
     if config.model.attention.scope == "hard":
         found.append(
-            f"{key}: model.attention.span=hard has one-hot weights, which cannot be guided; use another span"
+            f"{key}: model.attention.scope=hard has one-hot weights, which cannot be guided; use another"
         )
     return found + _no_alignments(config.data, key)
 

@@ -200,7 +200,9 @@ class TrainingBatches:
         self._counts: dict[tuple[int, int, int], int] = {}
 
     def plan(self, epoch: int, max_tokens: int | None = None, batches_per_update: int | None = None) -> Plan:
-        """The batches of an epoch; `max_tokens` and `batches_per_update` override the defaults. The latest one is kept."""
+        """The batches of an epoch; `max_tokens` and `batches_per_update` override the defaults. The latest
+        plan is kept.
+        """
         key = (epoch, max_tokens or self.max_tokens, batches_per_update or self.batches_per_update)
         if self._plan is None or self._plan[0] != key:
             batches = self._indices(*key)

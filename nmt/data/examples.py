@@ -150,8 +150,8 @@ def read_parallel(source: Path, references: Sequence[Path]) -> list[Example]:
 
 
 def export_text(splits: Mapping[str, Sequence[Example]], folder: Path) -> None:
-    """Write the splits as plain text: `<part>.src`, `<part>.tgt`, and further references in
-    `<part>.tgt.1`, `.2` …, with an empty line where a sentence has fewer references.
+    """Write the splits as plain text: `<split>.src`, `<split>.tgt`, and further references in
+    `<split>.tgt.1`, `.2` …, with an empty line where a sentence has fewer references.
     """
     for split, examples in splits.items():
         for old_file in folder.glob(f"{split}.tgt.*"):  # from an earlier export with more references

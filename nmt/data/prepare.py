@@ -111,14 +111,16 @@ def explained(folder: Path) -> Iterator[None]:
 def _load(folder: Path, fresh: bool) -> Prepared:
     try:
         report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
-        count = {split: int(report["parts"][split]["examples"]) for split in SPLITS}
+        if "parts" in report:  # the key of older versions
+            report["splits"] = report.pop("parts")
+        count = {split: int(report["splits"][split]["examples"]) for split in SPLITS}
         splits: dict[str, Sequence[Example]] = {
             "train": StoredExamples(folder / "train.jsonl", count["train"])
         }
-        for part in ("dev", "test"):
-            splits[part] = load_examples(folder / f"{part}.jsonl")
-            if len(splits[part]) != count[part]:
-                raise DataError("lines are missing", folder / f"{part}.jsonl", len(splits[part]) + 1)
+        for split in ("dev", "test"):
+            splits[split] = load_examples(folder / f"{split}.jsonl")
+            if len(splits[split]) != count[split]:
+                raise DataError("lines are missing", folder / f"{split}.jsonl", len(splits[split]) + 1)
     except (DataError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"corrupt ({error}); delete this folder to regenerate it", folder) from error
     return Prepared(splits, report, folder, fresh)
@@ -164,13 +166,13 @@ def _make(
         held = {split: grouped(cleaned.pairs(assigned == SPLITS.index(split))) for split in ("dev", "test")}
         held |= {split: list(examples) for split, examples in held_out.sets.items()}
         in_train = assigned == TRAIN
-        for part, size in {"train": int(in_train.sum()), **{k: len(v) for k, v in held.items()}}.items():
+        for split, size in {"train": int(in_train.sum()), **{k: len(v) for k, v in held.items()}}.items():
             if not size:
-                raise DataError(_why_empty(part, len(cleaned), sizes, dropped), files[0])
+                raise DataError(_why_empty(split, len(cleaned), sizes, dropped), files[0])
         report |= _counts(cleaned, sizes, dropped, in_train, held)
         if len(own) == len(HELD_OUT):
             report["dev_in_test"] = held_out.dev_in_test()
-        sources = {part: text_keys(e.source for e in examples) for part, examples in held.items()}
+        sources = {split: text_keys(e.source for e in examples) for split, examples in held.items()}
         sources = {"train": cleaned.sources[in_train], **sources}
         previous = previous_preparation(folder, identities["identity"])
         report["since_previous"] = None if previous is None else changes(previous, sources)
@@ -203,7 +205,7 @@ def _counts(
         "pairs_kept": len(cleaned),
         "components": len(sizes),
         "largest_component": int(sizes.max()),
-        "parts": {"train": train, **{split: split_sizes(examples) for split, examples in held.items()}},
+        "splits": {"train": train, **{split: split_sizes(examples) for split, examples in held.items()}},
     }
 
 

@@ -87,39 +87,39 @@ def limit_tokens(
     """
     stored = prepared.splits["train"]
     assert isinstance(stored, StoredExamples)
-    parts: dict[str, Sequence[Example]] = {
+    splits: dict[str, Sequence[Example]] = {
         "train": dataclasses.replace(stored, skipped=frozenset(train.left_out.tolist()))
     }
     sizes = {"train": {"examples": len(train), "sources": train.distinct_sources, "pairs": len(train)}}
-    for part in ("dev", "test"):
-        parts[part] = _fitting(part, prepared.splits[part], source, target, config)
-        sizes[part] = split_sizes(parts[part])
-    for part, examples in parts.items():
+    for split in ("dev", "test"):
+        splits[split] = _fitting(split, prepared.splits[split], source, target, config)
+        sizes[split] = split_sizes(splits[split])
+    for split, examples in splits.items():
         if not len(examples):
-            raise DataError(f"data.max_tokens={config.max_tokens}: leaves the {part} set empty; raise it")
+            raise DataError(f"data.max_tokens={config.max_tokens}: leaves the {split} set empty; raise it")
     kept = sum(size["pairs"] for size in sizes.values())
-    dropped = sum(size["pairs"] for size in prepared.report["parts"].values()) - kept
+    dropped = sum(size["pairs"] for size in prepared.report["splits"].values()) - kept
     if not dropped:
         return prepared
     report = prepared.report | {
         "dropped": prepared.report["dropped"] | {"too_many_tokens": dropped},
         "pairs_kept": prepared.report["pairs_kept"] - dropped,
-        "parts": sizes,
+        "splits": sizes,
     }
-    return dataclasses.replace(prepared, splits=parts, report=report)
+    return dataclasses.replace(prepared, splits=splits, report=report)
 
 
 def _fitting(
-    part: str, examples: Sequence[Example], source: Tokenizer, target: Tokenizer, config: DataConfig
+    split: str, examples: Sequence[Example], source: Tokenizer, target: Tokenizer, config: DataConfig
 ) -> list[Example]:
     """The examples of "dev" or "test" within the limit."""
     kept = []
     for number, example in enumerate(examples, 1):
         if _fits(example, source, target, config.max_tokens):
             kept.append(example)
-        elif files := held_out_files(config, part):
+        elif files := held_out_files(config, split):
             raise DataError(
-                f"{part} sentence {number} has more than data.max_tokens={config.max_tokens} tokens; "
+                f"{split} sentence {number} has more than data.max_tokens={config.max_tokens} tokens; "
                 "shorten it, or raise the limit",
                 files[0],
             )

@@ -1,10 +1,8 @@
-"""The full evaluation of a model on a set of sentences, and its output files."""
+"""The full evaluation of a model on a set of sentences."""
 
-import csv
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,6 @@ from numpy.typing import NDArray
 from nmt.alignment.aer import AlignmentScores, alignment_scores
 from nmt.alignment.coverage import Coverage, coverage, coverage_scores
 from nmt.alignment.pharaoh import parse_pharaoh
-from nmt.config.schema import to_dict
-from nmt.config.training import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.text import words
 from nmt.decoding.result import Translation
@@ -29,8 +25,6 @@ from nmt.evaluation.metrics import (
     format_scores,
     sentence_chrf,
 )
-from nmt.export.writer import write_attention
-from nmt.files import replacing, write_json
 
 
 @dataclass(frozen=True)
@@ -70,7 +64,7 @@ class Evaluation:
         if self.coverage is not None:
             found = coverage_scores(self.coverage)
             lines.append(
-                f"attention: entropy {found.entropy:.2f} nats; {found.under_translated:.1%} of the source words "
+                f"attention: entropy {found.entropy:.2f} nats; source words: {found.under_translated:.1%} "
                 f"under-translated, {found.over_translated:.1%} over-translated"
             )
         speed = len(self.translations) / self.seconds
@@ -133,83 +127,3 @@ def _score_alignment(
     forced = translator.align(sources, references, attention=True)
     right = [links for _, _, links in gold]
     return {shift: alignment_scores([one.links(shift) for one in forced], right) for shift in (0, -1, 1)}
-
-
-def write_evaluation(
-    folder: Path,
-    evaluation: Evaluation,
-    examples: Sequence[Example],
-    decoding: DecodingConfig,
-    heatmaps: int,
-) -> None:
-    """Write `translations.tsv` and `metrics.json`; for a model with attention also `attention.*` and
-    `heatmaps/`.
-
-    Args:
-        folder: output folder, such as `runs/<name>/test`.
-        evaluation: of `examples`.
-        examples: the evaluated sentences.
-        decoding: search settings.
-        heatmaps: number of sentences to draw, from the first, one PNG each.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_translations(folder / "translations.tsv", evaluation, examples)
-    if all(translation.has_attention for translation in evaluation.translations):
-        _write_attention(folder, evaluation.translations, heatmaps)
-    metrics = {
-        "scores": {s.name: {"value": s.value, "signature": s.signature} for s in evaluation.scores},
-        "alignment": _alignment_values(evaluation),
-        "coverage": None if evaluation.coverage is None else asdict(coverage_scores(evaluation.coverage)),
-        "bleu_by_source_words": [bucket._asdict() for bucket in evaluation.lengths],
-        "sentences": len(examples),
-        "seconds": evaluation.seconds,
-        "decoding": to_dict(decoding),
-    }
-    write_json(folder / "metrics.json", metrics)
-
-
-def _alignment_values(evaluation: Evaluation) -> dict[str, Any] | None:
-    if evaluation.alignment is None:
-        return None
-    shifted = {str(shift): asdict(scores) for shift, scores in evaluation.alignment.items() if shift}
-    return asdict(evaluation.alignment[0]) | {"shifted": shifted}
-
-
-def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps: int) -> None:
-    for name in ("attention.npz", "attention.jsonl", "attention.pharaoh"):
-        write_attention(folder / name, translations)
-    for old_file in (folder / "heatmaps").glob("*.png"):
-        old_file.unlink()
-    if not heatmaps:
-        return
-    from nmt.visualisation.heatmap import save_heatmap  # slow to import
-
-    for number, translation in enumerate(translations[:heatmaps], 1):
-        weights, source, target = translation.words()
-        save_heatmap(folder / "heatmaps" / f"{number:03d}.png", weights, source, target)
-
-
-def _write_translations(path: Path, evaluation: Evaluation, examples: Sequence[Example]) -> None:
-    with replacing(path) as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
-        writer.writerow(
-            ["source", "translation", "chrF2", "log_probability", "entropy", "passed_over", "references"]
-        )
-        coverages: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
-        for example, translation, chrf, covered in zip(
-            examples, evaluation.translations, evaluation.sentence_chrf, coverages, strict=True
-        ):
-            numbers = [
-                f"{chrf:.2f}",
-                f"{translation.log_probability:.4f}",
-                *_covered(covered, example),
-            ]
-            writer.writerow([example.source, translation.text, *numbers, *example.references])
-
-
-def _covered(covered: Coverage | None, example: Example) -> list[str]:
-    """Entropy and the under-translated source words; empty for a model without attention."""
-    if covered is None:
-        return ["", ""]
-    names = words(example.source)
-    return [f"{covered.entropy:.3f}", " ".join(names[word] for word in covered.under_translated)]

@@ -70,10 +70,10 @@ def _curve(name: str, history: Sequence[dict[str, float]]) -> Curve:
 
 
 def _data_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
-    parts = [
-        (f"{part}", f"{size['pairs']:,} pairs, {size['sources']:,} sources")
-        for part, size in report["parts"].items()
+    splits = [
+        (f"{split}", f"{size['pairs']:,} pairs, {size['sources']:,} sources")
+        for split, size in report["splits"].items()
     ]
     drops = [(f"dropped: {reason}", f"{count:,}") for reason, count in report["dropped"].items()]
     files = [(file["name"], f"SHA-256 {file['sha256']}") for file in report["files"]]
-    return [("source", str(report["source"])), ("licence", str(report["licence"])), *parts, *drops, *files]
+    return [("source", str(report["source"])), ("licence", str(report["licence"])), *splits, *drops, *files]

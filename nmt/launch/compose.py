@@ -61,7 +61,7 @@ def explain_hydra_error(error: Exception, overrides: Iterable[str] = ()) -> str:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         plugins = "; others are Hydra plugins to install" if group.startswith("hydra/") else ""
         return f"{group}={choice}: no such choice; available: {', '.join(error.options)}{plugins}"
-    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if not isinstance(cause, OmegaConfBaseException):
         return " ".join(str(error).split())
     key = cause.full_key or ""

@@ -231,7 +231,8 @@ class TranslationModel(nn.Module):
         teacher_forcing_ratio: float,
     ) -> tuple[Tensor, Tensor]:
         """Scheduled sampling (Bengio et al. 2015, §2.4): at each step and in each row, the decoder input is
-        the reference token with probability `teacher_forcing_ratio`, otherwise the model's most probable token.
+        the reference token with probability `teacher_forcing_ratio`, otherwise the model's most probable
+        token.
 
         No gradient flows through the choice of the token. Arguments and result as for `forward`.
         """

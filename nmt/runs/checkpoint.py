@@ -31,9 +31,11 @@ from nmt.errors import ConfigError, RunError
 from nmt.files import naming, replacing, sha256, sync_folder, write_bytes, write_json
 from nmt.model.initialise import empty_model
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
+from nmt.runs.renamed import rename_state, rename_weights
 
 logger = logging.getLogger("nmt")
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, FORMAT)
 _NEEDED = ("model.safetensors", "model.json", "source.model", "target.model")
 
 
@@ -182,8 +184,9 @@ def _description(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{path}: not valid JSON: {error}") from error
     found = description.get("format") if isinstance(description, dict) else None
-    if found != FORMAT:
-        raise RunError(f"{path}: checkpoint format {found}; this version reads format {FORMAT}")
+    if found not in _READABLE:
+        formats = " and ".join(map(str, _READABLE))
+        raise RunError(f"{path}: checkpoint format {found}; this version reads formats {formats}")
     return dict(description)
 
 
@@ -225,6 +228,8 @@ def load_for_resuming(
     checkpoint = _read_checkpoint(folder, device, dropout)
     try:
         state: dict[str, Any] = torch.load(folder / "training.pt", map_location="cpu", weights_only=True)
+        if _description(folder / "model.json")["format"] == 1:
+            state = rename_state(state)
     except Exception as error:  # torch raises many types for a file that is not its own
         raise RunError(f"{folder / 'training.pt'}: missing or corrupt") from error
     return checkpoint, state
@@ -240,6 +245,8 @@ def _read_checkpoint(folder: Path, device: torch.device, dropout: DropoutRates) 
         weights = load_file(folder / "model.safetensors")  # on the CPU: older versions do not know mps:0
         # Copied: in the file, tensors are not aligned, which changes rounding (and is slower).
         moved = {name: value.to(device, copy=True) for name, value in weights.items()}
+        if description["format"] == 1:
+            moved = rename_weights(moved)
         model.load_state_dict(moved, assign=True)
         for module in model.modules():
             if isinstance(module, RNNBase):

@@ -15,7 +15,7 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
     """Log what a new run trains on."""
     report = prepared.report
     drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
-    parts = ", ".join(f"{part} {size['pairs']:,}" for part, size in report["parts"].items())
+    splits = ", ".join(f"{split} {size['pairs']:,}" for split, size in report["splits"].items())
     logger.info(f"run folder: {run.folder}")
     change = report["since_previous"]
     if prepared.fresh and change is not None:
@@ -29,7 +29,7 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
             "checkpoint selection sees part of the test set"
         )
     logger.info(
-        f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({parts}); dropped: {drops or 'none'}"
+        f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({splits}); dropped: {drops or 'none'}"
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-import torch.distributed as engine
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
@@ -26,8 +26,8 @@ from torch.nn.parallel import DistributedDataParallel
 from nmt.errors import NmtError
 
 T = TypeVar("T")
-_MEETING = 300.0  # seconds for all processes to start
-_PATIENCE = timedelta(hours=2)  # ranks wait while rank 0 validates; a dead process is noticed at once
+_RENDEZVOUS_TIMEOUT = 300.0  # seconds for all processes to start
+_TIMEOUT = timedelta(hours=2)  # ranks wait while rank 0 validates; a dead process is noticed at once
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Processes:
         if not self.joined:
             return work()
         objects: list[Any] = [work() if self.is_main else None]
-        engine.broadcast_object_list(objects, src=0)
+        dist.broadcast_object_list(objects, src=0)
         result: T = objects[0]
         return result
 
@@ -73,14 +73,14 @@ class Processes:
         if not self.joined:
             return [value]
         values: list[Any] = [None] * self.size
-        engine.all_gather_object(values, value)
+        dist.all_gather_object(values, value)
         return values
 
     def all_reduce_sum(self, value: Tensor) -> Tensor:
         """All-reduce: the sum over all processes."""
         if self.joined:
             value = value.clone()
-            engine.all_reduce(value)
+            dist.all_reduce(value)
         return value
 
     def all_reduce_max(self, value: int) -> int:
@@ -88,7 +88,7 @@ class Processes:
         if not self.joined:
             return value
         number = torch.tensor(value)
-        engine.all_reduce(number, engine.ReduceOp.MAX)
+        dist.all_reduce(number, dist.ReduceOp.MAX)
         return int(number)
 
     def wrap(self, model: nn.Module) -> nn.Module:
@@ -103,7 +103,7 @@ class Processes:
 
 
 @contextmanager
-def losses_explained(processes: Processes) -> Iterator[None]:
+def explain_lost_process(processes: Processes) -> Iterator[None]:
     """Report in one line that another process has ended.
 
     Raises:
@@ -112,7 +112,7 @@ def losses_explained(processes: Processes) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, engine.DistError) and "gloo" not in str(error):
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise
         raise NmtError(
             f"{processes.name}: another process has ended or cannot be reached; see its own error message. "
@@ -138,47 +138,48 @@ def join_processes() -> Iterator[Processes]:
         size,
         int(environment["LOCAL_RANK"]),
         str(Path(errors).parents[2]) if errors else None,
-        joined=size > 1 or engine.is_torchelastic_launched(),
+        joined=size > 1 or dist.is_torchelastic_launched(),
     )
-    with losses_explained(processes):
+    with explain_lost_process(processes):
         if processes.joined:
-            engine.init_process_group(
+            dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-                timeout=_PATIENCE,
+                timeout=_TIMEOUT,
                 store=_rendezvous(processes),
                 rank=processes.rank,
                 world_size=processes.size,
             )
         yield processes
         if processes.joined:
-            engine.destroy_process_group()
+            dist.destroy_process_group()
 
 
 def _rendezvous(processes: Processes) -> Store:
     """Rendezvous: a key-value store that only the processes of this attempt share.
 
     `torchrun` keeps its store when it restarts processes (torch 2.13), and a process that reads the address
-    of a dead one from it waits forever. So rank 0 publishes an id for this attempt ("round"), every other
-    rank registers under it with an id of its own ("greeting"), and once rank 0 has read the registrations of
-    all ranks for this attempt, it publishes them ("start").
+    of a dead one from it waits forever. So rank 0 publishes an id for this attempt ("attempt"), every other
+    rank registers under it with an id of its own ("registration"), and once rank 0 has read the registrations
+    of all ranks for this attempt, it publishes them ("start").
     """
-    store, _, _ = next(iter(rendezvous("env://", timeout=_PATIENCE)))
+    store, _, _ = next(iter(rendezvous("env://", timeout=_TIMEOUT)))
     own, others = uuid.uuid4().hex, range(1, processes.size)
-    deadline = time.monotonic() + _MEETING
+    deadline = time.monotonic() + _RENDEZVOUS_TIMEOUT
     if processes.is_main:
-        store.set("round", own)
+        store.set("attempt", own)
     while time.monotonic() < deadline:
-        current = store.get("round").decode()
+        current = store.get("attempt").decode()
         if processes.is_main:
-            registrations = [store.get(f"greeting {rank}").decode().split() for rank in others]
-            if all(greeted == own for greeted, _ in registrations):
+            registrations = [store.get(f"registration {rank}").decode().split() for rank in others]
+            if all(attempt == own for attempt, _ in registrations):
                 store.set(f"start {own}", " ".join(name for _, name in registrations))
                 return PrefixStore(own, store)
         else:
-            store.set(f"greeting {processes.rank}", f"{current} {own}")
+            store.set(f"registration {processes.rank}", f"{current} {own}")
             if store.check([f"start {current}"]) and own in store.get(f"start {current}").decode().split():
                 return PrefixStore(current, store)
         time.sleep(0.05)
     raise NmtError(
-        f"process {processes.rank} of {processes.size}: the others did not start within {_MEETING:.0f} s"
+        f"process {processes.rank} of {processes.size}: the others did not start within "
+        f"{_RENDEZVOUS_TIMEOUT:.0f} s"
     )

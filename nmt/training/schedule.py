@@ -9,7 +9,7 @@ def learning_rate(step: int, total: int, config: TrainingConfig) -> float:
     """The learning rate at update `step`.
 
     Linear warm-up to `config.learning_rate`, then that times a factor. With p the fraction of the updates
-    after warm-up that are done and f = `config.final_rate`: cosine f + (1 − f)(1 + cos πp)/2; linear
+    after warm-up that are done and f = `config.final_lr_ratio`: cosine f + (1 − f)(1 + cos πp)/2; linear
     1 − (1 − f) p; inverse_sqrt √(warm-up / step) (Vaswani et al. 2017, §5.3); constant 1.
 
     Args:

@@ -1,4 +1,4 @@
-"""Training progress, and statistics since the last report."""
+"""The state of training, and statistics since the last report."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from nmt.training.step import Update
 
 @dataclass
 class TrainState:
-    """Training progress.
+    """How far training is, and its scores so far.
 
     Attributes:
         step: updates done.
         epoch: the current epoch, from 0.
         batch: batches of it that are done, over all processes.
         max_tokens: maximum number of tokens per batch in this epoch; a changed setting applies from the next.
-        batches_per_update: batches per update in this epoch; likewise, also if the number of processes changes.
+        batches_per_update: in this epoch; likewise, also if the number of processes changes.
         best: the value of `training.metric` at the best validation so far, if any.
         best_step: its step; if several validations are equal in all scores, the latest.
         validations_without_improvement: validations since the last improvement.

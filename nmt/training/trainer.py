@@ -31,11 +31,12 @@ class Trainer:
         batches: the training batches.
         config: the training settings.
         precision: dtype of the matrix products.
-        callbacks: gets the callbacks, and validates.
-        processes: the processes that train together, each with the same arguments except the observer.
+        callbacks: called during training; they also validate and save.
+        processes: the processes that train together, each with the same arguments except the callbacks.
 
     Attributes:
-        state: the training progress.
+        state: how far training is.
+        metrics: statistics since the last report.
         total: planned number of updates.
         stopped: the signal that stopped training, or 0.
     """
@@ -53,15 +54,13 @@ class Trainer:
         self.callbacks, self.processes = callbacks, processes
         self.train_step = TrainStep(model, config, precision, processes)
         self.average = WeightAverage(model, config.ema)
-        self.state, self.metrics = (
-            TrainState(max_tokens=batches.max_tokens, batches_per_update=batches.batches_per_update),
-            RunningMetrics(),
-        )
+        self.state = TrainState(max_tokens=batches.max_tokens, batches_per_update=batches.batches_per_update)
+        self.metrics = RunningMetrics()
         self.stopped = 0
         self.total = self._planned()
 
     def run(self) -> TrainState:
-        """Train until all epochs or steps are done, patience runs out, or the observer requests a stop;
+        """Train until all epochs or steps are done, patience runs out, or the callbacks request a stop;
         except in the last case, training ends with a validation.
 
         Raises:
@@ -108,19 +107,19 @@ class Trainer:
         """
         return {
             **self.train_step.state_dict(),
-            "progress": asdict(self.state),
+            "train_state": asdict(self.state),
             "average": self.average.state_dict(),
-            "window": {"likelihood": self.metrics.nll, "tokens": self.metrics.tokens},
+            "running_metrics": {"nll": self.metrics.nll, "tokens": self.metrics.tokens},
             "random": self.processes.all_gather(random_state()),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore from `state`; the model must already have the weights saved with it."""
-        self.state = TrainState(**state["progress"])
+        self.state = TrainState(**state["train_state"])
         self._compare_by_metric()
         self.train_step.load_state_dict(state)
         self.average.load_state_dict(state["average"])
-        self.metrics = RunningMetrics(state["window"]["likelihood"], state["window"]["tokens"])
+        self.metrics = RunningMetrics(**state["running_metrics"])
         every = state["random"]
         if not isinstance(every, list):  # checkpoints from before multi-process training
             every = [every]
@@ -145,14 +144,14 @@ class Trainer:
 
     def _planned(self) -> int:
         """Total number of updates: done, left in this epoch, and in the remaining epochs."""
-        state, epochs, batches_per_update = self.state, self.config.epochs, self.batches.batches_per_update
+        state, epochs = self.state, self.config.epochs
         current = self.batches.plan(state.epoch, state.max_tokens, state.batches_per_update)
         left = len(current.batches) - state.batch
         planned, most = state.step + math.ceil(left / state.batches_per_update), self.config.max_steps
         for epoch in range(state.epoch + 1, epochs):
             if most is not None and planned >= most:
                 break
-            planned += math.ceil(self.batches.count(epoch) / batches_per_update)
+            planned += math.ceil(self.batches.count(epoch) / self.batches.batches_per_update)
         return planned if most is None else min(planned, most)
 
     def _stream(self) -> Iterator[tuple[MicroBatches, int, bool]]:
@@ -163,13 +162,11 @@ class Trainer:
         for epoch in range(state.epoch, self.config.epochs):
             if epoch > state.epoch:
                 state.epoch, state.batch = epoch, 0
-                state.max_tokens, state.batches_per_update = (
-                    self.batches.max_tokens,
-                    self.batches.batches_per_update,
-                )
-            shape = state.max_tokens, state.batches_per_update
-            left = len(self.batches.plan(epoch, *shape).batches) - state.batch
-            for micro_batches, batches in self.batches.epoch(epoch, state.batch, *shape, *rank_and_size):
+                state.max_tokens = self.batches.max_tokens
+                state.batches_per_update = self.batches.batches_per_update
+            size = state.max_tokens, state.batches_per_update
+            left = len(self.batches.plan(epoch, *size).batches) - state.batch
+            for micro_batches, batches in self.batches.epoch(epoch, state.batch, *size, *rank_and_size):
                 if state.step >= self.total:
                     return
                 left -= batches
@@ -207,7 +204,8 @@ class Trainer:
         if self.state.step < self.total and self.processes.is_main:
             logger.info(
                 f"stopped early after step {self.state.step}: no improvement in the last "
-                f"{self.state.validations_without_improvement} validations (training.patience={self.config.patience})"
+                f"{self.state.validations_without_improvement} validations "
+                f"(training.patience={self.config.patience})"
             )
 
     def _finished(self) -> bool:

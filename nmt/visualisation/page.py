@@ -74,10 +74,10 @@ def render_page(
     # Within <script> only "</" and "<!--" are special, so every "<" is escaped.
     text = json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    style = font_face([text]) + "\n" + _part("page.css")
-    parts = {"style": style, "script": _part("page.js"), "data": text, "title": escaped}
-    return string.Template(_part("page.html")).substitute(parts)
+    style = font_face([text]) + "\n" + _static_file("page.css")
+    parts = {"style": style, "script": _static_file("page.js"), "data": text, "title": escaped}
+    return string.Template(_static_file("page.html")).substitute(parts)
 
 
-def _part(name: str) -> str:
-    return (resources.files("nmt.visualisation") / "page" / name).read_text(encoding="utf-8")
+def _static_file(name: str) -> str:
+    return (resources.files("nmt.visualisation") / "static" / name).read_text(encoding="utf-8")

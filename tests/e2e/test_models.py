@@ -45,9 +45,9 @@ def test_once_through(call, tmp_path, model):
 
 
 def test_what_makes_no_sense_is_refused_before_any_work(call, tmp_path):
-    answer = call(train, "model=seq2seq", "model.attention.span=hard", "experiment=debug")
+    answer = call(train, "model=seq2seq", "model.attention.scope=hard", "experiment=debug")
     assert answer.code == 2
-    assert "model.attention.span=hard" in answer.err
+    assert "model.attention.scope=hard" in answer.err
     assert not (tmp_path / "runs").exists()
 
 

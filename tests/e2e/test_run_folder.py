@@ -81,12 +81,12 @@ def test_what_the_data_was(trained):
     report = read_json(trained / "prepared.json")
     assert report["source"] == "sample"
     assert report["pairs_read"] == report["pairs_kept"] + sum(report["dropped"].values())
-    assert report["pairs_kept"] == sum(part["pairs"] for part in report["parts"].values())
+    assert report["pairs_kept"] == sum(split["pairs"] for split in report["splits"].values())
     assert report["dropped"]["too_long"] > 0
     assert len(report["files"][0]["sha256"]) == 64
-    for part in ("dev", "test"):
-        examples = load_examples(trained / "data" / f"{part}.jsonl")
-        assert len(examples) == report["parts"][part]["sources"]
+    for split in ("dev", "test"):
+        examples = load_examples(trained / "data" / f"{split}.jsonl")
+        assert len(examples) == report["splits"][split]["sources"]
         assert all(len(example.source.split()) <= 4 for example in examples)
 
 
@@ -134,7 +134,7 @@ def test_translations(trained):
         "chrF2",
         "log_probability",
         "entropy",
-        "passed_over",
+        "under_translated",
         "references",
     ]
     assert len(text.splitlines()) == 1 + len(examples) == len(text.split("\n")) - 1
@@ -154,7 +154,7 @@ def test_metrics(trained):
         assert "nrefs:" in score["signature"]
     assert 0 <= metrics["alignment"]["aer"] <= 1  # the bundled corpus has gold alignments
     assert set(metrics["alignment"]["shifted"]) == {"-1", "1"}
-    assert 0 <= metrics["coverage"]["passed_over"] <= 1
+    assert 0 <= metrics["coverage"]["under_translated"] <= 1
     assert metrics["sentences"] == len(load_examples(trained / "data" / "test.jsonl"))
     assert sum(bucket["sentences"] for bucket in metrics["bleu_by_source_words"]) == metrics["sentences"]
     assert metrics["decoding"]["beam_size"] == 2

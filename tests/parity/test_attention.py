@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import SCORES, SPANS, Case, NaiveAttention, Shape, Vector, attend, case, random, shapes
+from naive import SCOPES, SCORES, Case, NaiveAttention, Shape, Vector, attend, case, random, shapes
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -48,12 +48,12 @@ def naive_weights(given: Case, lengths: list[int], first: int) -> tuple[Tensor, 
 
 
 @pytest.mark.parametrize("heads", HEADS)
-@pytest.mark.parametrize("span", SPANS)
+@pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("score", SCORES)
 @settings(max_examples=6, deadline=None)
 @given(shape=shapes)
-def test_attention_is_the_papers(score, span, heads, shape):
-    given = case(score, span, heads, shape)
+def test_attention_is_the_papers(score, scope, heads, shape):
+    given = case(score, scope, heads, shape)
     attention = given.attention.eval()
     contexts, weights = attend(
         attention, given.query, attention.prepare(given.states, given.mask), shape.first
@@ -63,12 +63,12 @@ def test_attention_is_the_papers(score, span, heads, shape):
     same(weights, expected[1], 1e-9)
 
 
-@pytest.mark.parametrize("span", SPANS)
+@pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("score", WITH_KEYS)
 @settings(max_examples=8, deadline=None)
 @given(heads=st.integers(1, 3), shape=shapes)
-def test_coverage_adds_what_was_received_before_to_the_key(score, span, heads, shape):
-    given = case(score, span, heads, shape._replace(T=4), coverage=True)
+def test_coverage_adds_what_was_received_before_to_the_key(score, scope, heads, shape):
+    given = case(score, scope, heads, shape._replace(T=4), coverage=True)
     attention = given.attention.eval()
     keys = attention.prepare(given.states, given.mask)
     coverage, rows = attention.no_coverage(keys), []
@@ -131,10 +131,10 @@ def check_gradients(given: Case, coverage: Tensor | None = None) -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 2])
-@pytest.mark.parametrize("span", ["global", "local_m", "local_p"])
+@pytest.mark.parametrize("scope", ["global", "local_m", "local_p"])
 @pytest.mark.parametrize("score", SCORES)
-def test_gradients_are_finite_differences(score, span, heads):
-    check_gradients(case(score, span, heads, Shape([3, 2], 2, 1, 2, 2, 2, 1, 2, seed=4)))
+def test_gradients_are_finite_differences(score, scope, heads):
+    check_gradients(case(score, scope, heads, Shape([3, 2], 2, 1, 2, 2, 2, 1, 2, seed=4)))
 
 
 @pytest.mark.parametrize("score", WITH_KEYS)
@@ -146,14 +146,14 @@ def test_gradients_of_coverage_are_finite_differences(score):
 # ---------------------------------------------------------------- padding
 
 
-every = pytest.mark.parametrize(("score", "span"), [(score, span) for score in SCORES for span in SPANS])
+every = pytest.mark.parametrize(("score", "scope"), [(score, scope) for score in SCORES for scope in SCOPES])
 
 
 @every
 @settings(max_examples=10, deadline=None)
 @given(heads=st.integers(1, 4), shape=shapes, training=st.booleans(), padding=st.integers(1, 4))
-def test_padding_changes_nothing(score, span, heads, shape, training, padding):
-    given = case(score, span, heads, shape)
+def test_padding_changes_nothing(score, scope, heads, shape, training, padding):
+    given = case(score, scope, heads, shape)
     attention, S = given.attention.train(training), given.mask.shape[1]
     contexts, weights = attend(
         attention, given.query, attention.prepare(given.states, given.mask), shape.first
@@ -178,8 +178,8 @@ def test_padding_changes_nothing(score, span, heads, shape, training, padding):
 @every
 @settings(max_examples=6, deadline=None)
 @given(heads=st.integers(1, 4), shape=shapes, stands=st.sampled_from([0.0, -1.0, 1e6]))
-def test_what_stands_on_padding_does_not_matter(score, span, heads, shape, stands):
-    given = case(score, span, heads, shape).padded(2)
+def test_what_stands_on_padding_does_not_matter(score, scope, heads, shape, stands):
+    given = case(score, scope, heads, shape).padded(2)
     other = given.states.masked_fill(~given.mask.unsqueeze(-1), stands)
     expected, found = (
         attend(given.attention, given.query, given.attention.prepare(states, given.mask), shape.first)
@@ -191,8 +191,8 @@ def test_what_stands_on_padding_does_not_matter(score, span, heads, shape, stand
 
 @every
 @pytest.mark.parametrize("heads", [1, 2])
-def test_selected_keys_are_the_rows_named(score, span, heads):
-    given = case(score, span, heads, Shape([4, 1, 3], 2, 1, 2, 2, 2, 1, 3, seed=6))
+def test_selected_keys_are_the_rows_named(score, scope, heads):
+    given = case(score, scope, heads, Shape([4, 1, 3], 2, 1, 2, 2, 2, 1, 3, seed=6))
     index = torch.tensor([2, 0, 2, 1, 1])
     attention, keys = given.attention, given.attention.prepare(given.states, given.mask)
     selected = keys.select(index)

@@ -38,14 +38,14 @@ CONFIGS = [
     ),
     *_each(
         ATTENTIVE,
-        "attention.span=local_m attention.window=1",
-        "attention.span=local_p attention.window=1",
-        "attention.span=hard",
-        "attention.heads=2 attention.score=general attention.span=local_p attention.window=2",
+        "attention.scope=local_m attention.window=1",
+        "attention.scope=local_p attention.window=1",
+        "attention.scope=hard",
+        "attention.heads=2 attention.score=general attention.scope=local_p attention.window=2",
         "attention.heads=3",
         "attention.heads=2 attention.score=location decoder.layers=2",
         "attention.coverage=true attention.score=dot",
-        "attention.coverage=true attention.heads=3 attention.span=local_m decoder.cell=lstm",
+        "attention.coverage=true attention.heads=3 attention.scope=local_m decoder.cell=lstm",
     ),
     *_each(RECURRENT, "decoder.cell=lstm", "decoder.layers=2", "decoder.cell=lstm decoder.layers=2"),
     *_each(
@@ -215,7 +215,7 @@ encoders = st.builds(
 attentions = st.builds(
     AttentionConfig,
     score=choice(AttentionConfig, "score"),
-    span=choice(AttentionConfig, "span"),
+    scope=choice(AttentionConfig, "scope"),
     heads=small,
     coverage=st.booleans(),
     size=size,

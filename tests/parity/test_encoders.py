@@ -88,7 +88,7 @@ def naive_convolutions(encoder: ConvolutionalEncoder, embedded: list[Vector]) ->
     for j, vector in enumerate(embedded):
         place = places[min(j, len(places) - 1)]
         summed = [e + p for e, p in zip(vector, place, strict=True)]
-        states.append(affine(weights["enter.weight"], weights["enter.bias"], summed))
+        states.append(affine(weights["input_projection.weight"], weights["input_projection.bias"], summed))
     for k in range(len(encoder.layers)):
         filters, bias = weights[f"layers.{k}.weight"], weights[f"layers.{k}.bias"]
         after = []

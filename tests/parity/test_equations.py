@@ -256,8 +256,8 @@ OTHER = [
         f"attention.score={score} bridge=mean"
         for score in ("concat", "scaled_dot", "cosine", "gaussian", "location")
     ),
-    "decoder.style=luong attention.span=local_m attention.window=1",
-    "attention.span=local_p attention.window=2 bridge=attention_pooling",
+    "decoder.style=luong attention.scope=local_m attention.window=1",
+    "attention.scope=local_p attention.window=2 bridge=attention_pooling",
     "encoder.type=convolutional encoder.layers=2 encoder.positions=3 bridge=luong_pooling",
     "encoder.type=self_attention encoder.layers=2 decoder.style=vector",
     "decoder.style=transformer decoder.layers=3 decoder.tie_embeddings=true",

@@ -137,8 +137,8 @@ def luong_score(w: Weights, h: Array, states: list[Array]) -> Array:
     if "decoder.attention.score.both.weight" in w:
         W, (v,) = w["decoder.attention.score.both.weight"], w["decoder.attention.score.energy"]
         return np.array([v @ np.tanh(W @ np.concatenate((h, other))) for other in states])
-    if "decoder.attention.score.place.weight" in w:
-        return (w["decoder.attention.score.place.weight"] @ h)[: len(states)]
+    if "decoder.attention.score.position.weight" in w:
+        return (w["decoder.attention.score.position.weight"] @ h)[: len(states)]
     W = np.eye(len(h))
     if "decoder.attention.score.key.weight" in w:
         W = w["decoder.attention.score.key.weight"] / np.sqrt(len(h))

@@ -11,7 +11,7 @@ from nmt.model.translation import TranslationModel
 CONFIGS = [
     "",
     "decoder.cell=lstm attention.coverage=true attention.heads=3",
-    "decoder.style=luong attention.span=local_m attention.window=1",
+    "decoder.style=luong attention.scope=local_m attention.window=1",
     "decoder.style=luong decoder.input_feeding=false decoder.layers=2",
     "decoder.style=vector decoder.tie_embeddings=true",
     "decoder.style=transformer decoder.layers=3 decoder.lexical=true",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import SCORES, SPANS, attend, case, padded_mask, random, shapes
+from naive import SCOPES, SCORES, attend, case, padded_mask, random, shapes
 from torch import nn
 
 from nmt.config.model import AttentionConfig
@@ -81,10 +81,10 @@ def test_one_real_token_gets_everything():
     T=st.integers(1, 3),
 )
 def test_local_m_sees_exactly_the_places_around_the_step(lengths, window, first, T):
-    span = LocalMonotonicScope(2, AttentionConfig(window=window))
+    scope = LocalMonotonicScope(2, AttentionConfig(window=window))
     mask = padded_mask(lengths)
     scores = random(len(lengths), 2, T, max(lengths), seed=first)
-    weights = span(scores, random(len(lengths), T, 2, seed=1), mask, first)
+    weights = scope(scores, random(len(lengths), T, 2, seed=1), mask, first)
     for b, length in enumerate(lengths):
         for t in range(T):
             centre = min(first + t, length - 1)  # beyond the end: centred at the last token
@@ -102,11 +102,13 @@ def test_local_m_sees_exactly_the_places_around_the_step(lengths, window, first,
 )
 def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, window, seed):
     torch.manual_seed(seed)
-    span = LocalPredictiveScope(3, AttentionConfig(window=window)).double()
-    nn.init.uniform_(span.centre.weight, -4, 4)
+    scope = LocalPredictiveScope(3, AttentionConfig(window=window)).double()
+    nn.init.uniform_(scope.centre.weight, -4, 4)
     mask, query = padded_mask(lengths), random(len(lengths), 4, 3, seed=seed)
-    weights = span(random(len(lengths), 2, 4, max(lengths), seed=seed + 1), query, mask, 0)
-    W, v = (weight / math.sqrt(3) for weight in (span.hidden.weight, span.centre.weight[0]))  # stored as √3 W
+    weights = scope(random(len(lengths), 2, 4, max(lengths), seed=seed + 1), query, mask, 0)
+    W, v = (
+        weight / math.sqrt(3) for weight in (scope.hidden.weight, scope.centre.weight[0])
+    )  # stored as √3 W
     shares = torch.sigmoid(torch.tanh(query @ W.T) @ v)  # [B, T]
     for b, length in enumerate(lengths):
         for t, share in enumerate(shares[b].tolist()):
@@ -116,9 +118,9 @@ def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, 
 
 
 def test_local_p_favours_the_centre_by_a_gaussian_of_half_the_window():
-    span = LocalPredictiveScope(2, AttentionConfig(window=4)).double()
-    nn.init.zeros_(span.centre.weight)  # σ(0) = ½: the middle, position 5 of 0 … 10
-    weights = span(torch.zeros(1, 1, 1, 11).double(), torch.ones(1, 1, 2).double(), padded_mask([11]), 0)
+    scope = LocalPredictiveScope(2, AttentionConfig(window=4)).double()
+    nn.init.zeros_(scope.centre.weight)  # σ(0) = ½: the middle, position 5 of 0 … 10
+    weights = scope(torch.zeros(1, 1, 1, 11).double(), torch.ones(1, 1, 2).double(), padded_mask([11]), 0)
     found = weights[0, 0, 0] / weights[0, 0, 0, 5]
     kernel = [math.exp(-((j - 5) ** 2) / 8) if 1 <= j <= 9 else 0.0 for j in range(11)]  # σ = 2
     assert found.tolist() == pytest.approx(kernel, abs=1e-12)
@@ -130,16 +132,16 @@ def test_one_update_leaves_the_predicted_position_free(size):
     changes would add up.
     """
     torch.manual_seed(1)
-    span = LocalPredictiveScope(size, AttentionConfig())
-    nn.init.uniform_(span.hidden.weight, -0.1, 0.1)
-    nn.init.uniform_(span.centre.weight, -0.1, 0.1)
+    scope = LocalPredictiveScope(size, AttentionConfig())
+    nn.init.uniform_(scope.hidden.weight, -0.1, 0.1)
+    nn.init.uniform_(scope.centre.weight, -0.1, 0.1)
     query, mask, places = torch.randn(1, 1, size), padded_mask([101]), torch.arange(101.0)
 
     def position():
-        return (span(torch.zeros(1, 1, 1, 101), query, mask, 0) * places).sum()
+        return (scope(torch.zeros(1, 1, 1, 101), query, mask, 0) * places).sum()
 
     before = position()
-    optimizer = torch.optim.Adam(span.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(scope.parameters(), lr=3e-3)
     before.backward()
     optimizer.step()
     moved = (before - position()).item()
@@ -149,20 +151,20 @@ def test_one_update_leaves_the_predicted_position_free(size):
 def test_local_p_finds_its_position_in_float32_under_mixed_precision():
     """In bfloat16, numbers above 256 have a spacing of two."""
     torch.manual_seed(3)
-    span = LocalPredictiveScope(16, AttentionConfig(window=3))
-    nn.init.normal_(span.centre.weight, std=4.0)
+    scope = LocalPredictiveScope(16, AttentionConfig(window=3))
+    nn.init.normal_(scope.centre.weight, std=4.0)
     query, scores = torch.randn(2, 5, 16), torch.zeros(2, 1, 5, 300)
     mask = torch.ones(2, 300, dtype=torch.bool)
-    expected = span(scores, query, mask, 0)
+    expected = scope(scores, query, mask, 0)
     with torch.autocast("cpu", torch.bfloat16):
-        mixed = span(scores, query, mask, 0)
+        mixed = scope(scores, query, mask, 0)
     torch.testing.assert_close(mixed, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("span", SPANS)
-def test_the_location_score_has_a_place_in_every_window(span):
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_location_score_has_a_place_in_every_window(scope):
     """A window beyond the last position with a score would have nothing to attend to."""
-    config = AttentionConfig(score="location", scope=span, positions=2, window=1)
+    config = AttentionConfig(score="location", scope=scope, positions=2, window=1)
     attention = Attention(2, 2, config).double()
     if isinstance(attention.scope, LocalPredictiveScope):
         nn.init.constant_(attention.scope.hidden.weight, 9)
@@ -207,8 +209,8 @@ def test_hard_attention_is_one_at_the_best_real_place(score, heads, shape):
 @given(shape=shapes)
 def test_hard_attention_trains_by_the_gradient_of_the_soft_weights(score, heads, shape):
     gradients = []
-    for span in ("hard", "global"):
-        given = case(score, span, heads, shape)
+    for scope in ("hard", "global"):
+        given = case(score, scope, heads, shape)
         inputs = (given.query.requires_grad_(), given.states.requires_grad_())
         inputs = (*inputs, *given.attention.score.parameters())
         weights = given.attention.train().weights(given.query, given.attention.prepare(*given[3:]))
@@ -223,13 +225,13 @@ def test_hard_attention_trains_by_the_gradient_of_the_soft_weights(score, heads,
 
 def test_hard_attention_has_a_gradient_in_training_alone():
     scores, mask = random(2, 1, 3, 4, seed=1).requires_grad_(), padded_mask([4, 2])
-    span = HardScope(2, AttentionConfig())
-    assert not span.eval()(scores, random(2, 3, 2, seed=2), mask, 0).requires_grad
+    scope = HardScope(2, AttentionConfig())
+    assert not scope.eval()(scores, random(2, 3, 2, seed=2), mask, 0).requires_grad
     upstream = random(2, 1, 3, 4, seed=3)
-    (span.train()(scores, random(2, 3, 2, seed=2), mask, 0) * upstream).sum().backward()
+    (scope.train()(scores, random(2, 3, 2, seed=2), mask, 0) * upstream).sum().backward()
     assert (scores.grad[1, ..., 2:] == 0).all()
     assert (scores.grad[0] != 0).all()
 
 
 def test_every_span_is_tested():
-    assert set(SPANS) == set(MODULES)
+    assert set(SCOPES) == set(MODULES)

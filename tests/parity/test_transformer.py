@@ -163,10 +163,13 @@ def test_alignment_is_the_attention_of_the_last_layer_but_one(case):
     for b, (S, T) in enumerate(zip(LENGTHS, TARGET_LENGTHS, strict=True)):
         source = encoded.states[b : b + 1, :S]
         states = run(before, enter(decoder, embedded[b, :T], list(range(T))), source)
-        normal, hidden = layer.itself_norm(states), torch.ones(T, T, dtype=torch.bool).triu(diagonal=1)
-        attended, _ = copy_attention(layer.itself)(normal, normal, normal, attn_mask=hidden)
-        queries = layer.source.query(layer.source_norm(states + attended))[0]
-        keys, K = layer.source.key(source)[0], layer.source.heads
+        normal, hidden = (
+            layer.self_attention_norm(states),
+            torch.ones(T, T, dtype=torch.bool).triu(diagonal=1),
+        )
+        attended, _ = copy_attention(layer.self_attention)(normal, normal, normal, attn_mask=hidden)
+        queries = layer.cross_attention.query(layer.cross_attention_norm(states + attended))[0]
+        keys, K = layer.cross_attention.key(source)[0], layer.cross_attention.heads
         for k in range(K):
             D = queries.shape[1] // K
             for t in range(T):

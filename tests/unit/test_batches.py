@@ -1,4 +1,4 @@
-"""Batches: every pair once an epoch, within the budget, repeatable, with little padding."""
+"""Batches: every pair once an epoch, within the max_tokens, repeatable, with little padding."""
 
 from itertools import chain, pairwise
 from pathlib import Path
@@ -18,14 +18,18 @@ from nmt.data.tokenizer import BOS, EOS, PAD
 from nmt.data.vocabulary import load_tokenizers
 
 lengths = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=60)
-budgets = st.integers(1, 200)
+max_tokens_values = st.integers(1, 200)
 
 
-def batches_of(lengths: list[tuple[int, int]], budget: int, seed: int = 1, block: int = 1) -> TrainingBatches:
+def batches_of(
+    lengths: list[tuple[int, int]], max_tokens: int, seed: int = 1, batches_per_update: int = 1
+) -> TrainingBatches:
     """Pairs of these lengths; the first token of a sentence identifies its pair, if it has one."""
     sources = [[10 + i] * length for i, (length, _) in enumerate(lengths)]
     targets = [[10 + i] * length for i, (_, length) in enumerate(lengths)]
-    return TrainingBatches(ragged(sources), ragged(targets), budget, seed, batches_per_update=block)
+    return TrainingBatches(
+        ragged(sources), ragged(targets), max_tokens, seed, batches_per_update=batches_per_update
+    )
 
 
 def chosen(batches: TrainingBatches, epoch: int) -> list[list[int]]:
@@ -46,21 +50,21 @@ def same(one: Batch, other: Batch) -> bool:
 
 
 @settings(deadline=None)
-@given(lengths=lengths, budget=budgets, epoch=st.integers(0, 5))
+@given(lengths=lengths, max_tokens=max_tokens_values, epoch=st.integers(0, 5))
 def test_every_pair_once_and_within_the_budget(
-    lengths: list[tuple[int, int]], budget: int, epoch: int
+    lengths: list[tuple[int, int]], max_tokens: int, epoch: int
 ) -> None:
-    found = chosen(batches_of(lengths, budget), epoch)
+    found = chosen(batches_of(lengths, max_tokens), epoch)
     assert sorted(i for batch in found for i in batch) == list(range(len(lengths)))
     for batch in found:
         longest = 1 + max(max(lengths[i]) for i in batch)
-        assert len(batch) * longest <= budget or len(batch) == 1
+        assert len(batch) * longest <= max_tokens or len(batch) == 1
 
 
 @settings(deadline=None)
-@given(lengths=lengths, budget=budgets)
-def test_batches_hold_the_pairs_they_name(lengths: list[tuple[int, int]], budget: int) -> None:
-    batches = batches_of(lengths, budget)
+@given(lengths=lengths, max_tokens=max_tokens_values)
+def test_batches_hold_the_pairs_they_name(lengths: list[tuple[int, int]], max_tokens: int) -> None:
+    batches = batches_of(lengths, max_tokens)
     for indices, batch in zip(chosen(batches, 2), epoch_of(batches, 2), strict=True):
         assert batch.source_mask.sum(dim=1).tolist() == [lengths[i][0] + 1 for i in indices]
         assert batch.target_mask.sum(dim=1).tolist() == [lengths[i][1] + 1 for i in indices]
@@ -116,25 +120,31 @@ def test_another_budget_for_an_epoch_is_as_if_it_were_the_usual(skip: int) -> No
     assert (batches.max_tokens, larger.max_tokens) == (60, 110)
 
 
-@pytest.mark.parametrize("block", [2, 3, 7])
-def test_the_batches_of_an_update_are_neighbours_in_length(block: int) -> None:
+@pytest.mark.parametrize("batches_per_update", [2, 3, 7])
+def test_the_batches_of_an_update_are_neighbours_in_length(batches_per_update: int) -> None:
     """All pairs come once; only the last update of an epoch may have fewer batches."""
-    updates = [share.batches for share, _ in batches_of(MANY, 60).epoch(1, batches_per_update=block)]
+    updates = [
+        micro_batches.batches
+        for micro_batches, _ in batches_of(MANY, 60).epoch(1, batches_per_update=batches_per_update)
+    ]
     alone = chosen(batches_of(MANY, 60), 1)
-    assert sorted(chain(*chosen(batches_of(MANY, 60, block=block), 1))) == sorted(chain(*alone))
-    assert [len(update) for update in updates[:-1]] == [block] * (len(updates) - 1)
-    assert len(updates[-1]) == len(alone) % block or block
+    assert sorted(chain(*chosen(batches_of(MANY, 60, batches_per_update=batches_per_update), 1))) == sorted(
+        chain(*alone)
+    )
+    assert [len(update) for update in updates[:-1]] == [batches_per_update] * (len(updates) - 1)
+    assert len(updates[-1]) == len(alone) % batches_per_update or batches_per_update
     widths = [[batch.target.shape[1] for batch in update] for update in updates[:-1]]
     assert max(max(width) - min(width) for width in widths) <= 4
     assert len({min(width) for width in widths}) > 3  # while the updates differ
 
 
-@pytest.mark.parametrize(("block", "processes"), [(2, 2), (4, 2), (3, 2), (2, 3)])
-def test_the_shares_of_the_processes_make_the_update(block: int, processes: int) -> None:
-    batches = batches_of(MANY, 60, block=block)
-    whole = [share for share, _ in batches.epoch(2)]
+@pytest.mark.parametrize(("batches_per_update", "processes"), [(2, 2), (4, 2), (3, 2), (2, 3)])
+def test_the_shares_of_the_processes_make_the_update(batches_per_update: int, processes: int) -> None:
+    batches = batches_of(MANY, 60, batches_per_update=batches_per_update)
+    whole = [micro_batches for micro_batches, _ in batches.epoch(2)]
     shares = [
-        [share for share, _ in batches.epoch(2, 0, None, None, rank, processes)] for rank in range(processes)
+        [micro_batches for micro_batches, _ in batches.epoch(2, 0, None, None, rank, processes)]
+        for rank in range(processes)
     ]
     for update, *parts in zip(whole, *shares, strict=True):
         own = [batch for part in parts if part.counts for batch in part.batches]
@@ -213,15 +223,15 @@ def test_a_gathered_batch_is_the_one_of_a_loop(
 
 
 @settings(deadline=None)
-@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=60), budget=budgets)
-def test_batches_are_cut_as_by_a_loop(lengths: list[int], budget: int) -> None:
+@given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=60), max_tokens=max_tokens_values)
+def test_batches_are_cut_as_by_a_loop(lengths: list[int], max_tokens: int) -> None:
     expected: list[list[int]] = [[]]
     for k, length in enumerate(lengths):
         longest = max([lengths[other] for other in expected[-1]] + [length])
-        if expected[-1] and longest * (len(expected[-1]) + 1) > budget:
+        if expected[-1] and longest * (len(expected[-1]) + 1) > max_tokens:
             expected.append([])
         expected[-1].append(k)
-    found = _split_by_tokens(np.arange(len(lengths)), np.array(lengths), budget)
+    found = _split_by_tokens(np.arange(len(lengths)), np.array(lengths), max_tokens)
     assert [batch.tolist() for batch in found] == expected
 
 
@@ -288,17 +298,17 @@ def test_to_moves_every_tensor() -> None:
 
 
 @settings(deadline=None)
-@given(lengths=st.lists(st.integers(1, 50), max_size=60), budget=budgets)
-def test_sorted_batches(lengths: list[int], budget: int) -> None:
-    batches = sorted_batches(lengths, budget)
+@given(lengths=st.lists(st.integers(1, 50), max_size=60), max_tokens=max_tokens_values)
+def test_sorted_batches(lengths: list[int], max_tokens: int) -> None:
+    batches = sorted_batches(lengths, max_tokens)
     order = [i for batch in batches for i in batch]
     assert sorted(order) == list(range(len(lengths)))
     assert all(batch for batch in batches)
     assert [lengths[i] for i in order] == sorted(lengths, reverse=True)  # near-equal lengths together
     for number, batch in enumerate(batches, 1):
         longest = lengths[batch[0]]
-        assert len(batch) * longest <= budget or len(batch) == 1
-        assert number == len(batches) or (len(batch) + 1) * longest > budget  # full
+        assert len(batch) * longest <= max_tokens or len(batch) == 1
+        assert number == len(batches) or (len(batch) + 1) * longest > max_tokens  # full
 
 
 def test_links_become_rows_that_sum_to_one() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import TINY, copy_batches, epoch_of, share, tiny_model
+from tiny import TINY, copy_batches, epoch_of, micro_batches, tiny_model
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import collate
@@ -99,10 +99,12 @@ def test_training_state_comes_back(folder, tmp_path, checkpoint):
 @pytest.fixture
 def trainer(checkpoint) -> Trainer:
     """After two updates."""
-    batches, precision = copy_batches(pairs=10, budget=64), choose_precision("fp32", CPU)
+    batches, precision = copy_batches(pairs=10, max_tokens=64), choose_precision("fp32", CPU)
     trainer = Trainer(checkpoint.model, batches, TrainingConfig(), precision, callbacks=None)
     for step in range(2):
-        update = trainer.train_step.update(share(epoch_of(batches, step)[0]), 1e-3, step, trainer.total)
+        update = trainer.train_step.update(
+            micro_batches(epoch_of(batches, step)[0]), 1e-3, step, trainer.total
+        )
         trainer.average.update(step + 1)
     trainer.metrics.add(update)
     return trainer
@@ -110,17 +112,17 @@ def trainer(checkpoint) -> Trainer:
 
 def test_a_trainers_state_is_plain_data(tmp_path, checkpoint, trainer):
     with trainer.average.applied():
-        save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
-        expected = copy.deepcopy(trainer.state())
+        save_checkpoint(tmp_path / "last", checkpoint, trainer.state_dict())
+        expected = copy.deepcopy(trainer.state_dict())
     state = training_state(tmp_path / "last")
-    assert state["progress"] == expected["progress"]
+    assert state["train_state"] == expected["train_state"]
     other = Trainer(
         checkpoint.model, trainer.batches, trainer.config, choose_precision("fp32", CPU), callbacks=None
     )
     other.load_state_dict(state)
     found, before = (one["optimizer"]["state"] for one in (other.train_step.state_dict(), expected))
     torch.testing.assert_close(found, before, rtol=0, atol=0)
-    assert other.metrics.loss == trainer.window.loss > 0
+    assert other.metrics.loss == trainer.metrics.loss > 0
 
 
 def tensors(values: Any) -> list[torch.Tensor]:
@@ -134,7 +136,7 @@ def tensors(values: Any) -> list[torch.Tensor]:
 
 def test_the_training_state_repeats_no_weights(tmp_path, checkpoint, trainer):
     with trainer.average.applied():
-        save_checkpoint(tmp_path / "last", checkpoint, trainer.state())
+        save_checkpoint(tmp_path / "last", checkpoint, trainer.state_dict())
     weights = [
         value for value in load_file(tmp_path / "last" / "model.safetensors").values() if value.std() > 0
     ]
@@ -294,7 +296,7 @@ def test_a_manifest_names_the_files_of_its_folder_only(folder, name):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, "format 2; this version reads format 1"),
+        ({"format": 3}, "format 3; this version reads formats 1 and 2"),
         ({"format": None}, "format None"),
         ({"model": {"bridge": "last", "colour": "red"}}, r"model\.colour: no such setting"),
         ({"model": {"initial_range": "much"}}, r"model\.initial_range='much': wrong type"),

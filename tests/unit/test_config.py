@@ -110,7 +110,7 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
         ("training.epochs", 0),
         ("training.learning_rate", 0.0),
         ("training.label_smoothing", 1.0),
-        ("training.final_rate", 1.1),
+        ("training.final_lr_ratio", 1.1),
         ("training.accumulate", 0),
         ("training.max_skipped", 0),
         ("training.save_every", 0),
@@ -245,7 +245,7 @@ def test_hard_attention_is_not_guided() -> None:
     check(config)
     config.model.attention.scope = "hard"
     fault, *_ = refused(config)
-    assert fault.startswith("training.guided_alignment=0.5: model.attention.span=hard")
+    assert fault.startswith("training.guided_alignment=0.5: model.attention.scope=hard")
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_hard_attention_is_not_guided() -> None:
         ({"encoder.type": "convolutional", "encoder.kernel": 4}, ["model.encoder.kernel"]),
         ({"decoder.style": "transformer", "decoder.heads": 7}, ["model.decoder.heads", "model.decoder.size"]),
         ({"decoder.style": "transformer", "decoder.heads": 1, "decoder.size": 33}, ["model.decoder.size"]),
-        ({"decoder.style": "transformer", "attention.span": "hard"}, ["model.attention.span"]),
+        ({"decoder.style": "transformer", "attention.scope": "hard"}, ["model.attention.scope"]),
         ({"decoder.style": "transformer", "bridge": "mean"}, ["model.bridge"]),
         ({"bridge": "backward", "encoder.bidirectional": False}, ["model.encoder.bidirectional"]),
         ({"bridge": "backward", "encoder.type": "convolutional"}, ["model.bridge", "model.encoder.type"]),
@@ -477,7 +477,7 @@ def test_a_typed_setting_without_effect_is_refused(changes: dict[str, Any], type
 
 
 def test_a_typed_setting_with_effect_is_accepted() -> None:
-    config = with_value("model.attention.span", "local_p")
+    config = with_value("model.attention.scope", "local_p")
     check(config, {"model.attention.window", "model.attention.size", "model.decoder.readout"})
 
 

@@ -10,6 +10,7 @@ from nmt.config.settings import Config
 from nmt.device import choose_device
 from nmt.errors import ConfigError
 from nmt.runs import pipeline
+from nmt.runs.setup import set_up_torch
 from nmt.training.precision import choose_precision
 
 
@@ -53,7 +54,7 @@ def test_training_makes_current_a_device_with_an_index(monkeypatch, name, local_
     current = []
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: current.append(_get_device_index(device)))
     monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)
-    pipeline._set_up_torch(Config(), choose_device(name, local_rank))
+    set_up_torch(Config(), choose_device(name, local_rank))
     assert current == [1 if local_rank or name == "cuda:1" else 0]
 
 
@@ -73,9 +74,10 @@ def test_the_gpu_that_is_asked_for_bf16_is_the_one_trained_on(monkeypatch):
         chosen.append(choose_precision(name, device).dtype)
         return None
 
-    monkeypatch.setattr(pipeline, "_settings", lambda request, processes: (Config(device="cuda:1"), None))
+    config = Config(device="cuda:1")
+    monkeypatch.setattr(pipeline, "choose_settings", lambda request, processes: (config, None))
     monkeypatch.setattr(pipeline, "choose_precision", choose)
-    monkeypatch.setattr(pipeline, "_load_corpus", prepared)
+    monkeypatch.setattr(pipeline, "load_scored_corpus", prepared)
     with pytest.raises(InterruptedError):
         pipeline.train(SimpleNamespace())
     assert chosen == [torch.bfloat16]

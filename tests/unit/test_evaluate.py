@@ -11,8 +11,9 @@ from nmt.config.settings import Config
 from nmt.config.training import DecodingConfig
 from nmt.data.examples import Example
 from nmt.decoding.translator import Translator
-from nmt.evaluation.evaluator import Evaluation, evaluate, write_evaluation
+from nmt.evaluation.evaluator import Evaluation, evaluate
 from nmt.evaluation.metrics import sentence_chrf
+from nmt.export.evaluation_files import write_evaluation
 from nmt.export.report import save_report
 
 EXAMPLES = [Example(source, (target,), ("",)) for source, target in zip(ENGLISH, MARATHI, strict=True)]
@@ -32,7 +33,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 def page(path: Path, evaluation: Evaluation) -> list[dict[str, object]]:
     """The sentences on the page of a run."""
-    report = {"parts": {}, "dropped": {}, "files": [], "source": "tsv", "licence": None}
+    report = {"splits": {}, "dropped": {}, "files": [], "source": "tsv", "licence": None}
     save_report(path, Config(), evaluation, EXAMPLES, [], report)
     text = path.read_text(encoding="utf-8").split('<script type="application/json" id="data">')[1]
     found: list[dict[str, object]] = json.loads(text.split("</script>")[0])["sentences"]
@@ -46,8 +47,8 @@ def test_each_sentence_is_scored_once_for_all_files(translator, tmp_path, monkey
         scored.append(hypothesis)
         return sentence_chrf(hypothesis, references)
 
-    for module in ("evaluate", "report"):
-        monkeypatch.setattr(f"nmt.evaluation.{module}.sentence_chrf", count, raising=False)
+    for module in ("evaluation.evaluator", "export.evaluation_files", "export.report"):
+        monkeypatch.setattr(f"nmt.{module}.sentence_chrf", count, raising=False)
     evaluation = evaluate(translator, EXAMPLES)
     write_evaluation(tmp_path, evaluation, EXAMPLES, DECODING, heatmaps=0)
     sentences = page(tmp_path / "report.html", evaluation)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from observer import Recorder
+from recorder import Recorder
 
 from nmt.config.training import DecodingConfig, TrainingConfig
 from nmt.data.batches import TrainingBatches
@@ -47,19 +47,19 @@ def test_it_goes_on():
     sources = [checkpoint.source.encode(text) for text in PAIRS]
     targets = [checkpoint.target.encode(text) for text in PAIRS.values()]
     config = TrainingConfig(epochs=100, max_steps=34, learning_rate=0.03, log_every=1)
-    observer = Recorder()
+    callbacks = Recorder()
     precision = choose_precision("fp32", CPU)
     trainer = Trainer(
         checkpoint.model,
         TrainingBatches(ragged(sources), ragged(targets), 64, seed=1),
         config,
         precision,
-        observer,
+        callbacks,
     )
     trainer.load_state_dict(state)
-    progress = trainer.state
-    assert (progress.step, progress.best_step, len(progress.history)) == (30, 15, 2)
+    state = trainer.state
+    assert (state.step, state.best_step, len(state.history)) == (30, 15, 2)
     trainer.run()
-    assert observer.steps == [31, 32, 33, 34]
-    assert [report.loss for report in observer.windows] == pytest.approx(LOSSES, abs=1e-3)
-    assert all(math.isfinite(report.gradient_norm) for report in observer.windows)
+    assert callbacks.steps == [31, 32, 33, 34]
+    assert [report.loss for report in callbacks.reports] == pytest.approx(LOSSES, abs=1e-3)
+    assert all(math.isfinite(report.gradient_norm) for report in callbacks.reports)

@@ -9,7 +9,7 @@ from nmt.data.prepare import Prepared, prepare
 
 
 def part_of(prepared: Prepared) -> dict[str, str]:
-    return {example.source: part for part, examples in prepared.splits.items() for example in examples}
+    return {example.source: split for split, examples in prepared.splits.items() for example in examples}
 
 
 def test_the_first_preparation_has_nothing_to_compare_with(tmp_path: Path) -> None:
@@ -29,14 +29,14 @@ def test_new_and_gone_sentences_are_counted_and_none_moves(tmp_path: Path) -> No
 def test_sentences_that_a_new_pair_joins_may_move_and_are_counted(tmp_path: Path) -> None:
     config = settings(tmp_path)
     before = part_of(prepare(config))
-    trained = next(source for source, part in before.items() if part == "train")
-    tested = next(source for source, part in before.items() if part == "test")
+    trained = next(source for source, split in before.items() if split == "train")
+    tested = next(source for source, split in before.items() if split == "test")
     translations = dict(corpus())
     write_tsv(tmp_path / "pairs.tsv", [*corpus(), (trained, translations[tested])])  # joins the two
     prepared = prepare(config)
     after = part_of(prepared)
     assert after[trained] == after[tested]
-    moved = sum(after[source] != part for source, part in before.items())
+    moved = sum(after[source] != split for source, split in before.items())
     assert moved >= 1
     assert prepared.report["since_previous"]["moved_sources"] == moved
 

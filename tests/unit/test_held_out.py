@@ -53,8 +53,8 @@ def test_tsv_files(tmp_path: Path) -> None:
     assert report["dropped"]["in_dev"] == 2  # sentence 3 has two translations
     assert report["dropped"]["in_test"] == 1
     assert report["pairs_read"] == len(corpus())
-    assert report["parts"]["train"]["pairs"] == report["pairs_kept"] == len(corpus()) - 3
-    assert report["parts"]["dev"] == {"examples": 2, "sources": 2, "pairs": 3}
+    assert report["splits"]["train"]["pairs"] == report["pairs_kept"] == len(corpus()) - 3
+    assert report["splits"]["dev"] == {"examples": 2, "sources": 2, "pairs": 3}
     assert [(file["name"], file.get("split")) for file in report["files"]] == [
         ("pairs.tsv", None),
         ("dev (1).tsv", "dev"),
@@ -218,7 +218,7 @@ def test_pairs_of_too_many_tokens_are_dropped_and_counted(tmp_path: Path) -> Non
     full = json.loads((prepared.folder / "prepared.json").read_text())
     assert prepared.report["dropped"] == full["dropped"] | {"too_many_tokens": 2}
     assert prepared.report["pairs_kept"] == full["pairs_kept"] - 2 == len(corpus())
-    assert sum(size["pairs"] for size in prepared.report["parts"].values()) == len(corpus())
+    assert sum(size["pairs"] for size in prepared.report["splits"].values()) == len(corpus())
     texts = [
         text for examples in prepared.splits.values() for e in examples for text in (e.source, *e.references)
     ]

@@ -163,12 +163,14 @@ def test_two_models_translate_together(tokenizers):
         assert [item.target for item in one] == [item.target for item in two]
         for item, again in zip(one, two, strict=True):
             assert item.score == pytest.approx(again.score, abs=1e-5)
-            assert item.heads == pytest.approx(again.heads, abs=1e-5)
+            assert item.attention == pytest.approx(again.attention, abs=1e-5)
     both = [Translator(model, *tokenizers, DECODING) for model in (recurrent, other)]
     together = mixed.align(ENGLISH, TARGETS, attention=True)
     apart = [one.align(ENGLISH, TARGETS, attention=True) for one in both]
     for found, one, two in zip(together, *apart, strict=True):
-        assert found.heads[:, 0] == pytest.approx((one.heads[:, 0] + two.heads[:, 0]) / 2, abs=1e-5)
+        assert found.attention[:, 0] == pytest.approx(
+            (one.attention[:, 0] + two.attention[:, 0]) / 2, abs=1e-5
+        )
         assert found.log_probability > (one.log_probability + two.log_probability) / 2  # by Jensen
     for best in mixed.translate(ENGLISH, 2, attention=True):
         assert all(item.mean_attention.sum(axis=1) == pytest.approx(1, abs=1e-5) for item in best)
@@ -274,7 +276,7 @@ def test_threads_get_what_one_thread_gets(tokenizers, style):
 def plain(found: list[list[Translation]]) -> list:
     """As values that can be compared, exactly."""
     return [
-        (dataclasses.replace(one, heads=None), None if one.attention is None else one.attention.tolist())
+        (dataclasses.replace(one, attention=None), None if one.attention is None else one.attention.tolist())
         for group in found
         for one in group
     ]

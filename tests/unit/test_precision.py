@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import copy_batches, epoch_of, share, tiny_model
+from tiny import copy_batches, epoch_of, micro_batches, tiny_model
 
 from nmt.config.training import TrainingConfig
 from nmt.errors import ConfigError
@@ -68,10 +68,10 @@ def make(precision: Precision, **settings: object) -> tuple[TranslationModel, Tr
 
 def train(precision: Precision, steps: int = 10) -> tuple[TranslationModel, list[float]]:
     """A few updates of a tiny model; the model and the loss per token of each."""
-    model, updater = make(precision)
+    model, train_step = make(precision)
     losses = []
-    for step, batch in zip(range(steps), epoch_of(copy_batches(pairs=80, budget=64), 0), strict=False):
-        update = updater.update(share(batch), 0.01, step, steps)
+    for step, batch in zip(range(steps), epoch_of(copy_batches(pairs=80, max_tokens=64), 0), strict=False):
+        update = train_step.update(micro_batches(batch), 0.01, step, steps)
         losses.append(float(update.nll) / update.tokens)
         assert update.gradient_norm.isfinite()
         assert not update.skipped
@@ -102,9 +102,9 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
     norms = []
     for name in ("fp32", "fp16"):
         precision = choose_precision(name, torch.device("cuda", 0))
-        model, updater = make(precision, clip_norm=0.01)
-        batch = epoch_of(copy_batches(pairs=20, budget=64), 0)[0]
-        norms.append(float(updater.update(share(batch), 1e-3, 0, 10).gradient_norm))
+        model, train_step = make(precision, clip_norm=0.01)
+        batch = epoch_of(copy_batches(pairs=20, max_tokens=64), 0)[0]
+        norms.append(float(train_step.update(micro_batches(batch), 1e-3, 0, 10).gradient_norm))
         gradients = [parameter.grad for parameter in model.parameters()]
         clipped = torch.cat([gradient.flatten() for gradient in gradients]).norm()
         assert float(clipped) == pytest.approx(0.01, rel=1e-2)
@@ -114,11 +114,11 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
 @needs_gpu
 def test_an_fp16_overflow_skips_the_update():
     precision = choose_precision("fp16", torch.device("cuda", 0))
-    model, updater = make(precision)
-    updater.load_state_dict(
-        updater.state_dict() | {"scaler": updater.state_dict()["scaler"] | {"scale": 2.0**40}}
+    model, train_step = make(precision)
+    train_step.load_state_dict(
+        train_step.state_dict() | {"scaler": train_step.state_dict()["scaler"] | {"scale": 2.0**40}}
     )
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    updater.update(share(epoch_of(copy_batches(pairs=20, budget=64), 0)[0]), 1e-3, 0, 10)
+    train_step.update(micro_batches(epoch_of(copy_batches(pairs=20, max_tokens=64), 0)[0]), 1e-3, 0, 10)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert updater.state_dict()["scaler"]["scale"] < 2.0**40
+    assert train_step.state_dict()["scaler"]["scale"] < 2.0**40

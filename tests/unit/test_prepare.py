@@ -19,7 +19,7 @@ from nmt.errors import DataError
 
 
 def pairs_of(prepared: Prepared) -> Counter[Pair]:
-    examples = [example for part in SPLITS for example in prepared.splits[part]]
+    examples = [example for split in SPLITS for example in prepared.splits[split]]
     return Counter((e.source, reference) for e in examples for reference in e.references)
 
 
@@ -49,31 +49,31 @@ def test_the_report_says_what_the_data_was(tmp_path: Path) -> None:
     pairs = corpus()
     config = settings(tmp_path, pairs)
     prepared = prepare(config)
-    report, parts = prepared.report, prepared.splits
+    report, splits = prepared.report, prepared.splits
     assert report["components"] == 60
     assert report["largest_component"] == 2
-    for part in SPLITS:
-        references = sum(len(example.references) for example in parts[part])
-        assert report["parts"][part] == {
-            "examples": len(parts[part]),
-            "sources": len({example.source for example in parts[part]}),
+    for split in SPLITS:
+        references = sum(len(example.references) for example in splits[split])
+        assert report["splits"][split] == {
+            "examples": len(splits[split]),
+            "sources": len({example.source for example in splits[split]}),
             "pairs": references,
         }
-    assert sum(report["parts"][part]["pairs"] for part in SPLITS) == len(pairs)
+    assert sum(report["splits"][split]["pairs"] for split in SPLITS) == len(pairs)
     assert [file["name"] for file in report["files"]] == ["pairs.tsv"]
     assert json.loads((prepared.folder / "prepared.json").read_text()) == report
 
 
 def test_training_has_an_example_a_pair_and_the_others_one_a_source(tmp_path: Path) -> None:
     pairs = corpus()
-    parts = prepare(settings(tmp_path, pairs)).splits
-    assert all(len(example.references) == 1 for example in parts["train"])
+    splits = prepare(settings(tmp_path, pairs)).splits
+    assert all(len(example.references) == 1 for example in splits["train"])
     translations: dict[str, list[str]] = {}
     for source, target in pairs:
         translations.setdefault(source, []).append(target)
-    for part in ("dev", "test"):
-        assert any(len(example.references) == 2 for example in parts[part])
-        for example in parts[part]:
+    for split in ("dev", "test"):
+        assert any(len(example.references) == 2 for example in splits[split])
+        for example in splits[split]:
             assert list(example.references) == translations[example.source]
             assert example.alignments == ("",) * len(example.references)
 
@@ -83,18 +83,18 @@ def test_parts_are_those_of_the_split(tmp_path: Path) -> None:
     first, second = (text_keys(map(canonical_key, side)) for side in zip(*pairs, strict=True))
     expected = assign_splits(first, components(first, second), 0.2, 0.2)
     found = prepare(settings(tmp_path, pairs)).splits
-    for part in SPLITS:
-        sentences = {source for (source, _), own in zip(pairs, expected, strict=True) if SPLITS[own] == part}
-        assert {example.source for example in found[part]} == sentences
+    for split in SPLITS:
+        sentences = {source for (source, _), own in zip(pairs, expected, strict=True) if SPLITS[own] == split}
+        assert {example.source for example in found[split]} == sentences
 
 
 def test_no_sentence_in_two_parts_whatever_its_spelling(tmp_path: Path) -> None:
     pairs = corpus()
     variants = [(source.upper(), f"नवे {i}") for i, (source, _) in enumerate(pairs[:40])]
     variants += [(f"New {i}", target.replace(".", "।")) for i, (_, target) in enumerate(pairs[:40])]
-    parts = prepare(settings(tmp_path, pairs + variants)).splits
+    splits = prepare(settings(tmp_path, pairs + variants)).splits
     for side in (lambda e: [e.source], lambda e: e.references):
-        found = [{canonical_key(text) for e in parts[part] for text in side(e)} for part in SPLITS]
+        found = [{canonical_key(text) for e in splits[split] for text in side(e)} for split in SPLITS]
         assert len(set.union(*found)) == sum(map(len, found))
 
 
@@ -106,8 +106,8 @@ def test_two_files_side_by_side(tmp_path: Path) -> None:
     moses = settings(tmp_path, source="moses", source_path=str(source), target_path=str(target))
     prepared = prepare(moses)
     alike = prepare(settings(tmp_path, pairs)).splits
-    assert {part: list(examples) for part, examples in prepared.splits.items()} == {
-        part: list(examples) for part, examples in alike.items()
+    assert {split: list(examples) for split, examples in prepared.splits.items()} == {
+        split: list(examples) for split, examples in alike.items()
     }
     assert [file["name"] for file in prepared.report["files"]] == ["a.en", "a.mr"]
 
@@ -132,15 +132,15 @@ def test_swapping_keeps_the_split_and_turns_the_alignments(
     swapped = prepare(dataclasses.replace(config, swap=True))
     assert straight.folder != swapped.folder
     turned = {source: " ".join(sorted(f"{t}-{s}" for s, t in _links(gold))) for source, _, gold in GOLD}
-    for part in SPLITS:
-        assert [(e.references[0], e.source) for e in straight.splits[part]] == [
-            (e.source, e.references[0]) for e in swapped.splits[part]
+    for split in SPLITS:
+        assert [(e.references[0], e.source) for e in straight.splits[split]] == [
+            (e.source, e.references[0]) for e in swapped.splits[split]
         ]
-        assert [e.alignments[0] for e in swapped.splits[part]] == [
-            turned[e.references[0]] for e in swapped.splits[part]
+        assert [e.alignments[0] for e in swapped.splits[split]] == [
+            turned[e.references[0]] for e in swapped.splits[split]
         ]
     golds = {source: gold for source, _, gold in GOLD}
-    assert all(e.alignments == (golds[e.source],) for part in SPLITS for e in straight.splits[part])
+    assert all(e.alignments == (golds[e.source],) for split in SPLITS for e in straight.splits[split])
 
 
 def _links(text: str) -> list[list[str]]:

@@ -161,8 +161,8 @@ def test_export_writes_files_that_stand_side_by_side(tmp_path: Path) -> None:
     assert {f.name for f in (tmp_path / "text").iterdir()} == {
         "train.src", "train.tgt", "dev.src", "dev.tgt", "dev.tgt.1", "test.src", "test.tgt", "test.tgt.1",
     }  # fmt: skip
-    for part, examples in prepared.splits.items():
-        columns = [lines(f) for f in sorted((tmp_path / "text").glob(f"{part}.*"))]
+    for split, examples in prepared.splits.items():
+        columns = [lines(f) for f in sorted((tmp_path / "text").glob(f"{split}.*"))]
         assert [len(column) for column in columns] == [len(examples)] * len(columns)
         assert [
             Example(source, tuple(filter(None, references)), ("",) * len(tuple(filter(None, references))))

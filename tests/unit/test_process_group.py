@@ -4,7 +4,7 @@ import socket
 
 import pytest
 import torch
-import torch.distributed as engine
+import torch.distributed as dist
 from tiny import tiny_model
 from torch.nn.parallel import DistributedDataParallel
 
@@ -24,11 +24,11 @@ def environment(monkeypatch):
     return monkeypatch
 
 
-def test_torchrun_with_one_process_uses_the_engine(environment):
+def test_torchrun_with_one_process_uses_torch_distributed(environment):
     environment.setenv("TORCHELASTIC_RUN_ID", "one")
     with join_processes() as processes:
         assert processes.joined
-        assert engine.is_initialized()
+        assert dist.is_initialized()
         assert processes.broadcast(lambda: {"settings": 1}) == {"settings": 1}
         assert processes.all_gather([1, "two"]) == [[1, "two"]]
         assert processes.all_reduce_max(15) == 15
@@ -37,13 +37,13 @@ def test_torchrun_with_one_process_uses_the_engine(environment):
         together = processes.wrap(model)
         assert isinstance(together, DistributedDataParallel)
         assert together.module is model
-    assert not engine.is_initialized()
+    assert not dist.is_initialized()
 
 
-def test_another_launcher_with_one_process_needs_no_engine(environment):
+def test_another_launcher_with_one_process_needs_no_torch_distributed(environment):
     """It may have published an address that nobody answers."""
     environment.setenv("MASTER_ADDR", "nobody.invalid")
     with join_processes() as processes:
         assert (processes.size, processes.joined) == (1, False)
-        assert not engine.is_initialized()
+        assert not dist.is_initialized()
         assert processes.all_gather(1) == [1]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from observer import Recorder, Report
+from recorder import Recorder, Report
 from tiny import copy_batches, tiny_model
 
 from nmt.config.training import TrainingConfig
@@ -23,7 +23,7 @@ from nmt.training.trainer import Trainer
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
 DROPOUT = DropoutRates(units=0.3, words=0.2)
-BUDGET, OTHER_BUDGET = 18, 30
+MAX_TOKENS, OTHER_BUDGET = 18, 30
 CASES: dict[str, dict[str, Any]] = {
     "plain": {"ema": 0.0},
     "average": {"ema": 0.9},
@@ -32,13 +32,13 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def batches(budget: int = BUDGET, block: int = 1) -> TrainingBatches:
-    return copy_batches(pairs=20, budget=budget, block=block)
+def batches(max_tokens: int = MAX_TOKENS, batches_per_update: int = 1) -> TrainingBatches:
+    return copy_batches(pairs=20, max_tokens=max_tokens, batches_per_update=batches_per_update)
 
 
-def sizes(epoch: int, budget: int = BUDGET, block: int = 1) -> list[int]:
+def sizes(epoch: int, max_tokens: int = MAX_TOKENS, batches_per_update: int = 1) -> list[int]:
     """Tokens of the updates of an epoch."""
-    return [share.tokens for share, _ in batches(budget, block).epoch(epoch)]
+    return [micro_batches.tokens for micro_batches, _ in batches(max_tokens, batches_per_update).epoch(epoch)]
 
 
 class Saver(Recorder):
@@ -48,8 +48,8 @@ class Saver(Recorder):
     file: bytes = b""
     by_weights = True
 
-    def validate(self, progress: TrainState) -> dict[str, float]:
-        scores = super().validate(progress)
+    def validate(self, state: TrainState) -> dict[str, float]:
+        scores = super().validate(state)
         if self.by_weights:
             weights = torch.cat(
                 [parameter.detach().flatten() for parameter in self.trainer.model.parameters()]
@@ -57,12 +57,12 @@ class Saver(Recorder):
             scores |= {"bleu": float(weights.abs().sum()), "loss": float(weights.norm())}
         return scores
 
-    def validated(self, progress: TrainState, improved: bool) -> None:
-        super().validated(progress, improved)
+    def validated(self, state: TrainState, improved: bool) -> None:
+        super().validated(state, improved)
         self.keep()
 
-    def save(self, progress: TrainState) -> None:
-        super().save(progress)
+    def save(self, state: TrainState) -> None:
+        super().save(state)
         self.keep()
 
     def keep(self) -> None:
@@ -71,18 +71,18 @@ class Saver(Recorder):
         self.file = file.getvalue()
 
 
-def begin(observer: Saver, budget: int = BUDGET, seed: int = 1, **settings: object) -> Trainer:
+def begin(callbacks: Saver, max_tokens: int = MAX_TOKENS, seed: int = 1, **settings: object) -> Trainer:
     for generator in (random.seed, np.random.seed, torch.manual_seed):
         generator(seed)
     config = TrainingConfig(**({"epochs": 2, "warmup_steps": 2, "log_every": 3} | settings))
     model: TranslationModel = tiny_model(10, 10, seed=seed, dropout=DROPOUT)
-    observer.trainer = Trainer(model, batches(budget, config.accumulate), config, FP32, observer)
-    return observer.trainer
+    callbacks.trainer = Trainer(model, batches(max_tokens, config.accumulate), config, FP32, callbacks)
+    return callbacks.trainer
 
 
-def go_on(file: bytes, observer: Saver, budget: int = BUDGET, **settings: object) -> Trainer:
+def go_on(file: bytes, callbacks: Saver, max_tokens: int = MAX_TOKENS, **settings: object) -> Trainer:
     """A new process: another seed, other initial weights, and then the state from the file."""
-    trainer = begin(observer, budget, seed=99, **settings)
+    trainer = begin(callbacks, max_tokens, seed=99, **settings)
     saved = torch.load(io.BytesIO(file), weights_only=True)
     trainer.model.load_state_dict(saved["model"])
     trainer.model.eval()
@@ -96,9 +96,9 @@ class Outcome(NamedTuple):
     weights: list[torch.Tensor]
     average: list[torch.Tensor]
     moments: dict[int, dict[str, torch.Tensor]]
-    progress: dict[str, Any]
+    train_state: dict[str, Any]
     draws: list[float]
-    windows: list[Report]
+    reports: list[Report]
     steps: list[int]
     validations: list[tuple[int, bool]]
 
@@ -112,41 +112,41 @@ def averages(found: Outcome) -> bool:
 
 
 def outcome(trainer: Trainer, observers: Sequence[Saver]) -> Outcome:
-    progress = dataclasses.asdict(trainer.state)
-    assert progress.pop("seconds") > 0
+    state = dataclasses.asdict(trainer.state)
+    assert state.pop("seconds") > 0
     with trainer.average.applied():
         average = copied(trainer)
     return Outcome(
         copied(trainer),
         average,
         trainer.train_step.state_dict()["optimizer"]["state"],
-        progress,
+        state,
         [random.random(), float(np.random.rand()), float(torch.rand(1))],
-        [window for observer in observers for window in observer.windows],
-        [step for observer in observers for step in observer.steps],
-        [validation for observer in observers for validation in observer.validations],
+        [report for callbacks in observers for report in callbacks.reports],
+        [step for callbacks in observers for step in callbacks.steps],
+        [validation for callbacks in observers for validation in callbacks.validations],
     )
 
 
 @functools.cache
 def uninterrupted(case: str) -> Outcome:
-    observer = Saver()
-    trainer = begin(observer, **CASES[case])
+    callbacks = Saver()
+    trainer = begin(callbacks, **CASES[case])
     trainer.run()
-    return outcome(trainer, [observer])
+    return outcome(trainer, [callbacks])
 
 
 def interrupted(case: str, stops: Sequence[int]) -> Outcome:
     """The same training by several processes."""
-    observer = Saver(stop_after=stops[0])
-    trainer = begin(observer, **CASES[case])
+    callbacks = Saver(stop_after=stops[0])
+    trainer = begin(callbacks, **CASES[case])
     trainer.run()
-    observers = [observer]
+    observers = [callbacks]
     for stop in [*stops[1:], None]:
-        assert trainer.state.step == observer.stop_after
-        observer = Saver(stop_after=stop)
-        trainer = go_on(observers[-1].file, observer, **CASES[case])
-        observers.append(observer)
+        assert trainer.state.step == callbacks.stop_after
+        callbacks = Saver(stop_after=stop)
+        trainer = go_on(observers[-1].file, callbacks, **CASES[case])
+        observers.append(callbacks)
         trainer.run()
     return outcome(trainer, observers)
 
@@ -154,7 +154,7 @@ def interrupted(case: str, stops: Sequence[int]) -> Outcome:
 def same(found: Outcome, expected: Outcome) -> None:
     for name in ("weights", "average", "moments"):
         torch.testing.assert_close(getattr(found, name), getattr(expected, name), rtol=0, atol=0)
-    for name in ("progress", "draws", "windows", "steps", "validations"):
+    for name in ("train_state", "draws", "reports", "steps", "validations"):
         assert getattr(found, name) == getattr(expected, name), name
 
 
@@ -170,21 +170,21 @@ def test_the_cases_are_what_they_should_be():
         assert uninterrupted(case).validations[0][0] == halves
         assert len(uninterrupted(case).steps) > halves + 2
     for case in ("average", "scheduled"):
-        others = zip(uninterrupted(case).windows, uninterrupted("plain").windows, strict=False)
+        others = zip(uninterrupted(case).reports, uninterrupted("plain").reports, strict=False)
         assert any(one != other for one, other in others) == (case == "scheduled")
     assert averages(uninterrupted("average"))
     assert not averages(uninterrupted("plain"))
-    assert len({scores["bleu"] for scores in uninterrupted("average").progress["history"]}) == 2
+    assert len({scores["bleu"] for scores in uninterrupted("average").train_state["history"]}) == 2
 
 
 @pytest.mark.parametrize(
-    "stop", ["first", "second", "in a window", "epoch's end", "after it", "last but one"]
+    "stop", ["first", "second", "in a report", "epoch's end", "after it", "last but one"]
 )
 @pytest.mark.parametrize("case", CASES)
 def test_stopped_after_any_update(case, stop):
     expected = uninterrupted(case)
     end, total = expected.validations[0][0], len(expected.steps)
-    steps = {"first": 1, "second": 2, "in a window": 4, "epoch's end": end, "after it": end + 1}
+    steps = {"first": 1, "second": 2, "in a report": 4, "epoch's end": end, "after it": end + 1}
     same(interrupted(case, [steps.get(stop, total - 1)]), expected)
 
 
@@ -196,37 +196,37 @@ def test_stopped_after_every_update(case):
 
 def test_these_tests_see_a_difference():
     """Without the random states, for example, dropout differs."""
-    observer = Saver(stop_after=2)
-    begin(observer, **CASES["plain"]).run()
+    callbacks = Saver(stop_after=2)
+    begin(callbacks, **CASES["plain"]).run()
     other = Saver()
-    trainer = go_on(observer.file, other, **CASES["plain"])
+    trainer = go_on(callbacks.file, other, **CASES["plain"])
     torch.manual_seed(5)
     trainer.run()
-    assert other.windows[-1] != uninterrupted("plain").windows[-1]
+    assert other.reports[-1] != uninterrupted("plain").reports[-1]
 
 
 def test_killed_between_two_saves():
     """Updates after the last save are repeated, with the same result."""
     expected, settings = uninterrupted("average"), CASES["average"] | {"save_every": 4}
-    observer = Saver(stop_after=5)
-    trainer = begin(observer, **settings)
-    observer.save = lambda progress: progress.step == 5 or Saver.save(observer, progress)
+    callbacks = Saver(stop_after=5)
+    trainer = begin(callbacks, **settings)
+    callbacks.save = lambda state: state.step == 5 or Saver.save(callbacks, state)
     trainer.run()
     other = Saver()
-    trainer = go_on(observer.file, other, **settings)
+    trainer = go_on(callbacks.file, other, **settings)
     assert trainer.state.step == 4
     trainer.run()
-    observer.steps, observer.windows = observer.steps[:4], [w for w in observer.windows if w.step <= 4]
-    same(outcome(trainer, [observer, other]), expected)
+    callbacks.steps, callbacks.reports = callbacks.steps[:4], [w for w in callbacks.reports if w.step <= 4]
+    same(outcome(trainer, [callbacks, other]), expected)
 
 
 # ---------------------------------------------------------------- with other settings
 
 
 def stopped(stop: int, **settings: object) -> bytes:
-    observer = Saver(stop_after=stop)
-    begin(observer, **settings).run()
-    return observer.file
+    callbacks = Saver(stop_after=stop)
+    begin(callbacks, **settings).run()
+    return callbacks.file
 
 
 def test_another_batch_size_waits_for_the_next_epoch():
@@ -241,44 +241,44 @@ def test_another_batch_size_waits_for_the_next_epoch():
     last = Saver()
     trainer = go_on(again.file, last, OTHER_BUDGET, log_every=1)
     assert trainer.total == 2 + len(expected)
-    progress = trainer.run()
-    assert [window.tokens for window in again.windows + last.windows] == expected
-    assert (progress.step, progress.max_tokens) == (trainer.total, OTHER_BUDGET)
+    state = trainer.run()
+    assert [report.tokens for report in again.reports + last.reports] == expected
+    assert (state.step, state.max_tokens) == (trainer.total, OTHER_BUDGET)
     assert [step for step, _ in last.validations] == [len(sizes(0)), trainer.total]
 
 
 def test_another_accumulation_waits_for_the_next_epoch():
     file = stopped(2, log_every=1)
-    observer = Saver()
-    trainer = go_on(file, observer, log_every=1, accumulate=3)
-    progress = trainer.run()
-    assert [window.tokens for window in observer.windows] == [*sizes(0)[2:], *sizes(1, block=3)]
-    assert (trainer.total, progress.batches_per_update) == (progress.step, 3)
-    assert observer.steps == list(range(3, trainer.total + 1))
+    callbacks = Saver()
+    trainer = go_on(file, callbacks, log_every=1, accumulate=3)
+    state = trainer.run()
+    assert [report.tokens for report in callbacks.reports] == [*sizes(0)[2:], *sizes(1, batches_per_update=3)]
+    assert (trainer.total, state.batches_per_update) == (state.step, 3)
+    assert callbacks.steps == list(range(3, trainer.total + 1))
 
 
 @pytest.mark.parametrize("stop", [3, None])
 def test_more_epochs_extend_the_plan(stop):
     """In the middle of training, or after it was complete."""
-    observer = Saver(stop_after=stop)
-    before = begin(observer)
+    callbacks = Saver(stop_after=stop)
+    before = begin(callbacks)
     before.run()
     other = Saver()
-    trainer = go_on(observer.file, other, epochs=3)
+    trainer = go_on(callbacks.file, other, epochs=3)
     assert trainer.total == before.total + len(sizes(2))
-    progress = trainer.run()
+    state = trainer.run()
     assert other.steps == list(range((stop or before.total) + 1, trainer.total + 1))
     ends = [len(sizes(0)), before.total, trainer.total]
-    assert [scores["step"] for scores in progress.history] == ends
-    assert (progress.step, progress.epoch, progress.batch) == (trainer.total, 2, len(sizes(2)))
+    assert [scores["step"] for scores in state.history] == ends
+    assert (state.step, state.epoch, state.batch) == (trainer.total, 2, len(sizes(2)))
 
 
 def test_more_steps_extend_the_plan():
     file = stopped(4, max_steps=4)
-    observer = Saver()
-    progress = go_on(file, observer, max_steps=6).run()
-    assert observer.steps == [5, 6]
-    assert [scores["step"] for scores in progress.history] == [4, 6]
+    callbacks = Saver()
+    state = go_on(file, callbacks, max_steps=6).run()
+    assert callbacks.steps == [5, 6]
+    assert [scores["step"] for scores in state.history] == [4, 6]
 
 
 @pytest.mark.parametrize("limits", [{}, {"max_steps": 3}, {"epochs": 1}])
@@ -286,16 +286,16 @@ def test_what_is_done_is_not_done_again(limits):
     """Nothing is done either if fewer steps or epochs are set than are already done."""
     first = Saver()
     begin(first).run()
-    observer = Saver()
-    progress = go_on(first.file, observer, **limits).run()
-    assert observer.steps == observer.validations == observer.saves == []
-    assert len(progress.history) == 2
+    callbacks = Saver()
+    state = go_on(first.file, callbacks, **limits).run()
+    assert callbacks.steps == callbacks.validations == callbacks.saves == []
+    assert len(state.history) == 2
 
 
 def scripted(stop: int | None = None) -> Saver:
-    observer = Saver({"bleu": [1.0, 3.0, 2.0, 2.0, 2.0, 9.0, 1.0]}, stop_after=stop)
-    observer.by_weights = False
-    return observer
+    callbacks = Saver({"bleu": [1.0, 3.0, 2.0, 2.0, 2.0, 9.0, 1.0]}, stop_after=stop)
+    callbacks.by_weights = False
+    return callbacks
 
 
 @pytest.mark.parametrize("stop", [1, 2, 3, 4])
@@ -305,8 +305,8 @@ def test_patience_is_remembered(stop):
     first = scripted(stop)
     begin(first, **settings).run()
     second = scripted()
-    progress = go_on(first.file, second, **settings).run()
-    assert (progress.step, progress.best_step, progress.best, progress.validations_without_improvement) == (
+    state = go_on(first.file, second, **settings).run()
+    assert (state.step, state.best_step, state.best, state.validations_without_improvement) == (
         5,
         2,
         3.0,
@@ -325,9 +325,9 @@ def test_without_patience_it_stays_done_and_with_more_it_goes_on():
     assert go_on(first.file, second, patience=3, **settings).run().step == 5
     assert second.steps == []
     third = scripted()
-    progress = go_on(first.file, third, patience=4, **settings).run()
+    state = go_on(first.file, third, patience=4, **settings).run()
     assert third.validations == [(6, True)]
-    assert (progress.best, progress.validations_without_improvement) == (9.0, 0)
+    assert (state.best, state.validations_without_improvement) == (9.0, 0)
 
 
 def test_an_older_state_that_repeats_the_average():
@@ -346,10 +346,10 @@ def test_an_older_state_that_repeats_the_average():
 @pytest.mark.parametrize(("then", "now"), [(0.0, 0.9), (0.9, 0.0)])
 def test_an_average_that_comes_or_goes_leaves_training_alone(then, now):
     """Only the saved weights differ: training itself is the same as without EMA."""
-    observer = Saver()
-    trainer = go_on(stopped(3, ema=then), observer, ema=now)
+    callbacks = Saver()
+    trainer = go_on(stopped(3, ema=then), callbacks, ema=now)
     trainer.run()
-    found, expected = outcome(trainer, [observer]), uninterrupted("plain")
+    found, expected = outcome(trainer, [callbacks]), uninterrupted("plain")
     torch.testing.assert_close(found.weights, expected.weights, rtol=0, atol=0)
     assert averages(found) == bool(now)
 
@@ -359,9 +359,9 @@ def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
     script = {"bleu": [9.0, 8.0, 7.0, 6.0], "chrf": [3.0, 2.0, 4.0, 5.0], "loss": [1.0, 1.0, 1.0, 1.0]}
 
     def scripted(stop: int | None = None) -> Saver:
-        observer = Saver(script, stop_after=stop)
-        observer.by_weights = False
-        return observer
+        callbacks = Saver(script, stop_after=stop)
+        callbacks.by_weights = False
+        return callbacks
 
     first, second = scripted(2), scripted()
     begin(first, validate_every=1, max_steps=4).run()
@@ -375,9 +375,9 @@ def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
         1,
         0,
     )
-    progress = trainer.run()
+    state = trainer.run()
     assert first.validations + second.validations == [(1, True), (2, False), (3, True), (4, True)]
-    assert (progress.best, progress.best_step) == (5.0, 4)
+    assert (state.best, state.best_step) == (5.0, 4)
 
 
 def test_a_metric_that_the_run_does_not_have_yet_starts_from_nothing():
@@ -387,11 +387,11 @@ def test_a_metric_that_the_run_does_not_have_yet_starts_from_nothing():
     first.by_weights = second.by_weights = False
     begin(first, validate_every=1, max_steps=3).run()
     saved = torch.load(io.BytesIO(first.file), weights_only=True)
-    for scores in saved["training"]["progress"]["history"]:
+    for scores in saved["training"]["train_state"]["history"]:
         del scores["chrf"]
     older = io.BytesIO()
     torch.save(saved, older)
     trainer = go_on(older.getvalue(), second, validate_every=1, max_steps=3, metric="chrf")
     assert math.isnan(trainer.state.best)
-    progress = trainer.run()
-    assert (progress.best, progress.best_step) == (4.0, 2)
+    state = trainer.run()
+    assert (state.best, state.best_step) == (4.0, 2)

@@ -12,7 +12,7 @@ from nmt.export.report import save_report
 
 def written(path: Path, history: list[dict[str, float]]) -> dict[str, Any]:
     nothing = Evaluation([], None, None, [], [], [], 1.0)
-    report = {"parts": {}, "dropped": {}, "files": [], "source": "tsv", "licence": None}
+    report = {"splits": {}, "dropped": {}, "files": [], "source": "tsv", "licence": None}
     save_report(path, Config(), nothing, [], history, report)
     content = path.read_text(encoding="utf-8").split('<script type="application/json" id="data">')[1]
     data: dict[str, Any] = json.loads(content.split("</script>")[0])

@@ -15,7 +15,7 @@ DECAYS = ("cosine", "linear", "inverse_sqrt", "constant")
 
 def rates(total: int = 100, **changes: object) -> list[float]:
     """The learning rates of steps 1 to `total`, relative to the peak."""
-    config = TrainingConfig(**({"learning_rate": 2.0, "warmup_steps": 10, "final_rate": 0.1} | changes))
+    config = TrainingConfig(**({"learning_rate": 2.0, "warmup_steps": 10, "final_lr_ratio": 0.1} | changes))
     return [learning_rate(step, total, config) / config.learning_rate for step in range(1, total + 1)]
 
 
@@ -40,7 +40,7 @@ def test_where_it_falls_to(decay, halfway, end):
 
 
 def test_cosine_and_linear_differ_a_quarter_of_the_way():
-    quarter = [rates(total=90, warmup_steps=10, final_rate=0.0, decay=decay)[29] for decay in DECAYS[:2]]
+    quarter = [rates(total=90, warmup_steps=10, final_lr_ratio=0.0, decay=decay)[29] for decay in DECAYS[:2]]
     assert quarter == pytest.approx([(1 + math.cos(math.pi / 4)) / 2, 0.75])
 
 

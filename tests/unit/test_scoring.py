@@ -10,8 +10,8 @@ from nmt.config.training import TrainingConfig
 from nmt.data.examples import Example
 from nmt.errors import ConfigError, RunError
 from nmt.evaluation import bleu_tokenizer
-from nmt.evaluation.scoring import RECORD, Scoring, choose_scoring, recorded_tokenizer
 from nmt.runs.run import Run
+from nmt.runs.scoring import RECORD, Scoring, choose_scoring, recorded_tokenizer
 
 
 def examples(*targets: str) -> list[Example]:
@@ -35,7 +35,7 @@ def run_with(folder: Path, record: str | None, checkpoint: bool = True) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("parts", "asked", "scoring"),
+    ("splits", "asked", "scoring"),
     [
         (CHINESE, {}, Scoring("zh", "bleu")),
         (MARATHI, {}, Scoring("13a", "bleu")),
@@ -46,8 +46,8 @@ def run_with(folder: Path, record: str | None, checkpoint: bool = True) -> Run:
         (WORDS, {"metric": "chrf"}, Scoring("13a", "chrf")),
     ],
 )
-def test_a_new_training(parts, asked, scoring):
-    assert choose_scoring(TrainingConfig(**asked), parts) == scoring
+def test_a_new_training(splits, asked, scoring):
+    assert choose_scoring(TrainingConfig(**asked), splits) == scoring
 
 
 def test_a_missing_package_is_refused(monkeypatch):

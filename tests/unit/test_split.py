@@ -27,7 +27,7 @@ def keys_of(pairs: list[Pair]) -> tuple[Keys, Keys]:
     )
 
 
-def parts_of(pairs: list[Pair], dev: float = 0.2, test: float = 0.3) -> list[str]:
+def splits_of(pairs: list[Pair], dev: float = 0.2, test: float = 0.3) -> list[str]:
     first, second = keys_of(pairs)
     return [SPLITS[k] for k in assign_splits(first, components(first, second), dev, test)]
 
@@ -56,29 +56,29 @@ def test_components_are_the_transitive_closure_of_sharing(pairs: list[Pair]) -> 
 @settings(deadline=None)
 @given(pairs=corpora, dev=st.floats(0.01, 0.49), test=st.floats(0.01, 0.49))
 def test_no_sentence_of_either_side_stands_in_two_parts(pairs: list[Pair], dev: float, test: float) -> None:
-    parts = parts_of(pairs, dev, test)
-    assert set(parts) <= set(SPLITS)
+    splits = splits_of(pairs, dev, test)
+    assert set(splits) <= set(SPLITS)
     for side in (0, 1):
         where: dict[str, set[str]] = {}
-        for pair, part in zip(pairs, parts, strict=True):
-            where.setdefault(canonical_key(pair[side]), set()).add(part)
+        for pair, split in zip(pairs, splits, strict=True):
+            where.setdefault(canonical_key(pair[side]), set()).add(split)
         assert all(len(found) == 1 for found in where.values()), where
 
 
 @settings(deadline=None)
 @given(pairs=corpora, seed=st.randoms(use_true_random=False))
 def test_the_order_of_pairs_does_not_matter(pairs: list[Pair], seed: random.Random) -> None:
-    before = dict(zip(pairs, parts_of(pairs), strict=True))
+    before = dict(zip(pairs, splits_of(pairs), strict=True))
     seed.shuffle(pairs)
-    assert dict(zip(pairs, parts_of(pairs), strict=True)) == before
+    assert dict(zip(pairs, splits_of(pairs), strict=True)) == before
 
 
 @settings(deadline=None)
 @given(pairs=corpora, number=st.integers(1, 30))
 def test_unrelated_pairs_move_nothing(pairs: list[Pair], number: int) -> None:
     others = [(f"other {i}", f"another {i}") for i in range(number)]
-    assert parts_of(others[: number // 2] + pairs + others[number // 2 :])[number // 2 :][: len(pairs)] == (
-        parts_of(pairs)
+    assert splits_of(others[: number // 2] + pairs + others[number // 2 :])[number // 2 :][: len(pairs)] == (
+        splits_of(pairs)
     )
 
 
@@ -90,7 +90,7 @@ def test_a_further_translation_of_a_known_sentence_moves_nothing(
     first = data.draw(st.sampled_from(pairs))[0]
     spelling = data.draw(st.sampled_from([first, first.swapcase(), f" {first}"]))
     more = [*pairs, (spelling, "entirely new")]
-    assert parts_of(more)[:-1] == parts_of(pairs)
+    assert splits_of(more)[:-1] == splits_of(pairs)
 
 
 def singletons(number: int) -> list[Pair]:
@@ -98,7 +98,7 @@ def singletons(number: int) -> list[Pair]:
 
 
 def test_fractions_are_about_right() -> None:
-    counts = Counter(parts_of(singletons(5000), dev=0.1, test=0.2))
+    counts = Counter(splits_of(singletons(5000), dev=0.1, test=0.2))
     # binomial: three standard deviations are 64 and 85
     assert abs(counts["dev"] - 500) < 64
     assert abs(counts["test"] - 1000) < 85
@@ -106,7 +106,7 @@ def test_fractions_are_about_right() -> None:
 
 def test_a_larger_test_part_takes_nothing_out_of_it() -> None:
     pairs = singletons(500)
-    small, large = parts_of(pairs, 0.1, 0.1), parts_of(pairs, 0.1, 0.3)
+    small, large = splits_of(pairs, 0.1, 0.1), splits_of(pairs, 0.1, 0.3)
     assert all(after == "test" for before, after in zip(small, large, strict=True) if before == "test")
     assert small != large
 
@@ -115,19 +115,19 @@ def test_a_larger_test_part_takes_nothing_out_of_it() -> None:
 def test_only_a_large_component_is_always_training(extra: int) -> None:
     size = LARGE_COMPONENT + extra
     found = set()
-    for number in range(12):  # by chance alone, twelve components would hardly go to one part
+    for number in range(12):  # by chance alone, twelve components would hardly go to one split
         pairs = [(f"source {number} {i}", f"shared {number}") for i in range(size)]
-        parts = set(parts_of(pairs, 0.25, 0.25))
-        assert len(parts) == 1
-        found |= parts
+        splits = set(splits_of(pairs, 0.25, 0.25))
+        assert len(splits) == 1
+        found |= splits
     assert (found == {"train"}) == (extra > 0)
 
 
 def test_the_bundled_corpus_has_no_leaks(tmp_path: Path) -> None:
-    parts = prepare(DataConfig(source="sample", cache=str(tmp_path))).splits
-    sources = {part: {canonical_key(e.source) for e in parts[part]} for part in SPLITS}
-    targets = {part: {canonical_key(r) for e in parts[part] for r in e.references} for part in SPLITS}
-    assert all(len(sources[part]) > 100 for part in SPLITS)
+    splits = prepare(DataConfig(source="sample", cache=str(tmp_path))).splits
+    sources = {split: {canonical_key(e.source) for e in splits[split]} for split in SPLITS}
+    targets = {split: {canonical_key(r) for e in splits[split] for r in e.references} for split in SPLITS}
+    assert all(len(sources[split]) > 100 for split in SPLITS)
     for sentences in (sources, targets):
         for one, other in (("train", "dev"), ("train", "test"), ("dev", "test")):
             assert not sentences[one] & sentences[other]

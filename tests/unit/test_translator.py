@@ -190,7 +190,7 @@ def test_forced_probability_is_the_sum_over_the_steps(translator, model):
         rows.append(row[0].numpy())  # [K, S]
     assert forced.log_probability == pytest.approx(total, abs=1e-4)
     assert forced.score == pytest.approx(total / (len(ids) + 1), abs=1e-4)
-    assert forced.heads == pytest.approx(np.stack(rows, axis=1), abs=1e-5)
+    assert forced.attention == pytest.approx(np.stack(rows, axis=1), abs=1e-5)
 
 
 def test_forcing_keeps_the_order_in_batches_of_any_size(translator, configured):
@@ -216,11 +216,11 @@ def test_words_of_a_forced_pair(translator):
     assert rows == [*words(target), "</s>"]
     assert matrix.shape == (5, 6)
     assert matrix.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert matrix[-1, -1] == pytest.approx(forced.attention[-1, -1])
-    ends = [span.end for span in forced.source.spans]
+    assert matrix[-1, -1] == pytest.approx(forced.mean_attention[-1, -1])
+    ends = [offset.end for offset in forced.source.offsets]
     if 3 in ends:  # "The" ends at a subword boundary: its column is the sum of its subwords
         pieces = ends.index(3) + 1
-        assert matrix[-1, 0] == pytest.approx(forced.attention[-1, :pieces].sum(), abs=1e-6)
+        assert matrix[-1, 0] == pytest.approx(forced.mean_attention[-1, :pieces].sum(), abs=1e-6)
 
 
 def test_words_of_whatever_is_found(translator):
@@ -245,21 +245,21 @@ def test_attention_only_for_the_texts_named(translator):
         found = translator.translate(TEXTS, nbest=2, attention=wanted)
         for i, (some, full) in enumerate(zip(found, everything, strict=True)):
             for one, other in zip(some, full, strict=True):
-                assert (one.heads is not None) == one.has_attention == (i in named)
-                assert one.heads is None or np.array_equal(one.heads, other.heads)
-                assert dataclasses.replace(one, heads=None) == dataclasses.replace(other, heads=None)
+                assert (one.attention is not None) == one.has_attention == (i in named)
+                assert one.attention is None or np.array_equal(one.attention, other.attention)
+                assert dataclasses.replace(one, attention=None) == dataclasses.replace(other, attention=None)
 
 
 def test_forcing_without_attention(translator):
     pair = ["The dog sees."], ["घर"]
     (one,), (other,) = translator.align(*pair), translator.align(*pair, attention=True)
-    assert one.heads is None
-    assert dataclasses.replace(other, heads=None) == one
+    assert one.attention is None
+    assert dataclasses.replace(other, attention=None) == one
 
 
 def test_attention_that_was_not_asked_for_is_not_zero(translator):
     ((one,),) = translator.translate(ENGLISH[:1])
-    for read in (lambda: one.attention, one.words, one.links):
+    for read in (lambda: one.mean_attention, one.words, one.links):
         with pytest.raises(AssertionError, match="without attention"):
             read()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import SOURCES, TARGETS, share, tiny_model
+from tiny import SOURCES, TARGETS, micro_batches, tiny_model
 
 from nmt.alignment.words import Link
 from nmt.config.training import TrainingConfig
@@ -29,8 +29,8 @@ def make(model: TranslationModel | None = None, **settings: object) -> tuple[Tra
     return model.train(), TrainStep(model, TrainingConfig(**settings), FP32)
 
 
-def once(updater: TrainStep, *batches: Batch, step: int = 0) -> Update:
-    return updater.update(share(*(batches or (BATCH,))), 1e-3, step, 100)
+def once(train_step: TrainStep, *batches: Batch, step: int = 0) -> Update:
+    return train_step.update(micro_batches(*(batches or (BATCH,))), 1e-3, step, 100)
 
 
 def gradients(model: TranslationModel) -> list[torch.Tensor]:
@@ -59,13 +59,13 @@ def test_several_batches_are_one_big_batch(parts, guided, clip_norm):
 
     found = []
     for batches in ([batch([0, 1, 2])], [batch(part) for part in parts]):
-        model, updater = make(guided_alignment=guided, clip_norm=clip_norm)
-        update = once(updater, *batches)
+        model, train_step = make(guided_alignment=guided, clip_norm=clip_norm)
+        update = once(train_step, *batches)
         found.append((gradients(model), update))
     (whole, one), (summed, several) = found
     torch.testing.assert_close(summed, whole, rtol=0, atol=1e-6)
     assert one.tokens == several.tokens == 12
-    assert float(several.likelihood) == pytest.approx(float(one.likelihood), rel=1e-6)
+    assert float(several.nll) == pytest.approx(float(one.nll), rel=1e-6)
     assert float(several.gradient_norm) == pytest.approx(float(one.gradient_norm), rel=1e-6)
     assert max(float(gradient.abs().max()) for gradient in whole) > 1e-3
 
@@ -74,8 +74,8 @@ def test_guiding_changes_the_gradient():
     """Otherwise the test above would not prove it."""
     found = []
     for weight in (0.0, 0.7):
-        model, updater = make(guided_alignment=weight)
-        once(updater, collate(SOURCES, TARGETS, LINKS))
+        model, train_step = make(guided_alignment=weight)
+        once(train_step, collate(SOURCES, TARGETS, LINKS))
         found.append(torch.cat([gradient.flatten() for gradient in gradients(model)]))
     assert float((found[0] - found[1]).norm()) > 0.01
 
@@ -84,8 +84,8 @@ def test_the_gradient_is_per_token():
     """A batch with every sentence twice has the same gradient as with every sentence once."""
     found = []
     for times in (1, 2):
-        model, updater = make(clip_norm=0.0)
-        once(updater, collate(SOURCES * times, TARGETS * times))
+        model, train_step = make(clip_norm=0.0)
+        once(train_step, collate(SOURCES * times, TARGETS * times))
         found.append(gradients(model))
     torch.testing.assert_close(*found)
 
@@ -93,8 +93,8 @@ def test_the_gradient_is_per_token():
 @pytest.mark.parametrize("limit", [0.0, 0.01, 1e6])
 def test_clipping(limit):
     """The norm of the gradient passed to the optimizer is at most the limit; 0 means no limit."""
-    model, updater = make(clip_norm=limit)
-    norm = float(once(updater).gradient_norm)
+    model, train_step = make(clip_norm=limit)
+    norm = float(once(train_step).gradient_norm)
     seen = torch.cat([gradient.flatten() for gradient in gradients(model)]).norm()
     assert norm > 0.1
     assert float(seen) == pytest.approx(0.01 if limit == 0.01 else norm, rel=1e-4)
@@ -102,17 +102,19 @@ def test_clipping(limit):
 
 def test_gradients_do_not_pile_up():
     """With unchanged weights, the same batch has the same gradient again."""
-    _, updater = make(clip_norm=0.0)
-    norms = [float(updater.update(share(BATCH), 0.0, step, 100).gradient_norm) for step in range(2)]
+    _, train_step = make(clip_norm=0.0)
+    norms = [
+        float(train_step.update(micro_batches(BATCH), 0.0, step, 100).gradient_norm) for step in range(2)
+    ]
     assert norms[0] == norms[1] > 0
 
 
 def test_the_step_decides_how_often_the_teacher_speaks():
-    model, updater = make(teacher_forcing=0.2)
+    model, train_step = make(teacher_forcing=0.2)
     truths = []
     model.register_forward_pre_hook(lambda _, arguments: truths.append(arguments[-1]))
     for step in (0, 49, 99):
-        once(updater, step=step)
+        once(train_step, step=step)
     config = TrainingConfig(teacher_forcing=0.2)
     assert truths == [teacher_forcing_ratio(step + 1, 100, config) for step in (0, 49, 99)]
     assert (truths[0], truths[2]) == pytest.approx((1, 0.2))
@@ -139,26 +141,26 @@ class Spoiler:
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 @pytest.mark.parametrize("factor", [math.nan, math.inf])
 def test_an_update_that_is_not_finite_changes_nothing(what, factor):
-    model, updater = make()
+    model, train_step = make()
     spoiler = Spoiler(model, what, factor)
-    assert not once(updater).skipped
-    before = through_a_file({"model": model.state_dict(), **updater.state_dict()})
+    assert not once(train_step).skipped
+    before = through_a_file({"model": model.state_dict(), **train_step.state_dict()})
     spoiler.on = True
-    update = once(updater)
+    update = once(train_step)
     assert update.skipped
     assert (update.tokens, float(update.nll)) == (0, 0.0)
     assert not update.gradient_norm.isfinite()
-    after = {"model": model.state_dict(), **updater.state_dict()}
+    after = {"model": model.state_dict(), **train_step.state_dict()}
     torch.testing.assert_close(after["model"], before["model"], rtol=0, atol=0)
     torch.testing.assert_close(after["optimizer"]["state"], before["optimizer"]["state"], rtol=0, atol=0)
     spoiler.on = False
-    assert not once(updater).skipped
+    assert not once(train_step).skipped
     assert all(parameter.isfinite().all() for parameter in model.parameters())
     assert not torch.equal(model.target.table.weight, before["model"]["target.table.weight"])
 
 
 def test_one_bad_batch_of_several_spoils_the_update():
-    model, updater = make()
+    model, train_step = make()
     spoiler, calls = Spoiler(model, "loss", math.nan), []
     before = through_a_file(model.state_dict())
 
@@ -167,30 +169,30 @@ def test_one_bad_batch_of_several_spoils_the_update():
         spoiler.on = len(calls) == 2
 
     model.register_forward_pre_hook(spoil_the_second)
-    assert once(updater, BATCH, BATCH, BATCH).skipped
+    assert once(train_step, BATCH, BATCH, BATCH).skipped
     assert len(calls) == 3
     torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)
 
 
 def test_too_many_in_a_row_are_an_end():
     """The count is reset after a finite update."""
-    model, updater = make(max_skipped=3)
+    model, train_step = make(max_skipped=3)
     spoiler = Spoiler(model, "loss", math.nan)
     for step, bad in enumerate([True, True, False, True, True]):
         spoiler.on = bad
-        assert once(updater, step=step).skipped == bad
+        assert once(train_step, step=step).skipped == bad
     with pytest.raises(NmtError, match=r"^step 6: 3 updates in a row .* not finite") as caught:
-        once(updater, step=5)
+        once(train_step, step=5)
     for key in ("resume", "training.learning_rate", "training.precision=fp32"):
         assert key in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_single_one_may_be_too_many():
-    model, updater = make(max_skipped=1)
+    model, train_step = make(max_skipped=1)
     Spoiler(model, "gradient", math.nan).on = True
     with pytest.raises(NmtError, match="step 1: 1 updates in a row"):
-        once(updater)
+        once(train_step)
 
 
 # ---------------------------------------------------------------- memory
@@ -205,9 +207,9 @@ def failing(error: BaseException) -> tuple[TranslationModel, TrainStep]:
     def fail(*_: object) -> None:
         raise error
 
-    model, updater = make()
+    model, train_step = make()
     model.encoder.register_forward_hook(fail)
-    return model, updater
+    return model, train_step
 
 
 @pytest.mark.parametrize(
@@ -221,11 +223,11 @@ def failing(error: BaseException) -> tuple[TranslationModel, TrainStep]:
 )
 @pytest.mark.parametrize("swapped", [False, True])
 def test_too_little_memory_says_for_what(error, swapped):
-    _, updater = failing(error)
+    _, train_step = failing(error)
     sides = (TARGETS, SOURCES) if swapped else (SOURCES, TARGETS)
     small, large = collate([[5]], [[6]]), collate(*sides)
     with pytest.raises(NmtError) as caught:
-        once(updater, large, small, step=7)
+        once(train_step, large, small, step=7)
     said = str(caught.value)
     tokens = 13 if swapped else 12
     # six tokens and end-of-sentence, on either side
@@ -238,9 +240,9 @@ def test_too_little_memory_says_for_what(error, swapped):
 
 
 def test_one_pair_too_large_for_the_memory_cannot_be_divided():
-    _, updater = failing(MemoryError())
+    _, train_step = failing(MemoryError())
     with pytest.raises(NmtError) as caught:
-        once(updater, collate([[5] * 40], [[6]]))
+        once(train_step, collate([[5] * 40], [[6]]))
     assert str(caught.value).endswith(
         "a batch of 1 pair, 2 target tokens, longest sentence 41 tokens; start a new run with shorter pairs "
         "only: data.max_tokens=20"
@@ -253,10 +255,10 @@ def test_a_real_allocation_that_fails_is_recognised():
     def grab(*_: object) -> None:
         torch.empty(2**60, dtype=torch.uint8)
 
-    model, updater = make()
+    model, train_step = make()
     model.encoder.register_forward_hook(grab)
     with pytest.raises(NmtError, match="step 1: out of memory"):
-        once(updater)
+        once(train_step)
 
 
 @pytest.mark.parametrize(
@@ -264,9 +266,9 @@ def test_a_real_allocation_that_fails_is_recognised():
     [RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)"), ValueError("x"), NmtError("y")],
 )
 def test_other_errors_come_through_as_they_are(error):
-    _, updater = failing(error)
+    _, train_step = failing(error)
     with pytest.raises(type(error)) as caught:
-        once(updater)
+        once(train_step)
     assert caught.value is error
     assert error.__cause__ is None
 
@@ -276,16 +278,16 @@ def test_other_errors_come_through_as_they_are(error):
 
 def test_going_on_is_exact():
     """Four updates, or two, saving and loading, and two more."""
-    model, updater = make()
+    model, train_step = make()
     for step in range(4):
-        once(updater, step=step)
+        once(train_step, step=step)
     half, before = make()
     for step in range(2):
         once(before, step=step)
-    saved = through_a_file({"model": half.state_dict(), "updater": before.state_dict()})
+    saved = through_a_file({"model": half.state_dict(), "train_step": before.state_dict()})
     other, after = make(tiny_model(23, 23, seed=5))
     other.load_state_dict(saved["model"])
-    after.load_state_dict(saved["updater"])
+    after.load_state_dict(saved["train_step"])
     for step in range(2, 4):
         once(after, step=step)
     torch.testing.assert_close(other.state_dict(), model.state_dict(), rtol=0, atol=0)

@@ -1,6 +1,6 @@
-"""Attention: a score, normalised over an attention scope ("span"), and the weighted average of the states.
+"""Attention: a score, normalised over an attention scope, and the weighted average of the states.
 
-    α_tj = span_j(score(s_t, h_j));   c_t = Σ_j α_tj h_j
+    α_tj = scope_j(score(s_t, h_j));   c_t = Σ_j α_tj h_j
 
 The modules hold no state between calls.
 

@@ -51,13 +51,11 @@ def search(
 
     Args:
         model: the model that predicts the next token.
-        state: the decoder's initial state, B rows.
-        memory: the encoded sentences, B rows.
+        state, memory: the decoder's initial state and the encoded sentences, B rows each.
         beam_size: K.
         max_lengths: int64 [B] on the model's device, at least 1: maximum number of tokens, EOS included.
         length_penalty: exponent of the length; 0 ranks by log-probability, higher favours longer hypotheses.
-        bos: the token every sentence starts with; never part of a hypothesis.
-        eos: the token that ends a sentence.
+        bos, eos: the tokens every sentence starts with (never part of a hypothesis) and ends with.
         nbest: n, at most `beam_size`.
         forbidden: other tokens that must not be generated, such as PAD.
         attention: the sentences, counted from 0, whose hypotheses get their attention.
@@ -72,24 +70,18 @@ def search(
     """
     _check(beam_size, length_penalty, nbest)
     if beam_size == 1:
-        found = greedy(
-            model,
-            state,
-            memory,
-            max_lengths=max_lengths,
-            bos=bos,
-            eos=eos,
-            forbidden=forbidden,
+        only = greedy(
+            model, state, memory, max_lengths=max_lengths, bos=bos, eos=eos, forbidden=forbidden,
             attention=attention,
-        )
-        return [[one.normalised(length_penalty)] for one in found]
+        )  # fmt: skip
+        return [[one.normalised(length_penalty)] for one in only]
+    history = History(beam_size, attention)
     with torch.inference_mode():
         banned = banned_tokens(bos, eos, forbidden, max_lengths.device)
-        rules = _options(max_lengths, beam_size, nbest, length_penalty, eos, banned)
-        history = History(beam_size, attention)
-        endings = _run(model, state, memory, Beams.start(max_lengths, bos, rules), rules, history)
-    hypotheses = iter(history.hypotheses([ending for group in endings for ending in group]))
-    return [[next(hypotheses) for _ in group] for group in endings]
+        options = _options(max_lengths, beam_size, nbest, length_penalty, eos, banned)
+        found = _run(model, state, memory, Beams.start(max_lengths, bos, options), options, history)
+    hypotheses = iter(history.hypotheses([pointer for pointers in found for pointer in pointers]))
+    return [[next(hypotheses) for _ in pointers] for pointers in found]
 
 
 def _check(beam_size: int, length_penalty: float, nbest: int) -> None:

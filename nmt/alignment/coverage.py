@@ -3,7 +3,7 @@
 A source word that received almost no attention may be under-translated (dropped); one that received twice
 its share may be over-translated (repeated) (Tu et al. 2016, §2.2).
 
-Shapes: Tw target words, Sw source words.
+Shapes: Tw target words, its end-of-sentence included if it has one; Sw source words, without end-of-sentence.
 """
 
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ class Coverage:
     """Attention statistics of one sentence.
 
     Attributes:
-        entropy: mean entropy of the target words' attention, in nats: 0 for a single source word, log Sw
-            for uniform attention.
+        entropy: mean entropy of the target words' attention, in nats: 0 if each attends to one place, log
+            (Sw + 1) if all attend to every source word and the end-of-sentence alike.
         received: total attention that each source word received, Sw numbers.
     """
 
@@ -44,12 +44,17 @@ class Coverage:
 def coverage(weights: NDArray[np.floating[Any]]) -> Coverage:
     """Attention statistics of one sentence.
 
+    The entropy is −1/Tw Σ_t Σ_j α_tj ln α_tj, over all places that the model attends to: j runs over the
+    source words and end-of-sentence (Rikters and Fishel 2017, absentmindedness penalty). Without the latter,
+    rows would not be distributions: models often attend to it when no source word fits. A source word
+    received Σ_t α_tj; end-of-sentence is not counted there, as it cannot be left untranslated.
+
     Args:
-        weights: word-level attention, [Tw, Sw]; rows sum to 1.
+        weights: word-level attention, [Tw, Sw + 1]: source words, then end-of-sentence; rows sum to 1.
     """
     logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
     rows = -(weights * logs).sum(axis=1)  # [Tw]
-    return Coverage(float(rows.mean()) if len(rows) else 0.0, tuple(weights.sum(axis=0).tolist()))
+    return Coverage(float(rows.mean()) if len(rows) else 0.0, tuple(weights[:, :-1].sum(axis=0).tolist()))
 
 
 @dataclass(frozen=True)

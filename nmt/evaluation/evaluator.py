@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nmt.alignment.aer import AlignmentScores, alignment_scores
 from nmt.alignment.coverage import Coverage, coverage, coverage_scores
 from nmt.alignment.pharaoh import parse_pharaoh
@@ -94,19 +91,13 @@ def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str
     return Evaluation(
         corpus_scores(texts, references, tokenizer),
         _score_alignment(translator, examples),
-        [coverage(_between_words(one)) for one in translations] if translator.heads else None,
+        [coverage(one.words()[0]) for one in translations] if translator.heads else None,
         bleu_by_length(lengths, texts, references, tokenizer=tokenizer),
         translations,
         [sentence_chrf(text, some) for text, some in zip(texts, references, strict=True)],
         seconds,
         find_collapse([example.source for example in examples], texts, references),
     )
-
-
-def _between_words(translation: Translation) -> NDArray[np.floating[Any]]:
-    """Word-level attention, without the source's end-of-sentence."""
-    weights, source, _ = translation.words()
-    return weights[:, : len(source) - 1]
 
 
 def _score_alignment(

@@ -16,7 +16,7 @@ def sentence_row(translation: Translation, shift: int = 0, covered: Coverage | N
         log_probability=translation.log_probability,
     )
     if translation.has_attention:
-        found = covered or coverage(weights[:, :-1])
+        found = covered or coverage(weights)
         row["weights"] = [[round(float(weight), 3) for weight in line] for line in weights]
         row["low"] = found.under_translated
     return row

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,20 @@ def test_each_sentence_is_scored_once_for_all_files(translator, tmp_path, monkey
     ]
     assert [row["chrF2"] for row in rows(tmp_path)] == [f"{value:.2f}" for value in expected]
     assert [sentence["score"] for sentence in sentences] == [round(value, 2) for value in expected]
+
+
+def test_entropy_is_of_whole_rows_in_all_files(translator, tmp_path):
+    """The formula in a loop: the rows sum to 1, as end-of-sentence is one of the places."""
+    evaluation = evaluate(translator, EXAMPLES)
+    write_evaluation(tmp_path, evaluation, EXAMPLES, DECODING, heatmaps=0)
+    expected = []
+    for one in evaluation.translations:
+        weights, source, _ = one.words()
+        assert weights.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        assert weights[:, -1].max() > 0.01
+        assert source[-1] == "</s>"
+        entropies = [-sum(p * math.log(p) for p in row if p > 0) for row in weights.tolist()]
+        expected.append(sum(entropies) / len(entropies))
+    assert [float(row["entropy"]) for row in rows(tmp_path)] == pytest.approx(expected, abs=6e-4)
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["coverage"]["entropy"] == pytest.approx(sum(expected) / len(expected), rel=1e-5)

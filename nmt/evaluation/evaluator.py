@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nmt.alignment.aer import AlignmentScores, alignment_scores
 from nmt.alignment.coverage import Coverage, coverage, coverage_scores

@@ -5,7 +5,10 @@ Shapes: N real target tokens, V vocabulary.
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from nmt.data.tokenizer import EOS
 
 
 class LossSum(NamedTuple):
@@ -23,22 +26,26 @@ class LossSum(NamedTuple):
 
 
 def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> LossSum:
-    """Cross-entropy with label smoothing (Szegedy et al. 2016, §7).
+    """Cross-entropy with label smoothing (Szegedy et al. 2016, §7), summed over the tokens.
 
-    (1 − ε) · (−log p(y)) + ε · mean_v (−log p(v)), summed over the tokens.
+    H(q, p) = −Σ_v q(v) log p(v) with q(v) = (1 − ε) δ(v, y) + ε u(v). The prior u is uniform over the tokens
+    that can be generated: 1 / (V − 3), and 0 for PAD, UNK and BOS, which the search forbids.
 
     Args:
         logits: [N, V].
-        targets: the reference tokens, [N].
+        targets: the reference tokens y, [N].
         smoothing: ε.
     """
+    N, V = logits.shape
     log_probabilities = logits.float().log_softmax(dim=-1)
-    nll = -log_probabilities.gather(1, targets.unsqueeze(1)).sum()
-    smoothed = nll
-    if smoothing:
-        uniform = -log_probabilities.sum() / logits.shape[1]
-        smoothed = (1 - smoothing) * nll + smoothing * uniform
-    return LossSum(smoothed, nll.detach(), targets.shape[0])
+    if not smoothing:
+        nll = -log_probabilities.gather(1, targets.unsqueeze(1)).sum()
+        return LossSum(nll, nll.detach(), N)
+    forbidden = torch.arange(EOS, device=logits.device).expand(N, EOS)  # PAD, UNK, BOS come before EOS
+    gathered = log_probabilities.gather(1, torch.cat([targets.unsqueeze(1), forbidden], dim=1))  # [N, 4]
+    nll = -gathered[:, 0].sum()
+    uniform = (gathered[:, 1:].sum() - log_probabilities.sum()) / (V - EOS)
+    return LossSum((1 - smoothing) * nll + smoothing * uniform, nll.detach(), N)
 
 
 def alignment_loss(weights: Tensor, alignment: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ def test_attention_to_the_end_alone_is_as_sharp_as_to_a_word():
     found = coverage(np.array([[0.0, 0.0, 1.0], [0.02, 0.02, 0.96]]))
     last = -(2 * 0.02 * math.log(0.02) + 0.96 * math.log(0.96))
     assert found.entropy == pytest.approx((0 + last) / 2)
-    assert found.passed_over == [0, 1]
+    assert found.under_translated == [0, 1]
 
 
 def test_of_nothing():

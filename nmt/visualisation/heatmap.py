@@ -209,7 +209,7 @@ def _paint(
 
 
 class Panel(NamedTuple):
-    """One heatmap of a sheet: weights [T, S] and their labels."""
+    """One heatmap of a grid: weights [T, S] and their labels."""
 
     weights: NDArray[np.floating[Any]]
     source: Sequence[str]
@@ -217,7 +217,7 @@ class Panel(NamedTuple):
 
 
 def draw_grid(panels: Sequence[Panel], columns: int = 2) -> Figure:
-    """Draw the heatmaps of several sentences on one sheet, in rows of `columns`."""
+    """Draw the heatmaps of several sentences as one grid, in rows of `columns`."""
     assert panels
     assert columns > 0
     alone = [draw_heatmap(*panel) for panel in panels]

@@ -142,6 +142,15 @@ def test_other_mistakes_are_not_about_texts(capsys):
     assert "comes after" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--grid", "--sheet"])  # the second is its old name
+def test_one_image_of_all_sentences(flag):
+    from nmt import translate
+
+    assert translate.parser().parse_args([flag, "text"]).grid
+    assert not translate.parser().parse_args(["text"]).grid
+    assert "--sheet" not in translate.parser().format_help()
+
+
 # ---------------------------------------------------------------- printed commands
 
 

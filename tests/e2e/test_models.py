@@ -51,7 +51,7 @@ def test_what_makes_no_sense_is_refused_before_any_work(call, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_rate_of_a_model_is_a_share_of_the_trainings(begin, tmp_path):
+def test_the_rate_of_a_model_is_a_multiple_of_the_trainings(begin, tmp_path):
     weights = []
     for number, setting in enumerate(("training.lr_multiplier=0.5", "training.learning_rate=5e-4")):
         folder = tmp_path / str(number)

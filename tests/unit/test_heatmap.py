@@ -231,12 +231,12 @@ def test_a_grid_has_all_its_panels_apart_from_each_other(panels, columns, rows):
     figure.canvas.draw()
     boxes = [axes.get_tightbbox() for axes in figure.axes]
     assert len({round(axes.get_position().y1, 3) for axes in figure.axes}) <= panels
-    whole = figure.bbox
+    full = figure.bbox
     for box in boxes:  # nothing is cut off
-        assert box.x0 >= whole.x0 - 1
-        assert box.y0 >= whole.y0 - 1
-        assert box.x1 <= whole.x1 + 1
-        assert box.y1 <= whole.y1 + 1
+        assert box.x0 >= full.x0 - 1
+        assert box.y0 >= full.y0 - 1
+        assert box.x1 <= full.x1 + 1
+        assert box.y1 <= full.y1 + 1
     for k, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[k + 1 :])
     lines = {k // columns for k in range(panels)}

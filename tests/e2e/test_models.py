@@ -6,10 +6,11 @@ import re
 import pytest
 from small_corpus import corpus, write_tsv
 
-from nmt import composition, train, translate
+from nmt import train, translate
 from nmt.export.attention_file import load_attention
+from nmt.launch.compose import configs_folder
 
-MODELS = sorted(path.stem for path in (composition.configs_folder() / "model").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (configs_folder() / "model").glob("*.yaml"))
 HEADS = {"seq2seq": 0, "scaled_dot": 4, "transformer": 4}
 
 

@@ -122,11 +122,11 @@ def _symmetrised(
 ) -> "list[frozenset[Link]]":
     from nmt.alignment.symmetrise import SYMMETRISATIONS
 
-    turned = [(target, source) for source, target in pairs]
-    backward = _force_decode(arguments.reverse, turned, arguments.device)
-    join = SYMMETRISATIONS[arguments.symmetrise]
+    swapped = [(target, source) for source, target in pairs]
+    backward = _force_decode(arguments.reverse, swapped, arguments.device)
+    symmetrise = SYMMETRISATIONS[arguments.symmetrise]
     return [
-        join(one, frozenset((s, t) for t, s in other.links(arguments.shift, arguments.threshold)))
+        symmetrise(one, frozenset((s, t) for t, s in other.links(arguments.shift, arguments.threshold)))
         for one, other in zip(links, backward, strict=True)
     ]
 

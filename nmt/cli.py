@@ -21,21 +21,21 @@ _closed: set[str] = set()
 class TextParser(argparse.ArgumentParser):
     """A parser for free-text arguments; errors explain how to pass text that starts with "-"."""
 
-    _words: Sequence[str] = ()
+    _arguments: Sequence[str] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As in the base class; keeps the arguments for `error`."""
-        self._words = sys.argv[1:] if args is None else list(args)
+        self._arguments = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with code 2."""
         unknown = [
-            word
-            for word in self._words
-            if word.startswith("-") and word.partition("=")[0] not in self._option_string_actions
+            argument
+            for argument in self._arguments
+            if argument.startswith("-") and argument.partition("=")[0] not in self._option_string_actions
         ]
-        if unknown and "--" not in self._words:
+        if unknown and "--" not in self._arguments:
             message += f'; put text that starts with "-" after --: {self.prog} -- {shlex.join(unknown)}'
         super().error(message)
 
@@ -62,7 +62,7 @@ def option(name: str, value: object) -> tuple[str, ...]:
 
 def command(*arguments: object) -> str:
     """A command line with these arguments, quoted for a POSIX shell, or for the command prompt on Windows."""
-    texts = [str(word) for word in arguments]
+    texts = [str(argument) for argument in arguments]
     if os.name == "nt":
         import subprocess
 
@@ -110,10 +110,10 @@ def open_output(path: str | None) -> AbstractContextManager[IO[str]]:
         assert isinstance(sys.stdout, io.TextIOWrapper)
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
         return nullcontext(sys.stdout)
-    place = Path(path).resolve()  # keep a symbolic link
-    if place.exists() and not place.is_file():  # devices and pipes cannot be replaced
-        return place.open("w", encoding="utf-8", newline="")
-    return replacing(place)
+    target = Path(path).resolve()  # keep a symbolic link
+    if target.exists() and not target.is_file():  # devices and pipes cannot be replaced
+        return target.open("w", encoding="utf-8", newline="")
+    return replacing(target)
 
 
 def run(main: Callable[[], None]) -> None:
@@ -142,7 +142,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _prepare_streams() -> None:
-    """Open the null device in place of closed standard streams: otherwise the next file opened would get
+    """Open the null device in target of closed standard streams: otherwise the next file opened would get
     one of their descriptors, and library output would end up in that file. Also escape characters that a
     stream's encoding cannot represent instead of failing.
     """

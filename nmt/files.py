@@ -25,8 +25,8 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        on_its_way = str(path.with_name(f".{path.name}."))
-        if error.errno is None or not str(error.filename or on_its_way).startswith(on_its_way):
+        temporary = str(path.with_name(f".{path.name}."))
+        if error.errno is None or not str(error.filename or temporary).startswith(temporary):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
 

@@ -79,7 +79,8 @@ def _add_attention_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="OUT.pharaoh: link every source word with at least this attention",
     )
-    parser.add_argument("--sheet", action="store_true", help="one image of all sentences")
+    parser.add_argument("--grid", action="store_true", help="one image of all sentences")
+    parser.add_argument("--sheet", dest="grid", action="store_true", help=argparse.SUPPRESS)  # its old name
     parser.add_argument("--pieces", action="store_true", help="heatmaps of pieces instead of words")
 
 
@@ -122,7 +123,7 @@ def main() -> None:
             Path(arguments.attention),
             kept,
             pieces=arguments.pieces,
-            grid=arguments.sheet,
+            grid=arguments.grid,
             threshold=arguments.threshold,
         )
 

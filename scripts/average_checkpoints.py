@@ -72,8 +72,8 @@ def main() -> None:
     shutil.copytree(run.folder / "data", output.folder / "data")
     save_checkpoint(output.best, average)
     print(f"average: {_development(average, run)}")
-    way = command("python", "-m", "nmt.evaluate", *option("--run", output.folder))
-    print(f"score it on the test set: {way}")
+    evaluate = command("python", "-m", "nmt.evaluate", *option("--run", output.folder))
+    print(f"score it on the test set: {evaluate}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train several models on the same data with the same budget, and compare them in a table and a figure."""
+"""Train several models on the same data with the same settings, and compare them in a table and a figure."""
 
 import argparse
 import signal
@@ -55,10 +55,10 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the command."""
     arguments = parser().parse_intermixed_args()
-    models = list(dict.fromkeys(word for word in arguments.models if "=" not in word))
-    given = {word for word in arguments.models if "=" in word} | set(arguments.overrides)
-    place = {word: number for number, word in enumerate(sys.argv)}
-    overrides = sorted(given, key=lambda word: place.get(word, 0))  # in the order typed: the last one wins
+    models = list(dict.fromkeys(text for text in arguments.models if "=" not in text))
+    given = {text for text in arguments.models if "=" in text} | set(arguments.overrides)
+    position = {text: number for number, text in enumerate(sys.argv)}
+    overrides = sorted(given, key=lambda text: position.get(text, 0))  # in the order typed: the last one wins
     folder = _check(models, arguments.output, overrides)
     settings = {model: _compose(model, overrides) for model in models}
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,9 +94,9 @@ def _check(models: Sequence[str], output: str | None, overrides: Sequence[str]) 
             raise ConfigError(f"{override}: settings are KEY=VALUE; models go directly after --models")
         if key in OURS:
             raise ConfigError(f"{override}: {key} is set by --models and --output; leave it out")
-    for place in (Path(output), *Path(output).parents):
-        if place.exists() and not place.is_dir():
-            raise ConfigError(f"--output {output}: {place} is a file; give a folder")
+    for path in (Path(output), *Path(output).parents):
+        if path.exists() and not path.is_dir():
+            raise ConfigError(f"--output {output}: {path} is a file; give a folder")
     return Path(output)
 
 
@@ -139,14 +139,14 @@ def train_missing(
     missing = [model for model in settings if model not in runs]
     if missing:
         old = finished_runs(folder).keys()
-        place = str(folder).replace("'", "\\'")
-        run_sweep(f"model={','.join(missing)}", f"runs='{place}'", *overrides)
+        quoted = str(folder).replace("'", "\\'")
+        run_sweep(f"model={','.join(missing)}", f"runs='{quoted}'", *overrides)
         new = {run: config for run, config in finished_runs(folder).items() if run not in old}
         runs |= {model: run for model in missing if (run := _newest(new, settings[model]))}
     return {model: runs[model] for model in settings if model in runs}
 
 
-def run_sweep(*words: str) -> None:
+def run_sweep(*overrides: str) -> None:
     """Run `nmt.train -m` with these arguments in a subprocess, so that the comparison survives if it is
     killed. Signals, including those from the terminal, are forwarded to it once each.
 
@@ -164,7 +164,9 @@ def run_sweep(*words: str) -> None:
 
     before = {number: signal.signal(number, hand_on) for number in SIGNALS}
     try:
-        process = subprocess.Popen([sys.executable, "-m", "nmt.train", "-m", *words], start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nmt.train", "-m", *overrides], start_new_session=True
+        )
         for number in early:
             process.send_signal(number)
         code = process.wait()

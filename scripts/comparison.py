@@ -85,9 +85,9 @@ def _read_result(model: str, folder: Path) -> Result:
     )
     speed, seconds = _read(run.training, "tokens_per_second", "seconds")
     if decoding != to_dict(run.decoding()):
-        way = f"score it again: {command('python', '-m', 'nmt.evaluate', *option('--run', folder))}"
+        hint = f"score it again: {command('python', '-m', 'nmt.evaluate', *option('--run', folder))}"
         raise RunError(
-            f"{folder}: its test set was scored with decoding settings other than in config.yaml; {way}"
+            f"{folder}: its test set was scored with decoding settings other than in config.yaml; {hint}"
         )
     with safe_open(find_checkpoint(run.best) / "model.safetensors", framework="numpy") as weights:
         shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118

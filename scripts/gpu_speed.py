@@ -92,8 +92,8 @@ def main() -> None:
     if arguments.nondeterministic:
         print(*nondeterministic(config, device), sep="\n")
         return
-    budgets = SMALL_BATCHES if arguments.small else BATCHES
-    found = [training_speed(arguments.model, config, device, one, arguments.seconds) for one in budgets]
+    sizes = SMALL_BATCHES if arguments.small else BATCHES
+    found = [training_speed(arguments.model, config, device, one, arguments.seconds) for one in sizes]
     found.append(search_speed(arguments.model, config, device, arguments.seconds, arguments.small))
     rows = [asdict(speed) for speed in found]
     if arguments.output:
@@ -104,16 +104,16 @@ def main() -> None:
 
 def compose(model: str, small: bool) -> Config:
     """The settings of `nmt.train model=…`; `small`: with narrow layers."""
-    words = [f"model={model}", "data=sample"]
+    overrides = [f"model={model}", "data=sample"]
     if small:
-        words += [
+        overrides += [
             f"model.{side}.{key}={SMALL_SIZE}"
             for side in ("encoder", "decoder")
             for key in ("size", "embedding")
         ]
     found: list[Config] = []
-    sys.argv[1:] = words
-    with_config(lambda config, name, overrides: found.append(config))
+    sys.argv[1:] = overrides
+    with_config(lambda config, name, typed: found.append(config))
     return found[0]
 
 
@@ -136,7 +136,7 @@ def micro_batches(max_tokens: int) -> Iterator[MicroBatches]:
     batches = TrainingBatches(ragged(sources), targets, max_tokens, seed=1)
     epoch = 0
     while True:
-        yield from (share for share, _ in batches.epoch(epoch))
+        yield from (update for update, _ in batches.epoch(epoch))
         epoch += 1
 
 
@@ -196,8 +196,10 @@ def search_speed(name: str, config: Config, device: torch.device, seconds: float
     torch.manual_seed(config.seed)
     model, decoding = new_model(config, device).eval(), config.decoding
     texts = sentences(32 if small else 512, seed=3)
-    budget = max(1, decoding.batch_tokens // decoding.beam_size)
-    batches = [[texts[i] for i in chosen] for chosen in sorted_batches([len(t) + 1 for t in texts], budget)]
+    max_tokens = max(1, decoding.batch_tokens // decoding.beam_size)
+    batches = [
+        [texts[i] for i in chosen] for chosen in sorted_batches([len(t) + 1 for t in texts], max_tokens)
+    ]
     steps = sum(max(len(text) for text in batch) + 3 for batch in batches)
 
     def work() -> int:

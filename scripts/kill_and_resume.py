@@ -44,10 +44,10 @@ def main() -> None:
     if runs.exists():
         raise ConfigError(f"{runs}: exists; choose a new folder")
     started = time.monotonic()
-    if train(*SETTINGS, *rest, f"runs='{runs}'", "name=whole").wait():
-        raise RunError(f"{runs / 'whole'}: the uninterrupted run failed; see its train.log")
+    if train(*SETTINGS, *rest, f"runs='{runs}'", "name=uninterrupted").wait():
+        raise RunError(f"{runs / 'uninterrupted'}: the uninterrupted run failed; see its train.log")
     seconds = time.monotonic() - started
-    expected = outcome(runs / "whole")
+    expected = outcome(runs / "uninterrupted")
     failures = 0
     chance = random.Random(1)
     for trial in range(1, trials + 1):
@@ -64,9 +64,9 @@ def main() -> None:
     sys.exit(1 if failures else 0)
 
 
-def train(*words: str) -> "subprocess.Popen[bytes]":
+def train(*overrides: str) -> "subprocess.Popen[bytes]":
     """Start training in a subprocess."""
-    return subprocess.Popen([sys.executable, "-m", "nmt.train", *words], stdout=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-m", "nmt.train", *overrides], stdout=subprocess.DEVNULL)
 
 
 def interrupted(

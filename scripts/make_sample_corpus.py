@@ -81,9 +81,9 @@ def corpus() -> list[str]:
     while len(lines) < PAIRS:
         pattern = PATTERNS[choose.pick(deck)[0]][0]
         line = as_line(pattern(choose))
-        folded = {canonical_key(sentence) for sentence in line.split("\t")[:2]}
-        if not folded & seen:
-            seen |= folded
+        keys = {canonical_key(sentence) for sentence in line.split("\t")[:2]}
+        if not keys & seen:
+            seen |= keys
             lines.append(line)
     return [unsigned(line) if n % UNSIGNED == UNSIGNED - 1 else line for n, line in enumerate(lines)]
 

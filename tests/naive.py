@@ -54,12 +54,12 @@ class NaiveAttention:
         size = len(vector) // self.heads
         return vector[k * size : (k + 1) * size]
 
-    # ---- scores: query s, state h at place j, head k; `covered` is what coverage adds to the key
+    # ---- scores: query s, state h at position j, head k; `covered` is what coverage adds to the key
 
     def score(self, k: int, s: Vector, h: Vector, j: int, received: float = 0.0) -> float:
         if self.config.score == "location":
-            places = self.slice(times(self.parameters["score.position.weight"], s), k)
-            return places[j] if j < len(places) else -math.inf
+            scores = self.slice(times(self.parameters["score.position.weight"], s), k)
+            return scores[j] if j < len(scores) else -math.inf
         if self.config.score in ("additive", "concat"):
             before = self.slice(self._hidden(s, h), k)
             hidden = [math.tanh(x) for x in self._cover(before, k, received)]
@@ -97,7 +97,7 @@ class NaiveAttention:
             return key
         return [x + received * w for x, w in zip(key, self.parameters["coverage"][k][0], strict=True)]
 
-    # ---- scopes: the weights of one head over the real places
+    # ---- scopes: the weights of one head over the real positions
 
     def weights(self, scores: Vector, s: Vector, step: int) -> Vector:
         if self.config.scope == "global":
@@ -123,7 +123,7 @@ class NaiveAttention:
     # ---- all of it
 
     def attend(self, s: Vector, states: list[Vector], step: int, covered: list[Vector]) -> list[Vector]:
-        """The weights of one query in every head; `covered` is what each head gave to each place before."""
+        """The weights of one query in every head; `covered` is what each head gave each position before."""
         found = []
         for k in range(self.heads):
             scores = [self.score(k, s, h, j, covered[k][j]) for j, h in enumerate(states)]
@@ -148,7 +148,7 @@ def random(*shape: int, seed: int) -> Tensor:
 
 
 def padded_mask(lengths: list[int], padding: int = 0) -> Tensor:
-    """[B, S]; `padding` places more than the longest sentence needs."""
+    """[B, S]; `padding` positions more than the longest sentence needs."""
     return torch.arange(max(lengths) + padding) < torch.tensor(lengths).unsqueeze(1)
 
 
@@ -205,7 +205,7 @@ class Case(NamedTuple):
     mask: Tensor
 
     def padded(self, padding: int) -> "Case":
-        """The same sentences with `padding` more places, where nonsense stands."""
+        """The same sentences with `padding` more positions, where nonsense stands."""
         nonsense = torch.full((len(self.mask), padding, self.states.shape[2]), 50.0, dtype=torch.float64)
         empty = self.mask.new_zeros((len(self.mask), padding))
         return self._replace(

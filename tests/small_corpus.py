@@ -1,4 +1,4 @@
-"""Small corpora of files, for tests of the data's way."""
+"""Small corpora of files, for tests of the data pipeline."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -54,11 +54,11 @@ def tiny_config(overrides: str = "") -> ModelConfig:
     for override in overrides.split():
         key, value = override.split("=")
         *path, name = key.split(".")
-        place = values
-        for part in path:
-            place = place[part]
-        assert name in place, key
-        place[name] = yaml.safe_load(value)
+        section = values
+        for group in path:
+            section = section[group]
+        assert name in section, key
+        section[name] = yaml.safe_load(value)
     config = from_dict(ModelConfig, values, "model")
     check(Config(model=config))
     return config
@@ -70,7 +70,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def padded_mask(lengths: list[int]) -> Tensor:
-    """True at the first `lengths[b]` places of row b."""
+    """True at the first `lengths[b]` positions of row b."""
     return torch.tensor([[j < length for j in range(max(lengths))] for length in lengths])
 
 

@@ -1,7 +1,7 @@
 """Reference-free diagnostics of a translation from its attention: entropy and coverage.
 
 A source word that received almost no attention may be under-translated (dropped); one that received twice
-its share may be over-translated (repeated) (Tu et al. 2016, §2.2).
+its share may be over-translated (Tu et al. 2016, §2.2).
 
 Shapes: Tw target words, its end-of-sentence included if it has one; Sw source words, without end-of-sentence.
 """

@@ -51,7 +51,7 @@ def option(
         "help": help,
         "default": default,
         "choices": choices,
-        "bounds": {word: limit for word, limit in bounds.items() if limit is not None},
+        "bounds": {relation: limit for relation, limit in bounds.items() if limit is not None},
         "literal": literal,
         "used_if": used_if,
         "unused_if": unused_if,
@@ -93,9 +93,9 @@ def as_text(value: Any) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def key_of(word: str) -> str:
+def key_of(override: str) -> str:
     """The key of an override `key=value`, also with Hydra's prefix `+`, `++` or `~`."""
-    return word.lstrip("+~").partition("=")[0]
+    return override.lstrip("+~").partition("=")[0]
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -113,18 +113,18 @@ def rename_keys(values: dict[str, Any], renamed: Mapping[str, str]) -> dict[str,
     values = copy.deepcopy(values)
     for old, new in renamed.items():
         *groups, name = old.split(".")
-        place: Any = values
+        section: Any = values
         for group in groups:
-            place = place.get(group) if isinstance(place, dict) else None
-        if not isinstance(place, dict) or name not in place:
+            section = section.get(group) if isinstance(section, dict) else None
+        if not isinstance(section, dict) or name not in section:
             continue
-        value = place.pop(name)
+        value = section.pop(name)
         *groups, name = new.split(".")
-        place = values
+        section = values
         for group in groups:
-            place = place.setdefault(group, {}) if isinstance(place, dict) else None
-        if isinstance(place, dict):
-            place.setdefault(name, value)
+            section = section.setdefault(group, {}) if isinstance(section, dict) else None
+        if isinstance(section, dict):
+            section.setdefault(name, value)
     return values
 
 

@@ -33,9 +33,9 @@ def _violations(config: Any) -> list[str]:
             found.append(f"{key}={value}: must be a finite number")
         if item.metadata["literal"] and any("\ud800" <= sign <= "\udfff" for sign in as_text(value)):
             found.append(f"{key}={as_text(value)}: the name is not valid UTF-8; rename the file or folder")
-        for word, limit in item.metadata.get("bounds", {}).items():
-            if not _COMPARE[word](value, limit):  # also true of NaN
-                found.append(f"{key}={value}: must be {word} {limit:g}")
+        for relation, limit in item.metadata.get("bounds", {}).items():
+            if not _COMPARE[relation](value, limit):  # also true of NaN
+                found.append(f"{key}={value}: must be {relation} {limit:g}")
     return found
 
 

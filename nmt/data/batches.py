@@ -1,4 +1,4 @@
-"""Batches with a token budget, bucketed by length, in a random but reproducible order.
+"""Batches with a maximum number of tokens, bucketed by length, in a random but reproducible order.
 
 Shapes: B batch, S source length, T target length.
 """
@@ -142,7 +142,7 @@ def _padded(
 def _split_by_tokens(
     order: NDArray[np.intp], lengths: NDArray[np.int64], max_tokens: int
 ) -> list[NDArray[np.intp]]:
-    """Split `order` where size × longest would exceed the budget; every batch has at least one."""
+    """Split `order` where size × longest would exceed `max_tokens`; every batch has at least one."""
     ordered, batches, start = lengths[order], [], 0
     while start < len(order):
         most = max(max_tokens // max(int(ordered[start]), 1), 1)
@@ -171,7 +171,7 @@ class TrainingBatches:
     """The batches of each epoch: a pure function of the seed and the epoch.
 
     Pairs are sorted by target length, then source length, each with random noise added; the order is
-    split by the token budget and the batches are shuffled. So the pairs of a batch have similar lengths
+    split by `max_tokens` and the batches are shuffled. So the pairs of a batch have similar lengths
     (little padding) and seldom meet again. The batches of one update, in one process or several, are
     adjacent in the sorted order: as if split from one larger batch, with equal work for each process.
 
@@ -240,7 +240,8 @@ class TrainingBatches:
         rank: int = 0,
         processes: int = 1,
     ) -> Iterator[tuple[MicroBatches, int]]:
-        """The share of process `rank` in every update of an epoch, with the number of batches in the update.
+        """The micro-batches of process `rank` in every update of an epoch, with the number of batches in the
+        update of all processes.
 
         The first `skip` batches are skipped; `max_tokens` and `batches_per_update` override the defaults.
         """

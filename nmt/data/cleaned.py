@@ -19,7 +19,7 @@ class CleanedPairs:
 
     Attributes:
         file: a line of JSON per pair, in the translation direction, as in a training set.
-        first, second: keys of the folded sentences, in the corpus's direction, [N].
+        first, second: 64-bit keys of the sentences (`canonical_key`), in the corpus's direction, [N].
         sources: keys of the source sentences as they are, in the translation direction, [N].
     """
 

@@ -74,8 +74,8 @@ def load_tokenized(
     train = prepared.splits["train"]
     if not (folder / "tokens.json").exists():
         assert isinstance(train, StoredExamples)
-        whole = StoredExamples(train.path, train.lines)
-        _write(folder, "tokens", _tokenized(whole, source, target, max_tokens))
+        examples = StoredExamples(train.path, train.lines)
+        _write(folder, "tokens", _tokenized(examples, source, target, max_tokens))
     arrays = _map(folder, "tokens")
     return TokenizedPairs(
         folder,
@@ -120,7 +120,7 @@ def piece_links(example: Example, source: Tokenizer, target: Tokenizer) -> list[
 
 
 class _Growing:
-    """Parts of a `Ragged` as they are appended: their values in the given type, and offsets in the whole."""
+    """Chunks of a `Ragged` to append: their values in the given type, and their offsets in all values."""
 
     def __init__(self, name: str, dtype: np.dtype[Any]) -> None:
         self._name, self._dtype, self._total = name, dtype, 0
@@ -129,11 +129,11 @@ class _Growing:
         """The first offset."""
         return {self._name: np.empty(0, self._dtype), f"{self._name}_offsets": np.zeros(1, np.int64)}
 
-    def add(self, part: Ragged) -> Arrays:
+    def add(self, chunk: Ragged) -> Arrays:
         """The arrays to append for further sequences."""
-        offsets = part.offsets[1:] + self._total
-        self._total += int(part.offsets[-1])
-        return {self._name: part.values.astype(self._dtype).reshape(-1), f"{self._name}_offsets": offsets}
+        offsets = chunk.offsets[1:] + self._total
+        self._total += int(chunk.offsets[-1])
+        return {self._name: chunk.values.astype(self._dtype).reshape(-1), f"{self._name}_offsets": offsets}
 
 
 def _tokenized(
@@ -163,8 +163,8 @@ def _links(examples: StoredExamples, source: Tokenizer, target: Tokenizer) -> It
     links = _Growing("links", np.dtype(np.uint32))
     yield links.start()
     for _, chunk in _chunks(examples):
-        part = ragged((piece_links(example, source, target) for example in chunk), (2,))
-        yield links.add(part)
+        piece_alignments = ragged((piece_links(example, source, target) for example in chunk), (2,))
+        yield links.add(piece_alignments)
 
 
 def _chunks(examples: StoredExamples) -> Iterator[tuple[int, list[Example]]]:
@@ -179,7 +179,7 @@ def _chunks(examples: StoredExamples) -> Iterator[tuple[int, list[Example]]]:
 
 
 def _write(folder: Path, name: str, chunks: Iterable[Arrays]) -> None:
-    """Write arrays, given in parts, and their index."""
+    """Write arrays, given in chunks, and their index."""
     types: dict[str, str] = {}
     with explained(folder):
         with ExitStack() as stack:

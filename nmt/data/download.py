@@ -48,7 +48,7 @@ def _network() -> Iterator[None]:
         raise _PassingError(f"connection lost: {error or type(error).__name__}") from error
 
 
-def _ways_on(destination: Path) -> str:
+def _alternatives(destination: Path) -> str:
     return (
         f"alternatives: data.archive=FILE for a local copy, put the file at {destination.absolute()}, "
         "or data=sample for the bundled corpus"
@@ -113,7 +113,9 @@ class _Download:
         if error.code in (408, 429) or error.code >= 500:
             raise _PassingError(reason)
         hint = "check data.language and data.url; " if error.code == 404 else ""
-        raise DownloadError(f"the server refused: {reason}; {hint}{_ways_on(self.destination)}", self.url)
+        raise DownloadError(
+            f"the server refused: {reason}; {hint}{_alternatives(self.destination)}", self.url
+        )
 
     def _receive(self, response: Any, offset: int) -> None:
         length = response.headers.get("Content-Length", "")
@@ -150,7 +152,7 @@ def _persist(download: _Download, attempts: int, sleep: Callable[[float], None])
         if number + 1 < attempts:
             sleep(2.0**number)
     raise DownloadError(
-        f"cannot be downloaded ({reason}); {_ways_on(download.destination)}", download.url
+        f"cannot be downloaded ({reason}); {_alternatives(download.destination)}", download.url
     ) from reason
 
 
@@ -169,7 +171,7 @@ def _fetch(download: _Download, member: str, attempts: int, sleep: Callable[[flo
             return
         if not download.resumed:
             break
-    raise DownloadError(f"{fault}; {_ways_on(download.destination)}") from fault
+    raise DownloadError(f"{fault}; {_alternatives(download.destination)}") from fault
 
 
 def fetch(

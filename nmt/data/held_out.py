@@ -107,7 +107,7 @@ class SharedSentences:
         self._first, self._second = (targets, sources) if swap else (sources, targets)
 
     def has(self, first: str, second: str) -> bool:
-        """Whether a pair shares a sentence with the set: its folded sentences, in the corpus's direction."""
+        """Whether a pair, given by its keys in the corpus's direction, shares a sentence with the set."""
         return first in self._first or second in self._second
 
 
@@ -130,7 +130,7 @@ class HeldOut:
 
     def reason(self, first: str, second: str) -> str | None:
         """The reason to drop a pair (the set that it shares a sentence with), or None; `first` and `second`
-        are its folded sentences.
+        are the canonical keys of its sentences.
         """
         sharing = (name for name, shared in self._shared.items() if shared.has(first, second))
         return next((f"in_{name}" for name in sharing), None)

@@ -37,11 +37,11 @@ class SeenKeys:
             True where a key occurs for the first time, [N].
         """
         distinct, first = np.unique(keys, return_index=True)
-        places = np.searchsorted(self._keys, distinct)
+        positions = np.searchsorted(self._keys, distinct)
         known = np.zeros(len(distinct), np.bool_)
-        inside = places < len(self._keys)
-        known[inside] = self._keys[places[inside]] == distinct[inside]
-        self._keys = np.insert(self._keys, places[~known], distinct[~known])
+        inside = positions < len(self._keys)
+        known[inside] = self._keys[positions[inside]] == distinct[inside]
+        self._keys = np.insert(self._keys, positions[~known], distinct[~known])
         new = np.zeros(len(keys), np.bool_)
         new[first[~known]] = True
         return new

@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 
 class KeyedPair(NamedTuple):
-    """A cleaned pair, and the keys of its folded sentences."""
+    """A cleaned pair, and the 64-bit keys of its sentences (`canonical_key`)."""
 
     pair: Pair
     first: int
@@ -46,7 +46,7 @@ def clean_pairs(
         files: of the corpus, from `DataSource.files`.
         dropped: updated in place.
         held_out: returns the reason to drop a pair that shares a sentence with a user-provided set, or None;
-            called with its folded sentences.
+            called with the canonical keys of its sentences.
 
     Raises:
         DataError: while iterating, for what cannot be read, with file and line.

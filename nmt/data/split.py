@@ -1,9 +1,9 @@
 """Train, dev and test splits that share no sentence.
 
-Pairs that share a source or a target sentence (compared by `fold`) are connected; each connected
-component goes to one split as a whole, decided by a hash of its content. So assignments are stable when
+Pairs that share a source or a target sentence (compared by `canonical_key`) are connected; each connected
+component goes to one split entirely, chosen by a hash of its content. So assignments are stable when
 the corpus grows or is reordered, except where new pairs merge components or change the sentence that
-identifies a component. Sentences are given by the keys (`nmt.data.keys`) of their folded texts.
+identifies a component. Sentences are given by the keys (`nmt.data.keys`) of their canonical keys.
 
 Shapes: N pairs, C components.
 """
@@ -17,7 +17,7 @@ from nmt.data.keys import Keys
 
 SPLITS = ("train", "dev", "test")
 LARGE_COMPONENT = 100  # pairs; a larger component would dominate a small split, so it goes to train
-TRAIN, DEV, TEST = range(3)  # indices in PARTS
+TRAIN, DEV, TEST = range(3)  # indices in SPLITS
 
 
 def components(first: Keys, second: Keys) -> NDArray[np.int64]:

@@ -42,11 +42,11 @@ _KEPT = _Kept()
 def canonical_key(text: str) -> str:
     """The form in which sentences are compared for equality: letters, marks and digits, case folded.
 
-    Spaces, punctuation and joiners are removed. A text of punctuation only (`?!`) folds to itself,
+    Spaces, punctuation and joiners are removed. A text of punctuation only (`?!`) is its own key,
     so that such texts remain distinct.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return folded.translate(_KEPT) or folded
+    key = unicodedata.normalize("NFKC", text).casefold()
+    return key.translate(_KEPT) or key
 
 
 class CharSpan(NamedTuple):
@@ -61,7 +61,7 @@ def _is_word_character(character: str) -> bool:
 
 
 def word_spans(text: str) -> list[CharSpan]:
-    """Spans of the words in `text`: runs of letters, marks and digits; any other character is its own word.
+    """The words in `text`: runs of letters, marks and digits; any other character is its own word.
 
     An apostrophe or hyphen between letters is part of the word. These words are the unit of alignments
     and heatmaps; the rule is language-independent. (In scripts without spaces a whole run is one word.)

@@ -26,7 +26,7 @@ class Tokens(NamedTuple):
     """A text encoded as pieces.
 
     Attributes:
-        text: the whole text.
+        text: the complete text.
         ids: one per piece.
         pieces: in SentencePiece's notation, `▁` for a space.
         offsets: the characters of `text` that each piece covers (empty inside a character encoded as bytes).
@@ -75,11 +75,11 @@ class Tokenizer:
         return self.decode_with_offsets(ids).text
 
     def encode_with_offsets(self, text: str) -> Tokens:
-        """Cleaned text → its pieces and their spans."""
+        """Cleaned text → its pieces and their offsets."""
         return self._with_offsets(self.encode(text), self._processor.encode(text, out_type=str))
 
     def decode_with_offsets(self, ids: Sequence[int]) -> Tokens:
-        """Ids (such as a hypothesis) → the decoded text and the span of each piece in it.
+        """Ids (such as a hypothesis) → the decoded text and the offsets of each piece in it.
 
         Bytes that are not valid UTF-8 become U+FFFD; an unknown piece becomes U+2047.
         """
@@ -97,11 +97,11 @@ class Tokenizer:
         ends[-1:] = [len(text)] if ends else []  # an incomplete character belongs to the last piece
         shift = int(text.startswith(_SPACE))  # SentencePiece puts a space before the first word
         starts = [0, *ends][: len(ends)]
-        spans = [
+        offsets = [
             CharSpan(max(start - shift, 0), max(end - shift, 0))
             for start, end in zip(starts, ends, strict=True)
         ]
-        return Tokens(text[shift:].replace(_SPACE, " "), ids, pieces, spans)
+        return Tokens(text[shift:].replace(_SPACE, " "), ids, pieces, offsets)
 
 
 def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str) -> bytes:

@@ -139,16 +139,16 @@ def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Raises:
         NmtError: if a score is NaN.
     """
-    values, places = scores.topk(min(count + 1, scores.shape[1]), dim=1)
+    values, indices = scores.topk(min(count + 1, scores.shape[1]), dim=1)
     last = values[:, count - 1 : count]
-    cut = (last == values[:, count:]) & (last > -math.inf)  # empty if count is C
-    invalid, tied = torch.stack((values[:, 0].isnan().any(), cut.any())).tolist()  # topk puts NaN first
+    ties = (last == values[:, count:]) & (last > -math.inf)  # empty if count is C
+    invalid, tied = torch.stack((values[:, 0].isnan().any(), ties.any())).tolist()  # topk puts NaN first
     if invalid:
         raise nan_error()
     if tied:
         above, equal = scores > last, scores == last
         taken = above | (equal & (equal.cumsum(dim=1) <= count - above.sum(dim=1, keepdim=True)))
-        places = taken.nonzero()[:, 1].view(len(scores), count)
-    places = places[:, :count].sort(dim=1).values
-    values, order = scores.gather(1, places).sort(dim=1, descending=True, stable=True)
-    return values, places.gather(1, order)
+        indices = taken.nonzero()[:, 1].view(len(scores), count)
+    indices = indices[:, :count].sort(dim=1).values
+    values, order = scores.gather(1, indices).sort(dim=1, descending=True, stable=True)
+    return values, indices.gather(1, order)

@@ -131,7 +131,7 @@ def _decode(
     finishes).
     """
     device = max_lengths.device
-    endings: dict[int, BackPointer] = {}
+    back_pointers: dict[int, BackPointer] = {}
     with torch.inference_mode():
         banned = banned_tokens(bos, eos, forbidden, device)
         sentences = list(range(len(max_lengths)))
@@ -150,15 +150,15 @@ def _decode(
             if not all(valid):
                 raise nan_error() if totals.isnan().any() else dead_end_error()
             if any(stopped):
-                for place, total in enumerate(totals.tolist()):
-                    if stopped[place]:
-                        sentence = sentences[place]
-                        endings[sentence] = BackPointer(sentence, step, 0, finished[place], total, total)
-                going = [place for place, stop in enumerate(stopped) if not stop]
-                sentences = [sentences[place] for place in going]
+                for row, total in enumerate(totals.tolist()):
+                    if stopped[row]:
+                        sentence = sentences[row]
+                        back_pointers[sentence] = BackPointer(sentence, step, 0, finished[row], total, total)
+                going = [row for row, stop in enumerate(stopped) if not stop]
+                sentences = [sentences[row] for row in going]
                 stay = torch.tensor(going, dtype=torch.int64, device=device)
                 tokens, totals, limits = tokens[stay], totals[stay], limits[stay]
                 if sentences:
                     state, memory = state.select(stay), memory.select(stay)
             step += 1
-    return history.hypotheses([endings[sentence] for sentence in range(len(max_lengths))])
+    return history.hypotheses([back_pointers[sentence] for sentence in range(len(max_lengths))])

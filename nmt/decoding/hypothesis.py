@@ -77,11 +77,11 @@ class History:
         self._rows.append(sentences)
         self._tokens.append(tokens.flatten())
         self._origins.append(origins.flatten())
-        wanted = [place for place, sentence in enumerate(sentences) if sentence in self._wanted]
+        wanted = [index for index, sentence in enumerate(sentences) if sentence in self._wanted]
         if wanted:
-            self._attention_rows.append([sentences[place] for place in wanted])
+            self._attention_rows.append([sentences[index] for index in wanted])
             if len(wanted) < len(sentences):
-                rows = [place * self._width + slot for place in wanted for slot in range(self._width)]
+                rows = [index * self._width + slot for index in wanted for slot in range(self._width)]
                 attention = attention.index_select(0, torch.tensor(rows, device=attention.device))
             self._attention.append(attention)
 
@@ -90,30 +90,32 @@ class History:
         if not back_pointers:
             return []
         tokens, origins = torch.cat(self._tokens).tolist(), torch.cat(self._origins).tolist()
-        traces = [self._trace(ending, tokens, origins) for ending in back_pointers]
+        traces = [self._trace(back_pointer, tokens, origins) for back_pointer in back_pointers]
         attention = iter(self._read_attention(back_pointers, [slots for _, slots in traces]))
         return [
             Hypothesis(
                 output,
-                ending.log_probability,
-                ending.score,
-                next(attention) if ending.sentence in self._wanted else None,
-                ending.finished,
+                back_pointer.log_probability,
+                back_pointer.score,
+                next(attention) if back_pointer.sentence in self._wanted else None,
+                back_pointer.finished,
             )
-            for ending, (output, _) in zip(back_pointers, traces, strict=True)
+            for back_pointer, (output, _) in zip(back_pointers, traces, strict=True)
         ]
 
-    def _read_attention(self, endings: Sequence[BackPointer], slots: Sequence[Sequence[int]]) -> list[Tensor]:
+    def _read_attention(
+        self, back_pointers: Sequence[BackPointer], slots: Sequence[Sequence[int]]
+    ) -> list[Tensor]:
         """The attention of the hypotheses of the wanted sentences, on the CPU.
 
         Args:
-            endings: all hypotheses.
+            back_pointers: all hypotheses.
             slots: the input slot of each of their steps.
         """
         found = [
-            [self._attention_rows.of(step, ending.sentence) + slot for step, slot in enumerate(path)]
-            for ending, path in zip(endings, slots, strict=True)
-            if ending.sentence in self._wanted
+            [self._attention_rows.of(step, back_pointer.sentence) + slot for step, slot in enumerate(path)]
+            for back_pointer, path in zip(back_pointers, slots, strict=True)
+            if back_pointer.sentence in self._wanted
         ]
         if not found:
             return []

@@ -19,7 +19,7 @@ class Translation:
     """A source sentence, its translation, and the attention weights if they were asked for.
 
     Attributes:
-        source, target: text, subwords and their character spans.
+        source, target: text, subwords and their offsets.
         log_probability: natural logarithm, summed over the subwords, end-of-sentence included.
         score: score used for ranking.
         attention: attention of each head, [K, T, S], float32; K is 0 if the model has none. The last column

@@ -106,7 +106,7 @@ def _run(
     state: StateT,
     memory: MemoryT,
     beams: Beams,
-    rules: SearchOptions,
+    options: SearchOptions,
     history: History,
 ) -> list[list[BackPointer]]:
     """Decode until every sentence is done; sentences that are done are removed from the batch. Every step is
@@ -114,38 +114,38 @@ def _run(
 
     Two host synchronisations per step: the check for NaN and ties (in `best`), and which sentences are done.
     """
-    K, device = rules.beam_size, beams.limits.device
+    K, device = options.beam_size, beams.limits.device
     slots = torch.arange(K, device=device)
     sentences = list(range(len(beams.limits)))
-    endings: list[list[BackPointer]] = [[] for _ in sentences]
+    back_pointers: list[list[BackPointer]] = [[] for _ in sentences]
     rows = torch.zeros_like(beams.tokens) + torch.arange(len(sentences), device=device)[:, None]  # [b, K]
     if sentences:
         state, memory = state.select(rows.flatten()), memory.select(rows.flatten())
     step = 0
     while sentences:
         predicted, state, attention = model.step(beams.tokens.flatten(), state, memory)
-        beams, origins = beams.advance(predicted, step, rules)
+        beams, origins = beams.advance(predicted, step, options)
         history.append(sentences, beams.tokens, origins, attention)
         rows = torch.arange(len(sentences), device=device)[:, None] * K + origins
-        done = rules.done(beams, step).tolist()
+        done = options.done(beams, step).tolist()
         if any(done):
-            over = [place for place, is_done in enumerate(done) if is_done]
+            over = [row for row, is_done in enumerate(done) if is_done]
             leaving = beams.select(torch.tensor(over, device=device))
-            for group in _back_pointers([sentences[place] for place in over], leaving, step, rules):
-                endings[group[0].sentence] = group
-            going = [place for place, is_done in enumerate(done) if not is_done]
+            for group in _back_pointers([sentences[row] for row in over], leaving, step, options):
+                back_pointers[group[0].sentence] = group
+            going = [row for row, is_done in enumerate(done) if not is_done]
             stay = torch.tensor(going, dtype=torch.int64, device=device)
-            sentences, beams, rows = [sentences[place] for place in going], beams.select(stay), rows[stay]
+            sentences, beams, rows = [sentences[row] for row in going], beams.select(stay), rows[stay]
             if sentences:
                 memory = memory.select((stay[:, None] * K + slots).flatten())
         if sentences:
             state = state.select(rows.flatten())
         step += 1
-    return endings
+    return back_pointers
 
 
 def _back_pointers(
-    sentences: list[int], beams: Beams, step: int, rules: SearchOptions
+    sentences: list[int], beams: Beams, step: int, options: SearchOptions
 ) -> list[list[BackPointer]]:
     """The n best of each sentence: the finished ones, then, if there are fewer than n, the best live ones.
 
@@ -155,18 +155,20 @@ def _back_pointers(
     finished = beams.finished
     columns = (finished.steps, finished.slots, finished.totals, finished.scores)
     ended = [column.tolist() for column in columns]
-    live = [column.tolist() for column in (beams.totals, beams.totals / rules.norms[step])]
+    live = [column.tolist() for column in (beams.totals, beams.totals / options.norms[step])]
     groups = []
-    for place, sentence in enumerate(sentences):
+    for row, sentence in enumerate(sentences):
         group = [
             BackPointer(sentence, at, slot, True, total, score)
-            for at, slot, total, score in zip(*(column[place] for column in ended), strict=True)
+            for at, slot, total, score in zip(*(column[row] for column in ended), strict=True)
         ]
         group += [
             BackPointer(sentence, step, slot, False, total, score)
-            for slot, (total, score) in enumerate(zip(*(column[place] for column in live), strict=True))
+            for slot, (total, score) in enumerate(zip(*(column[row] for column in live), strict=True))
         ]
-        group = [ending for ending in group if ending.log_probability > -math.inf][: rules.nbest]
+        group = [back_pointer for back_pointer in group if back_pointer.log_probability > -math.inf][
+            : options.nbest
+        ]
         if not group:
             raise dead_end_error()
         groups.append(group)

@@ -68,8 +68,8 @@ class Translator:
         results = [[self._blank(i in wanted)] for i in range(len(texts))]
         for chosen in self._batches(sources, self.config.beam_size):
             tokens, mask, limits = self._prepare([sources[i] for i in chosen])
-            places = [place for place, i in enumerate(chosen) if i in wanted]
-            found = self._search(tokens, mask, limits, self.config, nbest, places)
+            rows = [row for row, i in enumerate(chosen) if i in wanted]
+            found = self._search(tokens, mask, limits, self.config, nbest, rows)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses]
         return results
@@ -106,8 +106,8 @@ class Translator:
         for chosen in self._batches(sources, 1):
             tokens, mask, limits = self._prepare([sources[i] for i in chosen])
             generators = [np.random.default_rng((seed, first + i)) for i in chosen]
-            places = [place for place, i in enumerate(chosen) if i in wanted]
-            found = self._sample(tokens, mask, limits, generators, temperature, places)
+            rows = [row for row, i in enumerate(chosen) if i in wanted]
+            found = self._sample(tokens, mask, limits, generators, temperature, rows)
             for i, hypothesis in zip(chosen, found, strict=True):
                 ranked = hypothesis.normalised(self.config.length_penalty)
                 results[i] = self._translation(sources[i], ranked)
@@ -115,8 +115,8 @@ class Translator:
 
     def _blank(self, attention: bool) -> Translation:
         """The translation of a blank text."""
-        nothing, heads = Tokens("", [], [], []), np.zeros((self.heads, 0, 1), "f4")
-        return Translation(nothing, nothing, 0.0, 0.0, heads if attention else None, False)
+        nothing, weights = Tokens("", [], [], []), np.zeros((self.heads, 0, 1), "f4")
+        return Translation(nothing, nothing, 0.0, 0.0, weights if attention else None, False)
 
     def _batches(self, sources: Sequence[Tokens], beam_size: int) -> Iterator[list[int]]:
         """The indices of the sources that are not blank, in batches of similar lengths."""
@@ -134,15 +134,15 @@ class Translator:
         return tokens, mask, by_source.clamp(max=config.max_length)
 
     def _translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
-        heads = None
+        weights = None
         if hypothesis.attention is not None:
-            heads = hypothesis.attention[:, :, : len(source.ids) + 1].transpose(0, 1).numpy()  # [K, T, S]
+            weights = hypothesis.attention[:, :, : len(source.ids) + 1].transpose(0, 1).numpy()  # [K, T, S]
         return Translation(
             source,
             self.target.decode_with_offsets(hypothesis.tokens),
             hypothesis.log_probability,
             hypothesis.score,
-            heads,
+            weights,
             hypothesis.finished,
         )
 
@@ -171,7 +171,7 @@ class Translator:
     def _force_decode(self, pairs: list[tuple[Tokens, Tokens]], attention: bool) -> list[Translation]:
         batch = collate([source.ids for source, _ in pairs], [target.ids for _, target in pairs])
         batch = batch.to(self.device)
-        scores, weights = self._score(
+        scores, all_weights = self._score(
             batch.source, batch.source_mask, batch.previous, batch.target, batch.target_mask
         )
         scores = scores.cpu()
@@ -179,9 +179,9 @@ class Translator:
         for k, (source, target) in enumerate(pairs):
             S, T = len(source.ids) + 1, len(target.ids) + 1
             total = float(scores[k, :T].sum())
-            heads = weights[k, :, :T, :S].float().cpu().numpy() if attention else None
+            weights = all_weights[k, :, :T, :S].float().cpu().numpy() if attention else None
             score = total / T**self.config.length_penalty
-            results.append(Translation(source, target, total, score, heads, finished=True))
+            results.append(Translation(source, target, total, score, weights, finished=True))
         return results
 
 

@@ -138,8 +138,8 @@ def _split(arrays: Mapping[str, NDArray[Any]]) -> list[Attention]:
     words = _matrices(arrays, "word_weights", ("word_counts", "words"), 1)
     logs = arrays["log_probabilities"].tolist()
     return [
-        Attention(heads, source, target, between[0], source_words, target_words, log)
-        for (heads, source, target), (between, source_words, target_words), log in zip(
+        Attention(attention, source, target, between[0], source_words, target_words, log)
+        for (attention, source, target), (between, source_words, target_words), log in zip(
             pieces, words, logs, strict=True
         )
     ]
@@ -162,8 +162,8 @@ def _matrices(
         raise ValueError("inconsistent arrays")
     found, cell, column, row = [], 0, 0, 0
     for S, T in lengths.tolist():
-        block = weights[cell : cell + count * T * S].reshape(count, T, S)
-        found.append((block, sources[column : column + S].tolist(), targets[row : row + T].tolist()))
+        matrices = weights[cell : cell + count * T * S].reshape(count, T, S)
+        found.append((matrices, sources[column : column + S].tolist(), targets[row : row + T].tolist()))
         cell, column, row = cell + count * T * S, column + S, row + T
     return found
 
@@ -204,9 +204,9 @@ def _from_row(row: Mapping[str, Any]) -> Attention:
         return np.array(value, np.float32).reshape(axes)
 
     S, T = len(row["source_tokens"]), len(row["target_tokens"])
-    heads = row.get("heads", [row["weights"]])
+    attention = row.get("heads", [row["weights"]])
     return Attention(
-        matrix(heads, len(heads), T, S),
+        matrix(attention, len(attention), T, S),
         row["source_tokens"],
         row["target_tokens"],
         matrix(row["word_weights"], len(row["target_words"]), len(row["source_words"])),

@@ -52,8 +52,8 @@ def with_config(task: Task) -> None:
 def _run_sweep(task: Task, arguments: Sequence[str]) -> Sequence[NmtError]:
     folder, varying = check_sweep(arguments)
     with table_at_end(folder, varying):
-        place = f"hydra.sweep.dir={quote(str(folder))}"
-        errors = _run_hydra(task, ["--multirun", *arguments, place], sweep=True)
+        sweep_dir = f"hydra.sweep.dir={quote(str(folder))}"
+        errors = _run_hydra(task, ["--multirun", *arguments, sweep_dir], sweep=True)
     stops = [error for error in errors if isinstance(error, StoppedError)]
     return stops or failures(read_jobs(folder)) or errors
 

@@ -141,11 +141,11 @@ def table(jobs: Sequence[Job], varying: Sequence[str]) -> str:
     metrics = {job.metric for job in jobs if job.metric is not None}
     score = f"dev {metrics.pop()}" if len(metrics) == 1 else "dev score"
     rows = [[*varying, score, "run", ""]]
-    for job in sorted(jobs, key=_place):
+    for job in sorted(jobs, key=_sort_key):
         values = dict(override.split("=", 1) for override in job.overrides)
         run = job.run if job.run and Path(job.run).exists() else ""
         settings = [_short(values.get(key, "")) for key in varying]
-        rows.append([*settings, _score(job), run, _cut(job.failure or "")])
+        rows.append([*settings, _score(job), run, _shortened(job.failure or "")])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     right = len(varying)  # the score column
     return "\n".join(
@@ -164,8 +164,8 @@ def direction_of(metric: str) -> str:
     return "minimize" if metric in LOWER_IS_BETTER else "maximize"
 
 
-def _place(job: Job) -> tuple[bool, str, float, int]:
-    """Sort key: failed jobs last, jobs grouped by metric, then the best score first."""
+def _sort_key(job: Job) -> tuple[bool, str, float, int]:
+    """Failed jobs last, jobs grouped by metric, then the best score first."""
     score = job.score or 0.0
     return (
         job.score is None,
@@ -191,5 +191,5 @@ def _short(value: str) -> str:
         return value
 
 
-def _cut(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1].rstrip() + "…"

@@ -156,8 +156,8 @@ def find_checkpoint(folder: Path) -> Path:
         except RunError as error:
             errors.append(error)
             continue
-        for damage in errors:
-            logger.warning(f"warning: {damage}; using an older checkpoint: {candidate}")
+        for found in errors:
+            logger.warning(f"warning: {found}; using an older checkpoint: {candidate}")
         return candidate
     raise errors[0] if errors else RunError(f"{folder}: no checkpoint found")
 

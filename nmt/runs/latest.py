@@ -34,8 +34,8 @@ def point_latest(run: Path) -> None:
     """Point `latest`, next to the run folder, to this run. If links cannot be created (on Windows without
     the privilege), only log a warning.
     """
-    place = run.parent / LATEST
-    fresh, old = (run.parent / f".{LATEST}.{run.name}.{word}" for word in ("new", "old"))
+    link = run.parent / LATEST
+    fresh, old = (run.parent / f".{LATEST}.{run.name}.{suffix}" for suffix in ("new", "old"))
     try:
         for left in (fresh, old):  # left by a crash
             shutil.rmtree(left, ignore_errors=True)
@@ -43,15 +43,17 @@ def point_latest(run: Path) -> None:
         for name in _LINKED:
             if (run / name).exists():
                 (fresh / name).symlink_to(Path("..", run.name, name))
-        if place.is_symlink():
-            place.unlink()
-        elif place.exists():
-            place.rename(old)
-        fresh.rename(place)  # if it crashes before this, `find_run` still finds the newest run
+        if link.is_symlink():
+            link.unlink()
+        elif link.exists():
+            link.rename(old)
+        fresh.rename(link)  # if it crashes before this, `find_run` still finds the newest run
         sync_folder(run.parent)
     except OSError as error:
-        way = command(*option("--run", run))
-        logger.warning(f"warning: {place}: cannot be created ({error.strerror}); select this run with {way}")
+        option_to_select = command(*option("--run", run))
+        logger.warning(
+            f"warning: {link}: cannot be created ({error.strerror}); select this run with {option_to_select}"
+        )
     for left in (fresh, old):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -76,4 +78,4 @@ def find_run(path: Path) -> Path:
         for folder in path.parent.glob("*/")
         if not folder.is_symlink() and (kept := kept_checkpoints(folder / "checkpoints" / "best"))
     ]
-    return max(best, key=lambda place: place.stat().st_mtime).parent.parent if best else path
+    return max(best, key=lambda folder: folder.stat().st_mtime).parent.parent if best else path

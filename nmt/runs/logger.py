@@ -96,12 +96,12 @@ def start_log(path: Path) -> None:
 
 def duration(seconds: float) -> str:
     """Format seconds for display: 42s, 3m05s, 1h07m."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{rounded}s"
+    if rounded < 3600:
+        return f"{rounded // 60}m{rounded % 60:02d}s"
+    return f"{rounded // 3600}h{rounded % 3600 // 60:02d}m"
 
 
 class TrainingLogger:
@@ -131,7 +131,7 @@ class TrainingLogger:
 
     @property
     def speed(self) -> float:
-        """Real target tokens per second in training: the median over the reported windows."""
+        """Real target tokens per second in training: the median over the reported intervals."""
         return median(self._speeds) if self._speeds else 0.0
 
     def updated(self) -> None:

@@ -1,4 +1,4 @@
-"""Training-loop observers: the main process (rank 0) reports, validates and saves; the others follow."""
+"""Training callbacks: the main process (rank 0) reports, validates and saves; the others follow."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -37,7 +37,7 @@ _LOCATIONS = (
     "data.test_source_path",
     "data.test_target_paths",
 )
-"""Data settings that may change: the same bytes in another place are the same data."""
+"""Data settings that may change: the same bytes at another path are the same data."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,15 @@ def resumed(request: Request) -> tuple[Config, Run]:
     assert request.config.resume is not None
     run, before = reopen_run(Path(request.config.resume))
     config, asked = copy.deepcopy(before), {key: value for key, _, value in settings(request.config)}
-    for word in request.overrides:
-        key = key_of(word)
+    for override in request.overrides:
+        key = key_of(override)
         if key in _GROUPS:
             raise ConfigError(
-                f"{word}: a resumed run keeps its {key}; leave it out, or start a new run without resume="
+                f"{override}: a resumed run keeps its {key}; leave it out, or start a new run without resume="
             )
         if key not in asked:
             raise ConfigError(
-                f"{word}: more than one setting; with resume= override each setting by its own key"
+                f"{override}: more than one setting; with resume= override each setting by its own key"
             )
         if key not in _OTHERS:
             *groups, name = key.split(".")
@@ -114,7 +114,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
             raise ConfigError(
                 f"{key}: {old} → {new} would mean {what}; leave it out, or start a new run without resume="
             )
-    check(config, {key_of(word) for word in request.overrides}, stored=True)
+    check(config, {key_of(override) for override in request.overrides}, stored=True)
     return replace(config, name=before.name, runs=str(run.folder.parent), resume=request.config.resume), run
 
 

@@ -134,8 +134,8 @@ def locked(run: Run) -> Iterator[None]:
     except OSError as error:
         if error.errno is None or isinstance(error, BrokenPipeError):  # not about a file
             raise
-        way = command("python", "-m", "nmt.train", f"resume={run.folder}")
-        raise RunError(f"{explain(error, run.folder)}, then resume with: {way}") from error
+        resume = command("python", "-m", "nmt.train", f"resume={run.folder}")
+        raise RunError(f"{explain(error, run.folder)}, then resume with: {resume}") from error
 
 
 def check_name(config: Config) -> None:
@@ -200,12 +200,12 @@ def open_run(path: Path) -> Run:
     """
     found = find_run(path)
     if not found.exists():
-        way = "train a model first: `make demo` (minutes) or `python -m nmt.train`"
+        hint = "train a model first: `make demo` (minutes) or `python -m nmt.train`"
         if is_pointer(path):
             raise RunError(
-                f"{path}: points to a run that no longer exists; select another with --run, or {way}"
+                f"{path}: points to a run that no longer exists; select another with --run, or {hint}"
             )
-        raise RunError(f"{path}: no such run; {way}, or select one with --run")
+        raise RunError(f"{path}: no such run; {hint}, or select one with --run")
     run = Run(found)
     if not kept_checkpoints(run.best):
         raise RunError(f"{path}: contains no complete checkpoint; select another run with --run")

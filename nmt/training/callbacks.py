@@ -12,7 +12,7 @@ class Callbacks(Protocol):
         """Called after every update."""
 
     def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
-        """Called every `log_every` updates; a new window starts afterwards."""
+        """Called every `log_every` updates; the running metrics start anew afterwards."""
 
     def validate(self, state: TrainState) -> dict[str, float]:
         """Score the model on the development set: loss, perplexity, bleu, chrf. Called in the first process

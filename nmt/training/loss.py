@@ -16,7 +16,7 @@ class LossSum(NamedTuple):
 
     Attributes:
         smoothed: label-smoothed cross-entropy, the training objective.
-        nll: negative log-likelihood; exp(likelihood / tokens) is the perplexity.
+        nll: negative log-likelihood; exp(nll / tokens) is the perplexity.
         tokens: number of tokens.
     """
 

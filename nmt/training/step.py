@@ -78,12 +78,12 @@ class TrainStep:
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         self._optimizer.zero_grad()
-        parts = []
+        nlls = []
         for number, batch in enumerate(micro_batches.batches, 1):
             more = number < len(micro_batches.batches)
             with self._processes.no_sync(self._model) if more else nullcontext():
-                parts.append(self._backward(batch, micro_batches, step, total))
-        nll = self._processes.all_reduce_sum(torch.stack(parts).sum())
+                nlls.append(self._backward(batch, micro_batches, step, total))
+        nll = self._processes.all_reduce_sum(torch.stack(nlls).sum())
         self._scaler.unscale_(self._optimizer)
         limit = self._config.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit, foreach=True)
@@ -118,7 +118,7 @@ class TrainStep:
         self._skipped_in_a_row = state.get("skipped_in_a_row", 0)  # missing in early format-1 checkpoints
 
     def _backward(self, batch: Batch, micro_batches: MicroBatches, step: int, total: int) -> Tensor:
-        """Accumulate a batch's gradient, normalised by the tokens of the update; returns its likelihood."""
+        """Accumulate a batch's gradient, normalised by the tokens of the update; returns its nll."""
         try:
             return self._gradient(batch.to(self._precision.device), micro_batches, step, total)
         except (RuntimeError, MemoryError) as error:
@@ -130,11 +130,11 @@ class TrainStep:
         with self._precision.autocast():
             logits, weights = self._forward(batch, step, total)
         loss = token_loss(logits, batch.target[batch.positions], self._config.label_smoothing)
-        whole = loss.smoothed
+        combined = loss.smoothed
         if batch.alignment is not None:
-            whole = whole + self._config.guided_alignment * alignment_loss(weights, batch.alignment)
+            combined = combined + self._config.guided_alignment * alignment_loss(weights, batch.alignment)
         weight = self._processes.size / micro_batches.tokens  # the gradients of the processes are averaged
-        scaled: Tensor = self._scaler.scale(whole * (weight if micro_batches.counts else 0.0))
+        scaled: Tensor = self._scaler.scale(combined * (weight if micro_batches.counts else 0.0))
         scaled.backward()  # type: ignore[no-untyped-call]
         return loss.nll if micro_batches.counts else torch.zeros_like(loss.nll)
 

@@ -50,7 +50,7 @@ class RunningMetrics:
         tokens: real target tokens.
         gradient_norm: of the latest update, before clipping.
         lr: learning rate of the latest update.
-        since: start of the timed window, `time.perf_counter()` in seconds.
+        since: start of the timed interval, `time.perf_counter()` in seconds.
         timed: real target tokens since then.
     """
 

@@ -146,20 +146,20 @@ def _arrange(figure: Figure, axes: Axes, bar: Axes, title: str, families: Sequen
         title_width, title_height = _draw_title(figure, title, families, left + width + right - 2 * _MARGIN)
         right = max(right, title_width + 2 * _MARGIN - left - width)
         top += title_height + _MARGIN
-    whole = np.array([left + width + right, bottom + height + top])
-    figure.set_size_inches(*whole)
-    axes.set_position((left / whole[0], bottom / whole[1], width / whole[0], height / whole[1]))
+    size = np.array([left + width + right, bottom + height + top])
+    figure.set_size_inches(*size)
+    axes.set_position((left / size[0], bottom / size[1], width / size[0], height / size[1]))
     tall = min(max(height, _BAR_HEIGHT[0]), _BAR_HEIGHT[1])
     bar.set_position(
         (
-            (left + width + 0.2) / whole[0],
-            (bottom + height - tall) / whole[1],
-            0.1 / whole[0],
-            tall / whole[1],
+            (left + width + 0.2) / size[0],
+            (bottom + height - tall) / size[1],
+            0.1 / size[0],
+            tall / size[1],
         )
     )
     for text in figure.texts:
-        text.set_position((_MARGIN / whole[0], 1 - _MARGIN / whole[1]))
+        text.set_position((_MARGIN / size[0], 1 - _MARGIN / size[1]))
 
 
 def draw_heatmap(
@@ -209,7 +209,7 @@ def _paint(
 
 
 class Panel(NamedTuple):
-    """One heatmap of a sheet: weights [T, S] and their labels."""
+    """One heatmap of a grid: weights [T, S] and their labels."""
 
     weights: NDArray[np.floating[Any]]
     source: Sequence[str]
@@ -217,7 +217,7 @@ class Panel(NamedTuple):
 
 
 def draw_grid(panels: Sequence[Panel], columns: int = 2) -> Figure:
-    """Draw the heatmaps of several sentences on one sheet, in rows of `columns`."""
+    """Draw the heatmaps of several sentences as one grid, in rows of `columns`."""
     assert panels
     assert columns > 0
     alone = [draw_heatmap(*panel) for panel in panels]
@@ -225,18 +225,18 @@ def draw_grid(panels: Sequence[Panel], columns: int = 2) -> Figure:
     rows = [range(start, min(start + columns, len(panels))) for start in range(0, len(panels), columns)]
     heights = [max(sizes[i][1] for i in row) for row in rows]
     widths = [max(sizes[i][0] for i in range(column, len(panels), columns)) for column in range(len(rows[0]))]
-    whole = np.array([sum(widths), sum(heights)])
-    figure = Figure(figsize=tuple(whole), dpi=_DPI)
+    size = np.array([sum(widths), sum(heights)])
+    figure = Figure(figsize=tuple(size), dpi=_DPI)
     FigureCanvasAgg(figure)
     figure.set_facecolor("white")
     families = families_for([text for panel in panels for text in (*panel.source, *panel.target)])
     for number, row in enumerate(rows):
         for column, i in enumerate(row):
-            place, figure_size = alone[i].axes[0].get_position(), alone[i].get_size_inches()
-            left = sum(widths[:column]) + place.x0 * figure_size[0]
-            top = sum(heights[:number]) + (1 - place.y1) * figure_size[1]
-            width, height = place.width * figure_size[0], place.height * figure_size[1]
-            rectangle = (left / whole[0], 1 - (top + height) / whole[1], width / whole[0], height / whole[1])
+            position, figure_size = alone[i].axes[0].get_position(), alone[i].get_size_inches()
+            left = sum(widths[:column]) + position.x0 * figure_size[0]
+            top = sum(heights[:number]) + (1 - position.y1) * figure_size[1]
+            width, height = position.width * figure_size[0], position.height * figure_size[1]
+            rectangle = (left / size[0], 1 - (top + height) / size[1], width / size[0], height / size[1])
             _paint(figure.add_axes(rectangle), *panels[i], families)
     return figure
 

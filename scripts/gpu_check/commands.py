@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-BUDGET = 150.0  # time limit of a command, in seconds
+TIME_LIMIT = 150.0  # time limit of a command, in seconds
 
 
 class FailedError(Exception):
@@ -76,11 +76,11 @@ def environment(bench: Bench) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(bench.threads), "GOMP_SPINCOUNT": "1000", **os.environ, **own}
 
 
-def start(bench: Bench, log: Path, *words: object, **variables: str) -> "subprocess.Popen[bytes]":
+def start(bench: Bench, log: Path, *arguments: object, **variables: str) -> "subprocess.Popen[bytes]":
     """Start Python with these arguments; all output goes to `log`."""
     with log.open("wb") as file:  # a pipe would stay open as long as any of its children
         return subprocess.Popen(
-            [sys.executable, *map(str, words)],
+            [sys.executable, *map(str, arguments)],
             cwd=bench.folder,
             stdin=subprocess.DEVNULL,
             stdout=file,
@@ -104,14 +104,14 @@ def finish(process: "subprocess.Popen[bytes]", seconds: float) -> int | None:
             process.wait()
 
 
-def python(bench: Bench, *words: object, seconds: float = BUDGET, **variables: str) -> str:
+def python(bench: Bench, *arguments: object, seconds: float = TIME_LIMIT, **variables: str) -> str:
     """Run Python with these arguments; returns its output.
 
     Raises:
         FailedError: if it fails or takes longer than `seconds`.
     """
     log = bench.folder / f"{uuid.uuid4().hex}.log"
-    code = finish(start(bench, log, *words, **variables), seconds)
+    code = finish(start(bench, log, *arguments, **variables), seconds)
     output = log.read_text(encoding="utf-8", errors="replace")
     if code is None:
         raise FailedError(f"not finished after {seconds:.0f} s", output)

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from gpu_check.commands import (
-    BUDGET,
     ROOT,
+    TIME_LIMIT,
     Bench,
     FailedError,
     SkippedError,
@@ -24,7 +24,7 @@ LOSSES_AGREE = 0.2  # as a fraction of the fp32 loss
 AS_FAR = 20.0  # a resumed run may differ by this times the difference of two runs of the same command
 
 
-def words(bench: Bench, model: str, precision: str, name: str) -> list[str]:
+def arguments(bench: Bench, model: str, precision: str, name: str) -> list[str]:
     """The Python arguments of a training run."""
     return [
         "-m",
@@ -42,13 +42,13 @@ def words(bench: Bench, model: str, precision: str, name: str) -> list[str]:
 
 def train(bench: Bench, model: str, precision: str) -> str:
     """Train, and check that the loss decreases to about the fp32 loss."""
-    output = python(bench, *words(bench, model, precision, f"{model}-{precision}"))
-    place = re.search(r"parameters, on (\S+) in torch\.(\w+)", output)
-    if not place or place[1].startswith("cpu") != (bench.device == "cpu"):
+    output = python(bench, *arguments(bench, model, precision, f"{model}-{precision}"))
+    match = re.search(r"parameters, on (\S+) in torch\.(\w+)", output)
+    if not match or match[1].startswith("cpu") != (bench.device == "cpu"):
         raise FailedError("it did not train on the requested device", output)
     report = read_json(bench.run(f"{model}-{precision}") / "training.json")
     losses = [validation["loss"] for validation in report["validations"]]
-    found = f"on {place[1]} in {place[2]}, loss {losses[0]:.2f} → {losses[-1]:.2f}"
+    found = f"on {match[1]} in {match[2]}, loss {losses[0]:.2f} → {losses[-1]:.2f}"
     if report["skipped"]:
         found += f", {report['skipped']} updates skipped"
     if not losses[-1] < losses[0]:  # also false for NaN
@@ -62,9 +62,9 @@ def train(bench: Bench, model: str, precision: str) -> str:
 
 def train_again(bench: Bench, model: str) -> str:
     """Repeat the fp32 training command; report whether the weights are identical."""
-    whole = bench.finished(f"{model}-fp32")
-    python(bench, *words(bench, model, "fp32", f"{model}-again"))
-    apart = bench.apart[model] = difference(whole, bench.run(f"{model}-again"))
+    uninterrupted = bench.finished(f"{model}-fp32")
+    python(bench, *arguments(bench, model, "fp32", f"{model}-again"))
+    apart = bench.apart[model] = difference(uninterrupted, bench.run(f"{model}-again"))
     if apart == 0:
         return "identical weights"
     if bench.device == "cpu":
@@ -80,14 +80,14 @@ def stop_and_resume(bench: Bench, model: str) -> str:
     """Stop training halfway by SIGTERM, resume it, and compare it with an uninterrupted run."""
     if os.name == "nt":
         raise SkippedError("Windows has no SIGTERM")
-    whole, name = bench.finished(f"{model}-fp32"), f"{model}-stopped"
+    uninterrupted, name = bench.finished(f"{model}-fp32"), f"{model}-stopped"
     log, checkpoint = bench.folder / f"{name}.log", bench.run(name) / "checkpoints/last/manifest.json"
-    process = start(bench, log, *words(bench, model, "fp32", name))
-    until = time.monotonic() + BUDGET
+    process = start(bench, log, *arguments(bench, model, "fp32", name))
+    until = time.monotonic() + TIME_LIMIT
     while process.poll() is None and not checkpoint.exists() and time.monotonic() < until:
         time.sleep(0.02)
     process.terminate()
-    code = finish(process, BUDGET)
+    code = finish(process, TIME_LIMIT)
     output = log.read_text(encoding="utf-8", errors="replace")
     stopped = re.search(r"stopped after step (\d+)", output)
     if code != 143 or not stopped:
@@ -95,24 +95,24 @@ def stop_and_resume(bench: Bench, model: str) -> str:
     output = python(bench, "-m", "nmt.train", f"resume=runs/{name}")
     if f"resuming after step {stopped[1]} " not in output:
         raise FailedError(f"stopped after step {stopped[1]}, but did not resume from there", output)
-    return f"stopped after step {stopped[1]} of {bench.steps}; {compared(bench, model, whole, name)}"
+    return f"stopped after step {stopped[1]} of {bench.steps}; {compared(bench, model, uninterrupted, name)}"
 
 
 def torchrun(bench: Bench, model: str) -> str:
     """Train in one process under torchrun; gradients still go through NCCL (gloo on a CPU)."""
-    whole, name = bench.finished(f"{model}-fp32"), f"{model}-torchrun"
+    uninterrupted, name = bench.finished(f"{model}-fp32"), f"{model}-torchrun"
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
-    output = python(bench, *launcher, *words(bench, model, "fp32", name), NCCL_DEBUG="INFO")
+    output = python(bench, *launcher, *arguments(bench, model, "fp32", name), NCCL_DEBUG="INFO")
     backend = "gloo"
     if bench.device != "cpu":
         version = re.search(r"NCCL version (\S+)", output)
         if not re.search(r"NCCL INFO .*Init COMPLETE", output):
             raise FailedError("NCCL was not used", output)
         backend = f"NCCL {version[1]}" if version else "NCCL"
-    return f"one process, {backend}; {compared(bench, model, whole, name)}"
+    return f"one process, {backend}; {compared(bench, model, uninterrupted, name)}"
 
 
-def compared(bench: Bench, model: str, whole: Path, name: str) -> str:
+def compared(bench: Bench, model: str, uninterrupted: Path, name: str) -> str:
     """Compare a run with the one it must equal, within the usual difference of two runs of the same command.
 
     Raises:
@@ -120,7 +120,7 @@ def compared(bench: Bench, model: str, whole: Path, name: str) -> str:
     """
     if model not in bench.apart:
         raise SkippedError("needs two runs of the same command to compare with; the second failed")
-    apart, usual = difference(whole, bench.run(name)), bench.apart[model]
+    apart, usual = difference(uninterrupted, bench.run(name)), bench.apart[model]
     if apart == 0:
         return "identical weights"
     found = f"weights differ by up to {apart:.1e}, those of two runs of the same command by up to {usual:.1e}"
@@ -130,7 +130,7 @@ def compared(bench: Bench, model: str, whole: Path, name: str) -> str:
 
 
 def difference(one: Path, other: Path) -> float:
-    """The largest difference between the newest weights of two runs."""
+    """The largest difference between the non-EMA weights of two runs."""
     from safetensors.torch import load_file
 
     ours, theirs = (load_file(run / "checkpoints" / "last" / "model.safetensors") for run in (one, other))

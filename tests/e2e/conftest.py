@@ -16,7 +16,7 @@ from nmt import cli, train
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The file that takes longest begins first, so that processes that share the files end together."""
+    """The file that takes longest begins first, so that all processes end together."""
     items.sort(key=lambda item: item.path.name != "test_cpu_kernels.py")
 
 
@@ -66,17 +66,17 @@ def begin(trained: Path) -> Begin:
 
 
 @pytest.fixture(scope="session")
-def whole(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uninterrupted(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a short, uninterrupted training run."""
-    folder = tmp_path_factory.mktemp("whole")
+    folder = tmp_path_factory.mktemp("uninterrupted")
     answer = begin(folder)
     assert answer.code == 0, answer.err
     return folder / "runs" / "run"
 
 
 @pytest.fixture
-def copy(whole: Path, tmp_path: Path) -> Path:
+def copy(uninterrupted: Path, tmp_path: Path) -> Path:
     """A finished run."""
     run = tmp_path / "runs" / "copy"
-    shutil.copytree(whole, run)
+    shutil.copytree(uninterrupted, run)
     return run

@@ -67,13 +67,13 @@ def weights(run: Path) -> list[bytes]:
     return [(run / "checkpoints" / name / "model.safetensors").read_bytes() for name in ("best", "last")]
 
 
-def check_finished(run: Path, whole: Path) -> None:
+def check_finished(run: Path, uninterrupted: Path) -> None:
     """An interrupted run must be identical to the uninterrupted one at the end."""
-    assert weights(run) == weights(whole)
+    assert weights(run) == weights(uninterrupted)
     for name in ("test/translations.tsv", "test/attention.pharaoh", "data/dev.jsonl", "prepared.json"):
-        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+        assert (run / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
 
-def go_on(run: Path, *arguments: object) -> Answer:
+def resume(run: Path, *arguments: object) -> Answer:
     """Resume a run."""
     return inside(train, f"resume={run}", *arguments, folder=run.parent)

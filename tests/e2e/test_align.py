@@ -74,8 +74,8 @@ def test_both_directions(trained, reverse, call, pairs):
     with_reverse = ["--run", trained, *pairs, "--reverse", reverse, "--symmetrise"]
     assert links(*with_reverse, "union") == [a | b for a, b in zip(forward, backward, strict=True)]
     assert links(*with_reverse, "intersection") == [a & b for a, b in zip(forward, backward, strict=True)]
-    for grown, a, b in zip(links(*with_reverse, "grow-diag-final"), forward, backward, strict=True):
-        assert a & b <= grown <= a | b
+    for found, a, b in zip(links(*with_reverse, "grow-diag-final"), forward, backward, strict=True):
+        assert a & b <= found <= a | b
 
 
 def test_mistakes(trained, call, pairs, tmp_path):

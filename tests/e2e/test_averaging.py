@@ -37,14 +37,14 @@ def test_the_average_is_the_mean_and_translates(run, tmp_path, kind, count):
         "average",
     ]
     assert all("bleu" in line and "loss" in line for line in scores[: count + 1])
-    places = [run / "checkpoints" / name for name in (kind, f"{kind}.1", f"{kind}.2")[:count]]
-    parts = [load_file(place / "model.safetensors") for place in places]
+    folders = [run / "checkpoints" / name for name in (kind, f"{kind}.1", f"{kind}.2")[:count]]
+    averaged = [load_file(folder / "model.safetensors") for folder in folders]
     mean = load_file(tmp_path / "mean" / "checkpoints" / "best" / "model.safetensors")
-    assert mean.keys() == parts[0].keys()
+    assert mean.keys() == averaged[0].keys()
     for name, value in mean.items():
-        expected = sum(part[name].double() for part in parts) / count
+        expected = sum(one[name].double() for one in averaged) / count
         torch.testing.assert_close(value.double(), expected, atol=1e-7, rtol=0)
-        assert name.endswith("padding") or not torch.equal(value, parts[0][name])
+        assert name.endswith("padding") or not torch.equal(value, averaged[0][name])
     translated = command("nmt.translate", "--run", tmp_path / "mean", "She is tall.", folder=tmp_path)
     assert translated.code == 0, translated.err
     assert translated.out.count("\n") == 1

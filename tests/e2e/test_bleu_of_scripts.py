@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from inside import go_on, inside
+from inside import inside, resume
 from sacrebleu.metrics.bleu import BLEU
 
 from nmt import evaluate, train
@@ -44,7 +44,7 @@ def chinese(tmp_path_factory):
     return answer.out, folder / "runs" / "run"
 
 
-def test_the_tokenizer_is_chosen_told_and_kept(chinese):
+def test_the_tokenizer_is_chosen_logged_and_kept(chinese):
     out, run = chinese
     assert out.count("BLEU tokenizer: zh, chosen by the script of the training targets\n") == 1
     assert json.loads((run / "prepared.json").read_text(encoding="utf-8"))["bleu_tokenizer"] == "zh"
@@ -94,11 +94,14 @@ def test_going_on_keeps_it(chinese, tmp_path):
     _, run = chinese
     copy = tmp_path / "runs" / "copy"
     shutil.copytree(run, copy)
-    words = (f"data.path={run.parent.parent / 'pairs.tsv'}", f"data.cache={run.parent.parent / 'data/cache'}")
-    refused = go_on(copy, *words, "training.bleu_tokenizer=char")
+    overrides = (
+        f"data.path={run.parent.parent / 'pairs.tsv'}",
+        f"data.cache={run.parent.parent / 'data/cache'}",
+    )
+    refused = resume(copy, *overrides, "training.bleu_tokenizer=char")
     assert refused.code == 2
     assert "training.bleu_tokenizer: zh → char would make" in refused.err
-    answer = go_on(copy, *words, "training.max_steps=7")
+    answer = resume(copy, *overrides, "training.max_steps=7")
     assert answer.code == 0, answer.err
     assert "|tok:zh|" in answer.out
 
@@ -139,7 +142,7 @@ def test_a_model_that_gives_one_output_is_reported(tmp_path):
     start = "warning: 15 of 15 different sources get (nearly) the same translation"
     assert sum(line.startswith(start) for line in answer.out.splitlines()) == 1
     run = tmp_path / "runs" / "run"
-    for place in (run / "train.log", run / "report.html"):
-        assert start in place.read_text(encoding="utf-8")
+    for file in (run / "train.log", run / "report.html"):
+        assert start in file.read_text(encoding="utf-8")
     again = inside(evaluate, "--run", run, folder=tmp_path)
     assert start in again.out

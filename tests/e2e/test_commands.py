@@ -22,7 +22,7 @@ TEXTS = ["The dog sees.", "Where is my house?", "She sings."]
 # ---------------------------------------------------------------- input and output
 
 
-def test_all_ways_in_give_the_same(trained, call, tmp_path):
+def test_all_kinds_of_input_give_the_same(trained, call, tmp_path):
     """TEXT arguments, a file, standard input, and an output file."""
     given = call(translate, "--run", trained, *TEXTS)
     assert (given.code, [line for line in given.err.splitlines() if not line.startswith("warning: ")]) == (
@@ -158,15 +158,15 @@ def test_sampling_is_random_but_repeatable(trained, call, tmp_path):
 
 def test_sampling_goes_on_where_the_lines_before_ended(trained, call, monkeypatch):
     """The lines are translated in chunks; their size does not matter."""
-    whole = call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS)
+    together = call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS)
     monkeypatch.setattr(translate, "_CHUNK", 2)
-    assert call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS).out == whole.out
+    assert call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS).out == together.out
 
 
 # ---------------------------------------------------------------- evaluate
 
 
-def test_evaluating_a_part_again_gives_the_same_scores(trained, call, tmp_path):
+def test_evaluating_a_split_again_gives_the_same_scores(trained, call, tmp_path):
     shutil.copytree(trained, tmp_path / "copy")
     before = json.loads((trained / "test" / "metrics.json").read_text(encoding="utf-8"))
     answer = call(evaluate, "--run", "copy", "--output", "again", "--heatmaps", 1)

@@ -83,7 +83,7 @@ def test_what_it_writes(compared):
 
 
 def test_trained_only_when_needed(compared):
-    """The same again; the models in reverse order, one with a different budget; and back."""
+    """The same again; the models in reverse order, one with other settings; and back."""
     before, trained = numbers(compared), runs(compared)
     assert len(trained) == 2
     answer = compare(
@@ -107,13 +107,13 @@ def test_trained_only_when_needed(compared):
 def test_a_failing_training_leaves_the_others(compared):
     """The prepared data is corrupted between two calls."""
     (prepared,) = (compared / "data" / "cache" / "prepared").glob("*/prepared.json")
-    whole = prepared.read_bytes()
+    original = prepared.read_bytes()
     before = (compared / "out" / "comparison.md").read_bytes()
     prepared.write_text("{")
     nothing = compare(compared, "--models", "luong", "--output", "out", *OVERRIDES)
     assert (compared / "out" / "comparison.md").read_bytes() == before
     answer = compare(compared, "--models", "luong", "bahdanau", "--output", "out", *OVERRIDES)
-    prepared.write_bytes(whole)
+    prepared.write_bytes(original)
     assert nothing.code == 2
     assert nothing.err.splitlines()[-1].startswith("error: no training run has finished")
     assert answer.code == 1
@@ -129,17 +129,17 @@ def test_a_failing_training_leaves_the_others(compared):
 def test_a_test_scored_with_another_search_is_refused(compared):
     run = compared / numbers(compared)["models"][0]["run"]
     metrics = run / "test" / "metrics.json"
-    whole = metrics.read_text(encoding="utf-8")
-    metrics.write_text(whole.replace('"beam_size": 2', '"beam_size": 1'), encoding="utf-8")
+    original = metrics.read_text(encoding="utf-8")
+    metrics.write_text(original.replace('"beam_size": 2', '"beam_size": 1'), encoding="utf-8")
     answer = compare(compared, "--models", "bahdanau", "--output", "out", *OVERRIDES)
-    metrics.write_text(whole, encoding="utf-8")
+    metrics.write_text(original, encoding="utf-8")
     assert answer.code == 2
     (line,) = answer.err.splitlines()
     assert "scored with decoding settings other than" in line
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (
             ["--models", "bahdanau", "nope", "--output", "new"],
@@ -150,13 +150,13 @@ def test_a_test_scored_with_another_search_is_refused(compared):
         (["--output", "new"], "--models: give at least one"),
     ],
 )
-def test_mistakes_before_any_training(tmp_path, arguments, words):
+def test_mistakes_before_any_training(tmp_path, arguments, message):
     (tmp_path / "file").touch()
     answer = compare(tmp_path, *arguments)
     assert (answer.code, answer.out) == (2, "")
     (line,) = answer.err.splitlines()
     assert line.startswith("error: ")
-    assert words in line
+    assert message in line
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -168,9 +168,9 @@ def test_a_signal_stops_the_training_and_loses_nothing(tmp_path, number):
         "training.log_every=1",
         "training.validate_every=9999",
     )
-    words = ("--models", "bahdanau", "luong", "--output", "out", *settings)
+    arguments = ("--models", "bahdanau", "luong", "--output", "out", *settings)
     running = subprocess.Popen(
-        [sys.executable, str(SCRIPT), *words],
+        [sys.executable, str(SCRIPT), *arguments],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,16 +10,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICAL = (
     "tests/parity",
-    "tests/unit/test_average.py",
     "tests/unit/test_coverage.py",
+    "tests/unit/test_ema.py",
     "tests/unit/test_format.py",
     "tests/unit/test_initialise.py",
-    "tests/unit/test_loop.py",
     "tests/unit/test_loss.py",
     "tests/unit/test_precision.py",
-    "tests/unit/test_resume_loop.py",
+    "tests/unit/test_step.py",
+    "tests/unit/test_trainer.py",
+    "tests/unit/test_trainer_resume.py",
     "tests/unit/test_translator.py",
-    "tests/unit/test_update.py",
 )
 PROCESSORS = {
     "no vector instructions beyond SSE": {

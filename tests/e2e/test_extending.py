@@ -34,10 +34,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(project: Path, command: str, *more: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, *shlex.split(command)[1:], *more]
+    arguments = [sys.executable, *shlex.split(command)[1:], *more]
     environment = os.environ | {"PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        words, cwd=project, env=environment, capture_output=True, text=True, timeout=300, check=False
+        arguments, cwd=project, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -45,7 +45,7 @@ def test_each_takes_one_module_and_its_yaml() -> None:
     assert [name for name, _ in FILES] == [
         "nmt/data/sources/jsonl.py",
         "configs/data/jsonl.yaml",
-        "nmt/model/scores/low_rank.py",
+        "nmt/model/attention/scores/low_rank.py",
         "configs/model/low_rank.yaml",
         "nmt/config/selection_metrics.py",
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from console import Answer
-from inside import CHECKPOINT, STEPS, check_finished, go_on, inside
+from inside import CHECKPOINT, STEPS, check_finished, inside, resume
 
 from nmt import translate
 from nmt.export.attention_file import load_attention
@@ -34,7 +34,7 @@ def full_at(name: str, number: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tempfile, "mkstemp", wrapped)
 
 
-def check_whole(folder: Path) -> None:
+def check_complete(folder: Path) -> None:
     """Every file with a final name is complete, and nothing else is left."""
     for path in folder.rglob("*"):
         assert path.name in (".lock", "latest") or not path.name.startswith(".")
@@ -46,13 +46,13 @@ def check_whole(folder: Path) -> None:
             load_attention(path)
     for name in ("best", "last"):
         kept = kept_checkpoints(folder / "run" / "checkpoints" / name)
-        assert [find_checkpoint(place) for place in kept] == kept
+        assert [find_checkpoint(folder) for folder in kept] == kept
 
 
 def kept_steps(run: Path) -> list[int]:
-    places = kept_checkpoints(run / "checkpoints" / "last")
+    kept = kept_checkpoints(run / "checkpoints" / "last")
     return [
-        json.loads((place / "model.json").read_text(encoding="utf-8"))["progress"]["step"] for place in places
+        json.loads((folder / "model.json").read_text(encoding="utf-8"))["progress"]["step"] for folder in kept
     ]
 
 
@@ -65,7 +65,7 @@ def kept_steps(run: Path) -> list[int]:
         pytest.param("attention.npz", 1, "test/attention.npz", [4, 3], id="test results"),
     ],
 )
-def test_a_full_disk(begin, whole, monkeypatch, tmp_path, name, number, where, steps):
+def test_a_full_disk(begin, uninterrupted, monkeypatch, tmp_path, name, number, where, steps):
     run = tmp_path / "runs" / "run"
     with monkeypatch.context() as patch:
         full_at(name, number, patch)
@@ -75,18 +75,18 @@ def test_a_full_disk(begin, whole, monkeypatch, tmp_path, name, number, where, s
         f"error: runs/run/{where}: No space left on device; free some space, "
         "then resume with: python -m nmt.train resume=runs/run\n"
     )
-    check_whole(run.parent)
+    check_complete(run.parent)
     assert kept_steps(run) == steps
     if kept_checkpoints(run / "checkpoints" / "best"):
         answer = inside(translate, "--run", run, TEXT, folder=tmp_path)
         assert (answer.code, len(answer.out.splitlines())) == (0, 1)
-    answer = go_on(run)
+    answer = resume(run)
     assert (answer.code, answer.err) == (0, "")
-    check_finished(run, whole)
-    check_whole(run.parent)
+    check_finished(run, uninterrupted)
+    check_complete(run.parent)
 
 
-def test_a_disk_without_room_for_the_settings(begin, monkeypatch, tmp_path):
+def test_a_disk_without_space_for_the_settings(begin, monkeypatch, tmp_path):
     """No run is left that could not be resumed, and its name is free."""
     with monkeypatch.context() as patch:
         full_at("config.yaml", 1, patch)
@@ -99,50 +99,50 @@ def test_a_disk_without_room_for_the_settings(begin, monkeypatch, tmp_path):
 # ---------------------------------------------------------------- files in the way
 
 
-IN_THE_WAY = "a file is in the way of a folder: move it or choose another folder"
+HINT = "a file is in the way of a folder: move it or choose another folder"
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("path", "message"),
     [
-        ("runs", rf"runs/run: Not a directory; {IN_THE_WAY}\n"),
+        ("runs", rf"runs/run: Not a directory; {HINT}\n"),
         ("runs/run", r"name=run: runs/run exists; choose another name\n"),
     ],
 )
-def test_a_file_in_place_of_a_folder(begin, tmp_path, place, words):
-    file = tmp_path / place
+def test_a_file_in_place_of_a_folder(begin, tmp_path, path, message):
+    file = tmp_path / path
     file.parent.mkdir(exist_ok=True)
     file.write_text("mine")
     answer = begin(tmp_path)
     assert (answer.code, answer.out) == (2, "")
-    assert re.fullmatch(f"error: {words}", answer.err)
+    assert re.fullmatch(f"error: {message}", answer.err)
     assert file.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("place", "words"),
+    ("path", "message"),
     [
-        ("checkpoints", rf"/checkpoints/last: Not a directory; {IN_THE_WAY}"),
-        ("tensorboard", rf"/tensorboard: File exists; {IN_THE_WAY}"),
-        ("data", rf"/data: File exists; {IN_THE_WAY}"),
+        ("checkpoints", rf"/checkpoints/last: Not a directory; {HINT}"),
+        ("tensorboard", rf"/tensorboard: File exists; {HINT}"),
+        ("data", rf"/data: File exists; {HINT}"),
     ],
 )
-def test_a_file_in_place_of_a_folder_of_the_run(whole, tmp_path, place, words):
+def test_a_file_in_place_of_a_folder_of_the_run(uninterrupted, tmp_path, path, message):
     """Before the first checkpoint."""
     run = tmp_path / "run"
     run.mkdir()
-    shutil.copy(whole / "config.yaml", run)
-    (run / place).write_text("mine")
-    answer = go_on(run)
+    shutil.copy(uninterrupted / "config.yaml", run)
+    (run / path).write_text("mine")
+    answer = resume(run)
     assert answer.code == 2
-    way = f"then resume with: python -m nmt.train resume={run}"
-    assert re.fullmatch(f"error: {run}{words}, {way}\n", answer.err)
-    assert (run / place).read_text() == "mine"
+    hint = f"then resume with: python -m nmt.train resume={run}"
+    assert re.fullmatch(f"error: {run}{message}, {hint}\n", answer.err)
+    assert (run / path).read_text() == "mine"
 
 
-@pytest.mark.parametrize("place", ["cache", "cache/prepared"])
-def test_a_file_in_place_of_the_cache(begin, tmp_path, place):
-    file = tmp_path / place
+@pytest.mark.parametrize("path", ["cache", "cache/prepared"])
+def test_a_file_in_place_of_the_cache(begin, tmp_path, path):
+    file = tmp_path / path
     file.parent.mkdir(exist_ok=True)
     file.write_text("mine")
     answer = begin(tmp_path, "data.cache=cache")
@@ -167,14 +167,14 @@ def test_a_full_disk_for_the_cache(begin, monkeypatch, tmp_path):
     assert not list(tmp_path.rglob("prepared.json"))
 
 
-def test_output_to_a_full_disk(whole, tmp_path):
+def test_output_to_a_full_disk(uninterrupted, tmp_path):
     """A device is written to directly."""
-    answer = inside(translate, "--run", whole, "--output", "/dev/full", TEXT, folder=tmp_path)
+    answer = inside(translate, "--run", uninterrupted, "--output", "/dev/full", TEXT, folder=tmp_path)
     assert answer.code == 2
     assert answer.err.endswith("error: the output: No space left on device; free some space\n")
     with pytest.MonkeyPatch.context() as patch:
         full_at("out.txt", 1, patch)
-        answer = inside(translate, "--run", whole, "--output", "out.txt", TEXT, folder=tmp_path)
+        answer = inside(translate, "--run", uninterrupted, "--output", "out.txt", TEXT, folder=tmp_path)
     assert answer.code == 2
     assert answer.err.endswith(f"error: {tmp_path / 'out.txt'}: No space left on device; free some space\n")
     assert list(tmp_path.iterdir()) == []
@@ -192,7 +192,7 @@ def scores(run: Path) -> Answer:
 
 
 @pytest.mark.parametrize("name", CHECKPOINT)
-def test_translating_with_a_damaged_best_checkpoint(copy, name):
+def test_translating_with_a_corrupt_best_checkpoint(copy, name):
     """The previous one is used."""
     best = copy / "checkpoints" / "best"
     for older, newer in (("last.1", "best.1"), ("last", "best")):  # two different ones
@@ -216,13 +216,13 @@ def test_translating_with_a_damaged_best_checkpoint(copy, name):
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "training.pt"])
-def test_going_on_from_a_damaged_last_checkpoint(copy, whole, name):
+def test_resuming_from_a_corrupt_last_checkpoint(copy, uninterrupted, name):
     """From the previous one; and the result is identical."""
     last = copy / "checkpoints" / "last"
     halve(last / name)
-    answer = go_on(copy)
+    answer = resume(copy)
     assert answer.code == 0, answer.err
     assert f"warning: {last / name}: missing or corrupt" in answer.out
     assert f"resuming after step {STEPS - 1} of {STEPS}\n" in answer.out
     assert answer.err == ""
-    check_finished(copy, whole)
+    check_finished(copy, uninterrupted)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from console import TRAINING, command
-from inside import STEPS, check_finished, go_on
+from inside import STEPS, check_finished, resume
 
 from nmt.decoding.translator import Translator
 from nmt.errors import DataError
@@ -36,19 +36,19 @@ def read(log: Path) -> str:
     return log.read_text(encoding="utf-8")
 
 
-Place = Callable[[BaseException, pytest.MonkeyPatch], None]
-PLACES: dict[str, Place] = {
+FailurePoint = Callable[[BaseException, pytest.MonkeyPatch], None]
+FAILURE_POINTS: dict[str, FailurePoint] = {
     "update": lambda error, patch: plant(TrainStep, "update", STEPS - 1, error, patch),
     "validation": lambda error, patch: plant(Translator, "align", 1, error, patch),
     "final evaluation": lambda error, patch: plant(Translator, "translate", 3, error, patch),
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_an_internal_error(begin, whole, monkeypatch, tmp_path, place):
+@pytest.mark.parametrize("point", FAILURE_POINTS)
+def test_an_internal_error(begin, uninterrupted, monkeypatch, tmp_path, point):
     run = tmp_path / "runs" / "run"
     with monkeypatch.context() as patch:
-        PLACES[place](RuntimeError("planted"), patch)
+        FAILURE_POINTS[point](RuntimeError("planted"), patch)
         answer = begin(tmp_path)
     assert answer.code == 1
     assert f"{TRACE}\n" in answer.err  # Hydra has a line of its own before it
@@ -60,8 +60,8 @@ def test_an_internal_error(begin, whole, monkeypatch, tmp_path, place):
     assert log.count(TRACE) == 1
     assert ", in planted\n" in log
     assert log.endswith(f"\nRuntimeError: planted\n{LINE}\n")
-    assert go_on(run).code == 0
-    check_finished(run, whole)
+    assert resume(run).code == 0
+    check_finished(run, uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -74,20 +74,20 @@ def test_an_internal_error(begin, whole, monkeypatch, tmp_path, place):
 )
 def test_other_errors_are_one_line_of_the_log(begin, monkeypatch, tmp_path, error, line):
     with monkeypatch.context() as patch:
-        PLACES["update"](error, patch)
+        FAILURE_POINTS["update"](error, patch)
         answer = begin(tmp_path)
     assert answer.code in (2, 130)
     assert line in answer.err
     log = read(tmp_path / "runs" / "run" / "train.log")
     assert TRACE not in log
-    time, words = log.splitlines()[-1].split(",", 1)
-    assert words.split(" ", 1)[1].startswith(line)
+    time, rest = log.splitlines()[-1].split(",", 1)
+    assert rest.split(" ", 1)[1].startswith(line)
     assert time.startswith("20")
 
 
 def test_a_refused_training_leaves_the_log_alone(copy):
     before = read(copy / "train.log")
-    assert go_on(copy, "training.epochs=0").code == 2
+    assert resume(copy, "training.epochs=0").code == 2
     assert read(copy / "train.log") == before
 
 
@@ -125,12 +125,12 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def words(trained) -> tuple[str, ...]:
+def overrides(trained) -> tuple[str, ...]:
     return (*TRAINING, f"data.cache={trained.parent.parent / 'data' / 'cache'}", "name=run")
 
 
-def test_in_a_process_of_its_own(folder, words):
-    answer = command("planted", *words, folder=folder)
+def test_in_a_process_of_its_own(folder, overrides):
+    answer = command("planted", *overrides, folder=folder)
     assert answer.code == 1
     assert f"{TRACE}\n" in answer.err  # Hydra has a line of its own before it
     assert answer.err.endswith(f"\nRuntimeError: planted\n{LINE}\n")
@@ -139,9 +139,9 @@ def test_in_a_process_of_its_own(folder, words):
     assert log.count(TRACE) == answer.err.count(TRACE) == 1
 
 
-def test_in_the_second_of_two_processes(folder, words):
+def test_in_the_second_of_two_processes(folder, overrides):
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "planted", *words],
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "planted", *overrides],
         cwd=folder,
         capture_output=True,
         timeout=300,

@@ -6,10 +6,11 @@ import re
 import pytest
 from small_corpus import corpus, write_tsv
 
-from nmt import composition, train, translate
+from nmt import train, translate
 from nmt.export.attention_file import load_attention
+from nmt.launch.compose import configs_folder
 
-MODELS = sorted(path.stem for path in (composition.configs_folder() / "model").glob("*.yaml"))
+MODELS = sorted(path.stem for path in (configs_folder() / "model").glob("*.yaml"))
 HEADS = {"seq2seq": 0, "scaled_dot": 4, "transformer": 4}
 
 
@@ -51,7 +52,7 @@ def test_what_makes_no_sense_is_refused_before_any_work(call, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_rate_of_a_model_is_a_share_of_the_trainings(begin, tmp_path):
+def test_the_rate_of_a_model_is_a_multiple_of_the_trainings(begin, tmp_path):
     weights = []
     for number, setting in enumerate(("training.lr_multiplier=0.5", "training.learning_rate=5e-4")):
         folder = tmp_path / str(number)

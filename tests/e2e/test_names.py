@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from console import Answer
-from inside import SHORT, go_on, inside
+from inside import SHORT, inside, resume
 
 from nmt import evaluate, train, translate
 
@@ -36,9 +36,9 @@ def corpus() -> str:
     return "".join(line + "\n" for line in lines if len(line.split("\t")[0].split()) <= 4)
 
 
-def composed(folder: Path, *words: str) -> Answer:
+def composed(folder: Path, *overrides: str) -> Answer:
     """The settings that a command line is parsed to."""
-    return inside(train, *words, "--cfg", "job", folder=folder)
+    return inside(train, *overrides, "--cfg", "job", folder=folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,15 +46,17 @@ def test_a_corpus_of_any_name_is_found(name: str, corpus: str, tmp_path: Path) -
     """Data is prepared; a vocabulary that is too small ends the command before training."""
     (tmp_path / name).write_text(corpus, encoding="utf-8")
     small = ("data.tokenizer.vocab_size=9",)
-    for words in (
+    for overrides in (
         ("data=tsv", f"data.path={name}"),
         ("data=moses", f"data.source_path={name}", f"data.target_path={name}"),
         ("data=tsv", f"data.path={tmp_path / name}", f"data.dev_path={name}"),
         ("data=tsv", f"data.path={name}", f"data.cache=cache of {name}"),
     ):
-        answer = inside(train, "experiment=debug", *words, *small, folder=tmp_path)
-        expected = "vocab_size=9" if "dev_path" not in words[-1] else "share a sentence with the development"
-        assert expected in answer.err, (words, answer.err)
+        answer = inside(train, "experiment=debug", *overrides, *small, folder=tmp_path)
+        expected = (
+            "vocab_size=9" if "dev_path" not in overrides[-1] else "share a sentence with the development"
+        )
+        assert expected in answer.err, (overrides, answer.err)
         assert answer.code == 2
     assert (tmp_path / f"cache of {name}" / "prepared").is_dir()
 
@@ -72,8 +74,8 @@ def test_the_home_folder_is_found(corpus: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "corpus.tsv").write_text(corpus, encoding="utf-8")
-    words = ("data=tsv", "data.path=~/corpus.tsv", "data.tokenizer.vocab_size=9", "data.cache=~/cache")
-    assert "vocab_size=9" in inside(train, *words, folder=tmp_path).err
+    overrides = ("data=tsv", "data.path=~/corpus.tsv", "data.tokenizer.vocab_size=9", "data.cache=~/cache")
+    assert "vocab_size=9" in inside(train, *overrides, folder=tmp_path).err
     assert (tmp_path / "home" / "cache" / "prepared").is_dir()
 
 
@@ -86,8 +88,8 @@ def stopped(corpus: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     folder = tmp_path_factory.mktemp("names") / FOLDER
     folder.mkdir()
     (folder / "pairs (1).tsv").write_text(corpus, encoding="utf-8")
-    words = (*SHORT, "data=tsv", "data.path=pairs (1).tsv", "runs=my runs", f"name={RUN}")
-    return folder, inside(train, *words, folder=folder)
+    overrides = (*SHORT, "data=tsv", "data.path=pairs (1).tsv", "runs=my runs", f"name={RUN}")
+    return folder, inside(train, *overrides, folder=folder)
 
 
 def pasted(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -126,8 +128,8 @@ def test_the_command_to_resume_can_be_pasted(
     with monkeypatch.context() as patch:
         patch.setattr("nmt.training.signals.StopSignals.received", 15, raising=False)
         patch.setattr("nmt.runs.reporting.Reporter.stopping", lambda self: 15)
-        words = ("resume=my runs/" + RUN, "training.max_steps=6")
-        answer = inside(train, *words, folder=folder)
+        overrides = ("resume=my runs/" + RUN, "training.max_steps=6")
+        answer = inside(train, *overrides, folder=folder)
     assert answer.code == 143, answer
     done = pasted(printed(answer, "with"), folder)
     assert done.returncode == 0, done.stderr
@@ -160,6 +162,6 @@ def test_a_run_that_was_moved_goes_on(stopped: tuple[Path, Answer], tmp_path: Pa
     folder, _ = stopped
     moved = tmp_path / "a=b, (c)"
     shutil.copytree(folder / "my runs" / RUN, moved)
-    words = (f"data.path={folder / 'pairs (1).tsv'}", f"data.cache={folder / 'data' / 'cache'}")
-    answer = go_on(moved, *words, "training.max_steps=8")
+    overrides = (f"data.path={folder / 'pairs (1).tsv'}", f"data.cache={folder / 'data' / 'cache'}")
+    answer = resume(moved, *overrides, "training.max_steps=8")
     assert answer.code == 0, answer.err

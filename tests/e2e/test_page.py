@@ -101,25 +101,25 @@ def test_a_curve_has_a_gap_where_there_is_no_value(page):
     curves = [
         {"name": "gaps", "steps": list(range(10, 17)), "values": values},
         {"name": "nothing", "steps": [1, 2], "values": [None, None]},
-        {"name": "whole", "steps": [1, 2, 3], "values": [0.0, 1.0, 0.5]},
+        {"name": "complete", "steps": [1, 2, 3], "values": [0.0, 1.0, 0.5]},
     ]
     browser = page([sentence(1, 50.0), sentence(2, 10.0)], curves=curves)
-    gaps, nothing, whole = browser.find_elements(By.CSS_SELECTOR, "#curves svg")
+    gaps, nothing, complete = browser.find_elements(By.CSS_SELECTOR, "#curves svg")
 
-    def places(picture, tag: str, attribute: str) -> list[str]:
+    def attributes(picture, tag: str, attribute: str) -> list[str]:
         return [
             one.get_attribute(attribute) for one in picture.find_elements(By.CSS_SELECTOR, f"{tag}.curve")
         ]
 
-    lines = [line.split() for line in places(gaps, "polyline", "points")]
+    lines = [line.split() for line in attributes(gaps, "polyline", "points")]
     assert [len(line) for line in lines] == [2, 2]
-    (dot,) = places(gaps, "circle", "cx")
+    (dot,) = attributes(gaps, "circle", "cx")
     across = [float(point.split(",")[0]) for line in lines for point in line]
     assert across[0] < across[1] < float(dot) < across[2] < across[3]
     down = [float(point.split(",")[1]) for line in lines for point in line]
     assert max(down) == down[2]  # the lowest is 1.0: nothing is drawn as 0
-    assert [len(line.split()) for line in places(whole, "polyline", "points")] == [3]
-    assert places(nothing, "polyline", "points") == places(nothing, "circle", "cx") == []
+    assert [len(line.split()) for line in attributes(complete, "polyline", "points")] == [3]
+    assert attributes(nothing, "polyline", "points") == attributes(nothing, "circle", "cx") == []
     labels = [text.text for text in nothing.find_elements(By.TAG_NAME, "text")]
     assert labels[:3] == ["0.00", "0.50", "1.00"]
 
@@ -184,7 +184,7 @@ def test_markup_in_sentences_is_text(page):
     assert not browser.find_elements(By.TAG_NAME, "img")
 
 
-def test_passed_over_words_are_marked(page):
+def test_under_translated_words_are_marked(page):
     browser = page([sentence(1, 50.0, low=[1]), sentence(2, 10.0)])
     assert "under-translated: dog" in browser.find_element(By.CSS_SELECTOR, ".row").text
     browser.find_element(By.CSS_SELECTOR, ".row").click()
@@ -234,8 +234,8 @@ def test_devanagari_shows_without_a_font_on_the_machine(page):
         word.textContent = arguments[1];
         document.body.append(word);
         return word.getBoundingClientRect().width"""
-    joined, apart = (browser.execute_script(wide, "Devanagari", text) for text in ("त्र", "त\u200cर"))
-    assert 0 < joined < apart  # a conjunct is one letter
+    conjunct, apart = (browser.execute_script(wide, "Devanagari", text) for text in ("त्र", "त\u200cर"))
+    assert 0 < conjunct < apart  # a conjunct is one letter
 
 
 def test_on_a_phone_and_in_the_dark(page):

@@ -36,20 +36,20 @@ class Launch:
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         self.out = ""
-        self._told = threading.Condition()
+        self._changed = threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            with self._told:
+            with self._changed:
                 self.out += line
-                self._told.notify_all()
+                self._changed.notify_all()
 
     def until(self, text: str) -> None:
         """Wait for a line that starts with `text`."""
-        with self._told:
-            assert self._told.wait_for(lambda: f"\n{text}" in self.out, timeout=120), self.out
+        with self._changed:
+            assert self._changed.wait_for(lambda: f"\n{text}" in self.out, timeout=120), self.out
 
     def worker(self, rank: int) -> int:
         """The process ID of a rank."""
@@ -134,11 +134,11 @@ def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, ra
     kill(rank)(launch)
     assert launch.end() == 0, launch.out
     assert "resuming after step 20 of 50" in launch.out
-    places = (file.parent for file in (folder / f"again{rank}").glob("*/config.yaml"))
-    (run,) = (place for place in places if not is_pointer(place))
+    folders = (file.parent for file in (folder / f"again{rank}").glob("*/config.yaml"))
+    (run,) = (one for one in folders if not is_pointer(one))
     assert scalars(run, "train/loss") == scalars(together[0], "train/loss")
     ours, theirs = (
-        load_file(place / "checkpoints" / "last" / "model.safetensors") for place in (run, together[0])
+        load_file(one / "checkpoints" / "last" / "model.safetensors") for one in (run, together[0])
     )
     assert all((ours[name] == value).all() for name, value in theirs.items())
 

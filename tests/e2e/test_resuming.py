@@ -62,10 +62,10 @@ def folder(trained: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(folder: Path) -> Path:
-    answer = command("nmt.train", *LONGER, "runs=resume", "name=whole", folder=folder)
+def uninterrupted(folder: Path) -> Path:
+    answer = command("nmt.train", *LONGER, "runs=resume", "name=uninterrupted", folder=folder)
     assert answer.code == 0, answer.err
-    return folder / "resume" / "whole"
+    return folder / "resume" / "uninterrupted"
 
 
 class Chain(NamedTuple):
@@ -89,9 +89,9 @@ def chain(folder: Path) -> Chain:
     stopped = signalled(signal.SIGTERM, 25, f"resume={run}", folder=folder)
     assert stopped.code == 143, stopped.err
     stop = step_of(run / "checkpoints" / "last")
-    python, m, module, *words = shlex.split(stopped.err.split("resume with: ")[1])
+    python, m, module, *overrides = shlex.split(stopped.err.split("resume with: ")[1])
     assert (python, m) == ("python", "-m")
-    finished = command(module, *words, "training.samples=2", folder=folder)
+    finished = command(module, *overrides, "training.samples=2", folder=folder)
     assert finished.code == 0, finished.err
     return Chain(run, killed, stopped, finished, stop)
 
@@ -105,21 +105,21 @@ def broken(chain: Chain) -> Path:
 
 
 @pytest.mark.parametrize("name", ["best", "last"])
-def test_the_same_weights(whole, broken, name):
+def test_the_same_weights(uninterrupted, broken, name):
     for file in ("model.safetensors", "model.json"):
-        place = Path("checkpoints") / name / file
-        assert (broken / place).read_bytes() == (whole / place).read_bytes()
+        path = Path("checkpoints") / name / file
+        assert (broken / path).read_bytes() == (uninterrupted / path).read_bytes()
     assert step_of(broken / "checkpoints" / "last") == STEPS
 
 
-def test_the_same_validations_and_translations(whole, broken):
-    found, expected = (read_json(run / "training.json") for run in (broken, whole))
+def test_the_same_validations_and_translations(uninterrupted, broken):
+    found, expected = (read_json(run / "training.json") for run in (broken, uninterrupted))
     assert [scores["step"] for scores in expected["validations"]] == [10, 20, 30, 40]
     for name in ("validations", "steps", "best_step", "skipped"):
         assert found[name] == expected[name]
     assert found["seconds"] > 0
-    for part in ("test/translations.tsv", "data/dev.jsonl", "data/test.jsonl", "prepared.json"):
-        assert (broken / part).read_bytes() == (whole / part).read_bytes()
+    for name in ("test/translations.tsv", "data/dev.jsonl", "data/test.jsonl", "prepared.json"):
+        assert (broken / name).read_bytes() == (uninterrupted / name).read_bytes()
 
 
 def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -127,10 +127,10 @@ def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def test_the_same_curves(whole, broken):
+def test_the_same_curves(uninterrupted, broken):
     """Although the curves of the three processes overlap, and a kill loses what was not yet written."""
     assert len(list((broken / "tensorboard").glob("events.*"))) == 3
-    found, expected = curves(broken), curves(whole)
+    found, expected = curves(broken), curves(uninterrupted)
     assert found.keys() == expected.keys() >= {"train/loss", "train/gradient_norm", "dev/bleu", "final/BLEU"}
     assert [step for step, _ in expected["train/loss"]] == list(range(5, STEPS + 1, 5))
     for name, points in expected.items():
@@ -143,7 +143,7 @@ def test_the_same_curves(whole, broken):
 # ---------------------------------------------------------------- log messages
 
 
-def test_being_stopped_is_one_line_with_the_way_on(chain):
+def test_being_stopped_is_one_line_with_the_command_to_resume(chain):
     assert 25 <= chain.stop < STEPS
     assert chain.stopped.err == (
         f"stopped after step {chain.stop}, everything is saved; "
@@ -154,11 +154,11 @@ def test_being_stopped_is_one_line_with_the_way_on(chain):
 
 def test_going_on_after_a_kill_is_from_the_newest_checkpoint(chain):
     """From step 18, or a later one if the kill came late."""
-    told = [int(step) for step in re.findall(r"(?m)^step (\d+)/40", chain.killed.out)]
+    logged = [int(step) for step in re.findall(r"(?m)^step (\d+)/40", chain.killed.out)]
     (begun,) = re.findall(r"resuming after step (\d+) of 40\n", chain.stopped.out)
-    assert told[-1] >= 20
+    assert logged[-1] >= 20
     assert int(begun) in {18, 20, 24, 30, 36}
-    assert int(begun) >= told[-1] - 5
+    assert int(begun) >= logged[-1] - 5
 
 
 def test_the_log_has_all_of_it(chain):
@@ -170,12 +170,12 @@ def test_the_log_has_all_of_it(chain):
     assert log.count("resuming after step") == 2
 
 
-def test_a_change_is_told_and_kept(chain, whole):
+def test_a_change_is_logged_and_kept(chain, uninterrupted):
     assert "training.samples: 4 → 2\n" in chain.finished.out
     assert "→" not in chain.stopped.out
     found, expected = (
         from_dict(Config, yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8")), "config")
-        for run in (chain.run, whole)
+        for run in (chain.run, uninterrupted)
     )
     expected.name, expected.training.samples, expected.runs = "broken", 2, str(chain.run.parent)
     assert found == expected
@@ -206,7 +206,7 @@ def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
 
 @pytest.mark.usefixtures("_fresh_hydra")
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["resume=nothing"], "resume=nothing: no such run"),
         (["resume=file"], "resume=file: no such run"),
@@ -219,9 +219,9 @@ def test_a_run_that_another_process_trains_is_left_alone(broken, folder, call):
         (["resume=RUN", "training.epochs=0"], "training.epochs=0: must be at least 1"),
     ],
 )
-def test_mistakes(trained, call, tmp_path, arguments, words):
+def test_mistakes(trained, call, tmp_path, arguments, message):
     (tmp_path / "file").touch()
-    answer = call(train, *(word.replace("RUN", str(trained)) for word in arguments))
+    answer = call(train, *(text.replace("RUN", str(trained)) for text in arguments))
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith(f"error: {words}")
+    assert answer.err.startswith(f"error: {message}")
     assert len(answer.err.splitlines()) == 1

@@ -253,8 +253,8 @@ def test_the_same_command_gives_the_same_weights(trained):
     again = folder / "others" / "tiny"
     for name in ("best", "last"):
         for file in ("model.safetensors", "source.model", "target.model", "model.json"):
-            place = Path("checkpoints") / name / file
-            assert (again / place).read_bytes() == (trained / place).read_bytes(), place
+            path = Path("checkpoints") / name / file
+            assert (again / path).read_bytes() == (trained / path).read_bytes(), path
     assert (again / "test" / "translations.tsv").read_bytes() == (
         trained / "test" / "translations.tsv"
     ).read_bytes()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from inside import STEPS, Begin, check_finished, go_on
+from inside import STEPS, Begin, check_finished, resume
 
 from nmt.decoding.translator import Translator
 from nmt.runs.checkpoint import find_checkpoint, kept_checkpoints
@@ -82,8 +82,8 @@ def _own_handlers() -> Iterator[None]:
 
 
 def step_of(run: Path) -> int:
-    place = find_checkpoint(run / "checkpoints" / "last")
-    return json.loads((place / "model.json").read_text(encoding="utf-8"))["progress"]["step"]
+    folder = find_checkpoint(run / "checkpoints" / "last")
+    return json.loads((folder / "model.json").read_text(encoding="utf-8"))["progress"]["step"]
 
 
 def last_line(run: Path) -> str:
@@ -101,7 +101,9 @@ def last_line(run: Path) -> str:
         pytest.param(in_saving(2), signal.SIGUSR1, 143, 2, id="saving after validation, SIGUSR1"),
     ],
 )
-def test_a_signal_stops_when_all_is_saved(begin, whole, monkeypatch, tmp_path, moment, number, code, step):
+def test_a_signal_stops_when_all_is_saved(
+    begin, uninterrupted, monkeypatch, tmp_path, moment, number, code, step
+):
     run = tmp_path / "runs" / "run"
     with monkeypatch.context() as patch:
         moment(patch, send(number))
@@ -113,9 +115,9 @@ def test_a_signal_stops_when_all_is_saved(begin, whole, monkeypatch, tmp_path, m
     assert last_line(run) == answer.err.strip()
     assert step_of(run) == step < STEPS
     assert not (run / "report.html").exists()
-    answer = go_on(run)
+    answer = resume(run)
     assert (answer.code, answer.err) == (0, "")
-    check_finished(run, whole)
+    check_finished(run, uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -136,11 +138,11 @@ def test_a_second_ctrl_c_leaves_at_once(begin, monkeypatch, tmp_path, moment, st
     assert last_line(run) == "interrupted"
     assert step_of(run) == step
     kept = kept_checkpoints(run / "checkpoints" / "last")
-    assert [find_checkpoint(place) for place in kept] == kept
+    assert [find_checkpoint(folder) for folder in kept] == kept
     assert not [path for path in run.rglob("*") if path.suffix in (".new", ".tmp", ".old")]
 
 
-def test_a_signal_after_the_last_step_lets_it_finish(begin: Begin, whole, monkeypatch, tmp_path):
+def test_a_signal_after_the_last_step_lets_it_finish(begin: Begin, uninterrupted, monkeypatch, tmp_path):
     """The remaining work takes less time than resuming would."""
     with monkeypatch.context() as patch:
         at_the_end(patch, send(signal.SIGTERM))
@@ -150,4 +152,4 @@ def test_a_signal_after_the_last_step_lets_it_finish(begin: Begin, whole, monkey
         last_line(tmp_path / "runs" / "run")
         == "stopped; the current run was past its last update and has been finished"
     )
-    check_finished(tmp_path / "runs" / "run", whole)
+    check_finished(tmp_path / "runs" / "run", uninterrupted)

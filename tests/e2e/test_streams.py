@@ -36,25 +36,25 @@ def files(tmp_path) -> Path:
 
 def test_standard_input_is_closed(trained, tmp_path):
     translating = ("nmt.translate", "--run", trained)
-    for way in ((), ("--input", "-")):
-        answer = shell("<&-", *translating, *way, folder=tmp_path)
+    for source in ((), ("--input", "-")):
+        answer = shell("<&-", *translating, *source, folder=tmp_path)
         assert answer == (2, "", "error: standard input is closed; give TEXT or --input FILE\n")
     answer = shell("<&-", *translating, TEXT, folder=tmp_path)  # it is not read
     assert (answer.code, answer.out.count("\n")) == (0, 1)
 
 
 @pytest.mark.parametrize(
-    ("words", "line"),
+    ("arguments", "line"),
     [
         (("nmt.translate", TEXT), f"{CLOSED}, or give --output FILE\n"),
         (("nmt.align", "--source", "a.txt", "--target", "b.txt"), f"{CLOSED}, or give --output FILE\n"),
         (("nmt.evaluate", "--output", "scores"), f"{CLOSED}\n"),
     ],
 )
-def test_standard_output_is_closed(trained, files, words, line):
-    answer = shell(">&-", *words, "--run", trained, folder=files)
+def test_standard_output_is_closed(trained, files, arguments, line):
+    answer = shell(">&-", *arguments, "--run", trained, folder=files)
     assert answer == (2, "", line)
-    assert shell(">&- 2>&-", *words, "--run", trained, folder=files) == (2, "", "")
+    assert shell(">&- 2>&-", *arguments, "--run", trained, folder=files) == (2, "", "")
     assert sorted(path.name for path in files.iterdir()) == ["a.txt", "b.txt"]
 
 
@@ -68,18 +68,18 @@ def test_output_to_a_file_needs_no_standard_output(trained, files):
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("nmt.translate", "--show", TEXT),
         ("nmt.align", "--source", "a.txt", "--target", "b.txt", "--gold", "gold"),
         ("nmt.evaluate", "--heatmaps", "0", "--output", "scores"),
     ],
 )
-def test_standard_error_is_closed(trained, files, words):
+def test_standard_error_is_closed(trained, files, arguments):
     """Its output does not end up elsewhere."""
     (files / "gold").write_text("0-0\n")
-    expected = shell("", *words, "--run", trained, folder=files)
-    answer = shell("2>&-", *words, "--run", trained, folder=files)
+    expected = shell("", *arguments, "--run", trained, folder=files)
+    answer = shell("2>&-", *arguments, "--run", trained, folder=files)
     assert expected.out
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.count("\n") == expected.out.count("\n")  # a line of evaluation tells the time it took

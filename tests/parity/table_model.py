@@ -90,7 +90,7 @@ def tied_model(seed: int, longest: int, vocabulary: int = 5, sentences: int = 1)
     return TableModel(-torch.randint(1, 9, shape, generator=generator) / 8)
 
 
-def force(model: TableModel, sentence: int, one: Hypothesis) -> tuple[float, Tensor]:
+def force_decode(model: TableModel, sentence: int, one: Hypothesis) -> tuple[float, Tensor]:
     """Log-probability and attention of a hypothesis, by feeding its tokens to the model."""
     state, memory = model.start([sentence])
     targets = one.tokens + [EOS] * one.finished
@@ -103,7 +103,7 @@ def force(model: TableModel, sentence: int, one: Hypothesis) -> tuple[float, Ten
 
 
 def check_forced(model: TableModel, sentence: int, one: Hypothesis) -> None:
-    total, attention = force(model, sentence, one)
+    total, attention = force_decode(model, sentence, one)
     assert one.log_probability == pytest.approx(total, abs=1e-5)
     assert torch.equal(one.attention, attention)
     assert one.attention.dtype == torch.float32

@@ -95,7 +95,7 @@ def test_coverage_matters_and_without_it_there_is_none():
 # ---------------------------------------------------------------- gradients
 
 
-class Whole(nn.Module):
+class AttentionCall(nn.Module):
     """Keys, weights and contexts in one call, so that autograd covers all of them."""
 
     def __init__(self, attention: Attention) -> None:
@@ -112,16 +112,16 @@ class Whole(nn.Module):
 
 def check_gradients(given: Case, coverage: Tensor | None = None) -> None:
     """Query, states, parameters and coverage against finite differences; no gradient to padding."""
-    whole = Whole(given.attention)
-    names = [name for name, _ in whole.named_parameters()]
-    parameters = [parameter.detach().requires_grad_() for parameter in whole.parameters()]
+    module = AttentionCall(given.attention)
+    names = [name for name, _ in module.named_parameters()]
+    parameters = [parameter.detach().requires_grad_() for parameter in module.parameters()]
     inputs = [given.query.requires_grad_(), given.states.requires_grad_()]
     inputs += [] if coverage is None else [coverage.requires_grad_()]
 
     def run(*values: Tensor) -> tuple[Tensor, Tensor]:
         query, states, *rest = values[: len(inputs)]
         arguments = (query, states, given.mask, rest[0] if rest else None)
-        return functional_call(whole, dict(zip(names, values[len(inputs) :], strict=True)), arguments)
+        return functional_call(module, dict(zip(names, values[len(inputs) :], strict=True)), arguments)
 
     assert torch.autograd.gradcheck(run, (*inputs, *parameters))
     contexts, weights = run(*inputs, *parameters)

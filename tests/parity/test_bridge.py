@@ -25,9 +25,9 @@ def averaged(scores: Vector, states: list[Vector]) -> Vector:
     return [sum(alpha * h[m] for alpha, h in zip(alphas, states, strict=True)) for m in range(len(states[0]))]
 
 
-def summarise(summary: Pooling, kind: str, states: list[Vector], last: Vector) -> Vector:
+def pooled_state(pooling: Pooling, kind: str, states: list[Vector], last: Vector) -> Vector:
     """x of one sentence, given its real states only."""
-    weights = {name: value.tolist() for name, value in summary.state_dict().items()}
+    weights = {name: value.tolist() for name, value in pooling.state_dict().items()}
     if kind == "last":
         return last
     if kind == "backward":
@@ -65,7 +65,7 @@ def test_bridge_is_its_equation(kind, lengths, M, H, layers, seed):
     assert [layer.shape for layer in first] == [(len(lengths), H)] * layers
     W, b = bridge.project.weight.tolist(), bridge.project.bias.tolist()
     for row, length in enumerate(lengths):
-        x = summarise(bridge.pooling, kind, states[row, :length].tolist(), last[row].tolist())
+        x = pooled_state(bridge.pooling, kind, states[row, :length].tolist(), last[row].tolist())
         expected = [math.tanh(value + shift) for value, shift in zip(times(W, x), b, strict=True)]
         for number, layer in enumerate(first):
             wanted = expected[number * H : (number + 1) * H]

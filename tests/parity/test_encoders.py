@@ -46,10 +46,10 @@ def test_training_drops_units_and_whole_tokens(units, tokens):
 
 @pytest.mark.parametrize("size", [2, 6, 64])
 def test_sinusoids_are_the_formula(size):
-    places = torch.tensor([0, 1, 2, 7, 100, 511])
-    found = sinusoids(places, size, like=torch.zeros((), dtype=torch.float64))
+    positions = torch.tensor([0, 1, 2, 7, 100, 511])
+    found = sinusoids(positions, size, like=torch.zeros((), dtype=torch.float64))
     assert found.dtype == torch.float64
-    for p, vector in zip(places.tolist(), found.tolist(), strict=True):
+    for p, vector in zip(positions.tolist(), found.tolist(), strict=True):
         for i in range(size // 2):
             angle = p / 10000 ** (2 * i / size)
             wanted = pytest.approx([math.sin(angle), math.cos(angle)], abs=1e-6 * (1 + p))  # float32
@@ -83,11 +83,11 @@ def convolved(filters: list[list[Vector]], bias: Vector, states: list[Vector], j
 def naive_convolutions(encoder: ConvolutionalEncoder, embedded: list[Vector]) -> list[Vector]:
     """Gehring et al. 2017, §3.1 to §3.3, over one sentence."""
     weights = {name: value.tolist() for name, value in encoder.state_dict().items()}
-    places = weights["position.weight"]
+    positions = weights["position.weight"]
     states = []
     for j, vector in enumerate(embedded):
-        place = places[min(j, len(places) - 1)]
-        summed = [e + p for e, p in zip(vector, place, strict=True)]
+        position = positions[min(j, len(positions) - 1)]
+        summed = [e + p for e, p in zip(vector, position, strict=True)]
         states.append(affine(weights["input_projection.weight"], weights["input_projection.bias"], summed))
     for k in range(len(encoder.layers)):
         filters, bias = weights[f"layers.{k}.weight"], weights[f"layers.{k}.bias"]
@@ -152,7 +152,7 @@ def test_dropout_is_for_training_only(kind):
 
 
 @pytest.mark.parametrize("kind", ["convolutional", "self_attention"])
-def test_places_after_the_last_position_share_it(kind):
+def test_positions_after_the_last_one_share_its_embedding(kind):
     """From there on a token gets the same vector at every position; before, a different one at each."""
     config = EncoderConfig(size=6, embedding=5, kernel=1, positions=3, heads=2, feedforward=7)
     encoder = ENCODERS[kind](ModelConfig(encoder=config)).double().eval()

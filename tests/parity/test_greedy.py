@@ -50,14 +50,14 @@ def test_an_eos_that_serves_as_bos_still_ends():
         assert (one.tokens, one.finished) == ([3], True)
 
 
-@pytest.mark.parametrize("way", ["beam", "greedy", "sample"])
-@pytest.mark.parametrize(("value", "words"), [(math.nan, "NaN"), (-math.inf, "probability zero")])
-def test_a_broken_model_is_an_error(way, value, words):
+@pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
+@pytest.mark.parametrize(("value", "message"), [(math.nan, "NaN"), (-math.inf, "probability zero")])
+def test_a_broken_model_is_an_error(method, value, message):
     model = random_model(1, sentences=2)
     model.table[1, 1:] = value
     model.table[..., 0, :, :, EOS] = -50.0
-    run = {"beam": model.search, "greedy": model.greedy, "sample": model.sample}[way]
-    with pytest.raises(NmtError, match=words):
+    run = {"beam": model.search, "greedy": model.greedy, "sample": model.sample}[method]
+    with pytest.raises(NmtError, match=message):
         run([4, 4])
 
 

@@ -2,7 +2,8 @@
 a time, from the words of the source to the log-probabilities of the target.
 
 The reference knows the names of the weights and nothing else of the model. Matrices that the papers write as
-one and the model stores in parts, or the reverse, are joined or cut here: the equations are as printed.
+one and the model stores in several, or the reverse, are concatenated or split here: the equations are as
+printed.
 """
 
 from collections.abc import Callable
@@ -87,8 +88,8 @@ def bahdanau_annotations(w: Weights, source: list[int]) -> tuple[list[Array], Ar
     for direction in ("", "_reverse"):
         W, U, b = (w[f"encoder.rnn.{name}_l0{direction}"] for name in ("weight_ih", "weight_hh", "bias_ih"))
         h, states = np.zeros(U.shape[1]), {}
-        places = range(len(source)) if not direction else reversed(range(len(source)))
-        for j in places:
+        order = range(len(source)) if not direction else reversed(range(len(source)))
+        for j in order:
             embedded = w["source.table.weight"][source[j]]
             h = gated_unit(W, U, b, np.zeros((len(W), 0)), h, embedded, nothing)
             states[j] = h
@@ -149,14 +150,14 @@ def luong2015(w: Weights, source: list[int], previous: list[int]) -> tuple[Array
     """Figure 2 and §3.3: log p(y_t | y_<t, x), eq. 6, and a_t over the source in its own order."""
     layers, size = 4, w["decoder.combine.weight"].shape[0]
     state = [(np.zeros(size), np.zeros(size)) for _ in range(layers)]
-    tops: dict[int, Array] = {}
-    for place in [*reversed(range(len(source) - 1)), len(source) - 1]:
-        x = w["source.table.weight"][source[place]]
+    hidden_states: dict[int, Array] = {}
+    for position in [*reversed(range(len(source) - 1)), len(source) - 1]:
+        x = w["source.table.weight"][source[position]]
         for k in range(layers):
             state[k] = lstm(w, f"encoder.rnn.{k}", x, state[k], np.zeros((4 * size, 0)))
             x = state[k][0]
-        tops[place] = x
-    states = [tops[place] for place in range(len(source))]
+        hidden_states[position] = x
+    states = [hidden_states[position] for position in range(len(source))]
     W_c = np.concatenate((w["decoder.value.weight"], w["decoder.combine.weight"]), axis=1)
     attentional, predicted, rows = np.zeros(size), [], []
     for token in previous:
@@ -198,12 +199,12 @@ def test_model_is_the_papers(name: str, sizes: dict[str, dict[str, Any]], refere
             log_probabilities, state, row = model.step(tokens, state, source)
             stepped.append((log_probabilities.numpy(), row.numpy()))
     rows = iter(logits.log_softmax(dim=-1).numpy())
-    for b, (words, target) in enumerate(zip(SOURCES, TARGETS, strict=True)):
-        expected, attention = reference(w, [*words, EOS], [BOS, *target])
+    for b, (tokens, target) in enumerate(zip(SOURCES, TARGETS, strict=True)):
+        expected, attention = reference(w, [*tokens, EOS], [BOS, *target])
         for t in range(len(expected)):
             np.testing.assert_allclose(next(rows), expected[t], atol=1e-9, rtol=0)
             np.testing.assert_allclose(stepped[t][0][b], expected[t], atol=1e-5, rtol=0)  # float32
-            S = len(words) + 1
+            S = len(tokens) + 1
             np.testing.assert_allclose(weights[b, 0, t, :S], attention[t], atol=1e-9, rtol=0)
             np.testing.assert_allclose(stepped[t][1][b, 0, :S], attention[t], atol=1e-9, rtol=0)
 

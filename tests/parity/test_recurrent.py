@@ -92,17 +92,19 @@ def test_projecting_all_steps_at_once_is_projecting_each(cell):
 @pytest.mark.parametrize("cell", CELL)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_stack_is_torchs_cells_one_on_the_other(cell, layers):
-    """Step by step, and over the whole sequence at once."""
+    """Step by step, and over the entire sequence at once."""
     torch.manual_seed(layers)
     stack = RecurrentStack(cell, 3, 4, layers, dropout=0.5).double().eval()
     cells, inputs = torch_cells(stack), random(2, 6, 3, seed=99)
     first = found = expected = random_layers(cell, 2, 4, layers)
-    tops = []
+    hidden_states = []
     for x in inputs.unbind(dim=1):
         found, expected = stack(stack.project(x), found), advance(cells, x, expected)
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
-        tops.append(expected[-1][0])
-    torch.testing.assert_close(stack.sequence(inputs, first), torch.stack(tops, 1), atol=1e-12, rtol=0)
+        hidden_states.append(expected[-1][0])
+    torch.testing.assert_close(
+        stack.sequence(inputs, first), torch.stack(hidden_states, 1), atol=1e-12, rtol=0
+    )
 
 
 @pytest.mark.parametrize("cell", CELL)

@@ -117,7 +117,7 @@ def test_cosine_has_a_gradient_where_a_key_is_zero():
 
 @pytest.mark.parametrize("heads", [1, 2])
 @pytest.mark.parametrize("S", [2, 4, 6])
-def test_location_knows_the_query_and_the_place_alone(S, heads):
+def test_location_knows_the_query_and_the_position_alone(S, heads):
     module = make(AttentionConfig(score="location", positions=4, heads=heads), 3, 4).score
     query = random(2, 3, 3, seed=1)
     found, other = (module(query, module.prepare(random(2, S, 4, seed=seed))) for seed in (2, 3))

@@ -131,8 +131,8 @@ def test_a_batch_gives_what_each_sentence_gives_alone(make):
         assert same(one, greedily[sentence])
 
 
-@pytest.mark.parametrize("way", ["beam", "greedy", "sample"])
-def test_attention_is_kept_only_for_the_sentences_named(way):
+@pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
+def test_attention_is_kept_only_for_the_sentences_named(method):
     """And is theirs, whichever sentences leave the batch first; nothing else changes."""
     model = random_model(13, sentences=6, longest=8, vocabulary=7)
     lengths = [8, 2, 5, 1, 8, 3]
@@ -140,7 +140,7 @@ def test_attention_is_kept_only_for_the_sentences_named(way):
         "beam": lambda **options: model.search(lengths, beam_size=4, nbest=2, **options),
         "greedy": lambda **options: [[one] for one in model.greedy(lengths, **options)],
         "sample": lambda **options: [[one] for one in model.sample(lengths, **options)],
-    }[way]
+    }[method]
     everything = run()
     for wanted in ([], [4], [1, 2, 5], range(6), range(20)):
         for sentence, (found, full) in enumerate(zip(run(attention=wanted), everything, strict=True)):
@@ -210,8 +210,8 @@ def test_best_takes_the_first_of_equals(levels):
     generator = torch.Generator().manual_seed(levels)
     scores = -torch.randint(0, levels, (5, 3000), generator=generator).float()
     scores[4, 7:] = -math.inf
-    values, places = best(scores, 8)
+    values, indices = best(scores, 8)
     expected = scores.sort(dim=1, descending=True, stable=True)
     assert torch.equal(values, expected.values[:, :8])
     possible = values > -math.inf
-    assert torch.equal(places[possible], expected.indices[:, :8][possible])
+    assert torch.equal(indices[possible], expected.indices[:, :8][possible])

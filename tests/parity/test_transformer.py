@@ -61,13 +61,15 @@ def copy_decoder_layer(mine: DecoderLayer) -> nn.TransformerDecoderLayer:
     return other.eval()
 
 
-def enter(module: SelfAttentionEncoder | TransformerDecoder, embedded: Tensor, places: list[int]) -> Tensor:
+def input_projection(
+    module: SelfAttentionEncoder | TransformerDecoder, embedded: Tensor, positions: list[int]
+) -> Tensor:
     """Embeddings [L, E] of one sentence, projected, plus position embeddings: [1, L, M]."""
     resized = (
         math.sqrt(embedded.shape[-1]) * embedded @ module.input_projection.weight.T
         + module.input_projection.bias
     )
-    return (resized + sinusoids(torch.tensor(places), resized.shape[1], like=resized)).unsqueeze(0)
+    return (resized + sinusoids(torch.tensor(positions), resized.shape[1], like=resized)).unsqueeze(0)
 
 
 def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
@@ -96,7 +98,9 @@ def test_self_attention_encoder_is_torchs(lengths, layers, heads, positions, see
     encoded = encoder(embedded, mask)
     assert torch.equal(encoded.mask, mask)
     for b, length in enumerate(lengths):
-        states = enter(encoder, embedded[b, :length], [min(j, positions - 1) for j in range(length)])
+        states = input_projection(
+            encoder, embedded[b, :length], [min(j, positions - 1) for j in range(length)]
+        )
         for layer in encoder.layers:
             states = copy_encoder_layer(layer)(states)
         states = encoder.norm(states)[0]
@@ -144,7 +148,7 @@ def test_decoder_is_torchs(case):
     features, _ = forward(case, padded_mask(TARGET_LENGTHS))
     expected = []
     for b, (S, T) in enumerate(zip(LENGTHS, TARGET_LENGTHS, strict=True)):
-        states = enter(decoder, embedded[b, :T], list(range(T)))
+        states = input_projection(decoder, embedded[b, :T], list(range(T)))
         expected.append(decoder.norm(run(list(decoder.layers), states, encoded.states[b : b + 1, :S]))[0])
     torch.testing.assert_close(features, torch.cat(expected), atol=1e-9, rtol=0)
 
@@ -162,7 +166,7 @@ def test_alignment_is_the_attention_of_the_last_layer_but_one(case):
     before, layer = (layers[:-2], layers[-2]) if len(layers) > 1 else ([], layers[0])
     for b, (S, T) in enumerate(zip(LENGTHS, TARGET_LENGTHS, strict=True)):
         source = encoded.states[b : b + 1, :S]
-        states = run(before, enter(decoder, embedded[b, :T], list(range(T))), source)
+        states = run(before, input_projection(decoder, embedded[b, :T], list(range(T))), source)
         normal, hidden = (
             layer.self_attention_norm(states),
             torch.ones(T, T, dtype=torch.bool).triu(diagonal=1),
@@ -180,7 +184,7 @@ def test_alignment_is_the_attention_of_the_last_layer_but_one(case):
                 assert weights[b, k, t].tolist() == pytest.approx(expected, abs=1e-9)
 
 
-def test_cached_steps_are_the_whole_at_once(case):
+def test_cached_steps_equal_all_steps_at_once(case):
     decoder, embedded, encoded = case
     everything = torch.ones(3, embedded.shape[1], dtype=torch.bool)
     features, weights = forward(case, everything)

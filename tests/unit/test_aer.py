@@ -89,8 +89,8 @@ def test_the_order_of_sentences_changes_nothing(corpus, random):
 @given(CORPORA)
 def test_sure_links_are_possible_whether_listed_or_not(corpus):
     predicted, sure, possible = zip(*corpus, strict=True)
-    joined = [s | p for s, p in zip(sure, possible, strict=True)]
-    assert alignment_scores(predicted, sure, possible) == alignment_scores(predicted, sure, joined)
+    merged = [s | p for s, p in zip(sure, possible, strict=True)]
+    assert alignment_scores(predicted, sure, possible) == alignment_scores(predicted, sure, merged)
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ from nmt.errors import DataError
 
 
 def test_pieces_with_the_space_before_them():
-    # "Don't go." cut into "Don" "'t" " go" "."
-    spans = [(0, 3), (3, 5), (5, 8), (8, 9)]
-    assert piece_groups(spans, word_spans("Don't go.")) == [[0, 1], [2], [3]]
+    # "Don't go." split into "Don" "'t" " go" "."
+    offsets = [(0, 3), (3, 5), (5, 8), (8, 9)]
+    assert piece_groups(offsets, word_spans("Don't go.")) == [[0, 1], [2], [3]]
 
 
 def test_a_bare_space_and_an_empty_piece_go_with_the_word_that_follows():
@@ -38,10 +38,10 @@ def test_a_bare_space_and_an_empty_piece_go_with_the_word_that_follows():
 def test_a_byte_goes_with_the_word_around_it():
     # "a😀b c": the bytes of 😀 are empty but for the last
     text = "a😀b c"
-    spans = [(0, 1), (1, 1), (1, 1), (1, 1), (1, 2), (2, 3), (3, 5)]
-    assert piece_groups(spans, [(0, 3), (4, 5)]) == [[0, 1, 2, 3, 4, 5], [6]]
+    offsets = [(0, 1), (1, 1), (1, 1), (1, 1), (1, 2), (2, 3), (3, 5)]
+    assert piece_groups(offsets, [(0, 3), (4, 5)]) == [[0, 1, 2, 3, 4, 5], [6]]
     assert word_spans(text) == [(0, 1), (1, 2), (2, 3), (4, 5)]
-    assert piece_groups(spans, word_spans(text)) == [[0], [1, 2, 3, 4], [5], [6]]
+    assert piece_groups(offsets, word_spans(text)) == [[0], [1, 2, 3, 4], [5], [6]]
 
 
 def test_a_piece_of_two_words_and_one_after_the_end():
@@ -54,20 +54,20 @@ def test_a_text_without_words():
 
 
 @st.composite
-def cut_texts(draw):
+def split_texts(draw):
     text = draw(st.text(st.sampled_from("ab ."), max_size=20))
-    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8)))
-    bounds = [0, *cuts, len(text)]
+    boundaries = sorted(draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    bounds = [0, *boundaries, len(text)]
     return text, list(pairwise(bounds))
 
 
-@given(cut_texts())
+@given(split_texts())
 def test_every_piece_has_a_word_and_shared_characters_decide(case):
-    text, spans = case
+    text, offsets = case
     words = word_spans(text)
-    groups = piece_groups(spans, words)
+    groups = piece_groups(offsets, words)
     assert len(groups) == len(words)
-    for piece, (start, end) in enumerate(spans):
+    for piece, (start, end) in enumerate(offsets):
         found = {word for word, pieces in enumerate(groups) if piece in pieces}
         sharing = {
             word
@@ -96,9 +96,9 @@ def naive_merge(weights, source_groups, target_groups):
 
 
 def partitions(size):
-    """Ways to cut range(size) into runs; every index in exactly one."""
+    """Partitions of range(size) into runs; every index in exactly one."""
     return st.lists(st.booleans(), min_size=size - 1, max_size=size - 1).map(
-        lambda cuts: [list(run) for run in np.split(np.arange(size), np.flatnonzero(cuts) + 1)]
+        lambda ends: [list(run) for run in np.split(np.arange(size), np.flatnonzero(ends) + 1)]
     )
 
 
@@ -168,7 +168,7 @@ def test_pharaoh_round_trip(links):
 
 
 @pytest.mark.parametrize("bad", ["0", "0-", "-1-0", "0-0,1-1", "0–0", "a-b", "0-0-0", "1?2", "१-२", "1.0-2"])
-def test_what_is_no_link_is_refused_by_name_and_place(bad):
+def test_what_is_no_link_is_refused_by_name_and_position(bad):
     with pytest.raises(DataError) as caught:
         parse_pharaoh(f"0-0 {bad}", "gold.align", 7)
     assert str(caught.value).startswith("gold.align, line 7: ")

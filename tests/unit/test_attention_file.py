@@ -77,9 +77,9 @@ def test_numpy_alone_reads_every_head(tmp_path):
     save_attention(path, [sentence])
     with np.load(path, allow_pickle=False) as arrays:
         assert arrays["heads"] == 4
-        heads = arrays["head_weights"].reshape(4, 3, 2)
-        assert np.array_equal(heads, sentence.attention)
-        assert arrays["weights"].reshape(3, 2) == pytest.approx(heads.mean(axis=0))
+        attention = arrays["head_weights"].reshape(4, 3, 2)
+        assert np.array_equal(attention, sentence.attention)
+        assert arrays["weights"].reshape(3, 2) == pytest.approx(attention.mean(axis=0))
 
 
 def test_json_alone_reads_the_lines(tmp_path):
@@ -108,13 +108,13 @@ def test_lines_that_are_none_of_ours(tmp_path, content):
         load_attention(path)
 
 
-def test_missing_and_foreign_files(tmp_path):
-    foreign = {"empty": b"", "text": b"hello", "pickle": b"\x80\x04N.", "zip": b"PK\x05\x06" + bytes(18)}
-    for name, content in foreign.items():
+def test_missing_and_invalid_files(tmp_path):
+    invalid = {"empty": b"", "text": b"hello", "pickle": b"\x80\x04N.", "zip": b"PK\x05\x06" + bytes(18)}
+    for name, content in invalid.items():
         (tmp_path / name).write_bytes(content)
     np.save(tmp_path / "array", np.zeros(3))
     np.savez(tmp_path / "objects", weights=np.array([{}], dtype=object))
-    for name in ("missing", "array.npy", "objects.npz", *foreign):
+    for name in ("missing", "array.npy", "objects.npz", *invalid):
         with pytest.raises(RunError, match=f"{name}: not a valid attention file"):
             load_attention(tmp_path / name)
 
@@ -147,17 +147,17 @@ def test_arrays_that_do_not_fit_each_other(tmp_path, changes):
         load_attention(path)
 
 
-def test_damage_anywhere_is_found(tmp_path):
+def test_corruption_anywhere_is_found(tmp_path):
     """Truncated anywhere, or with wrong bytes anywhere: refused, or read unchanged."""
     path = tmp_path / "attention.npz"
     save_attention(path, RAGGED)
     content = path.read_bytes()
     refused = 0
-    for place in range(0, len(content), 7):
-        path.write_bytes(content[:place])
+    for offset in range(0, len(content), 7):
+        path.write_bytes(content[:offset])
         with pytest.raises(RunError, match="not a valid attention file"):
             load_attention(path)
-        path.write_bytes(content[:place] + bytes([content[place] ^ 0x5A]) + content[place + 1 :])
+        path.write_bytes(content[:offset] + bytes([content[offset] ^ 0x5A]) + content[offset + 1 :])
         try:
             check_same(load_attention(path), RAGGED)  # a time stamp, say
         except RunError:

@@ -1,4 +1,4 @@
-"""Batches: every pair once an epoch, within the max_tokens, repeatable, with little padding."""
+"""Batches: every pair once an epoch, of at most `max_tokens` tokens, repeatable, with little padding."""
 
 from itertools import chain, pairwise
 from pathlib import Path
@@ -51,7 +51,7 @@ def same(one: Batch, other: Batch) -> bool:
 
 @settings(deadline=None)
 @given(lengths=lengths, max_tokens=max_tokens_values, epoch=st.integers(0, 5))
-def test_every_pair_once_and_within_the_budget(
+def test_every_pair_once_and_within_max_tokens(
     lengths: list[tuple[int, int]], max_tokens: int, epoch: int
 ) -> None:
     found = chosen(batches_of(lengths, max_tokens), epoch)
@@ -110,7 +110,7 @@ def test_skipping_leaves_out_the_first(skip: int) -> None:
 
 
 @pytest.mark.parametrize("skip", [0, 3])
-def test_another_budget_for_an_epoch_is_as_if_it_were_the_usual(skip: int) -> None:
+def test_another_max_tokens_for_an_epoch_is_as_if_it_were_the_usual(skip: int) -> None:
     batches, larger = batches_of(MANY, 60), batches_of(MANY, 110)
     found = [batch.tolist() for batch in batches.plan(2, 110).batches]
     assert found == chosen(larger, 2) != chosen(batches, 2)
@@ -139,19 +139,19 @@ def test_the_batches_of_an_update_are_neighbours_in_length(batches_per_update: i
 
 
 @pytest.mark.parametrize(("batches_per_update", "processes"), [(2, 2), (4, 2), (3, 2), (2, 3)])
-def test_the_shares_of_the_processes_make_the_update(batches_per_update: int, processes: int) -> None:
+def test_the_micro_batches_of_the_processes_make_the_update(batches_per_update: int, processes: int) -> None:
     batches = batches_of(MANY, 60, batches_per_update=batches_per_update)
-    whole = [micro_batches for micro_batches, _ in batches.epoch(2)]
-    shares = [
+    updates = [micro_batches for micro_batches, _ in batches.epoch(2)]
+    of_ranks = [
         [micro_batches for micro_batches, _ in batches.epoch(2, 0, None, None, rank, processes)]
         for rank in range(processes)
     ]
-    for update, *parts in zip(whole, *shares, strict=True):
-        own = [batch for part in parts if part.counts for batch in part.batches]
+    for update, *of_rank in zip(updates, *of_ranks, strict=True):
+        own = [batch for one in of_rank if one.counts for batch in one.batches]
         assert sorted(batch.tokens for batch in own) == sorted(batch.tokens for batch in update.batches)
-        assert {part.tokens for part in parts} == {update.tokens} == {sum(batch.tokens for batch in own)}
-        assert all(part.batches for part in parts)  # one without a batch of its own gets a dummy batch
-        sizes = [len(part.batches) if part.counts else 0 for part in parts]
+        assert {one.tokens for one in of_rank} == {update.tokens} == {sum(batch.tokens for batch in own)}
+        assert all(one.batches for one in of_rank)  # one without a batch of its own gets a dummy batch
+        sizes = [len(one.batches) if one.counts else 0 for one in of_rank]
         assert max(sizes) - min(sizes) <= 1
 
 
@@ -168,7 +168,7 @@ def test_little_padding_on_the_bundled_corpus(tmp_path: Path) -> None:
     masks = [[b.source_mask for b in batches], [b.target_mask for b in batches]]
     for side in masks:  # in random order 0.4 would be padding
         assert sum(int((~mask).sum()) for mask in side) < 0.12 * sum(mask.numel() for mask in side)
-    assert sum(mask.numel() for mask in masks[1]) > 0.85 * 768 * len(batches)  # the budget is used
+    assert sum(mask.numel() for mask in masks[1]) > 0.85 * 768 * len(batches)  # the maximum is used
 
 
 # ---------------------------------------------------------------- tensors
@@ -224,7 +224,7 @@ def test_a_gathered_batch_is_the_one_of_a_loop(
 
 @settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 30), min_size=1, max_size=60), max_tokens=max_tokens_values)
-def test_batches_are_cut_as_by_a_loop(lengths: list[int], max_tokens: int) -> None:
+def test_batches_are_split_as_by_a_loop(lengths: list[int], max_tokens: int) -> None:
     expected: list[list[int]] = [[]]
     for k, length in enumerate(lengths):
         longest = max([lengths[other] for other in expected[-1]] + [length])

@@ -76,7 +76,7 @@ def test_a_little_kana_does_not_make_chinese_japanese(installed):
     assert choose_tokenizer(["東京都知事選挙", "会議は延期された"]) == "ja-mecab"  # mostly Han, but Japanese
 
 
-def test_a_few_foreign_sentences_do_not_decide(installed):
+def test_a_few_sentences_of_another_script_do_not_decide(installed):
     assert choose_tokenizer(["राम घरी गेला."] * 9 + ["你认识好学校。"]) == "13a"
     assert choose_tokenizer(["राम"] + ["你认识好学校。"] * 9) == "zh"
 

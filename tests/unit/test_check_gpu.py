@@ -28,10 +28,10 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path, "auto", steps=8, threads=1)
 
 
-def run(folder: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+def run(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The script in a subprocess, without the package on Python's path."""
     return subprocess.run(
-        [sys.executable, SCRIPTS / "check_gpu.py", *words],
+        [sys.executable, SCRIPTS / "check_gpu.py", *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -93,24 +93,24 @@ def test_every_check_is_there_after_those_it_needs(bench):
 
 
 def test_a_command_that_fails_shows_what_it_said(bench):
-    words = ("-c", "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)")
-    row = check_gpu.run_check("it", lambda: commands.python(bench, *words))
+    arguments = ("-c", "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)")
+    row = check_gpu.run_check("it", lambda: commands.python(bench, *arguments))
     assert (row.result, row.found, row.output) == ("failed", "exit status 3", ("one", "two"))
     assert check_gpu.row_text(row).splitlines()[1:] == ["    | one", "    | two"]
 
 
 def test_a_command_that_hangs_is_ended(bench):
-    words = ("-c", "import time; print('begun', flush=True); time.sleep(60)")
+    arguments = ("-c", "import time; print('begun', flush=True); time.sleep(60)")
     started = time.monotonic()
     with pytest.raises(FailedError, match=r"not finished after 2 s") as failure:
-        commands.python(bench, *words, seconds=2)
+        commands.python(bench, *arguments, seconds=2)
     assert failure.value.output == "begun\n"
     assert time.monotonic() - started < 30
 
 
 def test_commands_use_this_checkout_and_the_variables_given(bench):
-    words = ("-c", "import nmt, os; print(nmt.__file__, os.environ['NCCL_DEBUG'], sep='\\n')")
-    output = commands.python(bench, *words, NCCL_DEBUG="INFO")
+    arguments = ("-c", "import nmt, os; print(nmt.__file__, os.environ['NCCL_DEBUG'], sep='\\n')")
+    output = commands.python(bench, *arguments, NCCL_DEBUG="INFO")
     assert output.splitlines() == [str(SCRIPTS.parent / "nmt" / "__init__.py"), "INFO"]
 
 
@@ -164,14 +164,14 @@ def save_run(bench: Bench, name: str, value: float) -> Path:
     ],
 )
 def test_a_resumed_training_may_be_as_far_as_two_equal_ones(bench, value, usual, verdict):
-    whole = save_run(bench, "whole", 2.0)
+    uninterrupted = save_run(bench, "uninterrupted", 2.0)
     save_run(bench, "other", value)
     bench.apart["luong"] = usual
     if verdict is None:
         with pytest.raises(FailedError, match=r"differ by up to 5\.0e-01"):
-            trainings.compared(bench, "luong", whole, "other")
+            trainings.compared(bench, "luong", uninterrupted, "other")
     else:
-        assert verdict in trainings.compared(bench, "luong", whole, "other")
+        assert verdict in trainings.compared(bench, "luong", uninterrupted, "other")
 
 
 def test_what_needs_a_training_that_failed_is_skipped(bench):
@@ -227,9 +227,9 @@ def test_torchrun_must_have_used_nccl(monkeypatch, bench):
     save_run(bench, "luong-fp32", 2.0)
     save_run(bench, "luong-torchrun", 2.0)
     bench.apart["luong"] = 0.0
-    monkeypatch.setattr(trainings, "python", lambda *words, **variables: NCCL)
+    monkeypatch.setattr(trainings, "python", lambda *arguments, **variables: NCCL)
     assert trainings.torchrun(bench, "luong") == "one process, NCCL 2.27.5+cuda13.0; identical weights"
-    monkeypatch.setattr(trainings, "python", lambda *words, **variables: "NCCL version 2.27.5")
+    monkeypatch.setattr(trainings, "python", lambda *arguments, **variables: "NCCL version 2.27.5")
     with pytest.raises(FailedError, match="NCCL was not used"):
         trainings.torchrun(bench, "luong")
 

@@ -156,7 +156,7 @@ def test_resuming_hashes_every_file_once(folder, monkeypatch):
 # ---------------------------------------------------------------- corruption
 
 
-def damage(path: Path, how: str) -> None:
+def corrupt(path: Path, how: str) -> None:
     content = bytearray(path.read_bytes())
     path.unlink()
     if how == "truncated":
@@ -179,13 +179,13 @@ def blamed(name: str, how: str) -> str:
     return "/last/" if name == "manifest.json" and how == "one bit" else f"/last/{name}: missing or corrupt"
 
 
-DAMAGES = ("truncated", "one bit", "emptied", "deleted", "a folder")
+CORRUPTIONS = ("truncated", "one bit", "emptied", "deleted", "a folder")
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("how", DAMAGES)
-def test_damage_is_found_and_named(folder, name, how):
-    damage(folder / name, how)
+@pytest.mark.parametrize("how", CORRUPTIONS)
+def test_corruption_is_found_and_named(folder, name, how):
+    corrupt(folder / name, how)
     for load in (lambda: load_checkpoint(folder, CPU), lambda: training_state(folder)):
         with pytest.raises(RunError, match=blamed(name, how)):
             load()
@@ -208,11 +208,11 @@ def two(folder, checkpoint) -> Path:
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("how", DAMAGES)
-def test_the_one_before_serves_when_the_newest_is_damaged(two, warnings, name, how):
+@pytest.mark.parametrize("how", CORRUPTIONS)
+def test_the_one_before_is_used_when_the_newest_is_corrupt(two, warnings, name, how):
     assert (load_checkpoint(two, CPU).progress["step"], training_state(two)["step"]) == (8, 8)
     assert warnings.messages == []
-    damage(two / name, how)
+    corrupt(two / name, how)
     assert load_checkpoint(two, CPU).progress["step"] == 7
     (message,) = warnings.messages
     assert blamed(name, how) in message
@@ -221,20 +221,20 @@ def test_the_one_before_serves_when_the_newest_is_damaged(two, warnings, name, h
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_damage_in_all_is_an_error_that_names_the_newest(two, warnings, name):
+def test_corruption_of_all_is_an_error_that_names_the_newest(two, warnings, name):
     for path in (two, two.with_name("last.1")):
-        damage(path / name, "truncated")
+        corrupt(path / name, "truncated")
     for load in (find_checkpoint, training_state, lambda path: load_checkpoint(path, CPU)):
         with pytest.raises(RunError, match=blamed(name, "truncated")):
             load(two)
     assert warnings.messages == []
 
 
-def test_every_damage_on_the_way_is_told(two, checkpoint, warnings):
+def test_every_corrupt_checkpoint_is_logged(two, checkpoint, warnings):
     checkpoint.progress = {"step": 9}
     save_checkpoint(two, checkpoint, keep=3)
-    damage(two / "model.json", "deleted")
-    damage(two.with_name("last.1") / "target.model", "one bit")
+    corrupt(two / "model.json", "deleted")
+    corrupt(two.with_name("last.1") / "target.model", "one bit")
     assert load_checkpoint(two, CPU).progress["step"] == 7
     newest, middle = warnings.messages
     assert "/last/model.json: missing" in newest
@@ -242,8 +242,8 @@ def test_every_damage_on_the_way_is_told(two, checkpoint, warnings):
     assert all(message.endswith("/last.2") for message in warnings.messages)
 
 
-def test_the_newest_is_used_though_older_ones_are_damaged(two, warnings):
-    damage(two.with_name("last.1") / "model.safetensors", "emptied")
+def test_the_newest_is_used_though_older_ones_are_corrupt(two, warnings):
+    corrupt(two.with_name("last.1") / "model.safetensors", "emptied")
     assert load_checkpoint(two, CPU).progress["step"] == 8
     assert warnings.messages == []
 
@@ -294,7 +294,7 @@ def test_a_manifest_names_the_files_of_its_folder_only(folder, name):
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"format": 3}, "format 3; this version reads formats 1 and 2"),
         ({"format": None}, "format None"),
@@ -303,10 +303,10 @@ def test_a_manifest_names_the_files_of_its_folder_only(folder, name):
         ({"model": {}}, "do not match"),  # the sizes differ
     ],
 )
-def test_a_description_that_does_not_fit(folder, changes, words):
+def test_a_description_that_does_not_fit(folder, changes, message):
     description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     forge(folder, "model.json", json.dumps(description | changes).encode())
-    with pytest.raises(RunError, match=words):
+    with pytest.raises(RunError, match=message):
         load_checkpoint(folder, CPU)
 
 

@@ -56,10 +56,10 @@ def save(folder: Path, checkpoint: Checkpoint, step: int) -> None:
 
 def step_of(folder: Path) -> int:
     """The step of a checkpoint, checked in all of its files; faster than loading the model."""
-    place = find_checkpoint(folder)
-    state = torch.load(place / "training.pt", weights_only=True)
-    step = json.loads((place / "model.json").read_text(encoding="utf-8"))["progress"]["step"]
-    assert (load_file(place / "model.safetensors")[FIRST] == step).all()
+    found = find_checkpoint(folder)
+    state = torch.load(found / "training.pt", weights_only=True)
+    step = json.loads((found / "model.json").read_text(encoding="utf-8"))["progress"]["step"]
+    assert (load_file(found / "model.safetensors")[FIRST] == step).all()
     assert state["step"] == step == state["moments"][0]
     return step
 
@@ -71,7 +71,7 @@ def names(folder: Path) -> set[str]:
 def check_after_a_fault(folder: Path, before: int) -> int:
     """Visible checkpoints are complete, and the newest is the previous or the new one; returns which."""
     kept = kept_checkpoints(folder)
-    assert [find_checkpoint(place) for place in kept] == kept  # all their digests match
+    assert [find_checkpoint(path) for path in kept] == kept  # all their digests match
     assert {name for name in names(folder) if not name.startswith(".")} <= {"last", "last.1"}
     step = step_of(folder)
     assert step in (before, before + 1)
@@ -156,9 +156,9 @@ def test_what_stops_torch_is_not_covered_up(error):
         with pytest.raises(type(error)) as caught:
             module._save_state(state, Failing(error, at))
         assert caught.value is error
-    whole = Failing(error, writes)
-    module._save_state(state, whole)
-    torch.testing.assert_close(torch.load(io.BytesIO(whole.getvalue())), state)
+    intact = Failing(error, writes)
+    module._save_state(state, intact)
+    torch.testing.assert_close(torch.load(io.BytesIO(intact.getvalue())), state)
 
 
 def writes_of(state) -> int:
@@ -182,16 +182,16 @@ def test_a_plain_file_in_the_way(tmp_path, checkpoint):
     assert kept_checkpoints(folder) == []
 
 
-def test_a_plain_file_in_its_place_stands_aside(folder, checkpoint):
-    for place in (folder, folder.with_name("last.1")):
-        place.rename(place.with_name(f"moved.{place.name}"))
-        place.write_text("no folder")
+def test_a_plain_file_at_its_path_is_replaced(folder, checkpoint):
+    for path in (folder, folder.with_name("last.1")):
+        path.rename(path.with_name(f"moved.{path.name}"))
+        path.write_text("no folder")
     save(folder, checkpoint, 3)
     assert step_of(folder) == 3
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "model.safetensors", "training.pt", "source.model"])
-def test_what_the_disk_can_no_longer_read_is_damaged(folder, monkeypatch, name, caplog):
+def test_what_the_disk_can_no_longer_read_is_corrupt(folder, monkeypatch, name, caplog):
     """A bad sector: the file is there, reading it fails."""
     real = Path.open
 

@@ -102,11 +102,11 @@ def test_a_leading_tilde_is_the_home_folder(monkeypatch):
         align: ("--run=~/x", "--source=~/x", "--target=~/x", "--gold=~/x", "--reverse=~/x", "--output=~/x"),
         evaluate: ("--run=~/x", "--source=~/x", "--output=~/x", "--reference=~/x"),
     }
-    for module, words in expanded.items():
-        values = vars(module.parser().parse_args(words))
-        for word in words:
-            name = word.removeprefix("--").partition("=")[0]
-            assert values[name] in ("/home/me/x", ["/home/me/x"]), word
+    for module, arguments in expanded.items():
+        values = vars(module.parser().parse_args(arguments))
+        for argument in arguments:
+            name = argument.removeprefix("--").partition("=")[0]
+            assert values[name] in ("/home/me/x", ["/home/me/x"]), argument
     given = evaluate.parser().parse_args(["--reference", "~/a", "b~", "--run", "~"])
     assert (given.reference, given.run) == (["/home/me/a", "b~"], "/home/me")
     assert translate.parser().parse_args(["--input", "-", "~/text"]).input == "-"
@@ -114,7 +114,7 @@ def test_a_leading_tilde_is_the_home_folder(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "way"),
+    ("arguments", "hint"),
     [
         (["-Hello"], "-- -Hello"),
         (["-x"], "-- -x"),
@@ -122,16 +122,16 @@ def test_a_leading_tilde_is_the_home_folder(monkeypatch):
         (["--run", "x", "-Hello"], "-- -Hello"),
     ],
 )
-def test_a_text_that_begins_with_a_hyphen(capsys, words, way):
+def test_a_text_that_begins_with_a_hyphen(capsys, arguments, hint):
     from nmt import translate
 
     with pytest.raises(SystemExit) as left:
-        translate.parser().parse_args(words)
+        translate.parser().parse_args(arguments)
     assert left.value.code == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("python -m nmt.translate: error: ")
-    assert last.endswith(f'put text that starts with "-" after --: python -m nmt.translate {way}')
-    assert translate.parser().parse_args(["--", *words]).text == words
+    assert last.endswith(f'put text that starts with "-" after --: python -m nmt.translate {hint}')
+    assert translate.parser().parse_args(["--", *arguments]).text == arguments
 
 
 def test_other_mistakes_are_not_about_texts(capsys):
@@ -142,10 +142,19 @@ def test_other_mistakes_are_not_about_texts(capsys):
     assert "comes after" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--grid", "--sheet"])  # the second is its old name
+def test_one_image_of_all_sentences(flag):
+    from nmt import translate
+
+    assert translate.parser().parse_args([flag, "text"]).grid
+    assert not translate.parser().parse_args(["text"]).grid
+    assert "--sheet" not in translate.parser().format_help()
+
+
 # ---------------------------------------------------------------- printed commands
 
 
-WORDS = [
+ARGUMENTS = [
     "My Drive",
     "it's",
     "$HOME",
@@ -165,14 +174,14 @@ WORDS = [
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
-def test_a_shell_passes_on_the_words():
+def test_a_shell_passes_on_the_arguments():
     program = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
-    line = command(*program, *WORDS)
+    line = command(*program, *ARGUMENTS)
     done = subprocess.run(["sh", "-c", line], capture_output=True, check=True)
-    assert json.loads(done.stdout) == WORDS
+    assert json.loads(done.stdout) == ARGUMENTS
 
 
-def test_plain_words_stay_plain():
+def test_plain_arguments_stay_plain():
     assert command("python", "-m", "nmt.train", "resume=runs/x") == "python -m nmt.train resume=runs/x"
 
 

@@ -125,9 +125,9 @@ def sweeps(compare, monkeypatch):
 
     seen = Sweeps()
 
-    def run_sweep(*words):
-        seen.append(list(words))
-        for model in words[0].removeprefix("model=").split(","):
+    def run_sweep(*overrides):
+        seen.append(list(overrides))
+        for model in overrides[0].removeprefix("model=").split(","):
             if model in seen.works:
                 finish(seen.folder, f"{model}-{len(seen)}", seen.settings[model])
 
@@ -169,10 +169,10 @@ def test_again(compare, sweeps, tmp_path):
 
 def test_what_counts_as_finished(compare, tmp_path):
     config = SETTINGS["one"]
-    run = finish(tmp_path, "whole", config)
-    (tmp_path / "latest").symlink_to("whole")
+    run = finish(tmp_path, "complete", config)
+    (tmp_path / "latest").symlink_to("complete")
     (finish(tmp_path, "begun", config) / "test" / "metrics.json").unlink()
-    (finish(tmp_path, "damaged", config) / "config.yaml").write_bytes(b"seed: [")
+    (finish(tmp_path, "corrupt", config) / "config.yaml").write_bytes(b"seed: [")
     (finish(tmp_path, "stranger", config) / "config.yaml").write_text("seed: 1\nflavour: sweet\n")
     (finish(tmp_path, "bare", config) / "config.yaml").unlink()
     assert compare.finished_runs(tmp_path) == {run: config}
@@ -200,7 +200,7 @@ def test_other_data_are_refused(comparison, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", "3"])
-def test_a_damaged_run_is_named(comparison, tmp_path, content):
+def test_a_corrupt_run_is_named(comparison, tmp_path, content):
     run = finish(tmp_path, "one", SETTINGS["one"])
     write_text(run / "prepared.json", content)
     with pytest.raises(RunError, match=f"^{run}/prepared.json: missing or corrupt"):
@@ -225,10 +225,10 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes(compare, monkeypatch, tmp_path, name):
-    models, output, overrides, words = MISTAKES[name]
+    models, output, overrides, message = MISTAKES[name]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="^" + words):
+    with pytest.raises(ConfigError, match="^" + message):
         compare._check(models, output, overrides)
 
 

@@ -128,7 +128,7 @@ def test_the_task_gets_the_settings_and_a_name(monkeypatch: pytest.MonkeyPatch, 
     assert not list(tmp_path.iterdir())  # we create the run folder, not Hydra
 
 
-def test_the_task_gets_the_words_as_they_were_written(
+def test_the_task_gets_the_overrides_as_they_were_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Without resolving `${...}` from Hydra's own config."""
@@ -139,12 +139,12 @@ def test_the_task_gets_the_words_as_they_were_written(
         return 1.0
 
     monkeypatch.chdir(tmp_path)
-    words = ("resume=runs/one", "data.cache=${runs}/cache", "++training.epochs=3")
-    monkeypatch.setattr(sys, "argv", ["nmt.train", *words])
+    given = ("resume=runs/one", "data.cache=${runs}/cache", "++training.epochs=3")
+    monkeypatch.setattr(sys, "argv", ["nmt.train", *given])
     with_config(task)
     ((overrides, cache),) = seen
-    assert overrides == words
-    assert all(type(word) is str for word in overrides)
+    assert overrides == given
+    assert all(type(one) is str for one in overrides)
     assert cache == "runs/cache"
 
 
@@ -210,7 +210,7 @@ def test_a_mistake_is_one_line_that_names_the_key(
     assert given == []
 
 
-def test_all_impossible_values_are_told_at_once(
+def test_all_invalid_values_are_reported_at_once(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     given, code = call(monkeypatch, "training.epochs=0", "model.bridge=rope", "model.encoder.size=3")

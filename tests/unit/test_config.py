@@ -74,17 +74,19 @@ def test_leaves_are_dotted_and_in_the_order_of_definition() -> None:
 
 # ---------------------------------------------------------------- bounds and choices
 
-BOUNDS = [(key, word, limit) for key, item, _ in LEAVES for word, limit in item.metadata["bounds"].items()]
+BOUNDS = [
+    (key, relation, limit) for key, item, _ in LEAVES for relation, limit in item.metadata["bounds"].items()
+]
 CHOICES = [(key, item.metadata["choices"]) for key, item, _ in LEAVES if item.metadata["choices"]]
 
 
-@pytest.mark.parametrize(("key", "word", "limit"), BOUNDS)
-def test_every_bound_is_kept(key: str, word: str, limit: float) -> None:
-    outside = {"at least": limit - STEP, "above": limit, "at most": limit + STEP, "below": limit}[word]
-    assert refused(with_value(key, outside))[0] == f"{key}={outside}: must be {word} {limit:g}"
-    if word.startswith("at "):
+@pytest.mark.parametrize(("key", "relation", "limit"), BOUNDS)
+def test_every_bound_is_kept(key: str, relation: str, limit: float) -> None:
+    outside = {"at least": limit - STEP, "above": limit, "at most": limit + STEP, "below": limit}[relation]
+    assert refused(with_value(key, outside))[0] == f"{key}={outside}: must be {relation} {limit:g}"
+    if relation.startswith("at "):
         check(with_value(key, int(limit) if limit == int(limit) else limit))
-    assert any(f"must be {word}" in fault for fault in refused(with_value(key, math.nan)))
+    assert any(f"must be {relation}" in fault for fault in refused(with_value(key, math.nan)))
 
 
 @pytest.mark.parametrize(("key", "choices"), CHOICES)
@@ -128,7 +130,7 @@ def test_what_is_optional_may_be_nothing(key: str) -> None:
     check(with_value(key, None))
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     config = with_value("training.epochs", 0)
     config.model.bridge = "rope"
     config.data.source, config.data.source_path = "moses", "file"
@@ -156,15 +158,15 @@ def test_a_corpus_of_your_own_needs_its_files(source: str, needed: list[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("source", "foreign", "owner"),
+    ("source", "key", "owner"),
     [("manythings", "path", "tsv"), ("sample", "archive", "manythings"), ("tsv", "source_path", "moses")],
 )
-def test_a_file_that_would_not_be_read_is_refused(source: str, foreign: str, owner: str) -> None:
+def test_a_file_that_would_not_be_read_is_refused(source: str, key: str, owner: str) -> None:
     config = with_value("data.source", source)
     config.data.path = "file" if source == "tsv" else None
-    setattr(config.data, foreign, "file")
+    setattr(config.data, key, "file")
     assert refused(config) == [
-        f"data.{foreign}=file: has no effect with data={source}, only with data={owner}",
+        f"data.{key}=file: has no effect with data={source}, only with data={owner}",
         "leave it out",
     ]
 
@@ -378,7 +380,7 @@ def test_plain_data_is_a_copy() -> None:
         ({1: 2}, "config.1: no such setting"),
     ],
 )
-def test_foreign_data_is_refused(values: Any, message: str) -> None:
+def test_unknown_data_is_refused(values: Any, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         from_dict(Config, values, "config")
     assert str(caught.value) == message
@@ -413,7 +415,7 @@ def test_the_new_key_takes_precedence() -> None:
 
 
 @pytest.mark.parametrize("values", [{}, {"model": None}, {"model": 3, "training": 4}])
-def test_damaged_settings_are_left_to_the_reader(values: dict[str, Any]) -> None:
+def test_corrupt_settings_are_left_to_the_reader(values: dict[str, Any]) -> None:
     assert rename_keys(values, RENAMED) == values
 
 

@@ -169,7 +169,7 @@ def test_no_training_text_is_kept(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- corrupt files
 
 
-def _cut_short(file: Path) -> None:
+def _truncate(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-2])
 
 
@@ -183,7 +183,7 @@ def _empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
-@pytest.mark.parametrize("harm", [_cut_short, _flip_a_bit, _empty, Path.unlink], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("harm", [_truncate, _flip_a_bit, _empty, Path.unlink], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("name", ["source.bin", "target_offsets.bin", "tokens.json"])
 def test_a_corrupt_file_is_named(tmp_path: Path, harm: Any, name: str) -> None:
     prepared = prepared_from(tmp_path, [Example("a b", ("c",), ("",))] * 9)

@@ -34,7 +34,7 @@ def test_an_exception_leaves_everything_as_it_was(tmp_path: Path, before: str | 
     assert before is None or path.read_text() == before
 
 
-def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
+def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
     with replacing(path) as file:
@@ -45,7 +45,7 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_temporary_file_is_hidden_and_beside_its_place(tmp_path: Path) -> None:
+def test_the_temporary_file_is_hidden_and_in_the_same_folder(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     with replacing(path):
         (temporary,) = tmp_path.iterdir()  # in the same folder: a rename only works within one file system
@@ -158,9 +158,9 @@ def test_a_write_that_the_system_refuses_names_the_file(tmp_path: Path, size: in
 
 
 @pytest.mark.parametrize("name", ["mkstemp", "chmod", "replace"])
-def test_no_temporary_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    def refused(place: object = None, *_: object, **options: object) -> None:
-        temporary = str(place) if place else f"{options['dir']}/{options['prefix']}x.tmp"
+def test_no_temporary_name_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def refused(path: object = None, *_: object, **options: object) -> None:
+        temporary = str(path) if path else f"{options['dir']}/{options['prefix']}x.tmp"
         raise OSError(errno.EROFS, "Read-only file system", temporary)
 
     monkeypatch.setattr("tempfile.mkstemp" if name == "mkstemp" else f"os.{name}", refused)
@@ -195,7 +195,7 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, "No space left", "a/b"), "a/b: No space left; free some space"),
         (OSError(errno.ENOSPC, "No space left"), "here: No space left; free some space"),
@@ -207,8 +207,8 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
         (OSError("odd"), "here: odd; fix that"),
     ],
 )
-def test_what_is_said(error: OSError, words: str) -> None:
-    assert explain(error, "here") == words
+def test_what_is_said(error: OSError, message: str) -> None:
+    assert explain(error, "here") == message
 
 
 # ---------------------------------------------------------------- platforms

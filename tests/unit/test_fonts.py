@@ -112,18 +112,18 @@ def test_two_fonts_together_cover_a_script(tmp_path):
     assert book.missing_characters([TAMIL], book.families_for([TAMIL])) == set()
 
 
-def test_damaged_and_stand_in_fonts_are_passed_over(tmp_path):
-    damaged = tmp_path / "damaged.ttf"
-    damaged.write_bytes(b"not a font")
+def test_corrupt_and_stand_in_fonts_are_skipped(tmp_path):
+    corrupt = tmp_path / "corrupt.ttf"
+    corrupt.write_bytes(b"not a font")
     letters = sorted(set(TAMIL))
     unfit = [
         make_font(tmp_path / f"{name}.ttf", letters, name) for name in ("Last Resort", "Some Color Emoji")
     ]
-    book = FontBook(lambda: [str(damaged), str(tmp_path / "absent.ttf"), *unfit])
+    book = FontBook(lambda: [str(corrupt), str(tmp_path / "absent.ttf"), *unfit])
     assert book.families_for([TAMIL]) == ["DejaVu Sans"]
 
 
-def test_a_stale_name_in_the_font_cache_does_no_harm(tmp_path, monkeypatch):
+def test_an_outdated_name_in_the_font_cache_does_no_harm(tmp_path, monkeypatch):
     gone = font_manager.FontEntry(str(tmp_path / "gone.otf"), 0, "Shobhika")
     monkeypatch.setattr(font_manager.fontManager, "ttflist", [gone, *font_manager.fontManager.ttflist])
     draw(MARATHI, FontBook(no_system_fonts).families_for([MARATHI]))

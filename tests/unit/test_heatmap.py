@@ -219,11 +219,11 @@ def test_pyplot_stays_unloaded():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-# ---------------------------------------------------------------- sheets
+# ---------------------------------------------------------------- grids
 
 
 @pytest.mark.parametrize(("panels", "columns", "rows"), [(1, 2, 1), (5, 2, 3), (6, 3, 2)])
-def test_a_sheet_has_all_its_panels_apart_from_each_other(panels, columns, rows):
+def test_a_grid_has_all_its_panels_apart_from_each_other(panels, columns, rows):
     sizes = [(6, 5), (3, 8), (12, 4), (1, 1), (2, 9), (7, 7)][:panels]
     content = [Panel(np.full((T, S), 0.3), ["source"] * S, ["target"] * T) for T, S in sizes]
     figure = draw_grid(content, columns)
@@ -231,19 +231,19 @@ def test_a_sheet_has_all_its_panels_apart_from_each_other(panels, columns, rows)
     figure.canvas.draw()
     boxes = [axes.get_tightbbox() for axes in figure.axes]
     assert len({round(axes.get_position().y1, 3) for axes in figure.axes}) <= panels
-    whole = figure.bbox
+    full = figure.bbox
     for box in boxes:  # nothing is cut off
-        assert box.x0 >= whole.x0 - 1
-        assert box.y0 >= whole.y0 - 1
-        assert box.x1 <= whole.x1 + 1
-        assert box.y1 <= whole.y1 + 1
+        assert box.x0 >= full.x0 - 1
+        assert box.y0 >= full.y0 - 1
+        assert box.x1 <= full.x1 + 1
+        assert box.y1 <= full.y1 + 1
     for k, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[k + 1 :])
     lines = {k // columns for k in range(panels)}
     assert len(lines) == rows
 
 
-def test_a_sheet_shows_each_panels_weights_and_labels():
+def test_a_grid_shows_each_panels_weights_and_labels():
     one, two = Panel(np.eye(2), ["a", "b"], ["c", "d"]), Panel(np.ones((1, 1)), ["e"], ["पत्र"])
     figure = draw_grid([one, two])
     texts = [[label.get_text() for label in axes.get_yticklabels()] for axes in figure.axes]

@@ -1,4 +1,4 @@
-"""Heatmaps as pixels: the weights, words and places, and what they cost against a figure."""
+"""Heatmaps as pixels: the weights, words and positions, and what they cost against a figure."""
 
 import time
 import warnings
@@ -62,9 +62,9 @@ def test_every_word_stands_at_its_row_or_column():
 
 def test_devanagari_is_shaped():
     """A conjunct is narrower than its letters; a joiner that forbids it makes it wider again."""
-    joined, apart = label("त्य").shape[1], label("त्\u200cय").shape[1]
-    assert joined < apart
-    assert joined < label("त").shape[1] + label("य").shape[1]
+    conjunct, apart = label("त्य").shape[1], label("त्\u200cय").shape[1]
+    assert conjunct < apart
+    assert conjunct < label("त").shape[1] + label("य").shape[1]
     assert not np.array_equal(label("दुसर्\u200dया"), label("दुसर्या"))  # eyelash reph
 
 

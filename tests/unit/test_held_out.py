@@ -32,7 +32,7 @@ def write_lines(path: Path, lines: list[str]) -> str:
 
 
 def shared(prepared: Prepared, split: str) -> set[str]:
-    """Folded sentences of a split that are also in training."""
+    """Canonical keys of the sentences of a split that are also in training."""
     found = {}
     for name in ("train", split):
         examples = prepared.splits[name]
@@ -87,7 +87,7 @@ def test_plain_text_with_several_references(tmp_path: Path, corpus_of: str) -> N
     ]
     assert prepared.report["dropped"]["in_test"] == 2  # sentence 5, and one translation of sentence 9
     assert not shared(prepared, "test")
-    assert prepared.splits["dev"]  # still a share of the corpus
+    assert prepared.splits["dev"]  # still a fraction of the corpus
     assert not shared(prepared, "dev")
 
 
@@ -138,16 +138,16 @@ def test_a_corpus_all_of_which_is_in_the_sets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pairs", "words"),
+    ("pairs", "message"),
     [
         ([], r"dev\.tsv: contains no sentences"),
         ([("a", "b"), ("", "c")], r"dev\.tsv, line 2: the source sentence is empty"),
         ([("a", " ")], r"dev\.tsv, line 1: the target sentence is empty"),
     ],
 )
-def test_what_is_missing_is_named(tmp_path: Path, pairs: list[Pair], words: str) -> None:
+def test_what_is_missing_is_named(tmp_path: Path, pairs: list[Pair], message: str) -> None:
     dev = write_tsv(tmp_path / "dev.tsv", pairs)
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=message):
         prepare(settings(tmp_path, dev_path=str(dev)))
 
 

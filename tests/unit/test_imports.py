@@ -42,8 +42,8 @@ def module_name(file: Path) -> str:
 
 
 def is_module(name: str) -> bool:
-    place = PACKAGE.joinpath(*name.split(".")[1:])
-    return place.with_suffix(".py").is_file() or place.is_dir()
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    return path.with_suffix(".py").is_file() or path.is_dir()
 
 
 def imports(source: str, module: str) -> set[str]:

@@ -62,9 +62,9 @@ class CopyModel:
         predicted = np.full((N, self.size), math.log(0.1 / (self.size - 1)), np.float32)
         attention = np.zeros((N, 1, S), np.float32)
         for row, sentence in enumerate(memory.tokens):
-            place = min(state.step, int((sentence == EOS).argmax()))
-            predicted[row, self.table[int(sentence[place])]] = math.log(0.9)
-            attention[row, 0, place] = 1.0
+            position = min(state.step, int((sentence == EOS).argmax()))
+            predicted[row, self.table[int(sentence[position])]] = math.log(0.9)
+            attention[row, 0, position] = 1.0
         return torch.from_numpy(predicted), Position(state.step + 1), torch.from_numpy(attention)
 
     def score(
@@ -113,13 +113,13 @@ def test_a_model_in_numpy_translates_and_aligns(tokenizers):
 
 
 @dataclass(frozen=True)
-class Parts:
+class MemberStates:
     """States, or memories, of the models of an ensemble."""
 
     of: tuple
 
-    def select(self, index: Tensor) -> "Parts":
-        return Parts(tuple(part.select(index) for part in self.of))
+    def select(self, index: Tensor) -> "MemberStates":
+        return MemberStates(tuple(one.select(index) for one in self.of))
 
 
 class Average:
@@ -129,17 +129,19 @@ class Average:
         self.models = models
         self.device, self.heads = models[0].device, models[0].heads
 
-    def encode(self, source: Tensor, mask: Tensor) -> tuple[Parts, Parts]:
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[MemberStates, MemberStates]:
         states, memories = zip(*(model.encode(source, mask) for model in self.models), strict=True)
-        return Parts(states), Parts(memories)
+        return MemberStates(states), MemberStates(memories)
 
-    def step(self, tokens: Tensor, state: Parts, memory: Parts) -> tuple[Tensor, Parts, Tensor]:
+    def step(
+        self, tokens: Tensor, state: MemberStates, memory: MemberStates
+    ) -> tuple[Tensor, MemberStates, Tensor]:
         found = [
             model.step(tokens, *own) for model, *own in zip(self.models, state.of, memory.of, strict=True)
         ]
         predicted, states, attention = zip(*found, strict=True)
         average = torch.stack(predicted).exp().mean(dim=0).log()
-        return average, Parts(states), torch.stack(attention).mean(dim=0)
+        return average, MemberStates(states), torch.stack(attention).mean(dim=0)
 
     def score(
         self, source: Tensor, source_mask: Tensor, previous: Tensor, target: Tensor, target_mask: Tensor
@@ -197,7 +199,7 @@ def test_scores_are_those_of_the_steps(tokenizers):
 
 
 def test_a_model_in_training_mode_is_refused(tokenizers):
-    """Also if only a part of it is: dropout would change the results."""
+    """Also if only one module of it is: dropout would change the results."""
     (model,) = models(tokenizers, TINY)
     translator = Translator(model, *tokenizers, DECODING)
     calls = (
@@ -205,12 +207,12 @@ def test_a_model_in_training_mode_is_refused(tokenizers):
         lambda: translator.sample(ENGLISH),
         lambda: translator.align(ENGLISH, MARATHI),
     )
-    for part in (model, model.decoder, model.source):
-        part.train()
+    for module in (model, model.decoder, model.source):
+        module.train()
         for call in calls:
             with pytest.raises(RuntimeError, match="training mode"):
                 call()
-        assert part.training
+        assert module.training
         model.eval()
     for call in calls:
         assert len(call()) == len(ENGLISH)

@@ -49,16 +49,16 @@ def test_value_and_gradient_are_pytorchs_for_a_vocabulary_without_special_tokens
 @cases
 def test_value_is_the_formula(N, V, smoothing, seed):
     logits, targets = draw(N, V, seed)
-    smoothed = likelihood = 0.0
+    smoothed = nll = 0.0
     for row, target in zip(logits.tolist(), targets.tolist(), strict=True):
         total = math.log(sum(math.exp(value) for value in row))
-        likelihood += total - row[target]
+        nll += total - row[target]
         for token, value in enumerate(row):
             prior = 0 if token in SPECIAL else 1 / (V - 3)
             smoothed -= ((1 - smoothing) * (token == target) + smoothing * prior) * (value - total)
     loss = token_loss(logits, targets, smoothing)
     assert float(loss.smoothed) == pytest.approx(smoothed, rel=1e-5, abs=1e-5)
-    assert float(loss.nll) == pytest.approx(likelihood, rel=1e-5, abs=1e-5)
+    assert float(loss.nll) == pytest.approx(nll, rel=1e-5, abs=1e-5)
 
 
 def test_what_cannot_be_generated_is_only_made_less_likely():
@@ -73,9 +73,9 @@ def test_what_cannot_be_generated_is_only_made_less_likely():
 
 def test_batches_add_up():
     logits, targets = draw(9, 5, seed=1)
-    whole = token_loss(logits, targets, 0.1)
-    parts = [token_loss(logits[part], targets[part], 0.1) for part in (slice(0, 2), slice(2, 9))]
-    for sums in zip(whole, *parts, strict=True):
+    together = token_loss(logits, targets, 0.1)
+    separate = [token_loss(logits[rows], targets[rows], 0.1) for rows in (slice(0, 2), slice(2, 9))]
+    for sums in zip(together, *separate, strict=True):
         assert float(sums[0]) == pytest.approx(float(sums[1] + sums[2]))
 
 
@@ -87,7 +87,7 @@ def test_half_precision_logits_are_summed_in_float32():
     assert float(loss.nll) == pytest.approx(10_000 * math.log(4), rel=1e-5)
 
 
-def test_likelihood_keeps_no_graph():
+def test_nll_keeps_no_graph():
     logits = torch.zeros(2, 3, requires_grad=True)
     loss = token_loss(logits, torch.tensor([0, 1]), 0.0)
     assert loss.smoothed.requires_grad

@@ -172,7 +172,7 @@ def test_danda_stays_on_its_word_in_13a_only():
 @pytest.mark.parametrize(
     ("references", "count"), [(FULL, "2"), (RAGGED, "var"), ([s[:1] for s in FULL], "1")]
 )
-def test_signatures_tell_version_and_number_of_references(references, count):
+def test_signatures_have_version_and_number_of_references(references, count):
     for score in corpus_scores(HYPOTHESES, references):
         assert f"nrefs:{count}|" in score.signature
         assert score.signature.endswith(f"version:{sacrebleu_version}")

@@ -27,9 +27,9 @@ def quoted(override: str, sweep: bool = False) -> str:
     return found
 
 
-def parsed(word: str) -> object:
+def parsed(override: str) -> object:
     """The value that Hydra parses from an override."""
-    value = OverridesParser.create().parse_override(word).value()
+    value = OverridesParser.create().parse_override(override).value()
     text = value.text if isinstance(value, QuotedString) else value
     return OmegaConf.create({"value": text})["value"]
 
@@ -37,28 +37,28 @@ def parsed(word: str) -> object:
 @pytest.mark.parametrize("key", ["data.path", "+runs", "name", "resume", "data.url"])
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_typed_is_what_is_meant(key: str, name: str) -> None:
-    word = quoted(f"{key}={name}")
-    assert parsed(word) == name
-    assert as_typed(word) == f"{key}={name}"
+    override = quoted(f"{key}={name}")
+    assert parsed(override) == name
+    assert as_typed(override) == f"{key}={name}"
 
 
 @hypothesis.settings(deadline=None, max_examples=300)
 @given(st.text(alphabet="a'\"\\,(){}[]=~$ é", min_size=1, max_size=8))
 def test_any_text_comes_through(name: str) -> None:
     hypothesis.assume(not re.search(r"^'.*'$|^\".*\"$|\$\{[^{}]+\}", name))
-    word = quoted(f"data.path={name}")
-    assert parsed(word) == name
-    assert as_typed(word) == f"data.path={name}"
+    override = quoted(f"data.path={name}")
+    assert parsed(override) == name
+    assert as_typed(override) == f"data.path={name}"
 
 
-@pytest.mark.parametrize("word", ["name=null", "name='x y'", 'name="x y"', "name=", "~name", "data=tsv"])
-def test_what_hydra_understands_is_left_to_it(word: str) -> None:
-    assert quoted(word) == word
+@pytest.mark.parametrize("override", ["name=null", "name='x y'", 'name="x y"', "name=", "~name", "data=tsv"])
+def test_what_hydra_understands_is_left_to_it(override: str) -> None:
+    assert quoted(override) == override
 
 
 def test_other_settings_are_left_to_hydra() -> None:
-    words = ["model.encoder.size=1,2", "--cfg", "job", "training.epochs=range(1,3)", "seed=1", "name"]
-    assert literal(words, sweep=True) == literal(words, sweep=False) == words
+    overrides = ["model.encoder.size=1,2", "--cfg", "job", "training.epochs=range(1,3)", "seed=1", "name"]
+    assert literal(overrides, sweep=True) == literal(overrides, sweep=False) == overrides
 
 
 def test_commas_separate_the_values_of_a_sweep(tmp_path, monkeypatch) -> None:
@@ -78,9 +78,9 @@ def test_interpolations_stay_what_they_are() -> None:
 def test_a_file_of_that_very_name_is_meant(name: str, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).touch()
-    word = quoted(f"data.path={name}")
-    assert parsed(word) == name
-    assert as_typed(word) == f"data.path={name}"
+    override = quoted(f"data.path={name}")
+    assert parsed(override) == name
+    assert as_typed(override) == f"data.path={name}"
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_a_file_of_that_very_name_is_meant(name: str, tmp_path, monkeypatch) -> 
     ],
 )
 def test_lists_of_files(value: str, files: list[str]) -> None:
-    word = quoted(f"data.dev_target_paths={value}")
-    found = OverridesParser.create().parse_override(word).value()
+    override = quoted(f"data.dev_target_paths={value}")
+    found = OverridesParser.create().parse_override(override).value()
     assert list(found) == files
 
 
@@ -121,8 +121,8 @@ def test_a_name_that_is_no_text_is_refused(key: str) -> None:
 
 
 def test_an_old_key_is_the_new_one_and_says_so(capsys) -> None:
-    words = rename_overrides(["model.dropout=0.2", "+model.rate_factor=0.3", "model=luong", "-m"])
-    assert words == ["training.dropout=0.2", "+training.lr_multiplier=0.3", "model=luong", "-m"]
+    overrides = rename_overrides(["model.dropout=0.2", "+model.rate_factor=0.3", "model=luong", "-m"])
+    assert overrides == ["training.dropout=0.2", "+training.lr_multiplier=0.3", "model=luong", "-m"]
     assert capsys.readouterr().err == (
         "note: model.dropout has been renamed to training.dropout\n"
         "note: model.rate_factor has been renamed to training.lr_multiplier\n"
@@ -139,7 +139,7 @@ def test_an_old_key_is_the_new_one_and_says_so(capsys) -> None:
         (["-c", "job", "~name", "--info"], False, ["-c", "job", "~name", "--info"]),
     ],
 )
-def test_flags_are_told_from_overrides(arguments: list[str], sweep: bool, rest: list[str]) -> None:
+def test_flags_are_distinguished_from_overrides(arguments: list[str], sweep: bool, rest: list[str]) -> None:
     assert split_arguments(arguments) == (sweep, rest)
 
 

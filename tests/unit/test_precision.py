@@ -38,7 +38,7 @@ def test_auto_on_a_cpu_takes_what_it_has(monkeypatch, instruction, dtype):
     assert choose_precision("auto", CPU).dtype == dtype
 
 
-def test_auto_on_a_cpu_that_tells_nothing_is_fp32(monkeypatch):
+def test_auto_on_a_cpu_without_information_is_fp32(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities")  # torch before 2.13
     assert choose_precision("auto", CPU).dtype == torch.float32
 

@@ -78,7 +78,7 @@ def test_training_has_an_example_a_pair_and_the_others_one_a_source(tmp_path: Pa
             assert example.alignments == ("",) * len(example.references)
 
 
-def test_parts_are_those_of_the_split(tmp_path: Path) -> None:
+def test_splits_are_those_of_assign_splits(tmp_path: Path) -> None:
     pairs = corpus()
     first, second = (text_keys(map(canonical_key, side)) for side in zip(*pairs, strict=True))
     expected = assign_splits(first, components(first, second), 0.2, 0.2)
@@ -88,7 +88,7 @@ def test_parts_are_those_of_the_split(tmp_path: Path) -> None:
         assert {example.source for example in found[split]} == sentences
 
 
-def test_no_sentence_in_two_parts_whatever_its_spelling(tmp_path: Path) -> None:
+def test_no_sentence_in_two_splits_whatever_its_spelling(tmp_path: Path) -> None:
     pairs = corpus()
     variants = [(source.upper(), f"नवे {i}") for i, (source, _) in enumerate(pairs[:40])]
     variants += [(f"New {i}", target.replace(".", "।")) for i, (_, target) in enumerate(pairs[:40])]
@@ -192,7 +192,7 @@ def test_an_alignment_counted_from_1_is_named_as_such(
         ("data.test_fraction", {"test_fraction": 1e-9}),
     ],
 )
-def test_an_empty_part_names_its_setting(tmp_path: Path, key: str, options: dict[str, Any]) -> None:
+def test_an_empty_split_names_its_setting(tmp_path: Path, key: str, options: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=rf"leave the {key[5:].split('_')[0]} set empty: .*; raise {key}, or"):
         prepare(settings(tmp_path, **options))
     assert not list(tmp_path.glob("cache/prepared/*"))

@@ -82,7 +82,7 @@ def test_an_interrupted_preparation_is_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage",
+    "content",
     [
         b'{"source": "a", "refer',
         b"[]\n",
@@ -92,14 +92,14 @@ def test_an_interrupted_preparation_is_made_again(tmp_path: Path) -> None:
         None,
     ],
 )
-def test_a_damaged_part_says_what_to_delete(tmp_path: Path, damage: bytes | None) -> None:
+def test_a_corrupt_split_says_what_to_delete(tmp_path: Path, content: bytes | None) -> None:
     config = settings(tmp_path)
     folder = prepare(config).folder
     file = folder / "dev.jsonl"
-    if damage is None:
+    if content is None:
         file.unlink()
     else:
-        file.write_bytes(damage)
+        file.write_bytes(content)
     with pytest.raises(DataError) as caught:
         prepare(config)
     message = str(caught.value)
@@ -109,7 +109,7 @@ def test_a_damaged_part_says_what_to_delete(tmp_path: Path, damage: bytes | None
     assert "\n" not in message
 
 
-def test_a_damaged_report_says_what_to_delete(tmp_path: Path) -> None:
+def test_a_corrupt_report_says_what_to_delete(tmp_path: Path) -> None:
     config = settings(tmp_path)
     folder = prepare(config).folder
     (folder / "prepared.json").write_text("{")
@@ -133,7 +133,7 @@ def test_examples_come_back(tmp_path: Path) -> None:
     assert load_examples(tmp_path / "none.jsonl") == []
 
 
-def test_a_damaged_example_is_named_by_its_line(tmp_path: Path) -> None:
+def test_a_corrupt_example_is_named_by_its_line(tmp_path: Path) -> None:
     file = tmp_path / "examples.jsonl"
     save_examples(file, [Example("x", ("y",), ("",))] * 3)
     content = file.read_text().split("\n")

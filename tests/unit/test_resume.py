@@ -34,12 +34,12 @@ def request(run: Run, **changes: Any) -> Request:
     for dotted, value in changes.items():
         *groups, name = dotted.split(".")
         setattr(functools.reduce(getattr, groups, config), name, value)
-    words = [f"{key}={'null' if value is None else value}" for key, value in changes.items()]
-    return Request(config, "manythings-bahdanau", (f"resume={run.folder}", *words))
+    overrides = [f"{key}={'null' if value is None else value}" for key, value in changes.items()]
+    return Request(config, "manythings-bahdanau", (f"resume={run.folder}", *overrides))
 
 
-def with_words(run: Run, *words: str) -> Request:
-    return Request(Config(resume=str(run.folder)), "x", (f"resume={run.folder}", *words))
+def with_overrides(run: Run, *overrides: str) -> Request:
+    return Request(Config(resume=str(run.folder)), "x", (f"resume={run.folder}", *overrides))
 
 
 def refused(asked: Request) -> str:
@@ -92,10 +92,10 @@ def test_what_may_change(run, key):
     assert values(config) == before | {key: CHANGES[key]}
 
 
-def test_several_changes_and_each_way_to_write_them(run):
+def test_several_changes_and_each_form_of_them(run):
     asked = request(run, **{"training.epochs": 9, "threads": 2, "training.patience": None})
-    resume, *words = asked.overrides
-    config, _ = resumed(Request(asked.config, "x", (resume, *("++" + word for word in words))))
+    resume, *overrides = asked.overrides
+    config, _ = resumed(Request(asked.config, "x", (resume, *("++" + one for one in overrides))))
     assert (config.training.epochs, config.threads, config.training.patience) == (9, 2, None)
 
 
@@ -115,25 +115,25 @@ def test_a_moved_run_stays_where_it_is(run, tmp_path):
 
 
 @pytest.fixture
-def told(caplog, monkeypatch) -> pytest.LogCaptureFixture:
+def logged(caplog, monkeypatch) -> pytest.LogCaptureFixture:
     monkeypatch.setattr(logging.getLogger("nmt"), "propagate", True)
     caplog.set_level(logging.WARNING, "nmt")
     return caplog
 
 
-def test_changes_are_told_and_kept(run, told):
+def test_changes_are_logged_and_kept(run, logged):
     asked = {"training.epochs": 9, "training.max_steps": 700, "decoding.beam_size": 5}  # 5 it was
     config, found = resumed(request(run, **asked))
-    assert told.messages == []
+    assert logged.messages == []
     assert reopen_run(run.folder)[1].training.epochs == 4  # nothing is written before everything is validated
     keep_settings(found, config)
-    assert told.messages == ["training.epochs: 4 → 9", "training.max_steps: None → 700"]
+    assert logged.messages == ["training.epochs: 4 → 9", "training.max_steps: None → 700"]
     kept = reopen_run(run.folder)[1]
     assert kept.resume is None
     assert values(kept) == values(config) | {"resume": None}
-    told.clear()
+    logged.clear()
     keep_settings(found, resumed(request(run))[0])  # the next time they are the settings of the run
-    assert told.messages == []
+    assert logged.messages == []
     assert values(reopen_run(run.folder)[1]) == values(kept)
 
 
@@ -168,22 +168,22 @@ def test_what_is_the_same_is_no_change(run):
     assert values(resumed(asked)[0]) == values(resumed(request(run))[0])
 
 
-@pytest.mark.parametrize("word", ["data=sample", "model=luong", "experiment=demo", "+experiment=demo"])
-def test_groups_are_refused(run, word):
-    """Even the original ones: there is no way to tell whether they are."""
-    key = word.lstrip("+").split("=")[0]
-    expected = f"{word}: a resumed run keeps its {key}; leave it out, or start a new run without resume="
-    assert refused(with_words(run, word)) == expected
+@pytest.mark.parametrize("override", ["data=sample", "model=luong", "experiment=demo", "+experiment=demo"])
+def test_groups_are_refused(run, override):
+    """Even the original ones: nothing says whether they are."""
+    key = override.lstrip("+").split("=")[0]
+    expected = f"{override}: a resumed run keeps its {key}; leave it out, or start a new run without resume="
+    assert refused(with_overrides(run, override)) == expected
 
 
-def test_a_whole_section_is_refused(run):
+def test_an_entire_section_is_refused(run):
     """The rest of it would be the defaults, not the values of the run."""
-    said = refused(with_words(run, "training={epochs:9}"))
+    said = refused(with_overrides(run, "training={epochs:9}"))
     assert said.startswith("training={epochs:9}: more than one setting; ")
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"training.epochs": 0}, "training.epochs=0: must be at least 1"),
         ({"training.metric": "ter"}, "training.metric=ter: choose one of"),
@@ -194,9 +194,9 @@ def test_a_whole_section_is_refused(run):
         ({"training.guided_alignment": 0.5}, "training.guided_alignment=0.5"),
     ],
 )
-def test_impossible_settings(run, changes, words):
+def test_impossible_settings(run, changes, message):
     """Together with the settings of the run: here a user corpus without alignments."""
-    assert refused(request(run, **changes)).startswith(words)
+    assert refused(request(run, **changes)).startswith(message)
 
 
 def test_no_such_run(tmp_path):
@@ -229,7 +229,7 @@ def test_other_data_are_refused(run):
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{", "{}", "3", '"x"'])
-def test_a_run_that_does_not_tell_its_data(run, content):
+def test_a_run_that_does_not_record_its_data(run, content):
     if content is not None:
         run.prepared.write_text(content, encoding="utf-8")
     with pytest.raises(RunError, match=r"prepared\.json: missing or corrupt"):

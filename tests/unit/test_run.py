@@ -82,7 +82,7 @@ def test_settings_come_back(config):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (None, "No such file"),
         (b"seed: [", "config.yaml"),
@@ -94,12 +94,12 @@ def test_settings_come_back(config):
         (b"!!python/object/apply:os.system ['true']", "config.yaml"),
     ],
 )
-def test_damaged_settings(tmp_path, content, words):
+def test_corrupt_settings(tmp_path, content, message):
     if content is not None:
         (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(RunError, match=r"config\.yaml: missing or corrupt") as caught:
         Run(tmp_path).decoding()
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -39,7 +39,7 @@ def test_a_read_only_folder_of_runs(config, tmp_path, monkeypatch):
     )
 
 
-def test_without_room_for_its_settings_there_is_no_run(config, tmp_path, monkeypatch):
+def test_without_space_for_its_settings_there_is_no_run(config, tmp_path, monkeypatch):
     config.name = "mine"
     with monkeypatch.context() as patch:
         refuse(errno.ENOSPC, patch, "os.replace")
@@ -49,9 +49,9 @@ def test_without_room_for_its_settings_there_is_no_run(config, tmp_path, monkeyp
     assert reopen_run(create_run(config, "x").folder)[1] == config  # the name is free
 
 
-def test_what_cannot_be_written_is_told_with_the_way_on(config):
+def test_what_cannot_be_written_is_reported_with_the_command_to_resume(config):
     run = create_run(config, "x")
-    way = f"then resume with: python -m nmt.train resume={run.folder}"
+    hint = f"then resume with: python -m nmt.train resume={run.folder}"
 
     def work(error: BaseException) -> None:
         with locked(run):
@@ -60,7 +60,7 @@ def test_what_cannot_be_written_is_told_with_the_way_on(config):
     for name, where in (("a/b", "a/b"), (None, run.folder)):
         with pytest.raises(RunError) as caught:
             work(OSError(errno.ENOSPC, "No space left on device", name))
-        assert str(caught.value) == f"{where}: No space left on device; free some space, {way}"
+        assert str(caught.value) == f"{where}: No space left on device; free some space, {hint}"
     for error in (
         BrokenPipeError(errno.EPIPE, "Broken pipe"),
         OSError("no library"),
@@ -72,12 +72,14 @@ def test_what_cannot_be_written_is_told_with_the_way_on(config):
         assert other.value is error
 
 
-@pytest.mark.parametrize(("number", "words"), [(errno.EAGAIN, "another process"), (errno.ENOLCK, "No locks")])
-def test_a_lock_that_is_not_given(config, monkeypatch, number, words):
+@pytest.mark.parametrize(
+    ("number", "message"), [(errno.EAGAIN, "another process"), (errno.ENOLCK, "No locks")]
+)
+def test_a_lock_that_is_not_given(config, monkeypatch, number, message):
     """Because another process holds it, or because the file system does not support locks."""
     run = create_run(config, "x")
     refuse(number, monkeypatch, "portalocker.portalocker.LOCKER")
-    with pytest.raises(RunError, match=words), locked(run):
+    with pytest.raises(RunError, match=message), locked(run):
         raise AssertionError
 
 

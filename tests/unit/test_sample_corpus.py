@@ -201,8 +201,8 @@ def test_eyelash_reph_is_written_with_the_joiner(rows):
 
 def test_all_patterns_are_there(rows):
     openings = Counter(row[0].split()[0] for row in rows)
-    for opening in ("Is", "Does", "Did", "Will", "Who", "What", "Where", "When", "Whose", "There", "This"):
-        assert openings[opening] >= 50, opening
+    for first in ("Is", "Does", "Did", "Will", "Who", "What", "Where", "When", "Whose", "There", "This"):
+        assert openings[first] >= 50, first
     marathi = Counter(word for row in rows for word in words(row[1]))
     for word in ("नाही", "नाहीत", "नाहीये", "नाहीयेत", "नव्हता", "का", "काय", "कोण", "कुठे", "केव्हा", "नको"):
         assert marathi[word] >= 20, word

@@ -39,7 +39,7 @@ def test_where_it_falls_to(decay, halfway, end):
     assert found[99] == pytest.approx(end)
 
 
-def test_cosine_and_linear_differ_a_quarter_of_the_way():
+def test_cosine_and_linear_differ_at_a_quarter():
     quarter = [rates(total=90, warmup_steps=10, final_lr_ratio=0.0, decay=decay)[29] for decay in DECAYS[:2]]
     assert quarter == pytest.approx([(1 + math.cos(math.pi / 4)) / 2, 0.75])
 
@@ -58,7 +58,7 @@ def test_without_warm_up_it_starts_near_the_top(decay):
 
 
 @pytest.mark.parametrize("decay", DECAYS)
-def test_warm_up_longer_than_training_is_cut_to_it(decay):
+def test_warm_up_longer_than_training_is_shortened_to_it(decay):
     assert rates(total=4, warmup_steps=200, decay=decay) == pytest.approx([0.25, 0.5, 0.75, 1.0])
 
 

@@ -88,7 +88,7 @@ def test_a_run_goes_on_with_its_tokenizer(tmp_path, record, tokenizer):
     assert choose_scoring(TrainingConfig(bleu_tokenizer=tokenizer), MARATHI, run).tokenizer == tokenizer
 
 
-def test_another_tokenizer_half_way_is_refused(tmp_path):
+def test_another_tokenizer_halfway_is_refused(tmp_path):
     run = run_with(tmp_path / "run", "zh")
     with pytest.raises(ConfigError, match=r"training\.bleu_tokenizer: zh → char would make BLEU scores"):
         choose_scoring(TrainingConfig(bleu_tokenizer="char"), CHINESE, run)
@@ -100,7 +100,7 @@ def test_before_the_first_checkpoint_nothing_is_settled(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '"text"'])
-def test_a_damaged_record(tmp_path, content):
+def test_a_corrupt_record(tmp_path, content):
     run = run_with(tmp_path / "run", "zh")
     run.prepared.write_text(content)
     with pytest.raises(RunError, match=r"prepared\.json: missing or corrupt"):

@@ -73,16 +73,16 @@ def test_of_two_one_is_better_or_they_are_equal(one, other, metric):
 def test_the_kept_one_is_none_worse_than_any_and_the_newest_of_equals(validations, metric):
     """Select the best in sequence, as the training loop does."""
     kept = None
-    for place, newest in enumerate(validations):
+    for index, newest in enumerate(validations):
         if compare(newest, None if kept is None else validations[kept], metric) >= 0:
-            kept = place
-    finite = [place for place, one in enumerate(validations) if not math.isnan(one[metric])]
+            kept = index
+    finite = [index for index, one in enumerate(validations) if not math.isnan(one[metric])]
     if not finite:
         assert kept is None
         return
-    best = max(rank(validations[place], metric) for place in finite)
+    best = max(rank(validations[index], metric) for index in finite)
     assert rank(validations[kept], metric) == best
-    equals = [place for place in finite if rank(validations[place], metric) == best]
+    equals = [index for index in finite if rank(validations[index], metric) == best]
     assert kept == (equals[-1] if all(known for known, _ in best) else equals[0])
 
 
@@ -100,7 +100,7 @@ def test_ranks_sort_as_the_scores_by_hand(validations, metric):
                 return 1 if (a < b if name == "loss" else a > b) else -1
         return 0
 
-    by_rank = sorted(range(len(validations)), key=lambda place: rank(validations[place], metric))
+    by_rank = sorted(range(len(validations)), key=lambda index: rank(validations[index], metric))
     compared = sorted(
         range(len(validations)),
         key=functools.cmp_to_key(lambda a, b: by_hand(validations[a], validations[b])),

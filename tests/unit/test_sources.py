@@ -122,7 +122,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xe0\xa4", b"\xc0\x80", b"\xed\xa0\x80"])
-def test_what_is_not_utf8_is_refused_with_its_place(tmp_path: Path, bad: bytes) -> None:
+def test_what_is_not_utf8_is_refused_with_its_position(tmp_path: Path, bad: bytes) -> None:
     with pytest.raises(
         DataError, match=rf"pairs\.tsv, line 2: not UTF-8 \(byte 0x{bad[0]:02X} at position 5"
     ):
@@ -151,16 +151,16 @@ def test_gzip_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 def test_truncated_gzip_is_refused_wherever_it_ends(tmp_path: Path) -> None:
-    whole = gzip.compress(TSV)
-    for size in range(2, len(whole)):
+    complete = gzip.compress(TSV)
+    for size in range(2, len(complete)):
         with pytest.raises(DataError, match=r"pairs\.tsv: corrupt or truncated gzip"):
-            read_tsv(tmp_path, whole[:size])
+            read_tsv(tmp_path, complete[:size])
 
 
-@pytest.mark.parametrize("place", [2, 14, -6, -1])  # header, data, checksum, length
-def test_damaged_gzip_is_refused(tmp_path: Path, place: int) -> None:
+@pytest.mark.parametrize("offset", [2, 14, -6, -1])  # header, data, checksum, length
+def test_corrupt_gzip_is_refused(tmp_path: Path, offset: int) -> None:
     content = bytearray(gzip.compress(TSV))
-    content[place] ^= 0xFF
+    content[offset] ^= 0xFF
     with pytest.raises(DataError, match="corrupt or truncated gzip"):
         read_tsv(tmp_path, bytes(content))
 
@@ -277,7 +277,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         open_source(DataConfig(archive=path)).files()
 
 
-def test_damage_found_while_reading_is_an_error(tmp_path: Path) -> None:
+def test_corruption_found_while_reading_is_an_error(tmp_path: Path) -> None:
     content = bytearray(zipped(mar=TSV * 1000))
     content[60] ^= 0xFF
     path = put(tmp_path / "some.zip", bytes(content))

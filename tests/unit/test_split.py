@@ -16,7 +16,7 @@ from nmt.data.text import canonical_key
 
 Pair = tuple[str, str]
 
-# few words, so that pairs share sentences; several spellings of one sentence, which folding makes equal
+# few words, so that pairs share sentences; several spellings of one sentence, with the same canonical key
 sentence = st.sampled_from(["a", "A.", "a!", "b", "B", "c", "d", "e", "f", "?!", "!?", "क", "क।", "ख", "ग"])
 corpora = st.lists(st.tuples(sentence, sentence), max_size=25)
 
@@ -33,11 +33,9 @@ def splits_of(pairs: list[Pair], dev: float = 0.2, test: float = 0.3) -> list[st
 
 
 def closure(pairs: list[Pair]) -> list[set[int]]:
-    """For each pair all that sharing connects it to, by the definition: repeat until nothing grows."""
-    folded = [(canonical_key(first), canonical_key(second)) for first, second in pairs]
-    near = [
-        {j for j, other in enumerate(folded) if one[0] == other[0] or one[1] == other[1]} for one in folded
-    ]
+    """For each pair all that sharing connects it to, by the definition: repeat until nothing changes."""
+    keys = [(canonical_key(first), canonical_key(second)) for first, second in pairs]
+    near = [{j for j, other in enumerate(keys) if one[0] == other[0] or one[1] == other[1]} for one in keys]
     while True:
         wider = [set().union(*(near[j] for j in reached)) for reached in near]
         if wider == near:
@@ -55,7 +53,7 @@ def test_components_are_the_transitive_closure_of_sharing(pairs: list[Pair]) -> 
 
 @settings(deadline=None)
 @given(pairs=corpora, dev=st.floats(0.01, 0.49), test=st.floats(0.01, 0.49))
-def test_no_sentence_of_either_side_stands_in_two_parts(pairs: list[Pair], dev: float, test: float) -> None:
+def test_no_sentence_of_either_side_is_in_two_splits(pairs: list[Pair], dev: float, test: float) -> None:
     splits = splits_of(pairs, dev, test)
     assert set(splits) <= set(SPLITS)
     for side in (0, 1):
@@ -104,7 +102,7 @@ def test_fractions_are_about_right() -> None:
     assert abs(counts["test"] - 1000) < 85
 
 
-def test_a_larger_test_part_takes_nothing_out_of_it() -> None:
+def test_a_larger_test_set_takes_nothing_out_of_it() -> None:
     pairs = singletons(500)
     small, large = splits_of(pairs, 0.1, 0.1), splits_of(pairs, 0.1, 0.3)
     assert all(after == "test" for before, after in zip(small, large, strict=True) if before == "test")

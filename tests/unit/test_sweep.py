@@ -43,7 +43,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 def sweep(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     """Run a sweep as the command would; the score is the seed, or the result of `behave(config)`."""
 
-    def run(*words: str, behave: Callable[[Config], float] = lambda config: float(config.seed)):
+    def run(*arguments: str, behave: Callable[[Config], float] = lambda config: float(config.seed)):
         done: list[Config] = []
 
         def task(config: Config, name: str, overrides: tuple[str, ...]) -> float:
@@ -52,7 +52,7 @@ def sweep(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
                 create_run(config, name)
             return behave(config)
 
-        monkeypatch.setattr(sys, "argv", ["nmt.train", "-m", *words])
+        monkeypatch.setattr(sys, "argv", ["nmt.train", "-m", *arguments])
         code: object = 0
         try:
             cli.run(lambda: with_config(task))
@@ -82,7 +82,7 @@ def raising(error: BaseException, seed: int) -> Callable[[Config], float]:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (
             "seed=1,2 training.epochs=2,0",
@@ -109,9 +109,9 @@ def raising(error: BaseException, seed: int) -> Callable[[Config], float]:
     ],
 )
 def test_a_mistake_in_any_job_is_refused_before_the_first(
-    words: str, message: str, sweep, tmp_path: Path
+    arguments: str, message: str, sweep, tmp_path: Path
 ) -> None:
-    result = sweep(*words.split())
+    result = sweep(*arguments.split())
     assert result.err.startswith(f"error: {message}")
     assert result.err.count("\n") == 1
     assert (result.done, result.out, result.code) == ([], "", 2)
@@ -119,15 +119,15 @@ def test_a_mistake_in_any_job_is_refused_before_the_first(
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         ("--cfg job seed=1,2", "--cfg: cannot be combined with -m"),
         ("seed=1,2 hydra.job.name=a,b", "hydra.job.name=a,b: not a list of values"),
         ("--config-dir gone seed=1,2", "--config-dir gone: no such folder"),
     ],
 )
-def test_what_is_no_sweep_is_refused(words: str, message: str, sweep, tmp_path: Path) -> None:
-    result = sweep(*words.split())
+def test_what_is_no_sweep_is_refused(arguments: str, message: str, sweep, tmp_path: Path) -> None:
+    result = sweep(*arguments.split())
     assert result.err.startswith(f"error: {message}")
     assert (result.err.count("\n"), result.done, result.out, result.code) == (1, [], "", 2)
     assert not list(tmp_path.iterdir())
@@ -182,11 +182,11 @@ def test_presets_of_ones_own_may_be_swept(presets: Path, sweep) -> None:
 
 
 def test_what_a_preset_sweeps_over_is_checked_and_shown(presets: Path, sweep) -> None:
-    words = ("--config-dir", presets.name, "hydra/sweeper=grid")
-    result = sweep(*words, "training.epochs=1,2")
+    arguments = ("--config-dir", presets.name, "hydra/sweeper=grid")
+    result = sweep(*arguments, "training.epochs=1,2")
     assert (result.err, result.code) == ("", 0)
     assert [row[:2] for row in result.rows] == [[seed, str(n)] for seed in "650" for n in (1, 2)]
-    refused = sweep(*words, "training.epochs=0")
+    refused = sweep(*arguments, "training.epochs=0")
     assert "3 of the 3 jobs are invalid" in refused.err
 
 
@@ -279,16 +279,16 @@ def test_a_fault_of_ours_is_in_the_table_too(sweep) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "message"),
     [
         (StoppedError("everything is saved", 15), 143, "everything is saved\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
-def test_a_stopped_sweep_shows_the_jobs_so_far(error, code: int, told: str, sweep) -> None:
+def test_a_stopped_sweep_shows_the_jobs_so_far(error, code: int, message: str, sweep) -> None:
     result = sweep("seed=1,2", behave=raising(error, seed=2))
     assert [row[:2] for row in result.rows] == [["1", "1.00"], ["2", "stopped"]]
-    assert (result.err, result.code) == (told, code)
+    assert (result.err, result.code) == (message, code)
 
 
 def test_a_signal_at_the_very_end_of_a_job_stops_the_sweep_after_it(sweep) -> None:
@@ -332,7 +332,7 @@ def test_a_table() -> None:
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"number": 0}', '{"flavour": "sweet"}'])
-def test_a_damaged_record_is_named(content: str, tmp_path: Path) -> None:
+def test_a_corrupt_record_is_named(content: str, tmp_path: Path) -> None:
     file = tmp_path / "0" / "result.json"
     file.parent.mkdir()
     file.write_text(content, encoding="utf-8")
@@ -357,10 +357,10 @@ class Learner(Sweeper):
     """Like Optuna's: chooses each job after the previous one, and sees failures."""
 
     options: ClassVar = {"direction": "minimize"}
-    told: ClassVar[list[object]] = []
+    results: ClassVar[list[object]] = []
 
     def __init__(self, direction: str) -> None:
-        Learner.told.clear()
+        Learner.results.clear()
 
     def setup(self, *, hydra_context, task_function, config) -> None:
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -368,13 +368,13 @@ class Learner(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        fixed = [word for word in arguments if "interval" not in word]
+        fixed = [one for one in arguments if "interval" not in one]
         for number in range(2):
             (result,) = self.launcher.launch([[f"seed={number - 1}", *fixed]], initial_job_idx=number)
             try:
-                Learner.told.append(result.return_value)
+                Learner.results.append(result.return_value)
             except Exception as error:
-                Learner.told.append(str(error))
+                Learner.results.append(str(error))
 
 
 class Elsewhere(Launcher):
@@ -389,10 +389,10 @@ class Elsewhere(Launcher):
         self.here.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides, initial_job_idx: int):
-        for number, words in enumerate(job_overrides):
+        for number, overrides in enumerate(job_overrides):
             child = os.fork()
             if not child:
-                self.here.launch([words], initial_job_idx + number)
+                self.here.launch([overrides], initial_job_idx + number)
                 os._exit(0)
             os.waitpid(child, 0)
         return [JobReturn(status=JobStatus.COMPLETED) for _ in job_overrides]
@@ -400,16 +400,16 @@ class Elsewhere(Launcher):
 
 @pytest.fixture
 def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "hydra_plugins.fake"  # Hydra accepts no others
+    package = "hydra_plugins.fake"  # Hydra accepts no others
     plugins = Plugins.instance()  # scans for installed plugins before these exist
-    module = ModuleType(place)
+    module = ModuleType(package)
     monkeypatch.setitem(sys.modules, "hydra_plugins", ModuleType("hydra_plugins"))
-    monkeypatch.setitem(sys.modules, place, module)
+    monkeypatch.setitem(sys.modules, package, module)
     for group, plugin in (("sweeper", Learner), ("launcher", Elsewhere)):
-        plugin.__module__ = place
+        plugin.__module__ = package
         setattr(module, plugin.__name__, plugin)
         plugins.register(plugin)
-        node = {"_target_": f"{place}.{plugin.__name__}", **plugin.options}
+        node = {"_target_": f"{package}.{plugin.__name__}", **plugin.options}
         ConfigStore.instance().store(group=f"hydra/{group}", name="fake", node=node)
 
 
@@ -420,7 +420,7 @@ LEARN = ("hydra/sweeper=fake", "seed=interval(0,9)")
 def test_a_sweeper_that_learns_gets_scores_and_failures(sweep) -> None:
     result = sweep(*LEARN, "hydra.sweeper.direction=maximize")
     failure = "seed=-1: must be at least 0"
-    assert Learner.told == [failure, 0.0]
+    assert Learner.results == [failure, 0.0]
     assert [row[:2] for row in result.rows] == [["0", "0.00"], ["-1", "failed"]]
     assert result.err.endswith(f"\nerror: {failure}\n")
     assert result.code == 2
@@ -428,7 +428,7 @@ def test_a_sweeper_that_learns_gets_scores_and_failures(sweep) -> None:
 
 @pytest.mark.usefixtures("_plugins")
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         ("", "hydra.sweeper.direction=minimize: would search for the worst bleu; add hydra.sweeper.dir"),
         ("training.metric=loss hydra.sweeper.direction=maximize", "hydra.sweeper.direction=maximize: "),
@@ -442,8 +442,8 @@ def test_a_sweeper_that_learns_gets_scores_and_failures(sweep) -> None:
         ),
     ],
 )
-def test_what_no_sweeper_can_do_is_refused(words: str, message: str, sweep, tmp_path: Path) -> None:
-    result = sweep(*LEARN, *words.split())
+def test_what_no_sweeper_can_do_is_refused(arguments: str, message: str, sweep, tmp_path: Path) -> None:
+    result = sweep(*LEARN, *arguments.split())
     assert result.err.startswith(f"error: {message}")
     assert (result.done, result.out, result.code) == ([], "", 2)
     assert not list(tmp_path.iterdir())

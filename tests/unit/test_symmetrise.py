@@ -18,14 +18,14 @@ def test_intersection_and_union():
 @pytest.mark.parametrize(
     ("forward", "backward", "expected"),
     [
-        # a neighbour that joins a new word grows, also diagonally, and from there the next
+        # a neighbour that links a new word is added, also diagonally, and from there the next
         ({(0, 0), (1, 1), (2, 2)}, {(0, 0)}, {(0, 0), (1, 1), (2, 2)}),
         # one between two words that have links already does not
         ({(0, 0), (1, 1), (0, 1)}, {(0, 0), (1, 1)}, {(0, 0), (1, 1)}),
         # far from everything: only the last step takes it, if one of its words has no link
         ({(0, 0), (4, 2)}, {(0, 0)}, {(0, 0), (4, 2)}),
         ({(0, 0), (3, 0)}, {(0, 0)}, {(0, 0), (3, 0)}),
-        # forward goes before backward: then the backward link joins no word without a link
+        # forward goes before backward: then the backward link adds no word without a link
         ({(0, 0), (2, 3), (4, 2)}, {(0, 0), (2, 2)}, {(0, 0), (2, 3), (4, 2)}),
         # nothing in common: all comes from the last step
         ({(0, 1)}, {(3, 3)}, {(0, 1), (3, 3)}),
@@ -37,10 +37,10 @@ def test_grow_diag_final(forward, backward, expected):
 
 @given(forward=links, backward=links)
 def test_it_lies_between_intersection_and_union(forward, backward):
-    grown = grow_diag_final(forward, backward)
-    assert forward & backward <= grown <= forward | backward
+    found = grow_diag_final(forward, backward)
+    assert forward & backward <= found <= forward | backward
     for side in (0, 1):  # every word with a link in either has one
-        assert {link[side] for link in grown} == {link[side] for link in forward | backward}
+        assert {link[side] for link in found} == {link[side] for link in forward | backward}
 
 
 @pytest.mark.parametrize("method", SYMMETRISATIONS)

@@ -1,4 +1,4 @@
-"""Cleaning, folding, and word boundaries."""
+"""Cleaning, canonical keys, and word boundaries."""
 
 import unicodedata
 
@@ -89,7 +89,7 @@ def test_the_sign_for_a_space_becomes_a_low_line() -> None:
     assert clean("a\u2581b") == "a_b"
 
 
-# ---------------------------------------------------------------- fold
+# ---------------------------------------------------------------- canonical keys
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_sentences_that_count_as_different(one: str, other: str) -> None:
 
 @settings(deadline=None)
 @given(any_text)
-def test_folding_sees_neither_case_nor_normal_form(text: str) -> None:
+def test_canonical_keys_ignore_case_and_normal_form(text: str) -> None:
     assert canonical_key(unicodedata.normalize("NFD", text)) == canonical_key(text)
     if text.isascii():
         assert canonical_key(text.swapcase()) == canonical_key(text)
@@ -158,8 +158,8 @@ def test_words(text: str, expected: list[str]) -> None:
 @given(any_text)
 def test_words_are_all_that_is_no_space(text: str) -> None:
     spans = word_spans(text)
-    covered = [place for start, end in spans for place in range(start, end)]
-    assert covered == [place for place, c in enumerate(text) if not c.isspace()]  # in order, once each
+    covered = [position for start, end in spans for position in range(start, end)]
+    assert covered == [position for position, c in enumerate(text) if not c.isspace()]  # in order, once each
     assert all(start < end for start, end in spans)
     assert words(text) == [text[start:end] for start, end in spans]
 

@@ -1,4 +1,4 @@
-"""Tokenizers: lossless, correct spans, deterministic training."""
+"""Tokenizers: lossless, correct offsets, deterministic training."""
 
 import functools
 import io
@@ -47,14 +47,14 @@ def trained(kind: str, side: int = 1, vocab_size: int = 600, byte_fallback: bool
     return Tokenizer(train_tokenizer(bundled(side)[:2000], config, "data.tokenizer"))
 
 
-def spelling(tokens: Tokens) -> str:
+def covered(tokens: Tokens) -> str:
     return "".join(tokens.text[start:end] for start, end in tokens.offsets)
 
 
-def check_spans(tokens: Tokens) -> None:
+def check_offsets(tokens: Tokens) -> None:
     """Every character belongs to just one piece, in order."""
     assert len(tokens.ids) == len(tokens.pieces) == len(tokens.offsets)
-    assert spelling(tokens) == tokens.text
+    assert covered(tokens) == tokens.text
     assert all(start <= end for start, end in tokens.offsets)
     assert all(one.end == other.start for one, other in pairwise(tokens.offsets))
 
@@ -83,7 +83,7 @@ def test_any_cleaned_text_comes_back(kind: str, text: str) -> None:
     assert tokens.ids == tokenizer.encode(text)
     assert not {PAD, UNK, BOS, EOS} & set(tokens.ids)
     assert tokenizer.decode_with_offsets(tokens.ids) == tokens
-    check_spans(tokens)
+    check_offsets(tokens)
 
 
 def test_without_bytes_what_is_not_known_is_marked() -> None:
@@ -100,18 +100,18 @@ def test_user_text_is_never_a_special_token() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_spans_follow_the_pieces(kind: str) -> None:
+def test_offsets_follow_the_pieces(kind: str) -> None:
     """Against SentencePiece's own decoding, on sentences without byte pieces."""
     tokenizer = trained(kind, 1, vocab_size=2000)
     for text in bundled(1)[:300]:
         tokens = tokenizer.encode_with_offsets(text)
-        check_spans(tokens)
+        check_offsets(tokens)
         for number, (piece, (start, end)) in enumerate(zip(tokens.pieces, tokens.offsets, strict=True)):
             shown = piece.replace("\u2581", " ")
             assert tokens.text[start:end] == (shown.removeprefix(" ") if number == 0 else shown)
 
 
-def test_a_character_cut_into_bytes_belongs_to_its_last_byte() -> None:
+def test_a_character_encoded_as_bytes_belongs_to_its_last_byte() -> None:
     tokens = trained("bpe").encode_with_offsets("मी 😀!")
     first = tokens.pieces.index("<0xF0>")
     assert tokens.pieces[first : first + 4] == ["<0xF0>", "<0x9F>", "<0x98>", "<0x80>"]
@@ -129,11 +129,11 @@ def test_a_character_cut_into_bytes_belongs_to_its_last_byte() -> None:
 @example([BYTES + 0x0A, BYTES + 0x0D, BYTES + 0xC2, BYTES + 0x85])  # line ends
 @example([PAD, UNK, BOS, EOS])
 @example([])
-def test_any_ids_spell_a_text(ids: list[int]) -> None:
+def test_any_ids_decode_to_a_text(ids: list[int]) -> None:
     tokenizer = trained("bpe")
     tokens = tokenizer.decode_with_offsets(ids)
     assert tokens.ids == ids
-    check_spans(tokens)
+    check_offsets(tokens)
     assert tokenizer.decode(ids) == tokens.text
     tokens.text.encode()  # no lone surrogates
     assert len(clean(tokens.text).splitlines()) <= 1  # so a translation is one line
@@ -166,7 +166,7 @@ def test_the_same_sentences_give_the_same_bytes(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_special_tokens_and_bytes_have_their_places(kind: str) -> None:
+def test_special_tokens_and_bytes_have_their_ids(kind: str) -> None:
     tokenizer = trained(kind)
     assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
     # U+2047 is SentencePiece's symbol, and ours, for unknown pieces
@@ -175,15 +175,15 @@ def test_special_tokens_and_bytes_have_their_places(kind: str) -> None:
     assert found == [f"<0x{byte:02X}>" for byte in range(256)]
 
 
-def test_one_vocabulary_spells_both_sides_better_than_a_foreign_one() -> None:
+def test_one_vocabulary_encodes_both_sides_better_than_that_of_the_other_side() -> None:
     both = [text for side in (0, 1) for text in bundled(side)[:1000]]
     config = TokenizerConfig(vocab_size=1000, joint=True)
     joint = Tokenizer(train_tokenizer(both, config, "data.tokenizer"))
     for side in (0, 1):
-        own, foreign = trained("bpe", side), trained("bpe", 1 - side)
+        own, other = trained("bpe", side), trained("bpe", 1 - side)
         text = bundled(side)[3000]
         assert len(own.encode(text)) <= 1.5 * len(joint.encode(text))
-        assert 2 * len(joint.encode(text)) < len(foreign.encode(text))
+        assert 2 * len(joint.encode(text)) < len(other.encode(text))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -219,13 +219,13 @@ def test_nothing_to_train_on() -> None:
         train_tokenizer([], TokenizerConfig(), "data.tokenizer")
 
 
-# ---------------------------------------------------------------- damage
+# ---------------------------------------------------------------- corruption
 
 
-@pytest.mark.parametrize("cut", [slice(0), slice(100), slice(-5), slice(10, None)], ids=str)
-def test_damaged_bytes_are_refused(cut: slice) -> None:
+@pytest.mark.parametrize("kept", [slice(0), slice(100), slice(-5), slice(10, None)], ids=str)
+def test_corrupt_bytes_are_refused(kept: slice) -> None:
     with pytest.raises(RunError, match="a tokenizer file"):
-        Tokenizer(trained("bpe").model[cut])
+        Tokenizer(trained("bpe").model[kept])
 
 
 @pytest.mark.parametrize("ids", [(-1, 0, 1, 2), (0, 1, 3, 2), (3, 1, 2, 0), (-1, 1, 2, 3)])

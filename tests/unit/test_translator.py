@@ -156,8 +156,8 @@ def test_search_agrees_with_forcing(tokenizers, style):
     With a word-level vocabulary, so that a translation is tokenized into the same tokens again.
     """
     source, _ = tokenizers
-    whole = TokenizerConfig(kind="word", vocab_size=40, byte_fallback=False)
-    target = Tokenizer(train_tokenizer(MARATHI, whole, "data.tokenizer"))
+    words_config = TokenizerConfig(kind="word", vocab_size=40, byte_fallback=False)
+    target = Tokenizer(train_tokenizer(MARATHI, words_config, "data.tokenizer"))
     model = tiny_model(len(source), len(target), STYLES[style])
     model.vocabulary.bias.data[UNK] = -100.0
     model.vocabulary.bias.data[EOS] += 1.0

@@ -16,7 +16,7 @@ from nmt.data.vocabulary import load_tokenizers
 from nmt.errors import ConfigError, DataError
 
 
-def test_tokenizers_are_trained_once_on_the_training_part(
+def test_tokenizers_are_trained_once_on_the_training_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[list[str]] = []
@@ -29,8 +29,8 @@ def test_tokenizers_are_trained_once_on_the_training_part(
     config = settings(tmp_path, tokenizer=TokenizerConfig(vocab_size=320))
     prepared = prepare(config)
     source, target = load_tokenizers(prepared, config)
-    train_part = prepared.splits["train"]
-    assert trained == [[e.source for e in train_part], [r for e in train_part for r in e.references]]
+    train_set = prepared.splits["train"]
+    assert trained == [[e.source for e in train_set], [r for e in train_set for r in e.references]]
     again = load_tokenizers(prepared, config)
     assert len(trained) == 2
     assert [t.model for t in again] == [source.model, target.model]
@@ -53,7 +53,7 @@ def test_a_vocabulary_that_cannot_be_names_its_setting(tmp_path: Path) -> None:
         load_tokenizers(prepare(config), config)
 
 
-def test_a_damaged_tokenizer_says_what_to_delete(tmp_path: Path) -> None:
+def test_a_corrupt_tokenizer_says_what_to_delete(tmp_path: Path) -> None:
     config = settings(tmp_path, tokenizer=TokenizerConfig(vocab_size=320))
     prepared = prepare(config)
     load_tokenizers(prepared, config)

@@ -32,8 +32,8 @@ def sample_file() -> Path:
     Raises:
         DataError: if it is in neither location.
     """
-    places = [_PACKAGE / "sample" / "corpus.tsv", _PACKAGE.parent / "data" / "sample" / "corpus.tsv"]
-    for place in places:
-        if place.is_file():
-            return place
-    raise DataError("the bundled corpus is missing; reinstall the package", places[0])
+    paths = [_PACKAGE / "sample" / "corpus.tsv", _PACKAGE.parent / "data" / "sample" / "corpus.tsv"]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise DataError("the bundled corpus is missing; reinstall the package", paths[0])

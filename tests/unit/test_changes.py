@@ -8,7 +8,7 @@ from small_corpus import corpus, settings, write_tsv
 from nmt.data.prepare import Prepared, prepare
 
 
-def part_of(prepared: Prepared) -> dict[str, str]:
+def split_of(prepared: Prepared) -> dict[str, str]:
     return {example.source: split for split, examples in prepared.splits.items() for example in examples}
 
 
@@ -26,24 +26,24 @@ def test_new_and_gone_sentences_are_counted_and_none_moves(tmp_path: Path) -> No
     assert report == expected
 
 
-def test_sentences_that_a_new_pair_joins_may_move_and_are_counted(tmp_path: Path) -> None:
+def test_sentences_that_a_new_pair_connects_may_move_and_are_counted(tmp_path: Path) -> None:
     config = settings(tmp_path)
-    before = part_of(prepare(config))
+    before = split_of(prepare(config))
     trained = next(source for source, split in before.items() if split == "train")
     tested = next(source for source, split in before.items() if split == "test")
     translations = dict(corpus())
-    write_tsv(tmp_path / "pairs.tsv", [*corpus(), (trained, translations[tested])])  # joins the two
+    write_tsv(tmp_path / "pairs.tsv", [*corpus(), (trained, translations[tested])])  # connects the two
     prepared = prepare(config)
-    after = part_of(prepared)
+    after = split_of(prepared)
     assert after[trained] == after[tested]
     moved = sum(after[source] != split for source, split in before.items())
     assert moved >= 1
     assert prepared.report["since_previous"]["moved_sources"] == moved
 
 
-def test_other_settings_and_damaged_preparations_are_no_previous_ones(tmp_path: Path) -> None:
-    damaged = prepare(settings(tmp_path)).folder
-    (damaged / "dev.jsonl").write_text("no json\n", encoding="utf-8")
+def test_other_settings_and_corrupt_preparations_are_no_previous_ones(tmp_path: Path) -> None:
+    corrupt = prepare(settings(tmp_path)).folder
+    (corrupt / "dev.jsonl").write_text("no json\n", encoding="utf-8")
     assert prepare(settings(tmp_path, max_words=7)).report["since_previous"] is None
     write_tsv(tmp_path / "pairs.tsv", corpus()[1:])
     assert prepare(settings(tmp_path)).report["since_previous"] is None

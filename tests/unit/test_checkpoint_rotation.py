@@ -36,7 +36,7 @@ def save(folder: Path, checkpoint: Checkpoint, step: int, keep: int) -> None:
     save_checkpoint(folder, checkpoint, keep=keep)
 
 
-def test_a_newer_checkpoint_takes_its_place(folder, checkpoint):
+def test_a_newer_checkpoint_replaces_it(folder, checkpoint):
     save(folder, checkpoint, 8, keep=1)
     assert load_checkpoint(folder, CPU).progress == {"step": 8}
     assert not (folder / "training.pt").exists()

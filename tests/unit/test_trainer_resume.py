@@ -23,7 +23,7 @@ from nmt.training.trainer import Trainer
 
 FP32 = choose_precision("fp32", torch.device("cpu"))
 DROPOUT = DropoutRates(units=0.3, words=0.2)
-MAX_TOKENS, OTHER_BUDGET = 18, 30
+MAX_TOKENS, OTHER_MAX_TOKENS = 18, 30
 CASES: dict[str, dict[str, Any]] = {
     "plain": {"ema": 0.0},
     "average": {"ema": 0.9},
@@ -80,7 +80,7 @@ def begin(callbacks: Saver, max_tokens: int = MAX_TOKENS, seed: int = 1, **setti
     return callbacks.trainer
 
 
-def go_on(file: bytes, callbacks: Saver, max_tokens: int = MAX_TOKENS, **settings: object) -> Trainer:
+def resume(file: bytes, callbacks: Saver, max_tokens: int = MAX_TOKENS, **settings: object) -> Trainer:
     """A new process: another seed, other initial weights, and then the state from the file."""
     trainer = begin(callbacks, max_tokens, seed=99, **settings)
     saved = torch.load(io.BytesIO(file), weights_only=True)
@@ -111,7 +111,7 @@ def averages(found: Outcome) -> bool:
     return not all(map(torch.equal, found.average, found.weights))
 
 
-def outcome(trainer: Trainer, observers: Sequence[Saver]) -> Outcome:
+def outcome(trainer: Trainer, attempts: Sequence[Saver]) -> Outcome:
     state = dataclasses.asdict(trainer.state)
     assert state.pop("seconds") > 0
     with trainer.average.applied():
@@ -122,9 +122,9 @@ def outcome(trainer: Trainer, observers: Sequence[Saver]) -> Outcome:
         trainer.train_step.state_dict()["optimizer"]["state"],
         state,
         [random.random(), float(np.random.rand()), float(torch.rand(1))],
-        [report for callbacks in observers for report in callbacks.reports],
-        [step for callbacks in observers for step in callbacks.steps],
-        [validation for callbacks in observers for validation in callbacks.validations],
+        [report for callbacks in attempts for report in callbacks.reports],
+        [step for callbacks in attempts for step in callbacks.steps],
+        [validation for callbacks in attempts for validation in callbacks.validations],
     )
 
 
@@ -141,14 +141,14 @@ def interrupted(case: str, stops: Sequence[int]) -> Outcome:
     callbacks = Saver(stop_after=stops[0])
     trainer = begin(callbacks, **CASES[case])
     trainer.run()
-    observers = [callbacks]
+    attempts = [callbacks]
     for stop in [*stops[1:], None]:
         assert trainer.state.step == callbacks.stop_after
         callbacks = Saver(stop_after=stop)
-        trainer = go_on(observers[-1].file, callbacks, **CASES[case])
-        observers.append(callbacks)
+        trainer = resume(attempts[-1].file, callbacks, **CASES[case])
+        attempts.append(callbacks)
         trainer.run()
-    return outcome(trainer, observers)
+    return outcome(trainer, attempts)
 
 
 def same(found: Outcome, expected: Outcome) -> None:
@@ -199,7 +199,7 @@ def test_these_tests_see_a_difference():
     callbacks = Saver(stop_after=2)
     begin(callbacks, **CASES["plain"]).run()
     other = Saver()
-    trainer = go_on(callbacks.file, other, **CASES["plain"])
+    trainer = resume(callbacks.file, other, **CASES["plain"])
     torch.manual_seed(5)
     trainer.run()
     assert other.reports[-1] != uninterrupted("plain").reports[-1]
@@ -213,7 +213,7 @@ def test_killed_between_two_saves():
     callbacks.save = lambda state: state.step == 5 or Saver.save(callbacks, state)
     trainer.run()
     other = Saver()
-    trainer = go_on(callbacks.file, other, **settings)
+    trainer = resume(callbacks.file, other, **settings)
     assert trainer.state.step == 4
     trainer.run()
     callbacks.steps, callbacks.reports = callbacks.steps[:4], [w for w in callbacks.reports if w.step <= 4]
@@ -233,24 +233,24 @@ def test_another_batch_size_waits_for_the_next_epoch():
     """No pair is seen twice or skipped, even if training is stopped again in the same epoch."""
     file = stopped(2, log_every=1)
     again = Saver(stop_after=4)
-    trainer = go_on(file, again, OTHER_BUDGET, log_every=1)
-    expected = [*sizes(0)[2:], *sizes(1, OTHER_BUDGET)]
-    assert sizes(1, OTHER_BUDGET) != sizes(1)
+    trainer = resume(file, again, OTHER_MAX_TOKENS, log_every=1)
+    expected = [*sizes(0)[2:], *sizes(1, OTHER_MAX_TOKENS)]
+    assert sizes(1, OTHER_MAX_TOKENS) != sizes(1)
     assert trainer.total == 2 + len(expected)
     trainer.run()
     last = Saver()
-    trainer = go_on(again.file, last, OTHER_BUDGET, log_every=1)
+    trainer = resume(again.file, last, OTHER_MAX_TOKENS, log_every=1)
     assert trainer.total == 2 + len(expected)
     state = trainer.run()
     assert [report.tokens for report in again.reports + last.reports] == expected
-    assert (state.step, state.max_tokens) == (trainer.total, OTHER_BUDGET)
+    assert (state.step, state.max_tokens) == (trainer.total, OTHER_MAX_TOKENS)
     assert [step for step, _ in last.validations] == [len(sizes(0)), trainer.total]
 
 
 def test_another_accumulation_waits_for_the_next_epoch():
     file = stopped(2, log_every=1)
     callbacks = Saver()
-    trainer = go_on(file, callbacks, log_every=1, accumulate=3)
+    trainer = resume(file, callbacks, log_every=1, accumulate=3)
     state = trainer.run()
     assert [report.tokens for report in callbacks.reports] == [*sizes(0)[2:], *sizes(1, batches_per_update=3)]
     assert (trainer.total, state.batches_per_update) == (state.step, 3)
@@ -264,7 +264,7 @@ def test_more_epochs_extend_the_plan(stop):
     before = begin(callbacks)
     before.run()
     other = Saver()
-    trainer = go_on(callbacks.file, other, epochs=3)
+    trainer = resume(callbacks.file, other, epochs=3)
     assert trainer.total == before.total + len(sizes(2))
     state = trainer.run()
     assert other.steps == list(range((stop or before.total) + 1, trainer.total + 1))
@@ -276,7 +276,7 @@ def test_more_epochs_extend_the_plan(stop):
 def test_more_steps_extend_the_plan():
     file = stopped(4, max_steps=4)
     callbacks = Saver()
-    state = go_on(file, callbacks, max_steps=6).run()
+    state = resume(file, callbacks, max_steps=6).run()
     assert callbacks.steps == [5, 6]
     assert [scores["step"] for scores in state.history] == [4, 6]
 
@@ -287,7 +287,7 @@ def test_what_is_done_is_not_done_again(limits):
     first = Saver()
     begin(first).run()
     callbacks = Saver()
-    state = go_on(first.file, callbacks, **limits).run()
+    state = resume(first.file, callbacks, **limits).run()
     assert callbacks.steps == callbacks.validations == callbacks.saves == []
     assert len(state.history) == 2
 
@@ -305,7 +305,7 @@ def test_patience_is_remembered(stop):
     first = scripted(stop)
     begin(first, **settings).run()
     second = scripted()
-    state = go_on(first.file, second, **settings).run()
+    state = resume(first.file, second, **settings).run()
     assert (state.step, state.best_step, state.best, state.validations_without_improvement) == (
         5,
         2,
@@ -322,10 +322,10 @@ def test_without_patience_it_stays_done_and_with_more_it_goes_on():
     first = scripted()
     begin(first, patience=3, **settings).run()
     second = scripted()
-    assert go_on(first.file, second, patience=3, **settings).run().step == 5
+    assert resume(first.file, second, patience=3, **settings).run().step == 5
     assert second.steps == []
     third = scripted()
-    state = go_on(first.file, third, patience=4, **settings).run()
+    state = resume(first.file, third, patience=4, **settings).run()
     assert third.validations == [(6, True)]
     assert (state.best, state.validations_without_improvement) == (9.0, 0)
 
@@ -338,7 +338,7 @@ def test_an_older_state_that_repeats_the_average():
     saved["training"]["average"]["average"] = list(saved["model"].values())
     file = io.BytesIO()
     torch.save(saved, file)
-    trainer = go_on(file.getvalue(), second, **CASES["average"])
+    trainer = resume(file.getvalue(), second, **CASES["average"])
     trainer.run()
     same(outcome(trainer, [first, second]), uninterrupted("average"))
 
@@ -347,7 +347,7 @@ def test_an_older_state_that_repeats_the_average():
 def test_an_average_that_comes_or_goes_leaves_training_alone(then, now):
     """Only the saved weights differ: training itself is the same as without EMA."""
     callbacks = Saver()
-    trainer = go_on(stopped(3, ema=then), callbacks, ema=now)
+    trainer = resume(stopped(3, ema=then), callbacks, ema=now)
     trainer.run()
     found, expected = outcome(trainer, [callbacks]), uninterrupted("plain")
     torch.testing.assert_close(found.weights, expected.weights, rtol=0, atol=0)
@@ -366,10 +366,10 @@ def test_another_metric_compares_with_what_the_best_checkpoint_had_of_it():
     first, second = scripted(2), scripted()
     begin(first, validate_every=1, max_steps=4).run()
     assert (
-        go_on(first.file, scripted(), validate_every=1, max_steps=4).state.validations_without_improvement
+        resume(first.file, scripted(), validate_every=1, max_steps=4).state.validations_without_improvement
         == 1
     )
-    trainer = go_on(first.file, second, validate_every=1, max_steps=4, metric="chrf")
+    trainer = resume(first.file, second, validate_every=1, max_steps=4, metric="chrf")
     assert (trainer.state.best, trainer.state.best_step, trainer.state.validations_without_improvement) == (
         3.0,
         1,
@@ -391,7 +391,7 @@ def test_a_metric_that_the_run_does_not_have_yet_starts_from_nothing():
         del scores["chrf"]
     older = io.BytesIO()
     torch.save(saved, older)
-    trainer = go_on(older.getvalue(), second, validate_every=1, max_steps=3, metric="chrf")
+    trainer = resume(older.getvalue(), second, validate_every=1, max_steps=3, metric="chrf")
     assert math.isnan(trainer.state.best)
     state = trainer.run()
     assert (state.best, state.best_step) == (4.0, 2)

@@ -80,7 +80,7 @@ def test_one_real_token_gets_everything():
     first=st.integers(0, 12),
     T=st.integers(1, 3),
 )
-def test_local_m_sees_exactly_the_places_around_the_step(lengths, window, first, T):
+def test_local_m_sees_exactly_the_positions_around_the_step(lengths, window, first, T):
     scope = LocalMonotonicScope(2, AttentionConfig(window=window))
     mask = padded_mask(lengths)
     scores = random(len(lengths), 2, T, max(lengths), seed=first)
@@ -109,10 +109,10 @@ def test_local_p_is_exactly_zero_outside_its_window_and_nowhere_within(lengths, 
     W, v = (
         weight / math.sqrt(3) for weight in (scope.hidden.weight, scope.centre.weight[0])
     )  # stored as √3 W
-    shares = torch.sigmoid(torch.tanh(query @ W.T) @ v)  # [B, T]
+    fractions = torch.sigmoid(torch.tanh(query @ W.T) @ v)  # [B, T]
     for b, length in enumerate(lengths):
-        for t, share in enumerate(shares[b].tolist()):
-            centre = (length - 1) * share
+        for t, fraction in enumerate(fractions[b].tolist()):
+            centre = (length - 1) * fraction
             seen = [j < length and abs(j - centre) <= window for j in range(max(lengths))]
             assert (weights[b, :, t] > 0).tolist() == [seen, seen]
 
@@ -135,10 +135,10 @@ def test_one_update_leaves_the_predicted_position_free(size):
     scope = LocalPredictiveScope(size, AttentionConfig())
     nn.init.uniform_(scope.hidden.weight, -0.1, 0.1)
     nn.init.uniform_(scope.centre.weight, -0.1, 0.1)
-    query, mask, places = torch.randn(1, 1, size), padded_mask([101]), torch.arange(101.0)
+    query, mask, positions = torch.randn(1, 1, size), padded_mask([101]), torch.arange(101.0)
 
     def position():
-        return (scope(torch.zeros(1, 1, 1, 101), query, mask, 0) * places).sum()
+        return (scope(torch.zeros(1, 1, 1, 101), query, mask, 0) * positions).sum()
 
     before = position()
     optimizer = torch.optim.Adam(scope.parameters(), lr=3e-3)
@@ -162,7 +162,7 @@ def test_local_p_finds_its_position_in_float32_under_mixed_precision():
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_the_location_score_has_a_place_in_every_window(scope):
+def test_the_location_score_has_a_position_in_every_window(scope):
     """A window beyond the last position with a score would have nothing to attend to."""
     config = AttentionConfig(score="location", scope=scope, positions=2, window=1)
     attention = Attention(2, 2, config).double()
@@ -182,7 +182,7 @@ def test_the_location_score_has_a_place_in_every_window(scope):
 @pytest.mark.parametrize("score", SCORES)
 @settings(max_examples=10, deadline=None)
 @given(shape=shapes)
-def test_hard_attention_is_one_at_the_best_real_place(score, heads, shape):
+def test_hard_attention_is_one_at_the_best_real_position(score, heads, shape):
     given = case(score, "hard", heads, shape)
     attention, keys = given.attention, given.attention.prepare(given.states, given.mask)
     weights = attention.eval().weights(given.query, keys)
@@ -233,5 +233,5 @@ def test_hard_attention_has_a_gradient_in_training_alone():
     assert (scores.grad[0] != 0).all()
 
 
-def test_every_span_is_tested():
+def test_every_scope_is_tested():
     assert set(SCOPES) == set(MODULES)

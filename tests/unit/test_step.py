@@ -47,10 +47,10 @@ def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
 # ---------------------------------------------------------------- which gradient
 
 
-@pytest.mark.parametrize("parts", [([0], [1], [2]), ([0, 2], [1]), ([2], [1, 0])])
+@pytest.mark.parametrize("groups", [([0], [1], [2]), ([0, 2], [1]), ([2], [1, 0])])
 @pytest.mark.parametrize("guided", [0.0, 0.7])
 @pytest.mark.parametrize("clip_norm", [0.0, 0.05])
-def test_several_batches_are_one_big_batch(parts, guided, clip_norm):
+def test_several_batches_are_one_big_batch(groups, guided, clip_norm):
     """They have 3, 7 and 2 tokens, so a mean of means would differ."""
 
     def batch(chosen: Sequence[int]) -> Batch:
@@ -58,16 +58,16 @@ def test_several_batches_are_one_big_batch(parts, guided, clip_norm):
         return collate([SOURCES[i] for i in chosen], [TARGETS[i] for i in chosen], links)
 
     found = []
-    for batches in ([batch([0, 1, 2])], [batch(part) for part in parts]):
+    for batches in ([batch([0, 1, 2])], [batch(group) for group in groups]):
         model, train_step = make(guided_alignment=guided, clip_norm=clip_norm)
         update = once(train_step, *batches)
         found.append((gradients(model), update))
-    (whole, one), (summed, several) = found
-    torch.testing.assert_close(summed, whole, rtol=0, atol=1e-6)
+    (together, one), (summed, several) = found
+    torch.testing.assert_close(summed, together, rtol=0, atol=1e-6)
     assert one.tokens == several.tokens == 12
     assert float(several.nll) == pytest.approx(float(one.nll), rel=1e-6)
     assert float(several.gradient_norm) == pytest.approx(float(one.gradient_norm), rel=1e-6)
-    assert max(float(gradient.abs().max()) for gradient in whole) > 1e-3
+    assert max(float(gradient.abs().max()) for gradient in together) > 1e-3
 
 
 def test_guiding_changes_the_gradient():

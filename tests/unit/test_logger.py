@@ -19,10 +19,10 @@ def losses(folder: Path) -> list[tuple[int, float]]:
 
 
 def write(folder: Path, done: int, steps: range, loss: float) -> TrainingLogger:
-    journal = TrainingLogger(folder, total=100, done=done)
+    logger = TrainingLogger(folder, total=100, done=done)
     for step in steps:
-        journal.reported(TrainState(step=step), RunningMetrics(nll=loss * step, tokens=1))
-    return journal
+        logger.reported(TrainState(step=step), RunningMetrics(nll=loss * step, tokens=1))
+    return logger
 
 
 def test_what_came_after_the_checkpoint_counts_no_more(tmp_path):
@@ -40,36 +40,36 @@ def test_a_run_that_begins_again_begins_with_empty_curves(tmp_path):
 
 
 def test_flushed_points_are_in_the_file(tmp_path):
-    """Without closing the journal, as the process may be killed next."""
-    journal = write(tmp_path, 0, range(1, 4), loss=1.0)
-    journal.flush()
+    """Without closing the logger, as the process may be killed next."""
+    logger = write(tmp_path, 0, range(1, 4), loss=1.0)
+    logger.flush()
     assert losses(tmp_path) == [(1, 1), (2, 2), (3, 3)]
-    journal.close()
+    logger.close()
 
 
 def test_curves_that_cannot_be_written_are_one_error(tmp_path, capfd):
     """TensorBoard writes in a thread, whose traceback Python would print."""
-    journal = write(tmp_path, 0, range(1, 4), loss=1.0)
-    journal.flush()
+    logger = write(tmp_path, 0, range(1, 4), loss=1.0)
+    logger.flush()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with largest_file(4096):
         with pytest.raises(OSError, match="File too large") as caught:
-            journal.validated(TrainState(step=3), {"bleu": 1.0}, False, [], [noise])
+            logger.validated(TrainState(step=3), {"bleu": 1.0}, False, [], [noise])
         assert caught.value.filename == str(tmp_path)
-        journal.close()  # does not hide the error that ended the training
+        logger.close()  # does not hide the error that ended the training
     assert capfd.readouterr().err == ""
     assert losses(tmp_path) == [(1, 1), (2, 2), (3, 3)]
 
 
-def test_other_threads_still_tell_their_errors(tmp_path, capfd):
+def test_other_threads_still_report_their_errors(tmp_path, capfd):
     def fail() -> None:
         raise ValueError("mine")
 
-    journal = write(tmp_path, 0, range(1, 4), loss=1.0)
+    logger = write(tmp_path, 0, range(1, 4), loss=1.0)
     thread = threading.Thread(target=fail)
     thread.start()
     thread.join()
-    journal.close()
+    logger.close()
     assert "ValueError: mine" in capfd.readouterr().err
 
 

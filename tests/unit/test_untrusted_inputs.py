@@ -32,9 +32,9 @@ def bomb(request, tmp_path: Path, mark: Path) -> bytes:
     return file.read_bytes()
 
 
-@pytest.mark.parametrize("ending", [".npz", ".jsonl"])
-def test_attention_files(tmp_path, bomb, ending):
-    file = tmp_path / f"attention{ending}"
+@pytest.mark.parametrize("suffix", [".npz", ".jsonl"])
+def test_attention_files(tmp_path, bomb, suffix):
+    file = tmp_path / f"attention{suffix}"
     file.write_bytes(bomb)
     with pytest.raises(RunError, match="attention"):
         load_attention(file)

@@ -12,7 +12,7 @@ import torch
 import yaml
 from bomb import Bomb
 from console import Answer
-from inside import CHECKPOINT, check_finished, go_on, inside
+from inside import CHECKPOINT, check_finished, inside, resume
 
 from nmt import align, evaluate, translate
 from nmt.files import sha256
@@ -53,8 +53,8 @@ def test_the_bombs_are_good(tmp_path, name, explode):
 
 def alone(run: Path) -> None:
     """No older checkpoints to fall back to."""
-    for place in ("best.1", "last.1"):
-        shutil.rmtree(run / "checkpoints" / place, ignore_errors=True)
+    for name in ("best.1", "last.1"):
+        shutil.rmtree(run / "checkpoints" / name, ignore_errors=True)
 
 
 LOADED = {
@@ -70,7 +70,7 @@ LOADED = {
 
 def run_command(line: str, run: Path) -> Answer:
     if line == "train":
-        return go_on(run)
+        return resume(run)
     name, *options = line.split()
     folder = run.parent
     if name == "translate":
@@ -93,7 +93,7 @@ def test_code_in_a_file_that_is_loaded_is_refused(copy, mark, file, commands):
         assert len(answer.err.splitlines()) == 1
 
 
-def test_no_other_file_of_a_run_is_loaded(copy, mark, whole):
+def test_no_other_file_of_a_run_is_loaded(copy, mark, uninterrupted):
     """All other files are bombs, and every command works."""
     alone(copy)
     loaded = {copy / file for file in LOADED}
@@ -104,7 +104,7 @@ def test_no_other_file_of_a_run_is_loaded(copy, mark, whole):
     for line in commands:
         answer = run_command(line, copy)
         assert answer.code == 0, (line, answer.err)
-    check_finished(copy, whole)
+    check_finished(copy, uninterrupted)
 
 
 def test_code_in_the_cache_is_refused(begin, trained, mark, tmp_path):

@@ -1,4 +1,4 @@
-"""The training loop, with an callbacks that records its callbacks."""
+"""The training loop, with callbacks that record their calls."""
 
 import dataclasses
 import logging
@@ -71,7 +71,7 @@ def test_validating_every_so_many_steps():
     assert [step for step, _ in callbacks.validations] == [4, 8]
 
 
-def test_windows_cover_every_token_once():
+def test_reports_cover_every_token_once():
     callbacks = Recorder()
     loop = trainer(callbacks, max_steps=8)
     tokens = [batch.tokens for epoch in range(2) for batch in epoch_of(loop.batches, epoch)][:8]
@@ -173,7 +173,7 @@ def test_accumulating_makes_fewer_updates_and_no_update_of_two_epochs(k):
     tokens = [[batch.tokens for batch in epoch_of(loop.batches, epoch)] for epoch in range(2)]
     state = loop.run()
     assert loop.total == state.step == math.ceil(first / k) + math.ceil((both - first) / k)
-    expected = [sum(part[i : i + k]) for part in tokens for i in range(0, len(part), k)]
+    expected = [sum(epoch[i : i + k]) for epoch in tokens for i in range(0, len(epoch), k)]
     assert [report.tokens for report in callbacks.reports] == expected
     assert [step for step, _ in callbacks.validations] == [math.ceil(first / k), state.step]
     assert state.batch == both - first
@@ -199,8 +199,8 @@ def test_stopping_saves_and_leaves(stop):
     assert [step for step, _ in callbacks.validations] == [4][: stop // 4]
 
 
-@pytest.mark.parametrize("way", ["validated", "save_every", "stopping"])
-def test_what_is_saved_is_the_average(way):
+@pytest.mark.parametrize("reason", ["validated", "save_every", "stopping"])
+def test_what_is_saved_is_the_average(reason):
     """The model has the EMA weights whenever it is saved, and its own weights after training."""
     seen = []
 
@@ -216,11 +216,11 @@ def test_what_is_saved_is_the_average(way):
 
     settings = {"validated": {"validate_every": 2}, "save_every": {"validate_every": 99, "save_every": 2}}
     callbacks = Saver(stop_after=2)
-    loop = trainer(callbacks, ema=0.5, **settings.get(way, {"validate_every": 99}))
+    loop = trainer(callbacks, ema=0.5, **settings.get(reason, {"validate_every": 99}))
     loop.run()
     with loop.average.applied():
         expected = weights()
-    assert len(seen) == (1 if way == "stopping" else 2)
+    assert len(seen) == (1 if reason == "stopping" else 2)
     for found in seen:
         assert all(map(torch.equal, found, expected))
     assert not all(map(torch.equal, weights(), expected))

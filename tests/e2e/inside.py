@@ -43,7 +43,7 @@ def inside(module: ModuleType, *arguments: object, folder: Path) -> Answer:
         stack.enter_context(mock.patch.object(sys, "argv", [module.__name__, *map(str, arguments)]))
         stack.enter_context(mock.patch.dict(os.environ))
         stack.enter_context(mock.patch("nmt.visualisation.page.font_face", return_value=""))
-        stack.enter_context(mock.patch("nmt.runs.pipeline.TEST_HEATMAPS", 0))
+        stack.enter_context(mock.patch("nmt.runs.finish.TEST_HEATMAPS", 0))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.callback(torch.set_flush_denormal, False)  # set by training

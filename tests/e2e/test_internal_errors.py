@@ -105,15 +105,15 @@ def test_a_log_that_is_elsewhere(tmp_path, monkeypatch):
 
 PROGRAM = """
 import os, runpy, sys
-from nmt.training.step import Updater
-real, calls = Updater.update, iter(range(1, 1 << 30))
+from nmt.training.step import TrainStep
+real, calls = TrainStep.update, iter(range(1, 1 << 30))
 
 def planted(*arguments, **options):
     if os.environ.get("RANK", "1") == "1" and next(calls) == 5:
         raise RuntimeError("planted")
     return real(*arguments, **options)
 
-Updater.update = planted
+TrainStep.update = planted
 runpy.run_module("nmt.train", run_name="__main__", alter_sys=True)
 """
 

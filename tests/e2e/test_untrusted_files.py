@@ -108,12 +108,12 @@ def test_no_other_file_of_a_run_is_loaded(copy, mark, uninterrupted):
 
 
 def test_code_in_the_cache_is_refused(begin, trained, mark, tmp_path):
-    """In each file of the prepared data and the tokenizers; there are no other files."""
+    """In each file of the prepared data, the tokenizers and the token ids; there are no other files."""
     cache = tmp_path / "cache"
     shutil.copytree(trained.parent.parent / "data" / "cache", cache)
     files = [path for path in cache.rglob("*") if path.is_file()]
     assert sorted(path.name.split(".", 1)[-1] for path in files) == [
-        "json", "jsonl", "jsonl", "jsonl", "source.model", "target.model",
+        *["bin"] * 6, "json", "json", "jsonl", "jsonl", "jsonl", "source.model", "target.model",
     ]  # fmt: skip
     for number, file in enumerate(files):
         content = file.read_bytes()

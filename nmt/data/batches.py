@@ -25,6 +25,7 @@ class Batch:
 
     Attributes:
         source, source_mask: [B, S]; each sentence ends with end-of-sentence.
+        source_lengths: real source tokens of each sentence, [B]; always on the CPU, where packing needs them.
         previous: the target shifted right, starting with begin-of-sentence, [B, T].
         target, target_mask: [B, T]; each sentence ends with end-of-sentence.
         tokens: number of real target tokens, N.
@@ -36,6 +37,7 @@ class Batch:
 
     source: Tensor
     source_mask: Tensor
+    source_lengths: Tensor
     previous: Tensor
     target: Tensor
     target_mask: Tensor
@@ -49,6 +51,7 @@ class Batch:
         return Batch(
             self.source.to(device, non_blocking=True),
             self.source_mask.to(device, non_blocking=True),
+            self.source_lengths,
             self.previous.to(device, non_blocking=True),
             self.target.to(device, non_blocking=True),
             self.target_mask.to(device, non_blocking=True),
@@ -117,7 +120,8 @@ def gather(rows: NDArray[np.intp], sources: Ragged, targets: Ragged, links: Ragg
         alignment /= alignment.sum(dim=-1, keepdim=True).clamp(min=1)
     tokens = len(target_ids) + len(rows)
     row, step = target_mask.nonzero(as_tuple=True)  # on the host
-    return Batch(source, source_mask, previous, target, target_mask, tokens, (row, step), alignment)
+    lengths = torch.from_numpy(source_lengths + 1)
+    return Batch(source, source_mask, lengths, previous, target, target_mask, tokens, (row, step), alignment)
 
 
 def _padded(

@@ -156,9 +156,11 @@ class TranslationModel(nn.Module):
         check_evaluating(self)
         return self._encode(source, mask)
 
-    def _encode(self, source: Tensor, mask: Tensor) -> tuple[Selectable, Source]:
+    def _encode(
+        self, source: Tensor, mask: Tensor, lengths: Tensor | None = None
+    ) -> tuple[Selectable, Source]:
         embedded = self.source(source)
-        encoded = self.encoder(embedded, mask)
+        encoded = self.encoder(embedded, mask, lengths)
         kept = Source(self.decoder.prepare(encoded), None if self.lexical is None else embedded)
         return self.decoder.init_state(encoded), kept
 
@@ -203,6 +205,7 @@ class TranslationModel(nn.Module):
         previous: Tensor,
         target_mask: TargetPositions,
         teacher_forcing_ratio: float = 1.0,
+        source_lengths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Teacher forcing: the logits of every target token, given the reference tokens before it.
 
@@ -211,21 +214,22 @@ class TranslationModel(nn.Module):
             source_mask: True at real tokens, [B, S].
             previous: the target shifted right (begin-of-sentence first), [B, T].
             target_mask: the real target tokens: a mask or indices (see `TargetPositions`).
-            teacher_forcing_ratio: the teacher-forcing ratio (see `scheduled_sampling`).
+            teacher_forcing_ratio: below 1: scheduled sampling (see `scheduled_sampling`).
+            source_lengths: number of real source tokens, [B] on the CPU; None: counted from the mask.
 
         Returns:
             logits at the real target tokens [N, V] (in row-major order), and weights [B, K, T, S].
         """
+        state, kept = self._encode(source, source_mask, source_lengths)
         if teacher_forcing_ratio < 1:
-            return self.scheduled_sampling(source, source_mask, previous, target_mask, teacher_forcing_ratio)
-        state, kept = self._encode(source, source_mask)
+            return self.scheduled_sampling(state, kept, previous, target_mask, teacher_forcing_ratio)
         features, weights = self.decoder(self.target(previous), target_mask, state, kept.memory)
         return self._logits(features, weights, kept, target_mask), weights
 
     def scheduled_sampling(
         self,
-        source: Tensor,
-        source_mask: Tensor,
+        state: Selectable,
+        source: Source,
         previous: Tensor,
         target_mask: TargetPositions,
         teacher_forcing_ratio: float,
@@ -234,9 +238,9 @@ class TranslationModel(nn.Module):
         the reference token with probability `teacher_forcing_ratio`, otherwise the model's most probable
         token.
 
-        No gradient flows through the choice of the token. Arguments and result as for `forward`.
+        No gradient flows through the choice of the token. The state and the source are those of `encode`;
+        other arguments and result as for `forward`.
         """
-        state, kept = self._encode(source, source_mask)
         tokens = previous[:, 0]
         all_logits: list[Tensor] = []
         rows: list[Tensor] = []
@@ -244,7 +248,7 @@ class TranslationModel(nn.Module):
             if t:
                 believed = torch.rand(tokens.shape, device=tokens.device) < teacher_forcing_ratio
                 tokens = torch.where(believed, previous[:, t], all_logits[-1].detach().argmax(dim=-1))
-            logits, state, weights = self._step(tokens, state, kept)
+            logits, state, weights = self._step(tokens, state, source)
             all_logits.append(logits)
             rows.append(weights)
         return torch.stack(all_logits, dim=1)[target_mask], torch.stack(rows, dim=2)

@@ -141,7 +141,9 @@ class TrainStep:
     def _forward(self, batch: Batch, step: int, total: int) -> tuple[Tensor, Tensor]:
         """Logits and attention, with teacher forcing or scheduled sampling."""
         ratio = teacher_forcing_ratio(step + 1, total, self._config)
-        logits, weights = self._model(batch.source, batch.source_mask, batch.previous, batch.positions, ratio)
+        logits, weights = self._model(
+            batch.source, batch.source_mask, batch.previous, batch.positions, ratio, batch.source_lengths
+        )
         return logits, weights
 
     def _guard(self, step: int) -> None:

@@ -160,3 +160,13 @@ def test_positions_after_the_last_one_share_its_embedding(kind):
     torch.testing.assert_close(states[2:], states[2].expand(4, 6), atol=1e-12, rtol=0)
     assert (states[0] - states[2]).abs().max() > 1e-3
     assert (states[1] - states[2]).abs().max() > 1e-3
+
+
+def test_given_lengths_are_used_instead_of_counting_the_mask(monkeypatch):
+    encoder = RecurrentEncoder(ModelConfig(encoder=EncoderConfig(size=6, embedding=5))).double().eval()
+    embedded, mask = random(3, 4, 5, seed=1), padded_mask([4, 2, 1])
+    expected = encoder(embedded, mask)
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: pytest.fail("the host waits for the device"))
+    found = encoder(embedded, mask, torch.tensor([4, 2, 1]))
+    assert torch.equal(found.states, expected.states)
+    assert torch.equal(found.last, expected.last)

@@ -28,9 +28,8 @@ def sampled(model: TranslationModel, batch: Batch, ratio: float) -> tuple[Tensor
     """Logits, weights, and the tokens that were fed, [B, T]."""
     fed: list[Tensor] = []
     hook = model.target.register_forward_pre_hook(lambda _, inputs: fed.append(inputs[0]))
-    logits, weights = model.scheduled_sampling(
-        batch.source, batch.source_mask, batch.previous, batch.target_mask, ratio
-    )
+    state, source = model.encode(batch.source, batch.source_mask)
+    logits, weights = model.scheduled_sampling(state, source, batch.previous, batch.target_mask, ratio)
     hook.remove()
     return logits, weights, torch.stack(fed, dim=1)
 

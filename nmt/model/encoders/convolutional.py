@@ -33,8 +33,8 @@ class ConvolutionalEncoder(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
-        """Encode; arguments as for `RecurrentEncoder.forward`."""
+    def forward(self, embedded: Tensor, mask: Tensor, lengths: Tensor | None = None) -> Encoded:
+        """Encode; arguments as for `RecurrentEncoder.forward`; the lengths are not needed."""
         positions = torch.arange(mask.shape[1], device=mask.device).clamp(
             max=self.position.num_embeddings - 1
         )

@@ -52,26 +52,30 @@ class RecurrentEncoder(nn.Module):
         )
         self.directions, self.reverse = directions, encoder.reverse
 
-    def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
+    def forward(self, embedded: Tensor, mask: Tensor, lengths: Tensor | None = None) -> Encoded:
         """Encode.
 
         Args:
             embedded: embeddings of the source tokens, [B, S, E].
             mask: True at real tokens, [B, S]; each row has at least one, and is padded on the right.
+            lengths: their number in each row, [B] on the CPU; None: counted, for which the host waits for a
+                GPU.
         """
         assert embedded.shape[:2] == mask.shape, (embedded.shape, mask.shape)
         order = reversed_order(mask) if self.reverse else None
-        states, final = self._run(embedded if order is None else reorder(embedded, order), mask)
+        states, final = self._run(embedded if order is None else reorder(embedded, order), mask, lengths)
         last = torch.cat(tuple(final[0][-self.directions :]), dim=-1)  # [B, M]
         states = states if order is None else reorder(states, order)
         return Encoded(states, mask, last, self._layers(final))
 
-    def _run(self, embedded: Tensor, mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _run(
+        self, embedded: Tensor, mask: Tensor, lengths: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """States [B, S, M], and the final (h,) or (h, c), each [layers × directions, B, M / directions]."""
         if isinstance(self.rnn, ResetBeforeGRU):
             states, hidden = self.rnn(embedded, mask=mask)
             return states, (hidden,)
-        lengths = mask.sum(dim=1).cpu()  # pack_padded_sequence needs them on the CPU
+        lengths = mask.sum(dim=1).cpu() if lengths is None else lengths
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         outputs, final = self.rnn(packed)
         states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])

@@ -52,8 +52,8 @@ class SelfAttentionEncoder(nn.Module):
         )
         self.norm = nn.LayerNorm(encoder.size)
 
-    def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
-        """Encode; arguments as for `RecurrentEncoder.forward`."""
+    def forward(self, embedded: Tensor, mask: Tensor, lengths: Tensor | None = None) -> Encoded:
+        """Encode; arguments as for `RecurrentEncoder.forward`; the lengths are not needed."""
         states = self.input_projection(embedded * math.sqrt(embedded.shape[-1]))
         positions = torch.arange(mask.shape[1], device=mask.device).clamp(max=self.positions - 1)
         states = states + sinusoids(positions, states.shape[-1], like=states)

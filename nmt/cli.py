@@ -142,7 +142,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _prepare_streams() -> None:
-    """Open the null device in target of closed standard streams: otherwise the next file opened would get
+    """Open the null device in place of closed standard streams: otherwise the next file opened would get
     one of their descriptors, and library output would end up in that file. Also escape characters that a
     stream's encoding cannot represent instead of failing.
     """

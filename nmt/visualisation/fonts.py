@@ -2,7 +2,7 @@
 
 matplotlib draws each character with the first family in a list that has a glyph for it. Every font found
 here is registered under a unique name for exactly its file: the names in matplotlib's font cache may be
-stale, or refer to several files of different coverage.
+outdated, or refer to several files of different coverage.
 """
 
 import logging

@@ -125,7 +125,7 @@ def run(main: Callable[[], None]) -> None:
     _prepare_streams()
     from nmt.errors import describe
 
-    _share_cores()
+    _limit_spinning()
     try:
         main()
         sys.stdout.flush()
@@ -142,7 +142,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _prepare_streams() -> None:
-    """Open the null device in target of closed standard streams: otherwise the next file opened would get
+    """Open the null device in place of closed standard streams: otherwise the next file opened would get
     one of their descriptors, and library output would end up in that file. Also escape characters that a
     stream's encoding cannot represent instead of failing.
     """
@@ -161,7 +161,7 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _share_cores() -> None:
+def _limit_spinning() -> None:
     """Make waiting OpenMP threads spin for microseconds before they sleep. GNU OpenMP spins for
     milliseconds by default; that costs nearly all the speed when another program uses the cores and gains
     nothing on idle ones. The variable is read when torch is loaded; the user's own settings take precedence.

@@ -32,8 +32,8 @@ class AlignmentScores:
 
     Attributes:
         aer: alignment error rate, 0 (best) to 1.
-        precision: share of predicted links that are possible, 0 to 1.
-        recall: share of sure links that were predicted, 0 to 1.
+        precision: fraction of predicted links that are possible, 0 to 1.
+        recall: fraction of sure links that were predicted, 0 to 1.
         predicted: number of predicted links, |A|.
         sure: number of sure links, |S|.
         possible: number of possible links, including the sure ones, |P|.

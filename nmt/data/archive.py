@@ -1,4 +1,4 @@
-"""Zip archives of sentence pairs: opening and checking, with one-line error messages."""
+"""Zip archives of sentence pairs: opening and verification, with one-line error messages."""
 
 import lzma
 import re
@@ -59,7 +59,7 @@ def open_member(path: Path, member: str) -> Iterator[IO[bytes]]:
 
 
 def check_archive(path: Path, member: str, label: Path | str | None = None) -> None:
-    """Read a whole zip archive and verify its checksums.
+    """Read an entire zip archive and verify its checksums.
 
     Raises:
         DataError: if it is not a complete zip archive with `member`; names `label` (default: the path).

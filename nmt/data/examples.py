@@ -117,7 +117,7 @@ class StoredExamples(Sequence[Example]):
 
     def __getitem__(self, index: int | slice) -> Example | list[Example]:
         if isinstance(index, slice):
-            assert (index.start, index.stop) == (None, None), "the whole set, with a step"
+            assert (index.start, index.stop) == (None, None), "the entire set, with a step"
             return list(self._read(index.step or 1))
         return next(islice(self._read(), range(len(self))[index], None))
 

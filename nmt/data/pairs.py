@@ -93,7 +93,7 @@ def checked_alignment(
         raw: the pair as read from its file.
         source, target: cleaned.
         path: the file of its alignment.
-        again: reads the whole corpus again, to find the cause of an error.
+        again: reads the entire corpus again, to find the cause of an error.
 
     Raises:
         DataError: for a link that is out of range, with file and line.

@@ -3,7 +3,7 @@
 Pairs that share a source or a target sentence (compared by `canonical_key`) are connected; each connected
 component goes to one split entirely, chosen by a hash of its content. So assignments are stable when
 the corpus grows or is reordered, except where new pairs merge components or change the sentence that
-identifies a component. Sentences are given by the keys (`nmt.data.keys`) of their canonical keys.
+identifies a component. Sentences are given by the 64-bit hashes (`nmt.data.keys`) of their canonical keys.
 
 Shapes: N pairs, C components.
 """

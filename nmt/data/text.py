@@ -64,7 +64,7 @@ def word_spans(text: str) -> list[CharSpan]:
     """The words in `text`: runs of letters, marks and digits; any other character is its own word.
 
     An apostrophe or hyphen between letters is part of the word. These words are the unit of alignments
-    and heatmaps; the rule is language-independent. (In scripts without spaces a whole run is one word.)
+    and heatmaps; the rule is language-independent. (In scripts without spaces an entire run is one word.)
     """
     spans: list[CharSpan] = []
     start = 0

@@ -1,6 +1,6 @@
 """Choice of sacreBLEU's tokenizer for BLEU by the script of the references.
 
-The default tokenizer, 13a, splits words at spaces. In a script without spaces it treats a whole sentence as
+The default tokenizer, 13a, splits words at spaces. In a script without spaces it treats an entire sentence as
 one word, no 4-gram ever matches, and BLEU is 0 for any translation. For such scripts sacreBLEU has others:
 
     zh         Chinese: each Han character is a token

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 _FEWEST = 10  # distinct sources needed for a verdict
 _FEWEST_OTHERS = 5  # of them, sources for which the output is wrong, at least
-_SHARE = 0.5
+_FRACTION = 0.5
 _LONGEST = 40  # characters of the output shown in a message
 
 
@@ -63,7 +63,7 @@ def find_collapse(
     ((key, count),) = Counter(keys.values()).most_common(1)
     others = [source for source in outputs if key not in right[source]]
     wrong = sum(keys[source] == key for source in others)
-    if count < _SHARE * len(outputs) or len(others) < _FEWEST_OTHERS or wrong < _SHARE * len(others):
+    if count < _FRACTION * len(outputs) or len(others) < _FEWEST_OTHERS or wrong < _FRACTION * len(others):
         return None
     same = Counter(output for source, output in outputs.items() if keys[source] == key)
     return Collapse(same.most_common(1)[0][0], count, len(outputs))

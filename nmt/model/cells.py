@@ -1,4 +1,4 @@
-"""Recurrent layers: PyTorch's GRU and LSTM and the GRU of Cho et al. 2014, run step by step or over a whole
+"""Recurrent layers: PyTorch's GRU and LSTM and the GRU of Cho et al. 2014, run step by step or over an entire
 sequence.
 
 Shapes: B batch, T length, H state size, X input size, G gates per cell (GRU 3, LSTM 4).

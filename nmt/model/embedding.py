@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 class TokenEmbedding(nn.Module):
-    """Token embeddings, with dropout of units and of whole tokens (Iyyer et al. 2015).
+    """Token embeddings, with dropout of units and of entire tokens (Iyyer et al. 2015).
 
     Args:
         vocabulary: number of tokens.
         size: E.
         padding: index of the padding token, whose embedding is zero.
         dropout: probability of dropping a unit.
-        word_dropout: probability of dropping a token's whole embedding.
+        word_dropout: probability of dropping a token's entire embedding.
     """
 
     def __init__(self, vocabulary: int, size: int, padding: int, dropout: float, word_dropout: float) -> None:

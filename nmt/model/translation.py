@@ -89,7 +89,7 @@ class DropoutRates(NamedTuple):
     Attributes:
         units: of features, and between layers.
         embeddings: of single units of an embedding.
-        words: of a token's whole embedding.
+        words: of a token's entire embedding.
     """
 
     units: float = 0.0

@@ -80,7 +80,7 @@ def choose_scoring(
         tokenizer = before
     if tokenizer == "auto":
         train = splits["train"]
-        sample = train[:: max(1, len(train) // SAMPLE)]  # a large training set is not read as a whole
+        sample = train[:: max(1, len(train) // SAMPLE)]  # a large training set is not read completely
         tokenizer = choose_tokenizer([example.references[0] for example in sample])
     check_tokenizer(tokenizer)
     usable = METRICS[config.metric].for_short_references

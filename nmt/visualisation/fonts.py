@@ -2,7 +2,7 @@
 
 matplotlib draws each character with the first family in a list that has a glyph for it. Every font found
 here is registered under a unique name for exactly its file: the names in matplotlib's font cache may be
-stale, or refer to several files of different coverage.
+outdated, or refer to several files of different coverage.
 """
 
 import logging
@@ -97,7 +97,7 @@ def _rank(font: FT2Font, path: str) -> tuple[bool, bool, bool, str]:
     return slanted_or_bold, not plain, "Sans" not in font.family_name, path
 
 
-def _part_marks(text: str, faces: Sequence[_Face]) -> str:
+def _separate_marks(text: str, faces: Sequence[_Face]) -> str:
     """Separate a mark from its base with a non-joiner if no font has both.
 
     matplotlib must draw a base and its marks with the same font: pieces such as "▁ा" need this.
@@ -170,7 +170,7 @@ class FontBook:
                 drawn.append(character)
             elif not _is_invisible(character) and kind[0] != "M":
                 drawn.append(_BOX)
-        return _part_marks("".join(drawn), faces)
+        return _separate_marks("".join(drawn), faces)
 
     def _known(self, families: Sequence[str]) -> list[_Face]:
         with self._lock:

@@ -90,7 +90,7 @@ def test_a_run_of_before_is_scored_as_before(chinese, tmp_path):
     assert "|tok:13a|" in answer.out
 
 
-def test_going_on_keeps_it(chinese, tmp_path):
+def test_resuming_keeps_it(chinese, tmp_path):
     _, run = chinese
     copy = tmp_path / "runs" / "copy"
     shutil.copytree(run, copy)

@@ -156,7 +156,7 @@ def test_sampling_is_random_but_repeatable(trained, call, tmp_path):
     assert cold.out == call(translate, "--run", trained, "--beam-size", 1, *TEXTS).out
 
 
-def test_sampling_goes_on_where_the_lines_before_ended(trained, call, monkeypatch):
+def test_sampling_continues_where_the_lines_before_ended(trained, call, monkeypatch):
     """The lines are translated in chunks; their size does not matter."""
     together = call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS)
     monkeypatch.setattr(translate, "_CHUNK", 2)

@@ -158,7 +158,7 @@ def test_a_run_that_is_not_there_is_named(key: str, tmp_path: Path) -> None:
     assert "runs/no such (1): no such run" in answer.err
 
 
-def test_a_run_that_was_moved_goes_on(stopped: tuple[Path, Answer], tmp_path: Path) -> None:
+def test_a_run_that_was_moved_can_be_resumed(stopped: tuple[Path, Answer], tmp_path: Path) -> None:
     folder, _ = stopped
     moved = tmp_path / "a=b, (c)"
     shutil.copytree(folder / "my runs" / RUN, moved)

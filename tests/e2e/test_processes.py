@@ -144,7 +144,7 @@ def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, ra
 
 
 @pytest.mark.slow
-def test_a_signal_stops_all_and_one_process_may_go_on(folder):
+def test_a_signal_stops_all_and_one_process_may_resume(folder):
     launch = Launch(*ALIKE, "runs=signalled", "name=two", folder=folder)
     launch.until("step 12/")
     os.kill(launch.worker(1), signal.SIGTERM)  # one of them is enough

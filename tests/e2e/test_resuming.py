@@ -152,7 +152,7 @@ def test_being_stopped_is_one_line_with_the_command_to_resume(chain):
     assert f"resuming after step {chain.stop} of {STEPS}\n" in chain.finished.out
 
 
-def test_going_on_after_a_kill_is_from_the_newest_checkpoint(chain):
+def test_resuming_after_a_kill_is_from_the_newest_checkpoint(chain):
     """From step 18, or a later one if the kill came late."""
     logged = [int(step) for step in re.findall(r"(?m)^step (\d+)/40", chain.killed.out)]
     (begun,) = re.findall(r"resuming after step (\d+) of 40\n", chain.stopped.out)

@@ -86,7 +86,7 @@ def test_standard_error_is_closed(trained, files, arguments):
 
 
 @pytest.mark.parametrize("redirections", [">&-", "<&- >&- 2>&-"])
-def test_training_goes_on_without_a_terminal(trained, tmp_path, redirections):
+def test_training_continues_without_a_terminal(trained, tmp_path, redirections):
     cache = f"data.cache={trained.parent.parent / 'data' / 'cache'}"
     answer = shell(redirections, "nmt.train", *TRAINING, cache, "name=run", folder=tmp_path)
     assert answer == (0, "", "")

@@ -28,7 +28,7 @@ def test_every_score_is_tested():
 
 
 def naive_weights(given: Case, lengths: list[int], first: int) -> tuple[Tensor, Tensor]:
-    """Contexts [B, T, M] and weights [B, K, T, S]; coverage grows from step to step."""
+    """Contexts [B, T, M] and weights [B, K, T, S]; coverage increases from step to step."""
     naive, heads = NaiveAttention(given.attention, given.config), given.config.heads
     contexts, weights = torch.zeros(*given.query.shape[:2], given.states.shape[2]).double(), []
     for b, length in enumerate(lengths):

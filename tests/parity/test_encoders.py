@@ -31,15 +31,15 @@ def test_embeddings_are_rows_of_the_table():
 
 
 @pytest.mark.parametrize(("units", "tokens"), [(0.3, 0.0), (0.0, 0.2), (0.3, 0.2)])
-def test_training_drops_units_and_whole_tokens(units, tokens):
+def test_training_drops_units_and_entire_tokens(units, tokens):
     """Kept units are scaled up, so that the mean is unchanged."""
     torch.manual_seed(0)
     embedding = TokenEmbedding(3, 50, 0, units, tokens).double()
     torch.nn.init.ones_(embedding.table.weight)
     found = embedding(torch.ones(40, 50, dtype=torch.long))
-    whole = (found == 0).all(dim=-1)
-    assert whole.double().mean().item() == pytest.approx(tokens, abs=0.03)
-    assert (found[~whole] == 0).double().mean().item() == pytest.approx(units, abs=0.01)
+    dropped = (found == 0).all(dim=-1)
+    assert dropped.double().mean().item() == pytest.approx(tokens, abs=0.03)
+    assert (found[~dropped] == 0).double().mean().item() == pytest.approx(units, abs=0.01)
     scale = 1 / (1 - units) / (1 - tokens)
     torch.testing.assert_close(found[found != 0], torch.full_like(found[found != 0], scale))
 

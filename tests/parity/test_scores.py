@@ -41,7 +41,7 @@ def test_each_score_is_its_equation(score, heads, shape):
         ],
         dtype=torch.float64,
     )
-    if score == "gaussian":  # without ‖s‖² / 2w², the same for a whole row
+    if score == "gaussian":  # without ‖s‖² / 2w², the same for an entire row
         found, expected = found - found[..., :1], expected - expected[..., :1]
     same(found, expected)
 

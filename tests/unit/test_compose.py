@@ -90,7 +90,7 @@ def test_the_command_line_has_the_last_word() -> None:
     assert composed("experiment=demo", "data=manythings").data.source == "manythings"
 
 
-def test_what_a_run_goes_on_with_is_checked_with_its_own_settings() -> None:
+def test_a_resumed_run_is_checked_with_its_own_settings() -> None:
     """The default data settings would not allow it, but those of the run may."""
     assert composed("resume=runs/one", "data.path=moved.tsv").data.path == "moved.tsv"
     assert composed("resume=runs/one", "training.guided_alignment=0.5").training.guided_alignment == 0.5

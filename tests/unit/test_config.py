@@ -32,8 +32,8 @@ def with_value(key: str, value: Any) -> Config:
         config.training.teacher_forcing = 0.5
     *groups, name = key.split(".")
     group: Any = config
-    for part in groups:
-        group = getattr(group, part)
+    for section in groups:
+        group = getattr(group, section)
     assert hasattr(group, name), key
     setattr(group, name, value)
     return config
@@ -153,7 +153,7 @@ def test_all_faults_are_reported_at_once() -> None:
 def test_a_corpus_of_your_own_needs_its_files(source: str, needed: list[str]) -> None:
     faults = refused(with_value("data.source", source))
     assert faults == [
-        part for key in needed for part in (f"{key}: data={source} needs it", f"add {key}=FILE")
+        message for key in needed for message in (f"{key}: data={source} needs it", f"add {key}=FILE")
     ]
 
 
@@ -301,8 +301,8 @@ def test_models_that_make_no_sense(changes: dict[str, Any], named: list[str]) ->
     config = Config()
     for key, value in changes.items():
         check(config)
-        part, _, name = key.rpartition(".")
-        setattr(getattr(config.model, part) if part else config.model, name, value)
+        section, _, name = key.rpartition(".")
+        setattr(getattr(config.model, section) if section else config.model, name, value)
     complaint = " ".join(refused(config))
     assert all(key in complaint for key in named)
 
@@ -464,15 +464,15 @@ def test_a_typed_setting_without_effect_is_refused(changes: dict[str, Any], type
     """Whatever its value; numbers from files, which set sizes for all kinds of models, may be unused."""
     config = Config()
     for key, value in changes.items():
-        part, _, name = key.rpartition(".")
-        setattr(getattr(config.model, part) if part else config.model, name, value)
+        section, _, name = key.rpartition(".")
+        setattr(getattr(config.model, section) if section else config.model, name, value)
     check(config)
     with pytest.raises(ConfigError, match=rf"^model\.{typed}=\w+\S*: has no effect with model\."):
         check(config, {f"model.{typed}"})
     *groups, name = f"model.{typed}".split(".")
     group: Any = config
-    for part in groups:
-        group = getattr(group, part)
+    for section in groups:
+        group = getattr(group, section)
     if type(getattr(group, name)) in (int, float):
         setattr(group, name, 7)
         check(config)

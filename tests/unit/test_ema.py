@@ -92,7 +92,7 @@ def applied(model: nn.Module, average: WeightAverage) -> list[float]:
         return values(model)
 
 
-def test_going_on_is_exact():
+def test_resuming_is_exact():
     model = nn.Linear(2, 3)
     average = WeightAverage(model, 0.9)
     wander(model, average, 5)
@@ -104,7 +104,7 @@ def test_going_on_is_exact():
     assert applied(other, again) == applied(model, average)
 
 
-def test_an_average_may_end_or_begin_when_going_on():
+def test_an_average_may_end_or_begin_when_resuming():
     """The weights are unchanged; a new average starts from them."""
     model = nn.Linear(2, 3)
     average = WeightAverage(model, 0.9)

@@ -41,7 +41,7 @@ def test_it_translates():
     assert all(one.attention.sum(axis=-1) == pytest.approx(1, abs=1e-5) for one in forced)
 
 
-def test_it_goes_on():
+def test_it_can_be_resumed():
     checkpoint, state = load_for_resuming(KEPT, CPU, DropoutRates(units=0.3))
     checkpoint.model.train()
     sources = [checkpoint.source.encode(text) for text in PAIRS]

@@ -173,7 +173,7 @@ def test_size_grows_with_the_sentence_up_to_a_limit():
     assert width[400] <= 24.01
 
 
-def test_a_very_long_label_is_cut():
+def test_a_very_long_label_is_shortened():
     figure = draw_heatmap(np.ones((1, 1)), ["字" * 5000], ["a" * 5000])
     assert max(figure.get_size_inches()) < 12
 

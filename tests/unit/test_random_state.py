@@ -34,7 +34,7 @@ def through_a_file(state: dict) -> dict:
 
 
 @pytest.mark.parametrize("before", [0, 1, 2, 400])
-def test_going_on_draws_the_same(before):
+def test_resuming_draws_the_same(before):
     """After an odd number of draws, each generator has one normal number cached."""
     seed(7)
     for _ in range(before):

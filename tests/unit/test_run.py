@@ -230,7 +230,7 @@ def test_a_run_comes_back_with_all_its_settings(config, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["missing", "a file", "a link to nothing"])
-def test_no_run_to_go_on_with(tmp_path, kind):
+def test_no_run_to_resume(tmp_path, kind):
     path = tmp_path / "run"
     if kind == "a file":
         path.touch()

@@ -81,7 +81,7 @@ def test_applied_changes_two_settings_and_leaves_the_given_ones_alone():
 
 
 @pytest.mark.parametrize(("record", "tokenizer"), [("zh", "zh"), (None, "13a")])
-def test_a_run_goes_on_with_its_tokenizer(tmp_path, record, tokenizer):
+def test_a_resumed_run_keeps_its_tokenizer(tmp_path, record, tokenizer):
     run = run_with(tmp_path / "run", record)
     assert recorded_tokenizer(run) == tokenizer
     assert choose_scoring(TrainingConfig(), MARATHI, run).tokenizer == tokenizer

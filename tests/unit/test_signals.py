@@ -32,7 +32,7 @@ def send(number: int) -> None:
         (signal.SIGUSR1, signal.SIGTERM),  # Slurm's warning is treated as SIGTERM
     ],
 )
-def test_a_signal_is_noted_and_work_goes_on(sent, noted):
+def test_a_signal_is_noted_and_work_continues(sent, noted):
     done = []
     with StopSignals() as signals:
         assert signals.received == 0

@@ -276,7 +276,7 @@ def test_other_errors_come_through_as_they_are(error):
 # ---------------------------------------------------------------- resuming
 
 
-def test_going_on_is_exact():
+def test_resuming_is_exact():
     """Four updates, or two, saving and loading, and two more."""
     model, train_step = make()
     for step in range(4):

@@ -140,7 +140,7 @@ def test_a_name_that_is_taken_is_refused_ahead(sweep, tmp_path: Path) -> None:
     assert (result.done, [path.name for path in (tmp_path / "runs").iterdir()]) == ([], ["b"])
 
 
-def test_one_run_cannot_go_on_twice(sweep) -> None:
+def test_one_run_cannot_be_resumed_twice(sweep) -> None:
     create_run(Config(name="a"), "")
     result = sweep("resume=runs/a,./runs/a")
     assert "resume=./runs/a: more than one job of the sweep would use this run folder" in result.err
@@ -234,7 +234,7 @@ def test_a_folder_of_another_sweep_is_not_used_again(sweep, tmp_path: Path) -> N
     assert (result.done, result.out) == ([], "")
 
 
-def test_a_job_that_is_sent_again_goes_on_with_its_run(sweep, tmp_path: Path) -> None:
+def test_a_job_that_is_sent_again_resumes_its_run(sweep, tmp_path: Path) -> None:
     def behave(config: Config) -> float:
         if config.seed == 1:  # as if the second job had started before
             create_run(replace(config, seed=2, name=str(config.name).removesuffix("0") + "1"), "")

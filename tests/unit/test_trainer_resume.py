@@ -317,7 +317,7 @@ def test_patience_is_remembered(stop):
     assert second.validations == validations[stop:]
 
 
-def test_without_patience_it_stays_done_and_with_more_it_goes_on():
+def test_without_patience_it_stays_done_and_with_more_it_continues():
     settings = {"validate_every": 1, "max_steps": 6}
     first = scripted()
     begin(first, patience=3, **settings).run()

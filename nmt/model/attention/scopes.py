@@ -1,4 +1,4 @@
-"""Attention scopes: scores → weights over the whole source, a window of it, or a single token.
+"""Attention scopes: scores → weights over the entire source, a window of it, or a single token.
 
 Weights are 0 on padding and outside the scope, and each row sums to 1.
 

@@ -26,7 +26,7 @@ MemoryT = TypeVar("MemoryT", bound=Selectable)
 
 
 class Decoder(Protocol[StateT, MemoryT]):
-    """A decoder: one step for search, and a whole target with teacher forcing, of the same function.
+    """A decoder: one step for search, and an entire target with teacher forcing, of the same function.
 
     Attributes:
         feature_size: F.

@@ -30,8 +30,8 @@ class LuongDecoder(nn.Module):
         self.bridge = make_bridge(config)
         self.recurrence = RecurrentStack(decoder.cell, decoder.embedding, size, decoder.layers, dropout)
         self.attention = Attention(size, state_size, config.attention)
-        self.value = nn.Linear(state_size, size, bias=False)  # W_c's part for c_t
-        self.combine = nn.Linear(size, size, bias=decoder.bias)  # W_c's part for h_t
+        self.value = nn.Linear(state_size, size, bias=False)  # W_c's columns for c_t
+        self.combine = nn.Linear(size, size, bias=decoder.bias)  # W_c's columns for h_t
         self.feed: nn.Linear | None = None
         if decoder.input_feeding:
             self.feed = nn.Linear(size, GATES[decoder.cell] * size, bias=False)

@@ -127,7 +127,7 @@ def test_the_command_to_resume_can_be_pasted(
     folder, _ = stopped
     with monkeypatch.context() as patch:
         patch.setattr("nmt.training.signals.StopSignals.received", 15, raising=False)
-        patch.setattr("nmt.runs.reporting.Reporter.stopping", lambda self: 15)
+        patch.setattr("nmt.runs.reporting.MainCallbacks.stopping", lambda self: 15)
         overrides = ("resume=my runs/" + RUN, "training.max_steps=6")
         answer = inside(train, *overrides, folder=folder)
     assert answer.code == 143, answer

@@ -54,8 +54,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--symmetrise",
         choices=("intersection", "union", "grow-diag-final"),
-        default="grow-diag-final",
-        help="symmetrisation method with --reverse (default: %(default)s)",
+        help="symmetrisation method with --reverse (default: grow-diag-final)",
     )
     cli.add_run_arguments(parser, beam=False)
     return parser
@@ -95,10 +94,17 @@ def main() -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    from nmt.errors import ConfigError
     from nmt.export.formats import check_attention_name, check_threshold
 
     cli.check_output(arguments.output)
     check_threshold(arguments.threshold)
+    if arguments.symmetrise and not arguments.reverse:
+        raise ConfigError(f"--symmetrise {arguments.symmetrise}: needs --reverse RUN")
+    if arguments.reverse and Path(arguments.reverse).resolve() == Path(arguments.run).resolve():
+        raise ConfigError(
+            f"--reverse {arguments.reverse}: the same run as --run; give one that translates the other way"
+        )
     if arguments.attention:
         check_attention_name(arguments.attention)
 
@@ -124,7 +130,7 @@ def _symmetrised(
 
     swapped = [(target, source) for source, target in pairs]
     backward = _force_decode(arguments.reverse, swapped, arguments.device)
-    symmetrise = SYMMETRISATIONS[arguments.symmetrise]
+    symmetrise = SYMMETRISATIONS[arguments.symmetrise or "grow-diag-final"]
     return [
         symmetrise(one, frozenset((s, t) for t, s in other.links(arguments.shift, arguments.threshold)))
         for one, other in zip(links, backward, strict=True)

@@ -30,14 +30,14 @@ def parser() -> argparse.ArgumentParser:
         "--output",
         type=cli.path,
         metavar="FOLDER",
-        help="folder for translations, scores and attention (default: RUN/<split>)",
+        help="folder for translations, scores and attention (default: RUN/<split>; with --source: none)",
     )
     parser.add_argument(
         "--heatmaps",
         type=int,
         default=8,
         metavar="N",
-        help="draw heatmaps of the first N sentences",
+        help="draw heatmaps of the first N sentences (default: %(default)s)",
     )
     cli.add_run_arguments(parser)
     return parser

@@ -142,9 +142,15 @@ def _check(arguments: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
     _check_sampling(arguments)
+    check_threshold(arguments.threshold)
+    kind = ""
     if arguments.attention:
         check_attention_name(arguments.attention)
-    check_threshold(arguments.threshold)
+        kind = Path(arguments.attention).suffix.lower()
+    pictures = (".png", ".svg")
+    for flag, kinds in (("grid", pictures), ("pieces", pictures), ("threshold", (".pharaoh",))):
+        if getattr(arguments, flag) not in (None, False) and kind not in kinds:
+            raise ConfigError(f"--{flag}: has no effect without --attention OUT{' or OUT'.join(kinds)}")
 
 
 def _check_sampling(arguments: argparse.Namespace) -> None:

@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from nmt.errors import ConfigError
+
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -77,7 +79,11 @@ class ExtensionPoint:
         return tuple(sorted(name for name in found if name != self.suffix.lower()))
 
     def load(self, name: str) -> type[Extension]:
-        """Import the class of a choice: of "scaled_dot", `ScaledDotScore` in the module `scaled_dot`."""
+        """Import the class of a choice: of "scaled_dot", `ScaledDotScore` in the module `scaled_dot`.
+
+        Raises:
+            ConfigError: if there is no such module, as for a run made with an extension that is not here.
+        """
         return _load(self, name)
 
     def using(self, key: str) -> tuple[str, ...]:
@@ -92,6 +98,8 @@ class ExtensionPoint:
 
 @cache
 def _load(point: ExtensionPoint, name: str) -> type[Extension]:
+    if name not in point.names():
+        raise ConfigError(f"{point.key}={name}: no such choice; available: {', '.join(point.names())}")
     module = importlib.import_module(f"{point.package}.{name}")
     title = "".join(word.capitalize() for word in name.split("_"))
     return cast(type[Extension], getattr(module, title + point.suffix))

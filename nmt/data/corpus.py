@@ -30,6 +30,11 @@ from nmt.files import replacing, sha256, write_json
 
 FORMAT = 1  # version of these files; a change makes them anew
 _CHUNK = 8192  # pairs that are tokenised at a time
+_ARRAYS = {
+    "tokens": ("source", "source_offsets", "target", "target_offsets", "left_out", "distinct_sources"),
+    "links": ("links", "links_offsets"),
+}
+"""The arrays of each set."""
 _TYPES = ("uint8", "uint16", "uint32", "int64")
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -205,9 +210,16 @@ def _map(folder: Path, name: str) -> dict[str, NDArray[Any]]:
         DataError: if a file is missing, or is not what was written.
     """
     try:
-        index = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))["arrays"]
-        return {key: _mapped(folder / f"{key}.bin", entry) for key, entry in index.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        index = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        if index["format"] != FORMAT:
+            raise ValueError(f"format {index['format']}, this version reads {FORMAT}")
+        arrays = {key: _mapped(folder / f"{key}.bin", index["arrays"][key]) for key in _ARRAYS[name]}
+        width = 2 if name == "links" else 1  # numbers of an element
+        for key in arrays.keys() & {"source", "target", "links"}:
+            if arrays[f"{key}_offsets"][-1] * width != len(arrays[key]):
+                raise ValueError(f"{key}.bin: not of the length that its offsets say")
+        return arrays
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise DataError(f"corrupt ({error}); delete this folder to tokenise again", folder) from error
 
 

@@ -73,12 +73,13 @@ def save_attention(path: Path, sentences: Sequence[Attention]) -> None:
         _save_npz(path, sentences)
 
 
-def load_attention(path: Path) -> list[Attention]:
+def load_attention(path: Path | str) -> list[Attention]:
     """Load a file written by `save_attention`, in either format.
 
     Raises:
         RunError: if the file is missing, corrupt, or not an attention file.
     """
+    path = Path(path)
     try:
         if path.suffix.lower() == ".jsonl":
             return _load_lines(path)

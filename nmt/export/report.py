@@ -36,6 +36,8 @@ def save_report(
         history: scores of every validation, with their steps.
         report: description of the data, from `prepared.json`.
     """
+    from nmt.visualisation.curves import FEWEST  # slow to import
+
     found: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
     rows = []
     for example, translation, chrf, covered in zip(
@@ -54,7 +56,7 @@ def save_report(
         ],
         notes=evaluation.notes(),
         curves=[_curve(name, history) for name in _CURVES],
-        lengths=[bucket._asdict() for bucket in evaluation.lengths],
+        lengths=[bucket._asdict() | {"few": bucket.sentences < FEWEST} for bucket in evaluation.lengths],
         tables={
             "Settings": [(key, str(value)) for key, _, value in settings(config)],
             "Data": _data_rows(report),

@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nmt.config.schema import key_of
 from nmt.config.settings import Config, rename_overrides
 from nmt.errors import ConfigError, NmtError, StoppedError
 from nmt.launch.compose import configs_folder, explain_hydra_error, to_config
@@ -40,6 +41,8 @@ def with_config(task: Task) -> None:
     """
     ConfigStore.instance().store(name="schema", node=Config)
     sweep, arguments = split_arguments(rename_overrides(sys.argv[1:]))
+    if nameless := [argument for argument in arguments if key_of(argument) == ""]:
+        raise ConfigError(f"{nameless[0]}: has no key; write KEY=VALUE")
     arguments = literal(arguments, sweep)
     try:
         errors = _run_sweep(task, arguments) if sweep else _run_hydra(task, arguments)

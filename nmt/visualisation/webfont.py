@@ -14,6 +14,9 @@ _JOINERS = "\u200c\u200d\u25cc"
 def font_face(texts: Iterable[str]) -> str:
     """A CSS rule that embeds the family "Devanagari" with the letters of `texts` and all their conjuncts, or
     "" if there are none.
+
+    The family is limited to these characters, so that it can be named before the others: a browser without a
+    Devanagari font may not look for an embedded one behind a generic family.
     """
     letters = _DEVANAGARI.intersection("".join(texts))
     if not letters:
@@ -30,4 +33,7 @@ def font_face(texts: Iterable[str]) -> str:
     content = io.BytesIO()
     subset.save_font(font, content, options)
     data = base64.b64encode(content.getvalue()).decode("ascii")
-    return f'@font-face {{ font-family: "Devanagari"; src: url(data:font/woff;base64,{data}); }}'
+    return (
+        '@font-face { font-family: "Devanagari"; unicode-range: U+0900-097F, U+200C-200D, U+25CC; '
+        f"src: url(data:font/woff;base64,{data}); }}"
+    )

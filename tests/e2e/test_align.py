@@ -87,6 +87,8 @@ def test_mistakes(trained, call, pairs, tmp_path):
 
     assert "--threshold 2: must be above 0 and at most 1" in refused(*pairs, "--threshold", 2)
     assert "a.bmp: must end in" in refused(*pairs, "--attention", "a.bmp")
+    assert "--symmetrise union: needs --reverse RUN" in refused(*pairs, "--symmetrise", "union")
+    assert "the same run as --run" in refused(*pairs, "--reverse", trained)
     (tmp_path / "tgt").write_text("एक\n", encoding="utf-8")
     assert "tgt has 1 lines, src has 10" in refused(*pairs)
     (tmp_path / "src").write_text(" \n", encoding="utf-8")

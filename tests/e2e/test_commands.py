@@ -220,6 +220,10 @@ MISTAKES = {
     ),
     "n-best samples": (translate, ["--sample", "--nbest", "2", "x"], "--sample and --nbest: give only one"),
     "a seed for nothing": (translate, ["--seed", "1", "x"], "--seed has no effect without --sample"),
+    "a grid for nothing": (translate, ["--grid", "x"], "--grid: has no effect without --attention OUT.png"),
+    "a grid of a page": (translate, ["--grid", "--attention", "a.html", "x"], "--grid: has no effect"),
+    "pieces for nothing": (translate, ["--pieces", "x"], "--pieces: has no effect"),
+    "a threshold for nothing": (translate, ["--threshold", "0.5", "x"], "--threshold: has no effect"),
     "a temperature for nothing": (translate, ["--temperature", "1", "x"], "--temperature has no effect"),
     "no temperature": (
         translate,

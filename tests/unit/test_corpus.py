@@ -201,13 +201,34 @@ def test_a_corrupt_file_is_named(tmp_path: Path, harm: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", '{"arrays": 3}', '{"arrays": {"source": {"type": "object"}}}', "{}"]
+    "content",
+    [
+        "[]",
+        "{}",
+        '{"format": 1, "arrays": 3}',
+        '{"format": 1, "arrays": {}}',
+        '{"format": 1, "arrays": {"source": {"type": "object"}}}',
+    ],
 )
 def test_an_index_that_is_none(tmp_path: Path, content: str) -> None:
     prepared = prepared_from(tmp_path, [Example("a b", ("c",), ("",))])
     folder = load_tokenized(prepared, TOKENIZER, TOKENIZER, 500).folder
     (folder / "tokens.json").write_text(content)
     with pytest.raises(DataError, match="delete this folder to tokenise again"):
+        load_tokenized(prepared, TOKENIZER, TOKENIZER, 500)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [('"format": 1', '"format": 2', "format 2"), ('"type": "uint16"', '"type": "uint8"', "offsets")],
+)
+def test_an_index_that_does_not_fit_its_arrays(tmp_path: Path, old: str, new: str, said: str) -> None:
+    prepared = prepared_from(tmp_path, [Example("a b", ("c",), ("",))])
+    index = load_tokenized(prepared, TOKENIZER, TOKENIZER, 500).folder / "tokens.json"
+    content = index.read_text()
+    assert old in content
+    index.write_text(content.replace(old, new))
+    with pytest.raises(DataError, match=rf"{said}.*delete this folder to tokenise again"):
         load_tokenized(prepared, TOKENIZER, TOKENIZER, 500)
 
 

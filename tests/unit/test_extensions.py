@@ -9,6 +9,7 @@ from nmt.config.extensions import EXTENSION_POINTS, SOURCES
 from nmt.config.schema import settings
 from nmt.config.settings import Config
 from nmt.data.sources.source import DataSource
+from nmt.errors import ConfigError
 
 LEAVES = {key: (item, value) for key, item, value in settings(Config())}
 MEMBERS = [(point, name) for point in EXTENSION_POINTS.values() for name in point.names()]
@@ -42,3 +43,11 @@ def test_listing_the_choices_imports_none_of_them() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
+
+
+def test_a_choice_that_is_not_here_is_named() -> None:
+    """As for a run that was made with an extension of another checkout."""
+    with pytest.raises(
+        ConfigError, match=r"^data\.source=jsonl: no such choice; available: manythings, moses"
+    ):
+        SOURCES.load("jsonl")

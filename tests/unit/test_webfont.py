@@ -11,7 +11,8 @@ from nmt.visualisation.webfont import font_face
 
 def font_of(rule: str) -> TTFont:
     found = re.fullmatch(
-        r'@font-face { font-family: "Devanagari"; src: url\(data:font/woff;base64,([A-Za-z0-9+/=]+)\); }',
+        r'@font-face { font-family: "Devanagari"; unicode-range: U\+0900-097F, [^;]+; '
+        r"src: url\(data:font/woff;base64,([A-Za-z0-9+/=]+)\); }",
         rule,
     )
     assert found

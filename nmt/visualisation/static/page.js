@@ -40,7 +40,7 @@ function show(id, title, ...children) {
 
 function summary() {
   document.getElementById("subtitle").textContent = data.subtitle || "";
-  if (!data.scores) return;
+  if (!data.scores || !data.scores.length) return;
   const rows = data.scores.map((score) => [score.name, score.value, score.signature]);
   const shown = table(["score", "", "signature"], rows, [1]);
   show("summary", "Scores", shown, ...(data.notes || []).map((note) => make("p", { class: "note" }, note)));
@@ -99,10 +99,10 @@ function curves() {
     const high = Math.max(...data.lengths.map((bucket) => bucket.bleu), 1);
     const bars = chart("BLEU by words in the source sentence, with the number of sentences", 0, high, (picture, y) => {
       const wide = (WIDTH - LEFT - RIGHT) / data.lengths.length;
-      data.lengths.forEach(({ label, sentences, bleu }, i) => {
+      data.lengths.forEach(({ label, sentences, bleu, few }, i) => {
         const x = LEFT + i * wide;
-        const bar = drawing("rect", { class: "bar", x: x + wide * 0.15, width: wide * 0.7, y: y(bleu), height: y(0) - y(bleu) });
-        bar.append(drawing("title", {}, `${label}: ${bleu.toFixed(1)}`));
+        const bar = drawing("rect", { class: few ? "few bar" : "bar", x: x + wide * 0.15, width: wide * 0.7, y: y(bleu), height: y(0) - y(bleu) });
+        bar.append(drawing("title", {}, `${label}: ${few ? "too few sentences" : bleu.toFixed(1)}`));
         picture.append(bar);
         picture.append(drawing("text", { x: x + wide / 2, y: HEIGHT - 13, "text-anchor": "middle" }, label));
         picture.append(drawing("text", { x: x + wide / 2, y: HEIGHT - 2, "text-anchor": "middle" }, String(sentences)));

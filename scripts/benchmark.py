@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KINDS = ("training", "search", "startup", "preparation", "scaling")
 PRECISIONS = ("fp32", "bf16", "fp16")
 MODELS, BATCH_TOKENS = ("bahdanau", "luong", "transformer"), (640, 4096)
-REPETITIONS, REPETITIONS_SMALL = 7, 2
+REPETITIONS, REPETITIONS_SMALL = 5, 2
 SMALL_BATCH = 128  # tokens
 
 

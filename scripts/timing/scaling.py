@@ -14,7 +14,7 @@ from timing.statistics import Measurement, Options, exponent, interleaved, sprea
 from timing.workload import compose, trainer
 
 EXPONENT, FIRST, LAST = "exponent", "s, smallest", "s, largest"
-FIXED_BATCH, FIXED_LENGTH = 16, 16  # sentences, tokens
+FIXED, FIXED_SMALL = 16, 4  # sentences, and tokens of each
 SIZES: dict[str, tuple[int, ...]] = {
     "batch size": (8, 16, 32, 64),  # sentences
     "length": (8, 16, 32, 64),  # tokens
@@ -71,12 +71,12 @@ def _updates(
     """For each size, a function that runs one update; all in float32."""
     config = compose(model, options.small, "training.precision=fp32")
     same = None if name == "vocabulary" else trainer(config, options.device)
+    fixed = FIXED_SMALL if options.small else FIXED
     works: dict[int, Callable[[], object]] = {}
     for size in sizes:
         update = same or trainer(config, options.device, vocabulary=size)
-        batches = _batch(
-            size if name == "batch size" else FIXED_BATCH, size if name == "length" else FIXED_LENGTH
-        )
+        count = size if name == "batch size" else fixed
+        batches = _batch(count, size if name == "length" else fixed)
         works[size] = with_threads(options.threads[0], _bound(update, batches))
     return works
 

@@ -94,8 +94,8 @@ def interleaved(
     """
     seconds: dict[Key, list[float]] = {key: [] for key in works}
     for number in range(-int(warm_up), repetitions):
+        gc.collect()
         for key in works if number % 2 == 0 else reversed(list(works)):
-            gc.collect()
             wait(device)
             started = time.perf_counter()
             works[key]()

@@ -37,8 +37,8 @@ def test_the_operations_of_two_linear_layers():
 
 
 def by_hand(S: int, T: int) -> int:
-    """The operations of an update of `TINY` (bidirectional GRU, additive attention) with one pair: each product
-    of the equations once forward, and twice backward.
+    """The operations of an update of `TINY` (bidirectional GRU, additive attention) with one pair: each
+    product of the equations once forward, and twice backward.
     """
     E, M, A, H, D, R, V = 7, 12, 9, 12, 6, 5, VOCABULARY
     encoder = S * 2 * 3 * (M // 2) * (E + M // 2)  # both directions; three gates
@@ -382,10 +382,10 @@ def test_a_small_run(monkeypatch, capsys, tmp_path):
     utilisation = next(one for one in found if one.kind == "training").figures["FLOP utilisation"]
     assert 0 < utilisation.median < 1
     assert {one.kind for one in found} == FIGURES.keys()
-    arguments = ("--only", "search", "--compare", "runs/benchmark.json", "--output", "again.json")
+    arguments = ("--only", "preparation", "--compare", "runs/benchmark.json", "--output", "again.json")
     code, out, err = call(monkeypatch, capsys, "--small", "--device", "cpu", *arguments)
     assert code == 0, err
-    lines = [line for line in out.splitlines() if "sentences/s" in line]
-    assert len(lines) == 4
+    lines = [line for line in out.splitlines() if "pairs/s" in line]
+    assert len(lines) == 2
     assert all(0.01 < float(line.split()[-1]) < 100 for line in lines)
     assert "note:" not in out

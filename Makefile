@@ -58,7 +58,7 @@ test-faults: setup  ## kill training runs at random times and resume them (TRIAL
 check-gpu: setup  ## check and benchmark on a CUDA GPU (5 minutes); ARGS='--output FILE …'
 	$(BIN)/python scripts/check_gpu.py $(ARGS)
 
-benchmark: setup  ## measure speed, memory, start-up and scaling (minutes); ARGS='--compare FILE …'
+benchmark: setup  ## measure speed, memory, start-up and scaling; ARGS='--compare FILE …'
 	$(BIN)/python scripts/benchmark.py $(ARGS)
 
 lint: setup  ## check style and types

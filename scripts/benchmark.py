@@ -91,20 +91,24 @@ def main() -> None:
     from nmt.files import write_json
 
     earlier = None if arguments.compare is None else report.read(Path(arguments.compare))
+    output = Path(arguments.output)
+    if output.is_dir():
+        raise ConfigError(f"--output {output}: is a folder; give a file")
     before = refuse_busy(machine.load(), arguments.busy_ok)
+    output.parent.mkdir(parents=True, exist_ok=True)  # an error here, not after all measurements
     found = [one for kind in kinds for one in measure(kind, options)]
     after = warn_busy(machine.load())
     here = machine.machine(options.device.type)
     settings = asdict(options) | {"device": str(options.device), "only": kinds}
     content = report.to_json(here, settings, [before, after], found)
-    write_json(Path(arguments.output), content)
+    write_json(output, content)
     if earlier is None:
         print(report.table(found))
     else:
         print(report.table(found, report.ratios(found, report.measurements(earlier))))
         for line in report.differences(here, earlier["machine"]):
             print(line)
-    print(f"\n{machine.describe(here)}\nwritten: {arguments.output}")
+    print(f"\n{machine.describe(here)}\nwritten: {output}")
 
 
 def check(arguments: argparse.Namespace) -> tuple[list[str], "Options"]:

@@ -319,6 +319,7 @@ MISTAKES = {
     "--precision fp16 --device cpu": "training.precision=fp16: only supported on CUDA",
     "--device tpu": "device=tpu: no such device",
     "--compare missing.json": "missing.json: No such file",
+    "--output .": "--output .: is a folder",
     "--nothing": "unrecognized arguments: --nothing",
     "--threads x": "argument --threads: invalid int value: 'x'",
 }

@@ -90,7 +90,7 @@ def main() -> None:
 
     from nmt.files import write_json
 
-    earlier = None if arguments.compare is None else report.read(Path(arguments.compare))
+    earlier = None if arguments.compare is None else report.read(Path(arguments.compare), options.small)
     output = Path(arguments.output)
     if output.is_dir():
         raise ConfigError(f"--output {output}: is a folder; give a file")

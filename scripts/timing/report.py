@@ -39,8 +39,12 @@ def to_json(
     }
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path, small: bool) -> dict[str, Any]:
     """A JSON file written by `scripts/benchmark.py`.
+
+    Args:
+        path: the file.
+        small: whether it must be of `--small`, whose figures are those of other models.
 
     Raises:
         ConfigError: if it is another file.
@@ -50,6 +54,8 @@ def read(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ConfigError(f"--compare {path}: written by another version (format {content['format']})")
+        if content["settings"]["small"] is not small:
+            raise ConfigError(f"--compare {path}: measured with{'out' if small else ''} --small")
         content["machine"].get("torch")
         measurements(content)
     except (ValueError, LookupError, TypeError, AttributeError) as error:

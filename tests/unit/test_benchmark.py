@@ -285,13 +285,22 @@ BROKEN = {"not JSON": "{", "a list": "[]", "no format": "{}", "no machine": '{"f
 def test_another_file_to_compare_with(tmp_path, content):
     (tmp_path / "it.json").write_text(content)
     with pytest.raises(ConfigError, match=r"it\.json: not written by scripts/benchmark\.py$"):
-        report.read(tmp_path / "it.json")
+        report.read(tmp_path / "it.json", small=False)
 
 
 def test_another_format_to_compare_with(tmp_path):
     (tmp_path / "it.json").write_text('{"format": 2}')
     with pytest.raises(ConfigError, match="written by another version"):
-        report.read(tmp_path / "it.json")
+        report.read(tmp_path / "it.json", small=False)
+
+
+@pytest.mark.parametrize(("small", "message"), [(False, "with"), (True, "without")])
+def test_small_models_are_not_compared_with_others(tmp_path, small, message):
+    content = report.to_json({}, {"small": not small}, [None, None], [measured("luong", 1, speed=1.0)])
+    (tmp_path / "it.json").write_text(json.dumps(content))
+    assert report.read(tmp_path / "it.json", not small) == content
+    with pytest.raises(ConfigError, match=f"measured {message} --small"):
+        report.read(tmp_path / "it.json", small)
 
 
 # ---------------------------------------------------------------- command line

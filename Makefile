@@ -8,7 +8,7 @@ WORKERS := 2
 MODELS := bahdanau luong seq2seq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train compare test test-slow test-faults check-gpu lint format splits tensorboard clean
+.PHONY: help setup demo train compare test test-slow test-faults check-gpu benchmark lint format splits tensorboard clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ test-faults: setup  ## kill training runs at random times and resume them (TRIAL
 
 check-gpu: setup  ## check and benchmark on a CUDA GPU (5 minutes); ARGS='--output FILE …'
 	$(BIN)/python scripts/check_gpu.py $(ARGS)
+
+benchmark: setup  ## measure speed, memory, start-up and scaling; ARGS='--compare FILE …'
+	$(BIN)/python scripts/benchmark.py $(ARGS)
 
 lint: setup  ## check style and types
 	$(BIN)/ruff check

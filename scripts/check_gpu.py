@@ -5,7 +5,6 @@ Prints a table and writes all results as JSON to a file. A failed check does not
 
 import argparse
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from gpu_check import results, trainings
 from gpu_check.commands import ROOT, Bench, FailedError, SkippedError
+from timing.machine import describe, machine
 
 MODELS = ("bahdanau", "luong", "transformer")
 STEPS, STEPS_ON_CPU = 200, 40
@@ -99,7 +99,7 @@ def main() -> None:
     print(f"\n{speed_table(bench.speeds)}")
     failed = [row.check for row in rows if row.result == "failed"]
     report: dict[str, Any] = {
-        "machine": machine(on_cpu),
+        "machine": machine("cpu" if on_cpu else "cuda"),
         "seconds": round(seconds, 1),
         "passed": not failed,
         "checks": [asdict(row) for row in rows],
@@ -212,36 +212,6 @@ def speed_table(speeds: Sequence[dict[str, Any]]) -> str:
             f"{speed:>21} {each:>18} {busy:>9} {kernels:>16}"
         )
     return "\n".join(lines)
-
-
-def machine(on_cpu: bool) -> dict[str, Any]:
-    """Hardware and software versions."""
-    import torch
-
-    found: dict[str, Any] = {
-        "date": time.strftime("%Y-%m-%d"),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "cuda": torch.version.cuda,
-        "gpu": None,
-    }
-    if not on_cpu:
-        properties = torch.cuda.get_device_properties(0)
-        found |= {
-            "gpu": properties.name,
-            "gpu_memory_gib": round(properties.total_memory / 2**30, 1),
-            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
-        }
-    return found
-
-
-def describe(machine: dict[str, Any]) -> str:
-    """The same in one line."""
-    gpu = f"{machine['gpu']}, CUDA {machine['cuda']}" if machine["gpu"] else "CPU"
-    versions = f"torch {machine['torch']}, Python {machine['python']}"
-    return f"{gpu}, {versions}, {machine['cores']} cores, {machine['date']}"
 
 
 if __name__ == "__main__":

@@ -9,35 +9,25 @@ operations of an update for which PyTorch has no deterministic kernel, one per l
 
 import argparse
 import json
-import random
-import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from gpu_check.clock import profiled, repeated, wait
+from timing.clock import profiled, repeated, wait
+from timing.workload import compose, micro_batches, new_model, search_batch, sentences, trainer
 
 from nmt import cli
 from nmt.config.settings import Config
-from nmt.data.batches import MicroBatches, TrainingBatches, pad, sorted_batches
-from nmt.data.ragged import ragged
-from nmt.data.tokenizer import BOS, EOS, PAD, UNK
-from nmt.decoding.search import search
+from nmt.data.batches import sorted_batches
 from nmt.device import choose_device
 from nmt.files import write_json
-from nmt.launch.main import with_config
-from nmt.model.initialise import build_model
-from nmt.model.translation import TranslationModel
-from nmt.training.ema import WeightAverage
 from nmt.training.precision import choose_precision
-from nmt.training.step import TrainStep
 
-VOCABULARY = 2000  # pieces per side, the default of data.tokenizer.vocab_size
 BATCHES = (640, 4096, 16384)  # tokens
 WARM_UP, PROFILED, AT_LEAST = 5, 5, 5  # updates
-SMALL_BATCHES, SMALL_SIZE = (128, 256), 64  # tokens, units: what a CPU can do in seconds
+SMALL_BATCHES = (128, 256)  # tokens: what a CPU can do in seconds
 
 
 @dataclass(frozen=True)
@@ -102,64 +92,13 @@ def main() -> None:
         print(json.dumps(rows, indent=2))
 
 
-def compose(model: str, small: bool) -> Config:
-    """The settings of `nmt.train model=…`; `small`: with narrow layers."""
-    overrides = [f"model={model}", "data=sample"]
-    if small:
-        overrides += [
-            f"model.{side}.{key}={SMALL_SIZE}"
-            for side in ("encoder", "decoder")
-            for key in ("size", "embedding")
-        ]
-    found: list[Config] = []
-    sys.argv[1:] = overrides
-    with_config(lambda config, name, typed: found.append(config))
-    return found[0]
-
-
 # ---------------------------------------------------------------- training
-
-
-def sentences(count: int, seed: int) -> list[list[int]]:
-    """Random token lists of 3 to 30 tokens."""
-    chance = random.Random(seed)
-    return [
-        chance.choices(range(max(PAD, UNK, BOS, EOS) + 1, VOCABULARY), k=chance.randint(3, 30))
-        for _ in range(count)
-    ]
-
-
-def micro_batches(max_tokens: int) -> Iterator[MicroBatches]:
-    """Endless updates of one batch each; sentences of a batch have similar lengths, as in training."""
-    sources = sentences(max(2000, max_tokens // 2), seed=1)
-    targets = ragged(sentences(len(sources), seed=2))
-    batches = TrainingBatches(ragged(sources), targets, max_tokens, seed=1)
-    epoch = 0
-    while True:
-        yield from (update for update, _ in batches.epoch(epoch))
-        epoch += 1
 
 
 def updates(config: Config, device: torch.device, max_tokens: int) -> Callable[[], int]:
     """A function that runs the next update of a new model and returns its target tokens, without padding."""
-    torch.manual_seed(config.seed)
-    model = new_model(config, device).train()
-    updater = TrainStep(model, config.training, choose_precision(config.training.precision, device))
-    average = WeightAverage(model, config.training.ema)
-    stream, done = micro_batches(max_tokens), iter(range(1, sys.maxsize))
-
-    def update() -> int:
-        step = next(done)
-        tokens = updater.update(next(stream), config.training.learning_rate / 100, step, 10**6).tokens
-        average.update(step)
-        return tokens
-
-    return update
-
-
-def new_model(config: Config, device: torch.device) -> TranslationModel:
-    """An untrained model."""
-    return build_model(config.model, VOCABULARY, VOCABULARY, PAD).to(device)
+    update, stream = trainer(config, device), micro_batches(max_tokens)
+    return lambda: update(next(stream))
 
 
 def training_speed(name: str, config: Config, device: torch.device, max_tokens: int, seconds: float) -> Speed:
@@ -190,9 +129,7 @@ def precision_name(config: Config, device: torch.device) -> str:
 
 
 def search_speed(name: str, config: Config, device: torch.device, seconds: float, small: bool) -> Speed:
-    """Time beam search over batches of sentences. With an untrained model hardly any hypothesis ends by
-    itself: translations have the maximum length, two tokens more than the source.
-    """
+    """Time beam search over batches of sentences; translations are two tokens longer than their source."""
     torch.manual_seed(config.seed)
     model, decoding = new_model(config, device).eval(), config.decoding
     texts = sentences(32 if small else 512, seed=3)
@@ -204,10 +141,10 @@ def search_speed(name: str, config: Config, device: torch.device, seconds: float
 
     def work() -> int:
         for batch in batches:
-            search_batch(model, batch, config, device)
+            search_batch(model, batch, decoding.beam_size, decoding.length_penalty)
         return len(texts)
 
-    search_batch(model, batches[0], config, device)  # warm-up
+    search_batch(model, batches[0], decoding.beam_size, decoding.length_penalty)  # warm-up
     count, rounds, spent = repeated(work, device, seconds, at_least=1)
     gpu, kernels = profiled(work, device, 1)
     return Speed(
@@ -219,26 +156,6 @@ def search_speed(name: str, config: Config, device: torch.device, seconds: float
         milliseconds=1000 * spent / (rounds * steps),
         busy=None if gpu is None else min(1.0, gpu * rounds / spent),
         kernels=None if kernels is None else kernels / steps,
-    )
-
-
-@torch.inference_mode()
-def search_batch(
-    model: TranslationModel, batch: Sequence[list[int]], config: Config, device: torch.device
-) -> None:
-    """Translate token lists, as `nmt.decoding.translator` does."""
-    tokens, mask = (part.to(device) for part in pad([[*sentence, EOS] for sentence in batch]))
-    state, memory = model.encode(tokens, mask)
-    search(
-        model,
-        state,
-        memory,
-        beam_size=config.decoding.beam_size,
-        max_lengths=mask.sum(dim=1) + 2,
-        length_penalty=config.decoding.length_penalty,
-        bos=BOS,
-        eos=EOS,
-        forbidden=(PAD, UNK),
     )
 
 

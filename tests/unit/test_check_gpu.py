@@ -19,8 +19,9 @@ sys.path.insert(0, str(SCRIPTS))
 
 import check_gpu  # noqa: E402
 import gpu_speed  # noqa: E402
-from gpu_check import clock, commands, results, trainings  # noqa: E402
+from gpu_check import commands, results, trainings  # noqa: E402
 from gpu_check.commands import Bench, FailedError, SkippedError  # noqa: E402
+from timing import clock  # noqa: E402
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The measurements of `benchmark.py` and `gpu_speed.py`."""

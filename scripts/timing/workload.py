@@ -1,0 +1,137 @@
+"""What is timed: updates and searches of untrained models, on random sentences."""
+
+import itertools
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.config.settings import Config
+from nmt.data.batches import MicroBatches, TrainingBatches, pad
+from nmt.data.ragged import ragged
+from nmt.data.tokenizer import BOS, EOS, PAD, UNK
+from nmt.decoding.search import search
+from nmt.launch.main import with_config
+from nmt.model.decoders.decoder import Selectable
+from nmt.model.initialise import build_model
+from nmt.model.translation import NO_DROPOUT, DropoutRates, Source, TranslationModel
+from nmt.training.ema import WeightAverage
+from nmt.training.precision import choose_precision
+from nmt.training.step import TrainStep
+
+VOCABULARY = 2000  # pieces per side, the default of data.tokenizer.vocab_size
+SMALL_SIZE = 64  # units: what a CPU can do in seconds
+NEVER = -1e4  # log-probability of EOS
+
+
+def compose(model: str, small: bool, *overrides: str) -> Config:
+    """The settings of `nmt.train model=…` with overrides; `small`: with narrow layers."""
+    arguments = [f"model={model}", "data=sample", *overrides]
+    if small:
+        arguments += [
+            f"model.{side}.{key}={SMALL_SIZE}"
+            for side in ("encoder", "decoder")
+            for key in ("size", "embedding")
+        ]
+    found: list[Config] = []
+    typed, sys.argv = sys.argv, [sys.argv[0], *arguments]
+    try:
+        with_config(lambda config, name, overrides: found.append(config))
+    finally:
+        sys.argv = typed
+    return found[0]
+
+
+def sentences(count: int, seed: int) -> list[list[int]]:
+    """Random token lists of 3 to 30 tokens."""
+    chance = random.Random(seed)
+    return [
+        chance.choices(range(max(PAD, UNK, BOS, EOS) + 1, VOCABULARY), k=chance.randint(3, 30))
+        for _ in range(count)
+    ]
+
+
+def training_batches(max_tokens: int) -> TrainingBatches:
+    """Batches of random sentence pairs; sentences of a batch have similar lengths, as in training."""
+    sources = sentences(max(2000, max_tokens // 2), seed=1)
+    targets = ragged(sentences(len(sources), seed=2))
+    return TrainingBatches(ragged(sources), targets, max_tokens, seed=1)
+
+
+def micro_batches(max_tokens: int) -> Iterator[MicroBatches]:
+    """Endless updates of one batch each."""
+    batches = training_batches(max_tokens)
+    for epoch in itertools.count():
+        yield from (update for update, _ in batches.epoch(epoch))
+
+
+def new_model(
+    config: Config,
+    device: torch.device,
+    dropout: DropoutRates = NO_DROPOUT,
+    vocabulary: int = VOCABULARY,
+) -> TranslationModel:
+    """An untrained model."""
+    return build_model(config.model, vocabulary, vocabulary, PAD, dropout).to(device)
+
+
+def trainer(
+    config: Config, device: torch.device, vocabulary: int = VOCABULARY
+) -> Callable[[MicroBatches], int]:
+    """A function that updates a new model and returns the target tokens of the update, without padding."""
+    torch.manual_seed(config.seed)
+    training = config.training
+    rates = DropoutRates(training.dropout, training.embedding_dropout, training.word_dropout)
+    model = new_model(config, device, rates, vocabulary).train()
+    updater = TrainStep(model, training, choose_precision(training.precision, device))
+    average = WeightAverage(model, training.ema)
+    done = itertools.count(1)
+
+    def update(batches: MicroBatches) -> int:
+        step = next(done)
+        tokens = updater.update(batches, training.learning_rate / 100, step, 10**6).tokens
+        average.update(step)
+        return tokens
+
+    return update
+
+
+# ---------------------------------------------------------------- search
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A model that never prefers end-of-sentence, so that every translation has its maximum length."""
+
+    model: TranslationModel
+
+    def step(self, tokens: Tensor, state: Selectable, memory: Source) -> tuple[Tensor, Selectable, Tensor]:
+        """As in `StepModel`."""
+        scores, state, weights = self.model.step(tokens, state, memory)
+        scores[:, EOS] = NEVER
+        return scores, state, weights
+
+
+@torch.inference_mode()
+def search_batch(
+    model: TranslationModel, batch: Sequence[list[int]], beam_size: int, length_penalty: float
+) -> None:
+    """Translate token lists, as `nmt.decoding.translator` does; each translation is two tokens longer than
+    its source.
+    """
+    tokens, mask = (part.to(model.device) for part in pad([[*sentence, EOS] for sentence in batch]))
+    state, memory = model.encode(tokens, mask)
+    search(
+        Endless(model),
+        state,
+        memory,
+        beam_size=beam_size,
+        max_lengths=mask.sum(dim=1) + 2,
+        length_penalty=length_penalty,
+        bos=BOS,
+        eos=EOS,
+        forbidden=(PAD, UNK),
+    )

@@ -61,7 +61,7 @@ def test_its_checks_pass_on_a_cpu(tmp_path):
     assert checks["same command twice, bahdanau"]["found"] == "identical weights"
     assert checks["stop and resume, bahdanau"]["found"].endswith("of 40; identical weights")
     assert checks["torchrun, bahdanau"]["found"] == "one process, gloo; identical weights"
-    assert checks["translate, bahdanau"]["found"].startswith("324 of 324 translations the same")
+    assert checks["translate, bahdanau"]["found"].startswith("324 of 324 translations identical")
     assert [row["result"] for row in checks.values()].count("skipped") == 1  # the tests that need CUDA
     assert [(speed["work"], speed["batch"]) for speed in report["speeds"]] == [
         ("training", 128),

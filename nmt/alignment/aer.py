@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from nmt.errors import DataError
 
-Links = AbstractSet[tuple[int, int]]
+LinkSet = AbstractSet[tuple[int, int]]
 """The links of one sentence pair: (source word, target word), each counted from 0."""
 
 
@@ -55,7 +55,7 @@ class AlignmentScores:
 
 
 def alignment_scores(
-    predicted: Sequence[Links], sure: Sequence[Links], possible: Sequence[Links] | None = None
+    predicted: Sequence[LinkSet], sure: Sequence[LinkSet], possible: Sequence[LinkSet] | None = None
 ) -> AlignmentScores:
     """Score predicted links against gold ones.
 

@@ -33,7 +33,7 @@ from nmt.errors import ConfigError
 from nmt.model.decoders.decoder import MemoryT, StateT
 
 
-def search(
+def beam_search(
     model: StepModel[StateT, MemoryT],
     state: StateT,
     memory: MemoryT,

@@ -19,7 +19,7 @@ from nmt.decoding.greedy import check_temperature, sample
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import InferenceModel
 from nmt.decoding.result import Translation
-from nmt.decoding.search import search
+from nmt.decoding.search import beam_search
 from nmt.model.decoders.decoder import MemoryT, StateT
 
 
@@ -203,7 +203,7 @@ def _search(
 ) -> list[list[Hypothesis]]:
     """Encode, and search."""
     state, memory = model.encode(tokens, mask)
-    return search(
+    return beam_search(
         model,
         state,
         memory,

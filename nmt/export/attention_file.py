@@ -36,7 +36,7 @@ from nmt.files import replacing
 Matrix = NDArray[np.float32]
 
 
-class Attention(NamedTuple):
+class SentenceAttention(NamedTuple):
     """The attention of one sentence.
 
     Attributes:
@@ -64,7 +64,7 @@ class Attention(NamedTuple):
         return average
 
 
-def save_attention(path: Path, sentences: Sequence[Attention]) -> None:
+def save_attention(path: Path, sentences: Sequence[SentenceAttention]) -> None:
     """Write `sentences`, in order, in the format of the file extension; all have the same number of heads."""
     assert path.suffix.lower() in (".npz", ".jsonl"), path
     if path.suffix.lower() == ".jsonl":
@@ -73,7 +73,7 @@ def save_attention(path: Path, sentences: Sequence[Attention]) -> None:
         _save_npz(path, sentences)
 
 
-def load_attention(path: Path | str) -> list[Attention]:
+def load_attention(path: Path | str) -> list[SentenceAttention]:
     """Load a file written by `save_attention`, in either format.
 
     Raises:
@@ -92,7 +92,7 @@ def load_attention(path: Path | str) -> list[Attention]:
 # ---------------------------------------------------------------- npz
 
 
-def _save_npz(path: Path, sentences: Sequence[Attention]) -> None:
+def _save_npz(path: Path, sentences: Sequence[SentenceAttention]) -> None:
     heads = len(sentences[0].attention) if sentences else 1
     with replacing(path, "wb") as file:
         np.savez_compressed(
@@ -126,7 +126,7 @@ def _counts(sentences: Sequence[Sequence[str]]) -> NDArray[np.int64]:
     return np.array([len(sentence) for sentence in sentences], np.int64)
 
 
-def _split(arrays: Mapping[str, NDArray[Any]]) -> list[Attention]:
+def _split(arrays: Mapping[str, NDArray[Any]]) -> list[SentenceAttention]:
     """Split the flat arrays of a file into sentences.
 
     Raises:
@@ -139,7 +139,7 @@ def _split(arrays: Mapping[str, NDArray[Any]]) -> list[Attention]:
     words = _matrices(arrays, "word_weights", ("word_counts", "words"), 1)
     logs = arrays["log_probabilities"].tolist()
     return [
-        Attention(attention, source, target, between[0], source_words, target_words, log)
+        SentenceAttention(attention, source, target, between[0], source_words, target_words, log)
         for (attention, source, target), (between, source_words, target_words), log in zip(
             pieces, words, logs, strict=True
         )
@@ -172,7 +172,7 @@ def _matrices(
 # ---------------------------------------------------------------- JSON Lines
 
 
-def _save_lines(path: Path, sentences: Sequence[Attention]) -> None:
+def _save_lines(path: Path, sentences: Sequence[SentenceAttention]) -> None:
     with replacing(path) as file:
         for one in sentences:
             row = {
@@ -195,18 +195,18 @@ def _numbers(matrix: Matrix) -> Any:
     return [float(str(number)) for number in matrix.astype(np.float32)]
 
 
-def _load_lines(path: Path) -> list[Attention]:
+def _load_lines(path: Path) -> list[SentenceAttention]:
     with path.open(encoding="utf-8", newline="\n") as file:
         return [_from_row(json.loads(line)) for line in file]
 
 
-def _from_row(row: Mapping[str, Any]) -> Attention:
+def _from_row(row: Mapping[str, Any]) -> SentenceAttention:
     def matrix(value: Any, *axes: int) -> Matrix:
         return np.array(value, np.float32).reshape(axes)
 
     S, T = len(row["source_tokens"]), len(row["target_tokens"])
     attention = row.get("heads", [row["weights"]])
-    return Attention(
+    return SentenceAttention(
         matrix(attention, len(attention), T, S),
         row["source_tokens"],
         row["target_tokens"],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nmt.alignment.pharaoh import format_pharaoh
 from nmt.alignment.words import shift_rows
 from nmt.decoding.result import Translation
-from nmt.export.attention_file import Attention, save_attention
+from nmt.export.attention_file import SentenceAttention, save_attention
 from nmt.export.rows import sentence_row
 from nmt.files import write_text
 from nmt.visualisation.page import render_page
@@ -18,11 +18,11 @@ from nmt.visualisation.page import render_page
 _Labelled = tuple[NDArray[np.floating[Any]], list[str], list[str]]  # weights [T, S], and their labels
 
 
-def attention_of(translation: Translation, shift: int = 0) -> Attention:
+def attention_of(translation: Translation, shift: int = 0) -> SentenceAttention:
     """The record of one translation in an attention file."""
     assert translation.attention is not None, "translated without attention=True"
     weights, source_words, target_words = translation.words(shift)
-    return Attention(
+    return SentenceAttention(
         shift_rows(translation.attention, shift),
         translation.source_pieces(),
         translation.target_pieces(),

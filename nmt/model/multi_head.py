@@ -52,8 +52,8 @@ def without_cudnn_attention() -> Iterator[None]:
 
 
 def attended(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-    """softmax(Q Kᵀ / √D) V by PyTorch's scaled dot-product attention; arguments as for `MultiHead.forward`,
-    with the queries split into heads like the keys. Returns [B, K, T, D].
+    """softmax(Q Kᵀ / √D) V by PyTorch's scaled dot-product attention; arguments as for
+    `MultiHeadAttention.forward`, with the queries split into heads like the keys. Returns [B, K, T, D].
 
     On CUDA the cuDNN backend is never used (see `without_cudnn_attention`). On a CPU it never runs in
     bfloat16, in which the backward pass is several times slower.
@@ -71,7 +71,7 @@ def attended(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None)
     return found.to(queries.dtype)
 
 
-class MultiHead(nn.Module):
+class MultiHeadAttention(nn.Module):
     """Multi-head attention with projections W^Q, W^K, W^V and W^O (Vaswani et al. 2017, §3.2.2)."""
 
     def __init__(self, size: int, source_size: int, heads: int) -> None:

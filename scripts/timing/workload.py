@@ -13,7 +13,7 @@ from nmt.config.settings import Config
 from nmt.data.batches import MicroBatches, TrainingBatches, pad
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
-from nmt.decoding.search import search
+from nmt.decoding.search import beam_search
 from nmt.launch.main import with_config
 from nmt.model.decoders.decoder import Selectable
 from nmt.model.initialise import build_model
@@ -124,7 +124,7 @@ def search_batch(
     """
     tokens, mask = (part.to(model.device) for part in pad([[*sentence, EOS] for sentence in batch]))
     state, memory = model.encode(tokens, mask)
-    search(
+    beam_search(
         Endless(model),
         state,
         memory,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nmt.decoding.greedy import greedy, sample
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.search import search
+from nmt.decoding.search import beam_search
 
 PAD, BOS, EOS = 0, 1, 2
 SPECIAL = {"bos": BOS, "eos": EOS, "forbidden": (PAD,)}
@@ -63,7 +63,7 @@ class TableModel:
     def search(self, lengths: list[int], sentences: list[int] | None = None, **options):
         options = {"beam_size": 3, "length_penalty": 1.0, "attention": range(len(lengths))} | options
         options = SPECIAL | options
-        return search(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **options)
+        return beam_search(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **options)
 
     def greedy(self, lengths: list[int], **options) -> list[Hypothesis]:
         options = SPECIAL | {"attention": range(len(lengths))} | options

@@ -14,12 +14,12 @@ from nmt.model.decoders.transformer import DecoderLayer, TransformerDecoder
 from nmt.model.embedding import sinusoids
 from nmt.model.encoders.encoded import Encoded
 from nmt.model.encoders.self_attention import EncoderLayer, SelfAttentionEncoder
-from nmt.model.multi_head import MultiHead, attended
+from nmt.model.multi_head import MultiHeadAttention, attended
 
 LENGTHS, TARGET_LENGTHS = [5, 2, 3], [3, 6, 1]
 
 
-def copy_attention(mine: MultiHead) -> nn.MultiheadAttention:
+def copy_attention(mine: MultiHeadAttention) -> nn.MultiheadAttention:
     size, source = mine.query.in_features, mine.key.in_features
     other = nn.MultiheadAttention(size, mine.heads, kdim=source, vdim=source, batch_first=True).double()
     maps = (mine.query, mine.key, mine.value)

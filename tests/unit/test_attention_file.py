@@ -8,18 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import RunError
-from nmt.export.attention_file import Attention, load_attention, save_attention
+from nmt.export.attention_file import SentenceAttention, load_attention, save_attention
 
 pieces = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6), max_size=5)
 
 
-def make(source: list[str], target: list[str], seed: int = 0, heads: int = 1) -> Attention:
+def make(source: list[str], target: list[str], seed: int = 0, heads: int = 1) -> SentenceAttention:
     """Random matrices; a word is a piece without its mark, and only every other source piece has one."""
     random = np.random.default_rng(seed)
     weights = random.random((heads, len(target), len(source)), dtype=np.float32)
     words = [piece.removeprefix("▁") for piece in source[::2]], [piece.removeprefix("▁") for piece in target]
     between = random.random((len(words[1]), len(words[0])), dtype=np.float32)
-    return Attention(weights, source, target, between, *words, -random.random())
+    return SentenceAttention(weights, source, target, between, *words, -random.random())
 
 
 RAGGED = [
@@ -29,10 +29,10 @@ RAGGED = [
 ]
 
 
-def check_same(found: list[Attention], expected: list[Attention]) -> None:
+def check_same(found: list[SentenceAttention], expected: list[SentenceAttention]) -> None:
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
-        for name, value, wanted in zip(Attention._fields, one, other, strict=True):
+        for name, value, wanted in zip(SentenceAttention._fields, one, other, strict=True):
             if isinstance(wanted, np.ndarray):
                 assert value.dtype == np.float32, name
                 assert value.shape == wanted.shape, name

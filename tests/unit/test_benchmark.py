@@ -164,8 +164,10 @@ def test_a_translation_has_its_maximum_length(monkeypatch, beam):
     model = workload.new_model(config, CPU).eval()
     model.vocabulary.bias.data[workload.EOS] += 50
     found = []
-    search = workload.search
-    monkeypatch.setattr(workload, "search", lambda *given, **named: found.extend(search(*given, **named)))
+    search = workload.beam_search
+    monkeypatch.setattr(
+        workload, "beam_search", lambda *given, **named: found.extend(search(*given, **named))
+    )
     workload.search_batch(model, [[5, 6, 7], [8]], beam, 1.0)
     assert [len(best[0].tokens) for best in found] == [6, 4]
     assert not any(best[0].finished for best in found)

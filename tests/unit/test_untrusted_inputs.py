@@ -15,7 +15,7 @@ from nmt.data.examples import load_examples
 from nmt.data.gold import read_gold
 from nmt.data.prepare import prepare
 from nmt.errors import DataError, RunError
-from nmt.export.attention_file import Attention, load_attention, save_attention
+from nmt.export.attention_file import SentenceAttention, load_attention, save_attention
 
 
 @pytest.fixture(params=["pickle", "of torch", "of numpy"])
@@ -43,7 +43,7 @@ def test_attention_files(tmp_path, bomb, suffix):
 def test_every_array_of_an_attention_file(tmp_path, mark):
     file = tmp_path / "attention.npz"
     ones = np.ones((2, 1, 1), np.float32)
-    save_attention(file, [Attention(ones, ["a"], ["b"], ones[0], ["a"], ["b"], -1.0)])
+    save_attention(file, [SentenceAttention(ones, ["a"], ["b"], ones[0], ["a"], ["b"], -1.0)])
     with np.load(file) as loaded:
         arrays = dict(loaded)
     assert len(arrays) == 13

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nmt.config.model import ModelConfig
 from nmt.model.embedding import sinusoids
 from nmt.model.encoders.encoded import Encoded
-from nmt.model.multi_head import FeedForward, MultiHead
+from nmt.model.multi_head import FeedForward, MultiHeadAttention
 from nmt.model.positions import TargetPositions
 
 
@@ -25,9 +25,12 @@ class DecoderLayer(nn.Module):
 
     def __init__(self, size: int, state_size: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
-        self.self_attention, self.self_attention_norm = MultiHead(size, size, heads), nn.LayerNorm(size)
+        self.self_attention, self.self_attention_norm = (
+            MultiHeadAttention(size, size, heads),
+            nn.LayerNorm(size),
+        )
         self.cross_attention, self.cross_attention_norm = (
-            MultiHead(size, state_size, heads),
+            MultiHeadAttention(size, state_size, heads),
             nn.LayerNorm(size),
         )
         self.feedforward, self.feedforward_norm = FeedForward(size, feedforward, dropout), nn.LayerNorm(size)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nmt.config.model import ModelConfig
 from nmt.model.embedding import sinusoids
 from nmt.model.encoders.encoded import Encoded, state_at_end
-from nmt.model.multi_head import FeedForward, MultiHead
+from nmt.model.multi_head import FeedForward, MultiHeadAttention
 
 
 class EncoderLayer(nn.Module):
@@ -22,7 +22,7 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, size: int, heads: int, feedforward: int, dropout: float) -> None:
         super().__init__()
-        self.attention, self.attention_norm = MultiHead(size, size, heads), nn.LayerNorm(size)
+        self.attention, self.attention_norm = MultiHeadAttention(size, size, heads), nn.LayerNorm(size)
         self.feedforward, self.feedforward_norm = FeedForward(size, feedforward, dropout), nn.LayerNorm(size)
         self.dropout = nn.Dropout(dropout)
 

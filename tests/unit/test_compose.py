@@ -39,12 +39,6 @@ def _fresh_hydra(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     GlobalHydra.instance().clear()
 
 
-def test_an_override_without_a_key_is_named(monkeypatch) -> None:
-    monkeypatch.setattr("sys.argv", ["nmt.train", "=3"])
-    with pytest.raises(NmtError, match=r"^=3: has no key; write KEY=VALUE$"):
-        with_config(lambda *_: None)
-
-
 def composed(*overrides: str) -> Config:
     ConfigStore.instance().store(name="schema", node=Config)
     with initialize_config_dir(str(configs_folder()), version_base="1.3"):
@@ -253,3 +247,9 @@ def test_the_command_itself(tmp_path: Path) -> None:
         "error: training.learnin_rate: no such setting; did you mean training.learning_rate?\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_an_override_without_a_key_is_named(monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", ["nmt.train", "=3"])
+    with pytest.raises(NmtError, match=r"^=3: has no key; write KEY=VALUE$"):
+        with_config(lambda *_: None)

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nmt.model.dropout import Dropout
+from nmt.model.loops.sequence import gru_layers
+
 LayerState = tuple[Tensor, ...]
 """One layer's state: (h,) for a GRU, (h, c) for an LSTM, each [B, H]; h is the output."""
 Layers = tuple[LayerState, ...]
@@ -93,7 +96,7 @@ class ResetBeforeGRU(nn.Module):
         assert batch_first
         self.hidden_size, self.num_layers = hidden_size, num_layers
         self.directions = ("", "_reverse") if bidirectional else ("",)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         for layer in range(num_layers):
             width = hidden_size * len(self.directions) if layer else input_size
             for direction in self.directions:
@@ -164,8 +167,15 @@ class RecurrentStack(nn.Module):
         super().__init__()
         between = dropout if layers > 1 else 0.0
         self.rnn: Recurrent = CELLS[cell](input_size, size, layers, dropout=between, batch_first=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.cell = cell
+
+    def loop_weights(self) -> tuple[Tensor, Tensor] | None:
+        """The recurrent weight and its bias, of a single layer of PyTorch's GRU, for a hand-written loop
+        (`nmt.model.loops`); None: it is something else.
+        """
+        single_gru = isinstance(self.rnn, nn.GRU) and self.rnn.num_layers == 1
+        return (self._weight("weight_hh", 0), self._weight("bias_hh", 0)) if single_gru else None
 
     def start(self, hidden: tuple[Tensor, ...]) -> Layers:
         """Initial h of each layer, L tensors [B, H] → states; the c of an LSTM starts at zero."""
@@ -190,6 +200,10 @@ class RecurrentStack(nn.Module):
     def sequence(self, inputs: Tensor, layers: Layers) -> Tensor:
         """All steps at once: inputs [B, T, X] and initial states → h of the top layer, [B, T, H]."""
         parts = tuple(torch.stack(part) for part in zip(*layers, strict=True))  # each [L, B, H]
+        if isinstance(self.rnn, nn.GRU) and inputs.device.type == "cpu":
+            B, T, _ = inputs.shape
+            packed, _ = gru_layers(self.rnn, inputs.transpose(0, 1).flatten(0, 1), [B] * T, parts[0])
+            return packed.view(T, B, -1).transpose(0, 1)
         hidden_states: Tensor
         hidden_states, _ = self.rnn(inputs, parts if self.cell == "lstm" else parts[0])
         return hidden_states

@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from nmt.model.dropout import Dropout
+
 
 class TokenEmbedding(nn.Module):
     """Token embeddings, with dropout of units and of entire tokens (Iyyer et al. 2015).
@@ -23,14 +25,15 @@ class TokenEmbedding(nn.Module):
     def __init__(self, vocabulary: int, size: int, padding: int, dropout: float, word_dropout: float) -> None:
         super().__init__()
         self.table = nn.Embedding(vocabulary, size, padding_idx=padding)
-        self.dropout = nn.Dropout(dropout)
-        self.word_dropout = nn.Dropout(word_dropout)
+        self.dropout = Dropout(dropout)
+        self.word_dropout = Dropout(word_dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[B, L] or [B] → [B, L, E] or [B, E]."""
         vectors: Tensor = self.table(tokens)
-        kept = self.word_dropout(vectors.new_ones(tokens.shape)).unsqueeze(-1)
-        dropped: Tensor = self.dropout(vectors * kept)
+        if self.training and self.word_dropout.p:
+            vectors = vectors * self.word_dropout(vectors.new_ones(tokens.shape)).unsqueeze(-1)
+        dropped: Tensor = self.dropout(vectors)
         return dropped
 
 

@@ -24,18 +24,21 @@ class LexicalModel(nn.Module):
         self.hidden = nn.Linear(embedding_size, embedding_size)  # W
         self.output = nn.Linear(embedding_size, vocabulary, bias=False)  # V
 
-    def forward(self, weights: Tensor, embeddings: Tensor, mask: TargetPositions | None = None) -> Tensor:
-        """Logits to add.
+    def forward(
+        self, weights: Tensor, embeddings: Tensor, positions: TargetPositions | None = None
+    ) -> Tensor:
+        """The features g whose product with V is added to the logits.
 
         Args:
             weights: α, [B, K, T, S].
             embeddings: E x, [B, S, E].
-            mask: the real target tokens; None: all tokens are real.
+            positions: the real target tokens; None: all tokens are real.
 
         Returns:
-            [N, V], in row-major order.
+            [N, E]
         """
-        averages = (weights.mean(dim=1) @ embeddings).tanh()  # [B, T, E]
-        found = averages.flatten(0, 1) if mask is None else averages[mask]  # [N, E]
-        logits: Tensor = self.output(self.hidden(found).tanh() + found)
-        return logits
+        averages = (weights.mean(dim=1) if weights.shape[1] > 1 else weights.squeeze(1)) @ embeddings
+        found = averages.flatten(0, 1) if positions is None else positions.select(averages)  # [N, E]
+        found = found.tanh()
+        hidden: Tensor = self.hidden(found)
+        return hidden.tanh() + found

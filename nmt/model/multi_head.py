@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nmt.model.attention.scopes import masked_softmax
 from nmt.model.attention.scores.score import merge_heads, split_heads
+from nmt.model.dropout import Dropout
 
 
 class FeedForward(nn.Module):
@@ -22,7 +23,7 @@ class FeedForward(nn.Module):
     def __init__(self, size: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(size, hidden), nn.Linear(hidden, size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor) -> Tensor:
         """[B, L, M] → [B, L, M]."""

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
@@ -22,6 +21,7 @@ from nmt.model.encoders.convolutional import ConvolutionalEncoder
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.encoders.self_attention import SelfAttentionEncoder
 from nmt.model.lexical import LexicalModel
+from nmt.model.logits import Logits
 from nmt.model.mode import check_evaluating
 from nmt.model.positions import TargetPositions
 
@@ -61,9 +61,9 @@ class TiedProjection(nn.Module):
         self.resize = nn.Identity() if size == feature_size else nn.Linear(feature_size, size, bias=False)
         self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings)) if bias else None
 
-    def forward(self, features: Tensor, embeddings: Tensor) -> Tensor:
-        """[N, F] and [V, E] → logits [N, V]."""
-        return F.linear(self.resize(features), embeddings, self.bias)
+    def forward(self, features: Tensor, embeddings: Tensor) -> Logits:
+        """[N, F] and [V, E] → logits."""
+        return Logits((self.resize(features),), (embeddings,), self.bias)
 
 
 class Source(NamedTuple):
@@ -203,7 +203,7 @@ class TranslationModel(nn.Module):
         source: Tensor,
         source_mask: Tensor,
         previous: Tensor,
-        target_mask: TargetPositions,
+        target_mask: Tensor | TargetPositions,
         teacher_forcing_ratio: float = 1.0,
         source_lengths: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
@@ -213,25 +213,43 @@ class TranslationModel(nn.Module):
             source: tokens, [B, S].
             source_mask: True at real tokens, [B, S].
             previous: the target shifted right (begin-of-sentence first), [B, T].
-            target_mask: the real target tokens: a mask or indices (see `TargetPositions`).
+            target_mask: the real target tokens: a mask [B, T] or indices.
             teacher_forcing_ratio: below 1: scheduled sampling (see `scheduled_sampling`).
             source_lengths: number of real source tokens, [B] on the CPU; None: counted from the mask.
 
         Returns:
-            logits at the real target tokens [N, V] (in row-major order), and weights [B, K, T, S].
+            logits at the real target tokens [N, V] (with a mask in row-major order, else in the order of the
+            indices), and weights [B, K, T, S].
         """
-        state, kept = self._encode(source, source_mask, source_lengths)
+        positions = TargetPositions.of(target_mask) if isinstance(target_mask, Tensor) else target_mask
         if teacher_forcing_ratio < 1:
-            return self.scheduled_sampling(state, kept, previous, target_mask, teacher_forcing_ratio)
-        features, weights = self.decoder(self.target(previous), target_mask, state, kept.memory)
-        return self._logits(features, weights, kept, target_mask), weights
+            state, kept = self._encode(source, source_mask, source_lengths)
+            return self.scheduled_sampling(state, kept, previous, positions, teacher_forcing_ratio)
+        logits, weights = self.teacher_forcing(source, source_mask, previous, positions, source_lengths)
+        return logits.dense(), weights
+
+    def teacher_forcing(
+        self,
+        source: Tensor,
+        source_mask: Tensor,
+        previous: Tensor,
+        positions: TargetPositions,
+        source_lengths: Tensor | None = None,
+    ) -> tuple[Logits, Tensor]:
+        """As `forward` with a teacher-forcing ratio of 1; the logits are not computed yet."""
+        embedded = self.source(source)
+        encoded = self.encoder(embedded, source_mask, source_lengths)
+        features, weights = self.decoder(
+            self.target(previous), positions, self.decoder.init_state(encoded), encoded
+        )
+        return self._logits(features, weights, embedded, positions), weights
 
     def scheduled_sampling(
         self,
         state: Selectable,
         source: Source,
         previous: Tensor,
-        target_mask: TargetPositions,
+        positions: TargetPositions,
         teacher_forcing_ratio: float,
     ) -> tuple[Tensor, Tensor]:
         """Scheduled sampling (Bengio et al. 2015, §2.4): at each step and in each row, the decoder input is
@@ -251,22 +269,30 @@ class TranslationModel(nn.Module):
             logits, state, weights = self._step(tokens, state, source)
             all_logits.append(logits)
             rows.append(weights)
-        return torch.stack(all_logits, dim=1)[target_mask], torch.stack(rows, dim=2)
+        return positions.select(torch.stack(all_logits, dim=1)), torch.stack(rows, dim=2)
 
     def _step(self, tokens: Tensor, state: Selectable, source: Source) -> tuple[Tensor, Selectable, Tensor]:
         features, state, weights = self.decoder.step(self.target(tokens), state, source.memory)
-        return self._logits(features, weights.unsqueeze(2), source), state, weights
+        logits = self._logits(features, weights.unsqueeze(2), source.embeddings)
+        return logits.dense(), state, weights
 
     def _logits(
-        self, features: Tensor, weights: Tensor, source: Source, mask: TargetPositions | None = None
-    ) -> Tensor:
-        """[N, F] and [B, K, T, S] → [N, V], for the target tokens in the mask (None: all)."""
+        self,
+        features: Tensor,
+        weights: Tensor,
+        source: Tensor | None,
+        positions: TargetPositions | None = None,
+    ) -> Logits:
+        """Features [N, F], weights [B, K, T, S] and, for the lexical model, the source embeddings [B, S, E] →
+        logits of the target tokens at these positions (None: all).
+        """
         if self.tied is not None:
-            logits: Tensor = self.tied(features, self.target.table.weight)
+            logits: Logits = self.tied(features, self.target.table.weight)
         else:
             assert self.vocabulary is not None
-            logits = self.vocabulary(features)
-        if self.lexical is not None:
-            assert source.embeddings is not None
-            logits = logits + self.lexical(weights, source.embeddings, mask)
-        return logits
+            logits = Logits((features,), (self.vocabulary.weight,), self.vocabulary.bias)
+        if self.lexical is None:
+            return logits
+        assert source is not None
+        found = self.lexical(weights, source, positions)
+        return Logits((*logits.features, found), (*logits.weights, self.lexical.output.weight), logits.bias)

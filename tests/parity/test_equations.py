@@ -19,6 +19,7 @@ from nmt.model.decoders.bahdanau import BahdanauDecoder
 from nmt.model.decoders.luong import LuongDecoder
 from nmt.model.decoders.vector import VectorDecoder
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.positions import TargetPositions
 from nmt.model.translation import TranslationModel
 
 Recurrent = BahdanauDecoder | LuongDecoder | VectorDecoder
@@ -214,7 +215,7 @@ def test_decoder_is_the_papers_equations(model):
     embedded = model.target.table.weight[batch.previous]
     encoded = Encoded(states, batch.source_mask, last)
     first = decoder.init_state(encoded)._replace(layers=tuple(layers))
-    features, weights = decoder(embedded, batch.target_mask, first, decoder.prepare(encoded))
+    features, weights = decoder(embedded, TargetPositions.of(batch.target_mask), first, encoded)
     expected = []
     for b, (source, target) in enumerate(zip(SOURCES, TARGETS, strict=True)):
         S, T = len(source) + 1, len(target) + 1

@@ -6,6 +6,7 @@ from tiny import SOURCES, TARGETS, tiny_config, tiny_model
 from torch import Tensor
 
 from nmt.data.batches import Batch, collate
+from nmt.model.positions import TargetPositions
 from nmt.model.translation import TranslationModel
 
 CONFIGS = [
@@ -29,7 +30,8 @@ def sampled(model: TranslationModel, batch: Batch, ratio: float) -> tuple[Tensor
     fed: list[Tensor] = []
     hook = model.target.register_forward_pre_hook(lambda _, inputs: fed.append(inputs[0]))
     state, source = model.encode(batch.source, batch.source_mask)
-    logits, weights = model.scheduled_sampling(state, source, batch.previous, batch.target_mask, ratio)
+    positions = TargetPositions.of(batch.target_mask)
+    logits, weights = model.scheduled_sampling(state, source, batch.previous, positions, ratio)
     hook.remove()
     return logits, weights, torch.stack(fed, dim=1)
 

@@ -15,6 +15,7 @@ from nmt.model.embedding import sinusoids
 from nmt.model.encoders.encoded import Encoded
 from nmt.model.encoders.self_attention import EncoderLayer, SelfAttentionEncoder
 from nmt.model.multi_head import MultiHeadAttention, attended
+from nmt.model.positions import TargetPositions
 
 LENGTHS, TARGET_LENGTHS = [5, 2, 3], [3, 6, 1]
 
@@ -132,7 +133,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def forward(case: Case, target_mask: Tensor) -> tuple[Tensor, Tensor]:
     decoder, embedded, encoded = case
-    return decoder(embedded, target_mask, decoder.init_state(encoded), decoder.prepare(encoded))
+    return decoder(embedded, TargetPositions.of(target_mask), decoder.init_state(encoded), encoded)
 
 
 def run(layers: list[DecoderLayer], states: Tensor, source: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.attention.scopes import SCOPES, Scope
-from nmt.model.attention.scores.score import build_score, merge_heads, split_heads
+from nmt.model.attention.scopes import SCOPES, GlobalScope, Scope
+from nmt.model.attention.scores.score import LoopForm, build_score, merge_heads, split_heads
 
 
 class Keys(NamedTuple):
@@ -69,6 +69,13 @@ class Attention(nn.Module):
             mask = mask & (torch.arange(mask.shape[1], device=mask.device) < self.score.positions)
         values = states if self.value is None else self.value(states)
         return Keys(values, self.score.prepare(states), mask)
+
+    def loop_form(self) -> LoopForm | None:
+        """The score for a hand-written loop with global attention, one head and no coverage; None: it has no
+        such form, or the settings are others.
+        """
+        plain = isinstance(self.scope, GlobalScope) and self.heads == 1 and self.coverage is None
+        return self.score.loop_form() if plain else None
 
     def no_coverage(self, keys: Keys) -> Tensor | None:
         """Coverage before the first step: zeros [B, K, S], or None if unused."""

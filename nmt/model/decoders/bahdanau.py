@@ -14,6 +14,7 @@ from nmt.model.decoders.bridge import initial_layers, make_bridge
 from nmt.model.decoders.memory import Memory, State
 from nmt.model.decoders.readout import MaxoutReadout
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.loops.bahdanau import BahdanauWeights, bahdanau_loop
 from nmt.model.positions import TargetPositions
 
 
@@ -66,19 +67,43 @@ class BahdanauDecoder(nn.Module):
         return self.readout(read.layers[-1][0], embedded, context), after, weights.squeeze(2)
 
     def forward(
-        self, embedded: Tensor, mask: TargetPositions, state: State, memory: Memory
+        self, embedded: Tensor, positions: TargetPositions, state: State, encoded: Encoded
     ) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing.
 
         Args:
             embedded: embeddings of the target shifted right, [B, T, E].
-            mask: the real target tokens.
+            positions: the real target tokens.
             state: the initial state.
-            memory: from `prepare`.
+            encoded: the encoded source.
 
         Returns:
-            features at the real tokens [N, F] (in row-major order), and weights [B, K, T, S].
+            features at the real tokens [N, F], and weights [B, K, T, S].
         """
+        weights = self._loop_weights()
+        if weights is None:
+            return self._plain_loop(embedded, positions, state, encoded)
+        keys = self.attention.prepare(encoded.states, encoded.mask)
+        tokens, active = positions.packed(embedded)
+        start, gates = state.layers[0][0], self.recurrence.project(tokens)
+        hidden_states, contexts, rows = bahdanau_loop(
+            gates, start, keys.keys.squeeze(1), keys.states, keys.mask, weights, active
+        )
+        packed = self.readout(hidden_states, tokens, contexts)
+        return positions.unpacked(packed, len(embedded)), rows.unsqueeze(1)
+
+    def _loop_weights(self) -> BahdanauWeights | None:
+        """For the hand-written loop; None: it does not exist for these settings."""
+        form, recurrent = self.attention.loop_form(), self.recurrence.loop_weights()
+        if form is None or recurrent is None or self.readout_previous:
+            return None
+        return BahdanauWeights(*recurrent, self.value.weight, *form)
+
+    def _plain_loop(
+        self, embedded: Tensor, positions: TargetPositions, state: State, encoded: Encoded
+    ) -> tuple[Tensor, Tensor]:
+        """`forward` for all settings, by `_advance`."""
+        memory = self.prepare(encoded)
         gates = self.recurrence.project(embedded)  # [B, T, G·H]
         hidden_states, rows = [], []
         for step_gates in gates.unbind(dim=1):
@@ -89,7 +114,7 @@ class BahdanauDecoder(nn.Module):
         all_weights = torch.cat(rows, dim=2)  # [B, K, T, S]
         contexts = average(all_weights, memory.keys.states)  # [B, T, M]
         states = torch.stack(hidden_states, dim=1)  # [B, T, H]
-        return self.readout(states[mask], embedded[mask], contexts[mask]), all_weights
+        return self.readout(*map(positions.select, (states, embedded, contexts))), all_weights
 
     def _advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[State, Tensor]:
         """Embedding's gate inputs [B, G·H] and state → next state and weights [B, K, 1, S]."""

@@ -51,15 +51,16 @@ class Decoder(Protocol[StateT, MemoryT]):
         ...
 
     def forward(
-        self, embedded: Tensor, mask: TargetPositions, state: StateT, memory: MemoryT
+        self, embedded: Tensor, positions: TargetPositions, state: StateT, encoded: Encoded
     ) -> tuple[Tensor, Tensor]:
-        """All steps: embeddings of the target shifted right [B, T, E] and the positions of real target
-        tokens → features at the real tokens [N, F], and attention weights [B, K, T, S].
+        """All steps: embeddings of the target shifted right [B, T, E], the positions of real target
+        tokens, the initial state and the encoded source → features at the real tokens [N, F], and attention
+        weights [B, K, T, S].
         """
         ...
 
     def __call__(
-        self, embedded: Tensor, mask: TargetPositions, state: StateT, memory: MemoryT
+        self, embedded: Tensor, positions: TargetPositions, state: StateT, encoded: Encoded
     ) -> tuple[Tensor, Tensor]:
         """`forward`, as with every PyTorch module."""
         ...

@@ -12,7 +12,9 @@ from nmt.model.attention.layer import Attention, average_mapped, mapped_values
 from nmt.model.cells import GATES, RecurrentStack
 from nmt.model.decoders.bridge import initial_layers, make_bridge
 from nmt.model.decoders.memory import Memory, State
+from nmt.model.dropout import Dropout, noise
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.loops.luong import LuongWeights, luong_loop
 from nmt.model.positions import TargetPositions
 
 
@@ -35,7 +37,7 @@ class LuongDecoder(nn.Module):
         self.feed: nn.Linear | None = None
         if decoder.input_feeding:
             self.feed = nn.Linear(size, GATES[decoder.cell] * size, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.feature_size, self.heads = size, config.attention.heads
 
     def prepare(self, encoded: Encoded) -> Memory:
@@ -54,20 +56,39 @@ class LuongDecoder(nn.Module):
         return features, state, weights.squeeze(2)
 
     def forward(
-        self, embedded: Tensor, mask: TargetPositions, state: State, memory: Memory
+        self, embedded: Tensor, positions: TargetPositions, state: State, encoded: Encoded
     ) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing; arguments and results as for `BahdanauDecoder.forward`."""
+        memory, weights = self.prepare(encoded), self._loop_weights()
+        if weights is not None:
+            tokens, active = positions.packed(embedded)
+            p = self.dropout.p if self.training else 0.0
+            shape = (len(tokens), self.feature_size)
+            keys, gates, start = memory.keys, self.recurrence.project(tokens), state.layers[0][0]
+            packed, rows = luong_loop(
+                gates, start, keys.keys.squeeze(1), memory.values, keys.mask,
+                noise(tokens.new_empty(shape), p) if p else None, weights, active,
+            )  # fmt: skip
+            return positions.unpacked(packed, len(embedded)), rows.unsqueeze(1)
         if self.feed is None and self.attention.coverage is None:
             hidden_states = self.recurrence.sequence(embedded, state.layers)
-            weights = self.attention.weights(hidden_states, memory.keys, state.time)
-            return self.dropout(self._attentional(hidden_states, weights, memory)[mask]), weights
+            all_weights = self.attention.weights(hidden_states, memory.keys, state.time)
+            vectors = self._attentional(hidden_states, all_weights, memory)
+            return self.dropout(positions.select(vectors)), all_weights
         gates = self.recurrence.project(embedded)  # [B, T, G·H]
-        vectors, rows = [], []
+        outputs, row_weights = [], []
         for step_gates in gates.unbind(dim=1):
             features, state, row = self._advance(step_gates, state, memory)
-            vectors.append(features)
-            rows.append(row)
-        return torch.stack(vectors, dim=1)[mask], torch.cat(rows, dim=2)
+            outputs.append(features)
+            row_weights.append(row)
+        return positions.select(torch.stack(outputs, dim=1)), torch.cat(row_weights, dim=2)
+
+    def _loop_weights(self) -> LuongWeights | None:
+        """For the hand-written loop; None: without input feeding, or it does not exist for these settings."""
+        form, recurrent = self.attention.loop_form(), self.recurrence.loop_weights()
+        if form is None or recurrent is None or self.feed is None:
+            return None
+        return LuongWeights(*recurrent, self.feed.weight, self.combine.weight, self.combine.bias, *form)
 
     def _advance(self, gates: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
         """Embedding's gate inputs [B, G·H], state → features [B, H], next state, weights [B, K, 1, S]."""

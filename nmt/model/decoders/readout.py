@@ -6,6 +6,8 @@ Shapes: N tokens, R readout size.
 import torch
 from torch import Tensor, nn
 
+from nmt.model.dropout import Dropout
+
 
 class MaxoutReadout(nn.Module):
     """t̃ = U s + V E y + C c;   t = max of each pair of units (Bahdanau et al. 2015, appendix A.2.2)."""
@@ -14,7 +16,7 @@ class MaxoutReadout(nn.Module):
         super().__init__()
         self.units = units
         self.linear = nn.Linear(input_size, 2 * self.units)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, embedded: Tensor, context: Tensor) -> Tensor:
         """States [N, H], embeddings [N, E] and contexts [N, M] → features [N, F]."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
+from nmt.model.dropout import Dropout
 from nmt.model.embedding import sinusoids
 from nmt.model.encoders.encoded import Encoded
 from nmt.model.multi_head import FeedForward, MultiHeadAttention
@@ -34,7 +35,7 @@ class DecoderLayer(nn.Module):
             nn.LayerNorm(size),
         )
         self.feedforward, self.feedforward_norm = FeedForward(size, feedforward, dropout), nn.LayerNorm(size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
 
 class TransformerMemory(NamedTuple):
@@ -113,11 +114,11 @@ class TransformerDecoder(nn.Module):
         return outputs.squeeze(1), state, weights.squeeze(2)
 
     def forward(
-        self, embedded: Tensor, mask: TargetPositions, state: TransformerState, memory: TransformerMemory
+        self, embedded: Tensor, positions: TargetPositions, state: TransformerState, encoded: Encoded
     ) -> tuple[Tensor, Tensor]:
         """All steps at once with teacher forcing; as `BahdanauDecoder.forward`."""
-        outputs, _, weights = self._run(embedded, state, memory)
-        return outputs[mask], weights
+        outputs, _, weights = self._run(embedded, state, self.prepare(encoded))
+        return positions.select(outputs), weights
 
     def _run(
         self, embedded: Tensor, state: TransformerState, memory: TransformerMemory

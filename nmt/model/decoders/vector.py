@@ -67,12 +67,13 @@ class VectorDecoder(nn.Module):
         return features, State(layers, state.time + 1), _no_weights(memory, 1).squeeze(2)
 
     def forward(
-        self, embedded: Tensor, mask: TargetPositions, state: State, memory: VectorMemory
+        self, embedded: Tensor, positions: TargetPositions, state: State, encoded: Encoded
     ) -> tuple[Tensor, Tensor]:
         """All steps with teacher forcing; as `BahdanauDecoder.forward`, with 0 heads."""
+        memory = self.prepare(encoded)
         vectors = memory.vector.unsqueeze(1).expand(-1, embedded.shape[1], -1)  # [B, T, M]
         hidden_states = self.recurrence.sequence(torch.cat((embedded, vectors), dim=-1), state.layers)
-        features = self.readout(hidden_states[mask], embedded[mask], vectors[mask])
+        features = self.readout(*map(positions.select, (hidden_states, embedded, vectors)))
         return features, _no_weights(memory, embedded.shape[1])
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
+from nmt.model.dropout import Dropout
 from nmt.model.encoders.encoded import Encoded, state_at_end
 
 
@@ -31,7 +32,7 @@ class ConvolutionalEncoder(nn.Module):
             nn.Conv1d(encoder.size, 2 * encoder.size, encoder.kernel, padding=encoder.kernel // 2)
             for _ in range(encoder.layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, embedded: Tensor, mask: Tensor, lengths: Tensor | None = None) -> Encoded:
         """Encode; arguments as for `RecurrentEncoder.forward`; the lengths are not needed."""

@@ -5,11 +5,12 @@ Shapes: B batch, S source length, E embedding size, M state size, X any size.
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from nmt.config.model import ModelConfig
 from nmt.model.cells import CELLS, Layers, Recurrent, ResetBeforeGRU
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.loops.sequence import gru_layers
 
 
 def reversed_order(mask: Tensor) -> Tensor:
@@ -77,9 +78,19 @@ class RecurrentEncoder(nn.Module):
             return states, (hidden,)
         lengths = mask.sum(dim=1).cpu() if lengths is None else lengths
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        outputs, final = self.rnn(packed)
+        outputs, final = self._run_packed(packed)
         states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
         return states, final if isinstance(final, tuple) else (final,)
+
+    def _run_packed(self, packed: PackedSequence) -> tuple[PackedSequence, Tensor | tuple[Tensor, Tensor]]:
+        """As PyTorch's module, which is slower on a CPU."""
+        if not isinstance(self.rnn, nn.GRU) or packed.data.device.type != "cpu":
+            outputs: PackedSequence
+            outputs, final = self.rnn(packed)
+            return outputs, final
+        states, final = gru_layers(self.rnn, packed.data, packed.batch_sizes.tolist())
+        assert packed.unsorted_indices is not None  # as the lengths were not sorted
+        return packed._replace(data=states), final.index_select(1, packed.unsorted_indices)
 
     def _layers(self, final: tuple[Tensor, ...]) -> Layers:
         """The final states of `_run` by layer, with the directions concatenated, each [B, M]."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
+from nmt.model.dropout import Dropout
 from nmt.model.embedding import sinusoids
 from nmt.model.encoders.encoded import Encoded, state_at_end
 from nmt.model.multi_head import FeedForward, MultiHeadAttention
@@ -24,7 +25,7 @@ class EncoderLayer(nn.Module):
         super().__init__()
         self.attention, self.attention_norm = MultiHeadAttention(size, size, heads), nn.LayerNorm(size)
         self.feedforward, self.feedforward_norm = FeedForward(size, feedforward, dropout), nn.LayerNorm(size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """[B, S, M] and [B, 1, 1, S] → [B, S, M]."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.attention.scores.score import Score, split_heads
+from nmt.model.attention.scores.score import LoopForm, Score, split_heads
 
 
 class AdditiveScore(Score):
@@ -23,6 +23,10 @@ class AdditiveScore(Score):
     def prepare(self, states: Tensor) -> Tensor:
         """[B, S, M] → U h, [B, K, S, D]."""
         return split_heads(self.key(states), self.heads)
+
+    def loop_form(self) -> LoopForm:
+        """As in `Score`."""
+        return LoopForm(self.query.weight, self.energy[0])
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""

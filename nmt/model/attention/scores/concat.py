@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.attention.scores.score import Score, split_heads
+from nmt.model.attention.scores.score import LoopForm, Score, split_heads
 
 
 class ConcatScore(Score):
@@ -27,6 +27,10 @@ class ConcatScore(Score):
     def prepare(self, states: Tensor) -> Tensor:
         """[B, S, M] → W_h h, [B, K, S, D]."""
         return split_heads(F.linear(states, self.both.weight[:, self.query_size :]), self.heads)
+
+    def loop_form(self) -> LoopForm:
+        """As in `Score`."""
+        return LoopForm(self.both.weight[:, : self.query_size], self.energy[0])
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""

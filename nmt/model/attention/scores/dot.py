@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from nmt.config.model import AttentionConfig, ModelConfig
-from nmt.model.attention.scores.score import Score, split_heads
+from nmt.model.attention.scores.score import LoopForm, Score, split_heads
 
 
 class DotScore(Score):
@@ -28,6 +28,10 @@ class DotScore(Score):
     def prepare(self, states: Tensor) -> Tensor:
         """The states are the keys: [B, S, M] → [B, K, S, D]."""
         return split_heads(states, self.heads)
+
+    def loop_form(self) -> LoopForm:
+        """As in `Score`."""
+        return LoopForm(None, None)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from nmt.model.attention.scores.score import ProjectedKeysScore, split_heads
+from nmt.model.attention.scores.score import LoopForm, ProjectedKeysScore, split_heads
 
 
 class GeneralScore(ProjectedKeysScore):
@@ -18,6 +18,10 @@ class GeneralScore(ProjectedKeysScore):
     def prepare(self, states: Tensor) -> Tensor:
         """[B, S, M] → W h, [B, K, S, D]."""
         return super().prepare(states) / math.sqrt(self.key_size)
+
+    def loop_form(self) -> LoopForm:
+        """As in `Score`."""
+        return LoopForm(None, None)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""

@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
-from nmt.model.attention.scores.score import ProjectedKeysScore, split_heads
+from nmt.model.attention.scores.score import LoopForm, ProjectedKeysScore, split_heads
 
 
 class ScaledDotScore(ProjectedKeysScore):
@@ -14,6 +14,10 @@ class ScaledDotScore(ProjectedKeysScore):
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__(query_size, state_size, config)
         self.query = nn.Linear(query_size, query_size, bias=False)  # V
+
+    def loop_form(self) -> LoopForm:
+        """As in `Score`."""
+        return LoopForm(self.query.weight / math.sqrt(self.key_size), None)
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""

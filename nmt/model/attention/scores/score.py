@@ -7,7 +7,7 @@ Shapes: B batch, T target length, S source length, Q query size, M state size, K
 head.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -24,6 +24,19 @@ def split_heads(vectors: Tensor, heads: int) -> Tensor:
 def merge_heads(vectors: Tensor) -> Tensor:
     """[B, K, L, D] → [B, L, K·D]: the inverse of `split_heads`."""
     return vectors.transpose(1, 2).flatten(2)
+
+
+class LoopForm(NamedTuple):
+    """A score as vᵀ tanh(W s + key), or without v as (W s)ᵀ key: the forms that the loops with a hand-written
+    backward pass (`nmt.model.loops`) know. They are for one head.
+
+    Attributes:
+        query: W, [D, Q]; None: the identity.
+        energy: v, [D]; None: a dot product.
+    """
+
+    query: Tensor | None
+    energy: Tensor | None
 
 
 class Score(nn.Module):
@@ -60,6 +73,16 @@ class Score(nn.Module):
     def conflicts(model: ModelConfig) -> list[str]:
         """What is wrong with the settings, one message each."""
         return []
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A subclass with a `forward` of its own does not inherit the loop form of another."""
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls) and "loop_form" not in vars(cls):
+            cls.loop_form = Score.loop_form  # type: ignore[method-assign]
+
+    def loop_form(self) -> LoopForm | None:
+        """The same score for a hand-written loop, with the keys of `prepare`; None: there is no such form."""
+        return None
 
     def prepare(self, states: Tensor) -> Tensor:
         """[B, S, M] → keys, [B, K, S, D]; once per sentence."""

@@ -1,0 +1,153 @@
+"""The loop of the Bahdanau decoder, with a hand-written backward pass.
+
+The gradient of a weight is one product after the loop, and no autograd node is created per operation.
+The loop of `BahdanauDecoder`, which works with every cell, score and scope, is the reference.
+
+Shapes: N target tokens, B sentences, n of them at a step, S source length, T steps, H decoder state size,
+M encoder state size, D key size.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nmt.model.loops.attention import LoopAttention, loop_attention
+from nmt.model.loops.gru_step import GRUStep, gru_step
+from nmt.model.loops.packed import padded, steps
+from nmt.model.loops.products import multiply, no_autocast, product_type, state_type, transposed
+
+
+class BahdanauWeights(NamedTuple):
+    """The weights used in the loop.
+
+    Attributes:
+        recurrent: U, [3H, H].
+        bias: of U, [3H].
+        context: C, the gates' columns for the context, [3H, M].
+        query: W^Q of the score, [D, H]; None: the state itself is the query.
+        energy: v of the score, [D]; None: the score is a dot product.
+    """
+
+    recurrent: Tensor
+    bias: Tensor
+    context: Tensor
+    query: Tensor | None
+    energy: Tensor | None
+
+
+def bahdanau_loop(
+    gates: Tensor,
+    start: Tensor,
+    keys: Tensor,
+    states: Tensor,
+    mask: Tensor,
+    weights: BahdanauWeights,
+    active: Sequence[int],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All steps: α_t from s_{t−1};  c_t = Σ_j α_tj h_j;  s_t = GRU(s_{t−1}, x_t + C c_t).
+
+    Args:
+        gates: gate inputs x of every target token, packed, [N, 3H].
+        start: s_0, [B, H].
+        keys: [B, S, D].
+        states: h, [B, S, M].
+        mask: True at real source tokens, [B, S].
+        weights: the weights.
+        active: n of each step (see `nmt.model.loops.packed`).
+
+    Returns:
+        states s, packed, [N, H]; contexts c, packed, [N, M]; and weights α, [B, T, S].
+    """
+    found: tuple[Tensor, Tensor, Tensor]
+    kind, start = product_type(start), start.to(state_type(start))
+    with no_autocast(start):
+        found = _BahdanauLoop.apply(  # type: ignore[no-untyped-call]
+            kind, active, mask, gates, start, keys, states, *weights
+        )
+    return found
+
+
+class _BahdanauLoop(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        kind: torch.dtype,
+        active: Sequence[int],
+        mask: Tensor,
+        gates: Tensor,
+        start: Tensor,
+        keys: Tensor,
+        states: Tensor,
+        *weights: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        given = BahdanauWeights(*weights)  # type: ignore[arg-type]
+        size = start.shape[1]
+        gates, keys, states = (part.to(start.dtype) for part in (gates, keys, states))
+        from_state, bias = _from_state(given, kind)
+        on_state, on_context = transposed(from_state), transposed(given.context.to(kind))
+        attention = loop_attention(keys, mask, given.energy, len(active))
+        outputs, before = (start.new_empty((len(gates), size)) for _ in range(2))
+        contexts = states.new_empty((len(gates), states.shape[2]))
+        saved: list[GRUStep] = []
+        state = start
+        for t, rows in enumerate(steps(active)):
+            n = active[t]
+            before[rows] = state[:n]
+            products = multiply(before[rows], on_state, bias)  # [n, 3H + D]
+            query = before[rows] if given.query is None else products[:, 3 * size :]
+            alpha = attention.forward(t, query)
+            torch.bmm(alpha.unsqueeze(1), states[:n], out=contexts[rows].unsqueeze(1))
+            inputs = multiply(contexts[rows], on_context, gates[rows])
+            state, step = gru_step(inputs, products[:, : 3 * size], before[rows])
+            outputs[rows] = state
+            saved.append(step)
+        ctx.save_for_backward(states, contexts, before, attention.weights, from_state, given.context)
+        ctx.steps, ctx.attention, ctx.active, ctx.kind = saved, attention, active, kind
+        ctx.has_query = given.query is not None
+        return outputs, contexts, attention.weights
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, outputs: Tensor, contexts: Tensor, weights: Tensor) -> tuple[Tensor | None, ...]:
+        states, context_values, before, alpha, from_state, context_weight = ctx.saved_tensors
+        attention: LoopAttention = ctx.attention
+        saved: list[GRUStep] = ctx.steps
+        on_context, gates = context_weight.to(ctx.kind), len(context_weight)
+        size = gates // 3
+        contexts = contexts.clone()
+        inputs = outputs.new_empty((len(outputs), gates))
+        products = outputs.new_empty((len(outputs), len(from_state)))
+        carry = outputs.new_zeros((ctx.active[0], size))
+        for t, rows in zip(reversed(range(len(saved))), steps(ctx.active, reverse=True), strict=True):
+            n = ctx.active[t]
+            through = saved.pop().backward(carry[:n] + outputs[rows], inputs[rows], products[rows, :gates])
+            multiply(inputs[rows], on_context, contexts[rows], out=contexts[rows])
+            of_weights = torch.bmm(states[:n], contexts[rows].unsqueeze(-1)).squeeze(-1) + weights[:n, t]
+            if ctx.has_query:
+                attention.backward(t, of_weights, products[rows, gates:])
+            else:
+                query = torch.empty_like(through)
+                attention.backward(t, of_weights, query)
+                through += query
+            multiply(products[rows], from_state, through, out=carry[:n])
+        of_states = torch.bmm(alpha.transpose(1, 2), padded(contexts, ctx.active))
+        of_keys, of_energy = attention.gradients()
+        of_products = multiply(products.t(), before.to(ctx.kind))
+        of_context = multiply(inputs.t(), context_values.to(ctx.kind))
+        of_query = of_products[gates:] if ctx.has_query else None
+        of_bias = products[:, :gates].sum(dim=0)
+        return (
+            None, None, None, inputs, carry, of_keys, of_states,
+            of_products[:gates], of_bias, of_context, of_query, of_energy,
+        )  # fmt: skip
+
+
+def _from_state(weights: BahdanauWeights, kind: torch.dtype) -> tuple[Tensor, Tensor]:
+    """What is multiplied by the state, in one product: [U ; W^Q], [3H + D, H], and its bias."""
+    if weights.query is None:
+        return weights.recurrent.to(kind), weights.bias
+    both = torch.cat((weights.recurrent, weights.query)).to(kind)
+    return both, torch.cat((weights.bias, weights.bias.new_zeros(len(weights.query))))

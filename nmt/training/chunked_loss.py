@@ -1,0 +1,116 @@
+"""Projection and cross-entropy in one: the logits exist for a part of the tokens at a time.
+
+The gradient of the logits is computed together with them, in place, so that all logits of a batch are never in
+memory, nor are their log-probabilities.
+
+Shapes: N real target tokens, n of them in a chunk, F feature size, V vocabulary.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nmt.data.tokenizer import EOS
+from nmt.model.logits import Logits
+from nmt.training.loss import LossSum, token_loss
+
+_CPU_LOGITS, _GPU_LOGITS = 2**21, 2**27  # in a chunk: 8 MiB stay in the caches of a CPU, 512 MiB fit on a GPU
+_LEAST_TOKENS = 256  # in a chunk: fewer make the products slow
+
+
+def chunked_loss(logits: Logits, targets: Tensor, smoothing: float) -> LossSum:
+    """`token_loss`, with the same arguments and result; its gradient is that of `smoothed`.
+
+    Under autocast to float16 it is `token_loss` itself, as the small gradients of the logits would underflow.
+    """
+    features = logits.features[0]
+    device = features.device.type
+    kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
+    if kind == torch.float16:
+        return token_loss(logits.dense(), targets, smoothing)
+    with torch.autocast(device, enabled=False):
+        smoothed, nll = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
+            kind, targets, smoothing, logits.bias, *logits.features, *logits.weights
+        )
+    return LossSum(smoothed, nll, len(targets))
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, kind: torch.dtype, targets: Tensor, smoothing: float, bias: Tensor | None, *parts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        count = len(parts) // 2
+        features = [part.to(kind) for part in parts[:count]]
+        weights = [part.to(kind) for part in parts[count:]]
+        V = len(weights[0])
+        sums = weights[0].new_zeros(2, dtype=torch.promote_types(kind, torch.float32))
+        of_features = [torch.empty_like(part) for part in features]
+        of_weights = [torch.zeros_like(part, dtype=sums.dtype) for part in weights]
+        of_bias = None if bias is None else torch.zeros_like(bias)
+        limit = _CPU_LOGITS if targets.device.type == "cpu" else _GPU_LOGITS
+        size = max(limit // V, _LEAST_TOKENS)
+        for start in range(0, len(targets), size):
+            chunk = slice(start, start + size)
+            scores = _logits([part[chunk] for part in features], weights, bias, sums.dtype)
+            sums += _losses_and_gradient(scores, targets[chunk], smoothing)
+            if of_bias is not None:
+                of_bias += scores.sum(dim=0)
+            gradient = scores.to(kind)
+            for k in range(count):
+                torch.mm(gradient, weights[k], out=of_features[k][chunk])
+                _add_product(of_weights[k], gradient.t(), features[k][chunk])
+        ctx.save_for_backward(of_bias, *of_features, *of_weights)
+        nll = sums[1].clone()
+        ctx.mark_non_differentiable(nll)
+        return sums[0].clone(), nll
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, smoothed: Tensor, nll: Tensor) -> tuple[Tensor | None, ...]:
+        return (
+            None, None, None, *(None if part is None else part * smoothed for part in ctx.saved_tensors)
+        )  # fmt: skip
+
+
+def _logits(features: list[Tensor], weights: list[Tensor], bias: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Σ_i W_i x_i + b of a chunk, [n, V]."""
+    first, rest = features[0], zip(features[1:], weights[1:], strict=True)
+    scores = (
+        torch.mm(first, weights[0].t())
+        if bias is None
+        else torch.addmm(bias.to(first.dtype), first, weights[0].t())
+    )
+    scores = scores.to(dtype)
+    for part, weight in rest:
+        _add_product(scores, part, weight.t())
+    return scores
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left · right."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += torch.mm(left, right)
+
+
+def _losses_and_gradient(scores: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """The smoothed loss and the negative log-likelihood, both summed over the tokens, [2]; see `token_loss`.
+
+    Replaces the logits, `scores` [n, V], by the gradient of the smoothed loss: p(v) − q(v).
+    """
+    uniform = smoothing / (scores.shape[1] - EOS)  # q(v) of the tokens that can be generated, except y
+    index = targets.unsqueeze(1)
+    torch.log_softmax(scores, dim=1, out=scores)
+    nll = -scores.gather(1, index).sum()
+    smoothed = (1 - smoothing) * nll
+    if smoothing:
+        smoothed = smoothed - uniform * scores[:, EOS:].sum()
+    scores.exp_()
+    if smoothing:
+        scores[:, EOS:] -= uniform
+    scores.scatter_add_(1, index, scores.new_full((1, 1), smoothing - 1).expand(index.shape))
+    return torch.stack((smoothed, nll))

@@ -91,15 +91,15 @@ class Processes:
         dist.all_reduce(number, dist.ReduceOp.MAX)
         return int(number)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model in DistributedDataParallel, which averages gradients and broadcasts rank 0's weights."""
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module in DistributedDataParallel, which averages gradients and broadcasts rank 0's weights."""
         if not self.joined:
-            return model
-        return DistributedDataParallel(model)
+            return module
+        return DistributedDataParallel(module)
 
-    def no_sync(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Accumulate gradients locally, without averaging; `model` as returned by `together`."""
-        return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+    def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
+        """Accumulate gradients locally, without averaging; `module` as returned by `wrap`."""
+        return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from nmt.data.batches import Batch, MicroBatches
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.training.distributed import Processes
-from nmt.training.loss import alignment_loss, token_loss
+from nmt.training.objective import Objective
 from nmt.training.optimizer import EagerAdamW
 from nmt.training.precision import Precision
 from nmt.training.schedule import teacher_forcing_ratio
@@ -50,10 +50,11 @@ class TrainStep:
         precision: Precision,
         processes: Processes = Processes(),  # noqa: B008 (it never changes)
     ) -> None:
-        self._model, self._config, self._precision = processes.wrap(model), config, precision
+        self._objective = processes.wrap(Objective(model, config))
+        self._parameters, self._config, self._precision = list(model.parameters()), config, precision
         self._processes = processes
         self._optimizer = EagerAdamW(
-            model.parameters(),
+            self._parameters,
             lr=config.learning_rate,
             betas=(0.9, config.beta2),
             weight_decay=config.weight_decay,
@@ -81,12 +82,12 @@ class TrainStep:
         nlls = []
         for number, batch in enumerate(micro_batches.batches, 1):
             more = number < len(micro_batches.batches)
-            with self._processes.no_sync(self._model) if more else nullcontext():
+            with self._processes.no_sync(self._objective) if more else nullcontext():
                 nlls.append(self._backward(batch, micro_batches, step, total))
         nll = self._processes.all_reduce_sum(torch.stack(nlls).sum())
         self._scaler.unscale_(self._optimizer)
         limit = self._config.clip_norm or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, limit, foreach=True)
         finite = bool((norm + nll).isfinite())
         if finite or self._precision.scales:  # the scaler skips steps with infinite gradients itself
             self._scaler.step(self._optimizer)
@@ -127,24 +128,14 @@ class TrainStep:
             raise NmtError(_too_large(batch, step)) from error
 
     def _gradient(self, batch: Batch, micro_batches: MicroBatches, step: int, total: int) -> Tensor:
-        with self._precision.autocast():
-            logits, weights = self._forward(batch, step, total)
-        loss = token_loss(logits, batch.target[batch.positions], self._config.label_smoothing)
-        combined = loss.smoothed
-        if batch.alignment is not None:
-            combined = combined + self._config.guided_alignment * alignment_loss(weights, batch.alignment)
-        weight = self._processes.size / micro_batches.tokens  # the gradients of the processes are averaged
-        scaled: Tensor = self._scaler.scale(combined * (weight if micro_batches.counts else 0.0))
-        scaled.backward()  # type: ignore[no-untyped-call]
-        return loss.nll if micro_batches.counts else torch.zeros_like(loss.nll)
-
-    def _forward(self, batch: Batch, step: int, total: int) -> tuple[Tensor, Tensor]:
-        """Logits and attention, with teacher forcing or scheduled sampling."""
         ratio = teacher_forcing_ratio(step + 1, total, self._config)
-        logits, weights = self._model(
-            batch.source, batch.source_mask, batch.previous, batch.positions, ratio, batch.source_lengths
-        )
-        return logits, weights
+        with self._precision.autocast():
+            objective, nll = self._objective(batch, ratio)
+        weight = self._processes.size / micro_batches.tokens  # the gradients of the processes are averaged
+        scaled: Tensor = self._scaler.scale(objective * (weight if micro_batches.counts else 0.0))
+        scaled.backward()  # type: ignore[no-untyped-call]
+        found: Tensor = nll if micro_batches.counts else torch.zeros_like(nll)
+        return found
 
     def _guard(self, step: int) -> None:
         """Count a skipped update.

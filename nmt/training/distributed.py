@@ -83,23 +83,47 @@ class Processes:
             dist.all_reduce(value)
         return value
 
-    def all_reduce_max(self, value: int) -> int:
-        """All-reduce: the maximum over all processes."""
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module in DistributedDataParallel, which averages gradients and broadcasts rank 0's weights."""
         if not self.joined:
+            return module
+        return DistributedDataParallel(module)
+
+    def no_sync(self, module: nn.Module) -> AbstractContextManager[Any]:
+        """Accumulate gradients locally, without averaging; `module` as returned by `wrap`."""
+        return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()
+
+
+class DelayedMaximum:
+    """The maximum of a number over all processes, known one call later, so that no process waits for the
+    slowest: every process gets the same result at the same call.
+
+    Args:
+        processes: the processes, each of which makes the same calls. A single one has its own number at once.
+    """
+
+    def __init__(self, processes: Processes) -> None:
+        self._joined = processes.joined
+        self._pending: tuple[dist.Work, Tensor] | None = None
+
+    def __call__(self, value: int) -> int:
+        """Start the all-reduce of `value`; returns the maximum of the previous call's values, at first 0."""
+        if not self._joined:
             return value
-        number = torch.tensor(value)
-        dist.all_reduce(number, dist.ReduceOp.MAX)
+        before, number = self.finish(), torch.tensor(value)
+        work = dist.all_reduce(number, dist.ReduceOp.MAX, async_op=True)
+        assert work is not None
+        self._pending = work, number
+        return before
+
+    def finish(self) -> int:
+        """Wait for the latest all-reduce; returns its maximum, or 0 if there is none."""
+        if self._pending is None:
+            return 0
+        work, number = self._pending
+        self._pending = None
+        work.wait()
         return int(number)
-
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model in DistributedDataParallel, which averages gradients and broadcasts rank 0's weights."""
-        if not self.joined:
-            return model
-        return DistributedDataParallel(model)
-
-    def no_sync(self, model: nn.Module) -> AbstractContextManager[Any]:
-        """Accumulate gradients locally, without averaging; `model` as returned by `together`."""
-        return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
 
 @contextmanager

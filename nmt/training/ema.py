@@ -24,11 +24,19 @@ class WeightAverage:
         self._decay = decay
         self._non_ema_weights: list[Tensor] = []
 
-    def update(self, step: int) -> None:
-        """Update the average after update `step`, counted from 1."""
+    def share(self, step: int) -> float:
+        """1 − d of update `step`, counted from 1: the weights' share in the average."""
+        return 1 - min(self._decay, step / (step + 10))
+
+    def update(self, share: Tensor) -> None:
+        """Update the average after an update, on the device.
+
+        Args:
+            share: its `share`, a scalar on the device; 0 leaves the average as it is.
+        """
         if self._average:
-            decay = min(self._decay, step / (step + 10))
-            torch._foreach_lerp_(self._average, self._weights, 1 - decay)
+            share = share.to(self._average[0].dtype)
+            torch._foreach_lerp_(self._average, self._weights, [share] * len(self._average))
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -1,14 +1,13 @@
-"""Losses as sums with token counts, so that batches of any size add up to the mean over the corpus.
+"""Losses as sums over tokens, so that batches of any size add up to the mean over the corpus.
 
 Shapes: N real target tokens, V vocabulary.
 """
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
-from nmt.data.tokenizer import EOS
+from nmt.data.tokenizer import EOS, PAD
 
 
 class LossSum(NamedTuple):
@@ -17,12 +16,10 @@ class LossSum(NamedTuple):
     Attributes:
         smoothed: label-smoothed cross-entropy, the training objective.
         nll: negative log-likelihood; exp(nll / tokens) is the perplexity.
-        tokens: number of tokens.
     """
 
     smoothed: Tensor
     nll: Tensor
-    tokens: int
 
 
 def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> LossSum:
@@ -33,19 +30,20 @@ def token_loss(logits: Tensor, targets: Tensor, smoothing: float) -> LossSum:
 
     Args:
         logits: [N, V].
-        targets: the reference tokens y, [N].
+        targets: the reference tokens y, [N]; a PAD counts for nothing, so that batches can be padded to a
+            common number of target tokens.
         smoothing: ε.
     """
-    N, V = logits.shape
+    V = logits.shape[1]
     log_probabilities = logits.float().log_softmax(dim=-1)
+    real = targets != PAD
+    chosen = log_probabilities.gather(1, targets.unsqueeze(1)).squeeze(1)
+    nll = -(chosen * real).sum()
     if not smoothing:
-        nll = -log_probabilities.gather(1, targets.unsqueeze(1)).sum()
-        return LossSum(nll, nll.detach(), N)
-    forbidden = torch.arange(EOS, device=logits.device).expand(N, EOS)  # PAD, UNK, BOS come before EOS
-    gathered = log_probabilities.gather(1, torch.cat([targets.unsqueeze(1), forbidden], dim=1))  # [N, 4]
-    nll = -gathered[:, 0].sum()
-    uniform = (gathered[:, 1:].sum() - log_probabilities.sum()) / (V - EOS)
-    return LossSum((1 - smoothing) * nll + smoothing * uniform, nll.detach(), N)
+        return LossSum(nll, nll.detach())
+    possible = log_probabilities[:, EOS:].sum(dim=1)  # PAD, UNK, BOS come before EOS
+    uniform = -(possible * real).sum() / (V - EOS)
+    return LossSum((1 - smoothing) * nll + smoothing * uniform, nll.detach())
 
 
 def alignment_loss(weights: Tensor, alignment: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from nmt.errors import ConfigError
 
@@ -32,9 +33,60 @@ class Precision:
         enabled = self.dtype != torch.float32
         return torch.autocast(self.device.type, self.dtype if enabled else None, enabled=enabled)
 
-    def scaler(self) -> torch.amp.GradScaler:
-        """The gradient scaler for fp16; disabled otherwise."""
-        return torch.amp.GradScaler(self.device.type, enabled=self.scales)
+    def loss_scale(self) -> "LossScale":
+        """The loss scale for fp16; otherwise one that is always 1."""
+        return LossScale(self.device, self.scales)
+
+
+class LossScale:
+    """Dynamic loss scaling (Micikevicius et al. 2018, §3.2), which the host does not wait for.
+
+    The loss is multiplied by the scale and the gradient divided by it. The scale is halved after an update
+    with a non-finite gradient, and doubled after 2,000 finite ones in a row: as `torch.amp.GradScaler`,
+    which decides together with the optimizer instead of with the loss and the gradient norm.
+
+    Args:
+        device: of the losses.
+        enabled: if not, the scale is always 1 and there is no state.
+
+    Attributes:
+        value: the scale, a float32 scalar on the device.
+    """
+
+    _INITIAL, _GROWTH, _BACKOFF, _INTERVAL = 65536.0, 2.0, 0.5, 2000
+
+    def __init__(self, device: torch.device, enabled: bool) -> None:
+        self._enabled = enabled
+        self.value = torch.full((), self._INITIAL if enabled else 1.0, device=device)
+        self._finite_in_a_row = torch.zeros((), dtype=torch.int32, device=device)
+
+    def update(self, found_inf: Tensor) -> None:
+        """Adapt the scale after an update.
+
+        Args:
+            found_inf: 1 if its loss or gradient was not finite, else 0; a float32 scalar on the device.
+        """
+        if self._enabled:
+            settings = self._GROWTH, self._BACKOFF, self._INTERVAL
+            torch._amp_update_scale_(self.value, self._finite_in_a_row, found_inf, *settings)
+
+    def state_dict(self) -> dict[str, float | int]:
+        """State for resuming, with the names of `torch.amp.GradScaler`; empty if not enabled."""
+        if not self._enabled:
+            return {}
+        return {
+            "scale": float(self.value),
+            "growth_factor": self._GROWTH,
+            "backoff_factor": self._BACKOFF,
+            "growth_interval": self._INTERVAL,
+            "_growth_tracker": int(self._finite_in_a_row),
+        }
+
+    def load_state_dict(self, state: dict[str, float | int]) -> None:
+        """Restore from `state`; one that was saved without loss scaling changes nothing."""
+        if self._enabled and state:
+            self.value.fill_(state["scale"])
+            self._finite_in_a_row.fill_(state["_growth_tracker"])
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:

@@ -1,46 +1,38 @@
-"""One optimizer update: forward, backward, clip, step; and the check for NaN, infinity and out-of-memory."""
+"""One optimizer update: forward, backward, clip, step. The host launches it and does not wait for it."""
 
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import Batch, MicroBatches
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.training.distributed import Processes
-from nmt.training.loss import alignment_loss, token_loss
+from nmt.training.ema import WeightAverage
+from nmt.training.objective import Objective
 from nmt.training.optimizer import EagerAdamW
 from nmt.training.precision import Precision
 from nmt.training.schedule import teacher_forcing_ratio
-
-
-class Update(NamedTuple):
-    """Statistics of one update.
-
-    Attributes:
-        nll: negative log-likelihood of its batches over all processes, summed over tokens, in nats.
-        tokens: real target tokens of its batches over all processes.
-        gradient_norm: norm of the gradient of the loss per token, before clipping.
-        skipped: whether it was skipped because of a non-finite loss or gradient.
-    """
-
-    nll: Tensor
-    tokens: int
-    gradient_norm: Tensor
-    skipped: bool
+from nmt.training.totals import UpdateTotals
 
 
 class TrainStep:
-    """Optimizer, loss scaling and the check for NaN and infinity.
+    """Optimizer, loss scaling and weight average.
+
+    An update with a non-finite loss or gradient is skipped: it changes neither weights nor optimizer nor
+    average. The device decides that; `totals` counts it.
 
     Args:
         model: the model to train.
         config: the training settings.
         precision: dtype of the matrix products.
         processes: the processes that train together.
+
+    Attributes:
+        average: the weight average.
+        totals: sums over the updates.
     """
 
     def __init__(
@@ -50,19 +42,23 @@ class TrainStep:
         precision: Precision,
         processes: Processes = Processes(),  # noqa: B008 (it never changes)
     ) -> None:
-        self._model, self._config, self._precision = processes.wrap(model), config, precision
-        self._processes = processes
+        self._objective = processes.wrap(Objective(model, config))
+        self._parameters, self._config, self._precision = list(model.parameters()), config, precision
+        self._processes, self._device = processes, precision.device
+        self._numbers = torch.zeros(4, device=self._device)  # of the current update, set by the host:
+        self._lr, self._weight, self._tokens, self._share = self._numbers.unbind()
+        self._nll = torch.zeros((), device=self._device)
         self._optimizer = EagerAdamW(
-            model.parameters(),
-            lr=config.learning_rate,
+            self._parameters,
+            self._lr,
             betas=(0.9, config.beta2),
             weight_decay=config.weight_decay,
-            fused=True,
         )
-        self._scaler = precision.scaler()
-        self._skipped_in_a_row = 0
+        self._loss_scale = precision.loss_scale()
+        self.average = WeightAverage(model, config.ema)
+        self.totals = UpdateTotals(self._device)
 
-    def update(self, micro_batches: MicroBatches, lr: float, step: int, total: int) -> Update:
+    def update(self, micro_batches: MicroBatches, lr: float, step: int, total: int) -> None:
         """One update with the gradient of the loss per real token over all its batches.
 
         Args:
@@ -72,37 +68,29 @@ class TrainStep:
             total: planned number of updates.
 
         Raises:
-            NmtError: if memory runs out, or loss or gradient are non-finite `training.max_skipped` times in
-                a row.
+            NmtError: if memory runs out.
         """
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
+        self._set_numbers(micro_batches, lr, step)
+        ratio = teacher_forcing_ratio(step + 1, total, self._config)
         self._optimizer.zero_grad()
-        nlls = []
+        self._nll.zero_()
         for number, batch in enumerate(micro_batches.batches, 1):
             more = number < len(micro_batches.batches)
-            with self._processes.no_sync(self._model) if more else nullcontext():
-                nlls.append(self._backward(batch, micro_batches, step, total))
-        nll = self._processes.all_reduce_sum(torch.stack(nlls).sum())
-        self._scaler.unscale_(self._optimizer)
-        limit = self._config.clip_norm or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), limit, foreach=True)
-        finite = bool((norm + nll).isfinite())
-        if finite or self._precision.scales:  # the scaler skips steps with infinite gradients itself
-            self._scaler.step(self._optimizer)
-            self._scaler.update()
-        if not finite:
-            self._guard(step)
-            return Update(torch.zeros_like(nll), 0, norm, True)
-        self._skipped_in_a_row = 0
-        return Update(nll, micro_batches.tokens, norm, False)
+            with self._processes.no_sync(self._objective) if more else nullcontext():
+                self._backward(batch, ratio, micro_batches.counts, step)
+        if self._processes.joined:
+            self._nll.copy_(self._processes.all_reduce_sum(self._nll))
+        self._apply()
 
     def state_dict(self) -> dict[str, Any]:
         """State for resuming."""
+        optimizer = self._optimizer.state_dict()
+        for group in optimizer["param_groups"]:
+            group["lr"] = float(group["lr"])
         return {
-            "optimizer": self._optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "skipped_in_a_row": self._skipped_in_a_row,
+            "optimizer": optimizer,
+            "scaler": self._loss_scale.state_dict(),
+            "skipped_in_a_row": self.totals.read().skipped_in_a_row,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -113,52 +101,46 @@ class TrainStep:
         self._optimizer.load_state_dict(state["optimizer"])
         for group, settings in zip(self._optimizer.param_groups, now, strict=True):
             group.update(settings)
-        if state["scaler"]:  # empty if saved without loss scaling
-            self._scaler.load_state_dict(state["scaler"])
-        self._skipped_in_a_row = state.get("skipped_in_a_row", 0)  # missing in early format-1 checkpoints
+        self._loss_scale.load_state_dict(state["scaler"])
+        self.totals.restore_row(state.get("skipped_in_a_row", 0))  # missing in early format-1 checkpoints
 
-    def _backward(self, batch: Batch, micro_batches: MicroBatches, step: int, total: int) -> Tensor:
-        """Accumulate a batch's gradient, normalised by the tokens of the update; returns its nll."""
+    def _set_numbers(self, micro_batches: MicroBatches, lr: float, step: int) -> None:
+        """Send the numbers of this update to the device."""
+        tokens = micro_batches.tokens
+        weight = self._processes.size / tokens if micro_batches.counts else 0.0  # processes are averaged
+        numbers = torch.tensor([lr, weight, float(tokens), self.average.share(step + 1)])
+        self._numbers.copy_(numbers.pin_memory() if self._numbers.is_cuda else numbers, non_blocking=True)
+        self.totals.announce(tokens)
+
+    def _backward(self, batch: Batch, ratio: float, counts: bool, step: int) -> None:
+        """Accumulate a batch's gradient, normalised by the tokens of the update, and its nll."""
         try:
-            return self._gradient(batch.to(self._precision.device), micro_batches, step, total)
+            self._gradient(batch.to(self._device), ratio, counts)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             raise NmtError(_too_large(batch, step)) from error
 
-    def _gradient(self, batch: Batch, micro_batches: MicroBatches, step: int, total: int) -> Tensor:
+    def _gradient(self, batch: Batch, ratio: float, counts: bool) -> None:
         with self._precision.autocast():
-            logits, weights = self._forward(batch, step, total)
-        loss = token_loss(logits, batch.target[batch.positions], self._config.label_smoothing)
-        combined = loss.smoothed
-        if batch.alignment is not None:
-            combined = combined + self._config.guided_alignment * alignment_loss(weights, batch.alignment)
-        weight = self._processes.size / micro_batches.tokens  # the gradients of the processes are averaged
-        scaled: Tensor = self._scaler.scale(combined * (weight if micro_batches.counts else 0.0))
-        scaled.backward()  # type: ignore[no-untyped-call]
-        return loss.nll if micro_batches.counts else torch.zeros_like(loss.nll)
+            objective, nll = self._objective(batch, ratio)
+        (objective * (self._weight * self._loss_scale.value)).backward()
+        if counts:
+            self._nll.add_(nll)
 
-    def _forward(self, batch: Batch, step: int, total: int) -> tuple[Tensor, Tensor]:
-        """Logits and attention, with teacher forcing or scheduled sampling."""
-        ratio = teacher_forcing_ratio(step + 1, total, self._config)
-        logits, weights = self._model(
-            batch.source, batch.source_mask, batch.previous, batch.positions, ratio, batch.source_lengths
-        )
-        return logits, weights
-
-    def _guard(self, step: int) -> None:
-        """Count a skipped update.
-
-        Raises:
-            NmtError: if too many were skipped in a row.
-        """
-        self._skipped_in_a_row += 1
-        if self._skipped_in_a_row >= self._config.max_skipped:
-            raise NmtError(
-                f"step {step + 1}: {self._skipped_in_a_row} updates in a row had a loss or gradient that is "
-                "not finite (NaN or infinity); the last checkpoint is not affected: resume from it with a "
-                "lower training.learning_rate or training.precision=fp32"
-            )
+    @torch.no_grad()
+    def _apply(self) -> None:
+        """Clip and step, or skip the update, and count it."""
+        gradients = [one.grad for one in self._parameters if one.grad is not None]
+        scale = self._loss_scale.value
+        norm = torch.nn.utils.get_total_norm(gradients, foreach=True) / scale
+        found_inf = 1 - (norm + self._nll).isfinite().to(scale.dtype)
+        clip_norm = self._config.clip_norm
+        clip = (norm / clip_norm).clamp(min=1).to(scale.dtype) if clip_norm else torch.ones_like(scale)
+        self._optimizer.scaled_step(scale * clip, found_inf)
+        self._loss_scale.update(found_inf)
+        self.average.update(self._share * (1 - found_inf))
+        self.totals.add(self._nll, self._tokens, norm, found_inf)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

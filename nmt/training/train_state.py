@@ -3,10 +3,6 @@
 import time
 from dataclasses import dataclass, field
 
-from torch import Tensor
-
-from nmt.training.step import Update
-
 
 @dataclass
 class TrainState:
@@ -22,7 +18,7 @@ class TrainState:
         best_step: its step; if several validations are equal in all scores, the latest.
         validations_without_improvement: validations since the last improvement.
         metric: the metric `best` was chosen by; "" before the first validation and in older checkpoints.
-        skipped: updates skipped because of a non-finite loss or gradient.
+        skipped: updates skipped because of a non-finite loss or gradient, as of the last reading.
         seconds: training time so far, without validations, including the time before resuming.
         history: the scores of every validation, with the step.
     """
@@ -43,7 +39,7 @@ class TrainState:
 
 @dataclass
 class RunningMetrics:
-    """Statistics since the last report. Sums stay on the device until they are read.
+    """Statistics since the last report.
 
     Attributes:
         nll: sum of negative log-likelihoods, in nats.
@@ -51,29 +47,22 @@ class RunningMetrics:
         gradient_norm: of the latest update, before clipping.
         lr: learning rate of the latest update.
         since: start of the timed interval, `time.perf_counter()` in seconds.
-        timed: real target tokens since then.
+        untimed: of the tokens, those before.
     """
 
-    nll: Tensor | float = 0.0
+    nll: float = 0.0
     tokens: int = 0
-    gradient_norm: Tensor | float = 0.0
+    gradient_norm: float = 0.0
     lr: float = 0.0
     since: float = field(default_factory=time.perf_counter)
-    timed: int = 0
-
-    def add(self, update: Update) -> None:
-        """Add one update."""
-        self.nll = self.nll + update.nll
-        self.tokens += update.tokens
-        self.timed += update.tokens
-        self.gradient_norm = update.gradient_norm
+    untimed: int = 0
 
     @property
     def loss(self) -> float:
         """Negative log-likelihood per token, in nats."""
-        return float(self.nll) / max(self.tokens, 1)
+        return self.nll / max(self.tokens, 1)
 
     @property
     def speed(self) -> float:
         """Real target tokens per second, excluding validations."""
-        return self.timed / (time.perf_counter() - self.since)
+        return (self.tokens - self.untimed) / (time.perf_counter() - self.since)

@@ -9,10 +9,10 @@ from typing import Any
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import MicroBatches, TrainingBatches
+from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.training.callbacks import Callbacks
-from nmt.training.distributed import Processes
-from nmt.training.ema import WeightAverage
+from nmt.training.distributed import DelayedMaximum, Processes
 from nmt.training.precision import Precision
 from nmt.training.random_state import random_state, restore_random_state
 from nmt.training.schedule import learning_rate
@@ -36,7 +36,8 @@ class Trainer:
 
     Attributes:
         state: how far training is.
-        metrics: statistics since the last report.
+        metrics: statistics since the last report. They and the state's `seconds` and `skipped` are read from
+            the device for a report, a validation and a checkpoint only: the host does not wait for updates.
         total: planned number of updates.
         stopped: the signal that stopped training, or 0.
     """
@@ -53,10 +54,11 @@ class Trainer:
         self.model, self.batches, self.config = model, batches, config
         self.callbacks, self.processes = callbacks, processes
         self.train_step = TrainStep(model, config, precision, processes)
-        self.average = WeightAverage(model, config.ema)
+        self.average = self.train_step.average
         self.state = TrainState(max_tokens=batches.max_tokens, batches_per_update=batches.batches_per_update)
         self.metrics = RunningMetrics()
         self.stopped = 0
+        self._stop, self._since = DelayedMaximum(processes), 0.0
         self.total = self._planned()
 
     def run(self) -> TrainState:
@@ -67,25 +69,19 @@ class Trainer:
             NmtError: if losses or gradients stay non-finite, or memory runs out.
         """
         self.model.train()
-        self.metrics.since, self.metrics.timed = time.perf_counter(), 0
-        state = self.state
+        state, self._since = self.state, time.perf_counter()
+        self.metrics.since, self.metrics.untimed = self._since, self.metrics.tokens
         if self._finished():  # resumed after training was complete
             self._log_patience()
             return state
         for micro_batches, batches, ends_epoch in self._stream():
-            started = time.perf_counter()
             self.metrics.lr = lr = learning_rate(state.step + 1, self.total, self.config)
-            update = self.train_step.update(micro_batches, lr, state.step, self.total)
-            self.metrics.add(update)
+            self.train_step.update(micro_batches, lr, state.step, self.total)
             state.step += 1
             state.batch += batches
-            state.skipped += update.skipped
-            self.average.update(state.step)
-            state.seconds += time.perf_counter() - started
             self.callbacks.updated(state)
             if state.step % self.config.log_every == 0 or state.step == self.total:
-                self.callbacks.reported(state, self.metrics)
-                self.metrics = RunningMetrics()
+                self._report()
             if self._is_time_to_validate(ends_epoch):
                 self._pause(self._validate)
                 if self._finished():
@@ -93,11 +89,11 @@ class Trainer:
                     break
             elif self.config.save_every and state.step % self.config.save_every == 0:
                 self._pause(lambda: self.callbacks.save(state))
-            self.stopped = self.processes.all_reduce_max(self.callbacks.stopping())
+            self.stopped = self._stop(self.callbacks.stopping())
             if self.stopped:
-                with self.average.applied():
-                    self.callbacks.save(state)
+                self._pause(lambda: self.callbacks.save(state))
                 break
+        self._stop.finish()
         return state
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,7 +115,9 @@ class Trainer:
         self._compare_by_metric()
         self.train_step.load_state_dict(state)
         self.average.load_state_dict(state["average"])
-        self.metrics = RunningMetrics(**state["running_metrics"])
+        nll, tokens = (state["running_metrics"][name] for name in ("nll", "tokens"))
+        self.metrics = RunningMetrics(float(nll), tokens)
+        self.train_step.totals.restore(float(nll), tokens, self.state.skipped)
         every = state["random"]
         if not isinstance(every, list):  # checkpoints from before multi-process training
             every = [every]
@@ -172,12 +170,38 @@ class Trainer:
                 left -= batches
                 yield micro_batches, batches, left == 0
 
+    def _read(self) -> None:
+        """Bring the metrics and the state up to date; waits for the device.
+
+        Raises:
+            NmtError: if too many updates in a row were skipped.
+        """
+        found, now = self.train_step.totals.read(), time.perf_counter()
+        self.state.seconds += now - self._since
+        self._since = now
+        self.state.skipped = found.skipped
+        self.metrics.nll, self.metrics.tokens, self.metrics.gradient_norm = found[:3]
+        if found.longest >= self.config.max_skipped:
+            raise NmtError(
+                f"step {self.state.step}: {found.longest} updates in a row had a loss or gradient that is "
+                "not finite (NaN or infinity); the last checkpoint is not affected: resume from it with a "
+                "lower training.learning_rate or training.precision=fp32"
+            )
+
+    def _report(self) -> None:
+        self._read()
+        self.callbacks.reported(self.state, self.metrics)
+        self.metrics = RunningMetrics()
+        self.train_step.totals.restart()
+
     def _pause(self, work: Any) -> None:
         """Run `work` with the EMA weights, without counting its time as training time."""
-        paused = time.perf_counter()
+        self._read()
         with self.average.applied():
             work()
-        self.metrics.since += time.perf_counter() - paused
+        paused = time.perf_counter() - self._since
+        self.metrics.since += paused
+        self._since += paused
 
     def _is_time_to_validate(self, ends_epoch: bool) -> bool:
         every, step = self.config.validate_every, self.state.step

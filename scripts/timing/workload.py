@@ -18,7 +18,6 @@ from nmt.launch.main import with_config
 from nmt.model.decoders.decoder import Selectable
 from nmt.model.initialise import build_model
 from nmt.model.translation import NO_DROPOUT, DropoutRates, Source, TranslationModel
-from nmt.training.ema import WeightAverage
 from nmt.training.precision import choose_precision
 from nmt.training.step import TrainStep
 
@@ -87,14 +86,11 @@ def trainer(
     rates = DropoutRates(training.dropout, training.embedding_dropout, training.word_dropout)
     model = new_model(config, device, rates, vocabulary).train()
     updater = TrainStep(model, training, choose_precision(training.precision, device))
-    average = WeightAverage(model, training.ema)
-    done = itertools.count(1)
+    done = itertools.count()
 
     def update(batches: MicroBatches) -> int:
-        step = next(done)
-        tokens = updater.update(batches, training.learning_rate / 100, step, 10**6).tokens
-        average.update(step)
-        return tokens
+        updater.update(batches, training.learning_rate / 100, next(done), 10**6)
+        return batches.tokens
 
     return update
 

@@ -8,7 +8,7 @@ import torch.distributed as dist
 from tiny import tiny_model
 from torch.nn.parallel import DistributedDataParallel
 
-from nmt.training.distributed import join_processes
+from nmt.training.distributed import DelayedMaximum, join_processes
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ def test_torchrun_with_one_process_uses_torch_distributed(environment):
         assert dist.is_initialized()
         assert processes.broadcast(lambda: {"settings": 1}) == {"settings": 1}
         assert processes.all_gather([1, "two"]) == [[1, "two"]]
-        assert processes.all_reduce_max(15) == 15
+        latest = DelayedMaximum(processes)
+        assert [latest(value) for value in (15, 2, 0)] == [0, 15, 2]
+        assert (latest.finish(), latest.finish()) == (0, 0)
         assert float(processes.all_reduce_sum(torch.tensor(2.5))) == 2.5
         model = tiny_model(10, 10)
         together = processes.wrap(model)
@@ -47,3 +49,4 @@ def test_another_launcher_with_one_process_needs_no_torch_distributed(environmen
         assert (processes.size, processes.joined) == (1, False)
         assert not dist.is_initialized()
         assert processes.all_gather(1) == [1]
+        assert [DelayedMaximum(processes)(value) for value in (15, 2)] == [15, 2]

@@ -18,7 +18,7 @@ def wander(model: nn.Module, average: WeightAverage, steps: int) -> list[list[fl
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter += torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-        average.update(step)
+        average.update(torch.tensor(average.share(step), dtype=torch.float64))
         seen.append(values(model))
     return seen
 
@@ -58,6 +58,15 @@ def test_the_weights_come_back_exactly_even_after_an_error():
     assert values(model) == last
     with pytest.raises(AssertionError, match="applied"):  # the average would not be saved
         average.state_dict()
+
+
+def test_a_share_of_zero_changes_nothing():
+    model = nn.Linear(2, 3)
+    average = WeightAverage(model, 0.9)
+    wander(model, average, 3)
+    before = applied(model, average)
+    average.update(torch.zeros(()))
+    assert applied(model, average) == before != values(model)
 
 
 def test_without_decay_there_is_none():

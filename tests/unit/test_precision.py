@@ -1,14 +1,19 @@
 """Which precision is chosen, and that training in it works: weights stay float32, the loss stays finite."""
 
+import math
+from contextlib import nullcontext
+
 import pytest
 import torch
 from tiny import copy_batches, epoch_of, micro_batches, tiny_model
 
 from nmt.config.training import TrainingConfig
+from nmt.data.batches import Batch
 from nmt.errors import ConfigError
 from nmt.model.translation import TranslationModel
-from nmt.training.precision import Precision, choose_precision
+from nmt.training.precision import LossScale, Precision, choose_precision
 from nmt.training.step import TrainStep
+from nmt.training.totals import Reading
 
 CPU = torch.device("cpu")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -18,7 +23,7 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CU
 def test_choices_on_a_cpu(name, dtype):
     precision = choose_precision(name, CPU)
     assert (precision.device, precision.dtype, precision.scales) == (CPU, dtype, False)
-    assert not precision.scaler().is_enabled()
+    assert precision.loss_scale().state_dict() == {}
 
 
 @pytest.mark.parametrize(("has_bf16", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
@@ -66,15 +71,22 @@ def make(precision: Precision, **settings: object) -> tuple[TranslationModel, Tr
     return model, TrainStep(model, TrainingConfig(**settings), precision)
 
 
+def once(train_step: TrainStep, batch: Batch, step: int = 0, steps: int = 10) -> Reading:
+    """One update, and its totals only."""
+    train_step.totals.restart()
+    train_step.update(micro_batches(batch), 0.01, step, steps)
+    return train_step.totals.read()
+
+
 def train(precision: Precision, steps: int = 10) -> tuple[TranslationModel, list[float]]:
     """A few updates of a tiny model; the model and the loss per token of each."""
     model, train_step = make(precision)
     losses = []
     for step, batch in zip(range(steps), epoch_of(copy_batches(pairs=80, max_tokens=64), 0), strict=False):
-        update = train_step.update(micro_batches(batch), 0.01, step, steps)
-        losses.append(float(update.nll) / update.tokens)
-        assert update.gradient_norm.isfinite()
-        assert not update.skipped
+        found = once(train_step, batch, step=step, steps=steps)
+        losses.append(found.nll / found.tokens)
+        assert math.isfinite(found.gradient_norm)
+        assert not found.skipped
     return model, losses
 
 
@@ -85,6 +97,47 @@ def test_bf16_trains_on_a_cpu():
     assert found == pytest.approx(expected, rel=0.02)
     assert found != expected  # it did run in the other precision
     assert found[-1] < found[0]
+
+
+def test_the_loss_scale_follows_the_gradients():
+    """As `torch.amp.GradScaler`, with the same state."""
+    scale, other = LossScale(CPU, enabled=True), torch.amp.GradScaler("cpu")
+    other.scale(torch.ones(()))  # which creates its state
+    weight = torch.ones(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.0)
+    for gradient in (1.0, math.inf, math.nan, 1.0):
+        weight.grad = torch.full((1,), gradient)
+        other.step(optimizer)
+        other.update()
+        scale.update(torch.tensor(float(not math.isfinite(gradient))))
+        assert scale.state_dict() == other.state_dict()
+    assert float(scale.value) == 16384
+    again = LossScale(CPU, enabled=True)
+    again.load_state_dict(scale.state_dict())
+    assert again.state_dict() == scale.state_dict()
+    none = LossScale(CPU, enabled=False)
+    none.load_state_dict(scale.state_dict())
+    none.update(torch.ones(()))
+    assert (float(none.value), none.state_dict()) == (1.0, {})
+
+
+class Unrounded(Precision):
+    """Loss scaling, but products in float32."""
+
+    def autocast(self) -> nullcontext[None]:
+        return nullcontext()
+
+
+def test_scaled_losses_give_the_same_update():
+    """The scale cancels out, also in the norm; a power of two is exact."""
+    found = []
+    for precision in (choose_precision("fp32", CPU), Unrounded(CPU, torch.float16)):
+        model, train_step = make(precision, clip_norm=0.01)
+        reading = once(train_step, epoch_of(copy_batches(pairs=20, max_tokens=64), 0)[0])
+        found.append((reading, model.state_dict()))
+    (plain, weights), (scaled, others) = found
+    assert scaled == plain
+    torch.testing.assert_close(others, weights, rtol=0, atol=0)
 
 
 @needs_gpu
@@ -104,7 +157,7 @@ def test_fp16_gradients_are_unscaled_before_they_are_clipped():
         precision = choose_precision(name, torch.device("cuda", 0))
         model, train_step = make(precision, clip_norm=0.01)
         batch = epoch_of(copy_batches(pairs=20, max_tokens=64), 0)[0]
-        norms.append(float(train_step.update(micro_batches(batch), 1e-3, 0, 10).gradient_norm))
+        norms.append(once(train_step, batch).gradient_norm)
         gradients = [parameter.grad for parameter in model.parameters()]
         clipped = torch.cat([gradient.flatten() for gradient in gradients]).norm()
         assert float(clipped) == pytest.approx(0.01, rel=1e-2)
@@ -119,6 +172,6 @@ def test_an_fp16_overflow_skips_the_update():
         train_step.state_dict() | {"scaler": train_step.state_dict()["scaler"] | {"scale": 2.0**40}}
     )
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    train_step.update(micro_batches(epoch_of(copy_batches(pairs=20, max_tokens=64), 0)[0]), 1e-3, 0, 10)
+    assert once(train_step, epoch_of(copy_batches(pairs=20, max_tokens=64), 0)[0]).skipped == 1
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert train_step.state_dict()["scaler"]["scale"] < 2.0**40

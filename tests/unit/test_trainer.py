@@ -13,6 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from nmt.config.model import EncoderConfig
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import TrainingBatches
+from nmt.errors import NmtError
 from nmt.model.translation import DropoutRates
 from nmt.training.precision import choose_precision
 from nmt.training.schedule import learning_rate
@@ -155,11 +156,14 @@ def test_every_step_has_its_learning_rate():
     callbacks = Recorder()
     loop = trainer(callbacks, max_steps=8, log_every=1)
     lrs = []
-    hook = register_optimizer_step_pre_hook(lambda optimizer, *_: lrs.append(optimizer.param_groups[0]["lr"]))
+    hook = register_optimizer_step_pre_hook(
+        lambda optimizer, *_: lrs.append(float(optimizer.param_groups[0]["lr"]))
+    )
     loop.run()
     hook.remove()
-    assert lrs == [learning_rate(step, 8, loop.config) for step in range(1, 9)]
-    assert [report.lr for report in callbacks.reports] == lrs
+    expected = [learning_rate(step, 8, loop.config) for step in range(1, 9)]
+    assert lrs == pytest.approx(expected, rel=1e-6)
+    assert [report.lr for report in callbacks.reports] == expected
 
 
 # ---------------------------------------------------------------- gradient accumulation
@@ -226,11 +230,8 @@ def test_what_is_saved_is_the_average(reason):
     assert not all(map(torch.equal, weights(), expected))
 
 
-def test_updates_that_are_left_out_are_counted():
-    """Skipped updates count as steps, but do not enter the training loss."""
-    callbacks = Recorder()
-    loop = trainer(callbacks, max_steps=6)
-    bad = {2, 5, 6}
+def spoiled(loop: Trainer, bad: set[int]) -> None:
+    """The loss of these updates is NaN."""
     calls = []
 
     def spoil(model, inputs, outputs):
@@ -238,11 +239,41 @@ def test_updates_that_are_left_out_are_counted():
         return (outputs[0] * math.nan, outputs[1]) if len(calls) in bad else outputs
 
     loop.model.register_forward_hook(spoil)
+
+
+def test_updates_that_are_left_out_are_counted():
+    """Skipped updates count as steps, but do not enter the training loss."""
+    callbacks = Recorder()
+    loop = trainer(callbacks, max_steps=6)
+    spoiled(loop, {2, 5, 6})
     tokens = [batch.tokens for batch in epoch_of(loop.batches, 0)][:6]
     state = loop.run()
     assert (state.step, state.skipped) == (6, 3)
     assert [report.tokens for report in callbacks.reports] == [tokens[0] + tokens[2], tokens[3]]
     assert all(0 < report.loss < 10 for report in callbacks.reports)
+
+
+def test_too_many_left_out_in_a_row_are_an_end():
+    """Noticed at the next report."""
+    loop = trainer(Recorder(), max_steps=8, max_skipped=3)
+    spoiled(loop, {1, 2, 4, 5, 6})
+    with pytest.raises(NmtError, match=r"^step 6: 3 updates in a row .* not finite") as caught:
+        loop.run()
+    for key in ("resume", "training.learning_rate", "training.precision=fp32"):
+        assert key in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert loop.state.skipped == 5
+
+
+@pytest.mark.parametrize(("bad", "most", "step"), [({2}, 1, 3), ({2, 3, 4, 5}, 4, 6), ({1, 2}, 2, 3)])
+def test_the_row_goes_on_over_reports_and_counts_when_it_has_ended(bad, most, step):
+    loop = trainer(Recorder(), max_steps=8, max_skipped=most)
+    spoiled(loop, bad)
+    with pytest.raises(NmtError, match=f"^step {step}: {most} updates in a row"):
+        loop.run()
+    loop = trainer(Recorder(), max_steps=8, max_skipped=most + 1)
+    spoiled(loop, bad)
+    assert loop.run().skipped == len(bad)
 
 
 # ---------------------------------------------------------------- results

@@ -1,0 +1,57 @@
+"""The training objective of a batch: what an update differentiates, one module from tokens to loss."""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from nmt.config.training import TrainingConfig
+from nmt.data.batches import Batch
+from nmt.model.translation import TranslationModel
+from nmt.training.loss import alignment_loss, token_loss
+
+
+class ObjectiveSum(NamedTuple):
+    """Sums over the real target tokens of a batch, in nats.
+
+    Attributes:
+        objective: label-smoothed cross-entropy plus weighted guided alignment, to be differentiated.
+        nll: negative log-likelihood, detached.
+    """
+
+    objective: Tensor
+    nll: Tensor
+
+
+class Objective(nn.Module):
+    """A model and its losses, so that DistributedDataParallel and CUDA graphs see a single call.
+
+    Args:
+        model: the model to train; its parameters are all there are.
+        config: label smoothing and the weight of guided alignment.
+    """
+
+    def __init__(self, model: TranslationModel, config: TrainingConfig) -> None:
+        super().__init__()
+        self.model = model
+        self._label_smoothing, self._guided_alignment = config.label_smoothing, config.guided_alignment
+
+    def forward(self, batch: Batch, teacher_forcing_ratio: float) -> ObjectiveSum:
+        """The sums of a batch; a target token PAD counts for nothing.
+
+        Args:
+            batch: the batch, on the model's device.
+            teacher_forcing_ratio: below 1: scheduled sampling.
+        """
+        logits, weights = self.model(
+            batch.source,
+            batch.source_mask,
+            batch.previous,
+            batch.positions,
+            teacher_forcing_ratio,
+            batch.source_lengths,
+        )
+        loss = token_loss(logits, batch.target[batch.positions], self._label_smoothing)
+        objective = loss.smoothed
+        if batch.alignment is not None:
+            objective = objective + self._guided_alignment * alignment_loss(weights, batch.alignment)
+        return ObjectiveSum(objective, loss.nll)

@@ -29,10 +29,12 @@ class Batch:
         previous: the target shifted right, starting with begin-of-sentence, [B, T].
         target, target_mask: [B, T]; each sentence ends with end-of-sentence.
         tokens: number of real target tokens, N.
-        positions: row and step of each real target token, in row-major order, [N] and [N]: selects the same
-            as `target_mask`, without the host waiting for a GPU to count them.
+        positions: row and step of each real target token, step by step, [N] and [N]: selects the same as
+            `target_mask`, without the host waiting for a GPU to count them.
         alignment: target attention, [B, T, S], if alignments are given: each row is uniform over the
             source pieces linked to the target piece, or zero without a link.
+        active: number of rows that have a real target token at each step, T numbers, if the rows are sorted
+            by target length, longest first, so that these are the first ones; else None.
     """
 
     source: Tensor
@@ -44,6 +46,7 @@ class Batch:
     tokens: int
     positions: tuple[Tensor, Tensor]
     alignment: Tensor | None = None
+    active: tuple[int, ...] | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """Copy to another device."""
@@ -58,6 +61,7 @@ class Batch:
             self.tokens,
             (rows.to(device, non_blocking=True), steps.to(device, non_blocking=True)),
             None if self.alignment is None else self.alignment.to(device, non_blocking=True),
+            self.active,
         )
 
 
@@ -119,9 +123,13 @@ def gather(rows: NDArray[np.intp], sources: Ragged, targets: Ragged, links: Ragg
         alignment[torch.arange(len(rows)), *ends] = 1
         alignment /= alignment.sum(dim=-1, keepdim=True).clamp(min=1)
     tokens = len(target_ids) + len(rows)
-    row, step = target_mask.nonzero(as_tuple=True)  # on the host
+    step, row = target_mask.t().nonzero(as_tuple=True)  # on the host
     lengths = torch.from_numpy(source_lengths + 1)
-    return Batch(source, source_mask, lengths, previous, target, target_mask, tokens, (row, step), alignment)
+    sorted_rows = bool((np.diff(target_lengths) <= 0).all())
+    active = tuple(target_mask.sum(dim=0).tolist()) if sorted_rows else None
+    return Batch(
+        source, source_mask, lengths, previous, target, target_mask, tokens, (row, step), alignment, active
+    )
 
 
 def _padded(
@@ -255,10 +263,13 @@ class TrainingBatches:
             update = plan.batches[start : start + batches_per_update]
             tokens = sum(plan.tokens[start : start + batches_per_update])
             own = update[rank::processes]
-            batches = [
-                gather(chosen, self._sources, self._targets, self._links) for chosen in own or update[:1]
-            ]
+            batches = [self._gather(chosen) for chosen in own or update[:1]]
             yield MicroBatches(batches, tokens, bool(own)), len(update)
+
+    def _gather(self, rows: NDArray[np.intp]) -> Batch:
+        """A batch of these pairs, sorted by target length, longest first."""
+        order = np.argsort(-self._target_lengths[rows], kind="stable")
+        return gather(rows[order], self._sources, self._targets, self._links)
 
 
 def sorted_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:

@@ -29,12 +29,12 @@ class TargetPositions(NamedTuple):
         rows, steps = mask.nonzero(as_tuple=True)
         return TargetPositions(rows, steps)
 
-    def packed(self, vectors: Tensor) -> tuple[Tensor, Sequence[int]]:
+    def packed(self, vectors: Tensor) -> tuple[Tensor, list[int]]:
         """The tokens in the order of the loops, and the number of rows at each step: only the real tokens, if
         they are packed, else all: [B, T, X] → [N, X] or [T·B, X].
         """
         if self.active is not None:
-            return self.select(vectors), self.active
+            return self.select(vectors), list(self.active)
         B, T, _ = vectors.shape
         return vectors.transpose(0, 1).flatten(0, 1), [B] * T
 

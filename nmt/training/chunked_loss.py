@@ -1,7 +1,7 @@
 """Projection and cross-entropy in one: the logits exist for a part of the tokens at a time.
 
-The gradient of the logits is computed together with them, in place, so that all logits of a batch are never in
-memory, nor are their log-probabilities.
+The gradient of the logits is computed together with them, in place, so that all logits of a batch are never
+in memory, nor are their log-probabilities.
 
 Shapes: N real target tokens, n of them in a chunk, F feature size, V vocabulary.
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nmt.data.tokenizer import EOS
+from nmt.data.tokenizer import EOS, PAD
 from nmt.model.logits import Logits
 from nmt.training.loss import LossSum, token_loss
 
@@ -34,7 +34,7 @@ def chunked_loss(logits: Logits, targets: Tensor, smoothing: float) -> LossSum:
         smoothed, nll = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
             kind, targets, smoothing, logits.bias, *logits.features, *logits.weights
         )
-    return LossSum(smoothed, nll, len(targets))
+    return LossSum(smoothed, nll)
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -48,7 +48,7 @@ class _ChunkedLoss(torch.autograd.Function):
         V = len(weights[0])
         sums = weights[0].new_zeros(2, dtype=torch.promote_types(kind, torch.float32))
         of_features = [torch.empty_like(part) for part in features]
-        of_weights = [torch.zeros_like(part, dtype=sums.dtype) for part in weights]
+        of_weights = [torch.empty_like(part, dtype=sums.dtype) for part in weights]
         of_bias = None if bias is None else torch.zeros_like(bias)
         limit = _CPU_LOGITS if targets.device.type == "cpu" else _GPU_LOGITS
         size = max(limit // V, _LEAST_TOKENS)
@@ -61,7 +61,10 @@ class _ChunkedLoss(torch.autograd.Function):
             gradient = scores.to(kind)
             for k in range(count):
                 torch.mm(gradient, weights[k], out=of_features[k][chunk])
-                _add_product(of_weights[k], gradient.t(), features[k][chunk])
+                if start:
+                    _add_product(of_weights[k], gradient.t(), features[k][chunk])
+                else:
+                    _set_product(of_weights[k], gradient.t(), features[k][chunk])
         ctx.save_for_backward(of_bias, *of_features, *of_weights)
         nll = sums[1].clone()
         ctx.mark_non_differentiable(nll)
@@ -70,23 +73,24 @@ class _ChunkedLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, smoothed: Tensor, nll: Tensor) -> tuple[Tensor | None, ...]:
-        return (
-            None, None, None, *(None if part is None else part * smoothed for part in ctx.saved_tensors)
-        )  # fmt: skip
+        gradients = (None if part is None else part.mul_(smoothed) for part in ctx.saved_tensors)
+        return None, None, None, *gradients
 
 
 def _logits(features: list[Tensor], weights: list[Tensor], bias: Tensor | None, dtype: torch.dtype) -> Tensor:
     """Σ_i W_i x_i + b of a chunk, [n, V]."""
-    first, rest = features[0], zip(features[1:], weights[1:], strict=True)
-    scores = (
-        torch.mm(first, weights[0].t())
-        if bias is None
-        else torch.addmm(bias.to(first.dtype), first, weights[0].t())
-    )
-    scores = scores.to(dtype)
-    for part, weight in rest:
+    scores = torch.mm(features[0], weights[0].t()).to(dtype)
+    for part, weight in zip(features[1:], weights[1:], strict=True):
         _add_product(scores, part, weight.t())
-    return scores
+    return scores if bias is None else scores.add_(bias)
+
+
+def _set_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total = left · right."""
+    if total.dtype == left.dtype:
+        torch.mm(left, right, out=total)
+    else:
+        total.copy_(torch.mm(left, right))
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
@@ -105,12 +109,15 @@ def _losses_and_gradient(scores: Tensor, targets: Tensor, smoothing: float) -> T
     uniform = smoothing / (scores.shape[1] - EOS)  # q(v) of the tokens that can be generated, except y
     index = targets.unsqueeze(1)
     torch.log_softmax(scores, dim=1, out=scores)
-    nll = -scores.gather(1, index).sum()
+    real = index != PAD
+    nll = -(scores.gather(1, index) * real).sum()
     smoothed = (1 - smoothing) * nll
     if smoothing:
-        smoothed = smoothed - uniform * scores[:, EOS:].sum()
+        smoothed = smoothed - uniform * (scores[:, EOS:].sum(dim=1, keepdim=True) * real).sum()
     scores.exp_()
     if smoothing:
         scores[:, EOS:] -= uniform
     scores.scatter_add_(1, index, scores.new_full((1, 1), smoothing - 1).expand(index.shape))
+    if scores.device.type != "cpu" or not real.all():  # where the host would wait, without asking
+        scores *= real
     return torch.stack((smoothed, nll))

@@ -6,7 +6,9 @@ from torch import Tensor, nn
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import Batch
+from nmt.model.positions import TargetPositions
 from nmt.model.translation import TranslationModel
+from nmt.training.chunked_loss import chunked_loss
 from nmt.training.loss import alignment_loss, token_loss
 
 
@@ -42,15 +44,15 @@ class Objective(nn.Module):
             batch: the batch, on the model's device.
             teacher_forcing_ratio: below 1: scheduled sampling.
         """
-        logits, weights = self.model(
-            batch.source,
-            batch.source_mask,
-            batch.previous,
-            batch.positions,
-            teacher_forcing_ratio,
-            batch.source_lengths,
-        )
-        loss = token_loss(logits, batch.target[batch.positions], self._label_smoothing)
+        positions = TargetPositions(*batch.positions, batch.active)
+        tokens = batch.source, batch.source_mask, batch.previous, positions
+        targets, lengths = positions.select(batch.target), batch.source_lengths
+        if teacher_forcing_ratio < 1:
+            dense, weights = self.model(*tokens, teacher_forcing_ratio, lengths)
+            loss = token_loss(dense, targets, self._label_smoothing)
+        else:
+            logits, weights = self.model.teacher_forcing(*tokens, lengths)
+            loss = chunked_loss(logits, targets, self._label_smoothing)
         objective = loss.smoothed
         if batch.alignment is not None:
             objective = objective + self._guided_alignment * alignment_loss(weights, batch.alignment)

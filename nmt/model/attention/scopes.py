@@ -19,16 +19,29 @@ _LONG_ROW = 512  # positions; up to this length softmax is exact to 1e-6
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax over the last dimension; masked positions get exactly 0.
 
+    Args:
+        scores: [..., S].
+        mask: True at unmasked positions, broadcastable to the shape of the scores; at least one per row.
+    """
+    return softmax(scores.masked_fill(~mask, float("-inf")))
+
+
+def softmax(scores: Tensor, out: Tensor | None = None) -> Tensor:
+    """Softmax over the last dimension, exact for rows of any length.
+
     PyTorch's CPU kernel sums a row sequentially, which over 10,000 similar terms loses 2e-5 of the sum (more
     on processors with narrower vector units). So a long row is renormalised by its sum, which `sum` computes
     pairwise.
 
     Args:
         scores: [..., S].
-        mask: True at unmasked positions, broadcastable to the shape of the scores; at least one per row.
+        out: filled with the result and returned, if given; then there is no gradient.
     """
-    weights = scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
-    return weights / weights.sum(dim=-1, keepdim=True) if weights.shape[-1] > _LONG_ROW else weights
+    weights = scores.softmax(dim=-1) if out is None else torch.softmax(scores, dim=-1, out=out)
+    if weights.shape[-1] <= _LONG_ROW:
+        return weights
+    total = weights.sum(dim=-1, keepdim=True)
+    return weights / total if out is None else weights.div_(total)
 
 
 class GlobalScope(nn.Module):

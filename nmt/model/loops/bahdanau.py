@@ -7,7 +7,6 @@ Shapes: N target tokens, B sentences, n of them at a step, S source length, T st
 M encoder state size, D key size.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.model.loops.attention import LoopAttention, loop_attention
 from nmt.model.loops.gru_step import GRUStep, gru_step
-from nmt.model.loops.packed import padded, steps
+from nmt.model.loops.packed import PackedStates, padded
 from nmt.model.loops.products import multiply, no_autocast, product_type, state_type, transposed
 
 
@@ -45,7 +44,7 @@ def bahdanau_loop(
     states: Tensor,
     mask: Tensor,
     weights: BahdanauWeights,
-    active: Sequence[int],
+    active: list[int],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All steps: α_t from s_{t−1};  c_t = Σ_j α_tj h_j;  s_t = GRU(s_{t−1}, x_t + C c_t).
 
@@ -75,7 +74,7 @@ class _BahdanauLoop(torch.autograd.Function):
     def forward(
         ctx: Any,
         kind: torch.dtype,
-        active: Sequence[int],
+        active: list[int],
         mask: Tensor,
         gates: Tensor,
         start: Tensor,
@@ -88,54 +87,47 @@ class _BahdanauLoop(torch.autograd.Function):
         gates, keys, states = (part.to(start.dtype) for part in (gates, keys, states))
         from_state, bias = _from_state(given, kind)
         on_state, on_context = transposed(from_state), transposed(given.context.to(kind))
-        attention = loop_attention(keys, mask, given.energy, len(active))
-        outputs, before = (start.new_empty((len(gates), size)) for _ in range(2))
+        attention = loop_attention(keys, mask, active, given.energy)
+        hidden = PackedStates(start, active)
         contexts = states.new_empty((len(gates), states.shape[2]))
         saved: list[GRUStep] = []
-        state = start
-        for t, rows in enumerate(steps(active)):
-            n = active[t]
-            before[rows] = state[:n]
-            products = multiply(before[rows], on_state, bias)  # [n, 3H + D]
-            query = before[rows] if given.query is None else products[:, 3 * size :]
-            alpha = attention.forward(t, query)
-            torch.bmm(alpha.unsqueeze(1), states[:n], out=contexts[rows].unsqueeze(1))
-            inputs = multiply(contexts[rows], on_context, gates[rows])
-            state, step = gru_step(inputs, products[:, : 3 * size], before[rows])
-            outputs[rows] = state
-            saved.append(step)
-        ctx.save_for_backward(states, contexts, before, attention.weights, from_state, given.context)
-        ctx.steps, ctx.attention, ctx.active, ctx.kind = saved, attention, active, kind
-        ctx.has_query = given.query is not None
-        return outputs, contexts, attention.weights
+        parts = zip(hidden.before, hidden.after, gates.split(active), contexts.split(active), strict=False)
+        for t, (before, after, inputs, context) in enumerate(parts):
+            products = multiply(before, on_state, bias)  # [n, 3H + D]
+            recurrent, query = products[:, : 3 * size], products[:, 3 * size :]
+            alpha = attention.forward(t, before if given.query is None else query)
+            torch.bmm(alpha.unsqueeze(1), states[: len(before)], out=context.unsqueeze(1))
+            saved.append(gru_step(multiply(context, on_context, inputs), recurrent, before, after))
+        ctx.save_for_backward(states, contexts, from_state, given.context)
+        ctx.hidden, ctx.steps, ctx.attention = hidden, saved, attention
+        ctx.active, ctx.kind, ctx.has_query = active, kind, given.query is not None
+        return hidden.packed, contexts, attention.weights
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, outputs: Tensor, contexts: Tensor, weights: Tensor) -> tuple[Tensor | None, ...]:
-        states, context_values, before, alpha, from_state, context_weight = ctx.saved_tensors
+        states, context_values, from_state, context_weight = ctx.saved_tensors
         attention: LoopAttention = ctx.attention
         saved: list[GRUStep] = ctx.steps
         on_context, gates = context_weight.to(ctx.kind), len(context_weight)
-        size = gates // 3
         contexts = contexts.clone()
         inputs = outputs.new_empty((len(outputs), gates))
         products = outputs.new_empty((len(outputs), len(from_state)))
-        carry = outputs.new_zeros((ctx.active[0], size))
-        for t, rows in zip(reversed(range(len(saved))), steps(ctx.active, reverse=True), strict=True):
-            n = ctx.active[t]
-            through = saved.pop().backward(carry[:n] + outputs[rows], inputs[rows], products[rows, :gates])
-            multiply(inputs[rows], on_context, contexts[rows], out=contexts[rows])
-            of_weights = torch.bmm(states[:n], contexts[rows].unsqueeze(-1)).squeeze(-1) + weights[:n, t]
-            if ctx.has_query:
-                attention.backward(t, of_weights, products[rows, gates:])
-            else:
-                query = torch.empty_like(through)
-                attention.backward(t, of_weights, query)
-                through += query
-            multiply(products[rows], from_state, through, out=carry[:n])
-        of_states = torch.bmm(alpha.transpose(1, 2), padded(contexts, ctx.active))
+        carry = outputs.new_zeros((ctx.active[0], gates // 3))
+        parts = zip(*(part.split(ctx.active) for part in (outputs, contexts, inputs, products)), strict=True)
+        for t, (output, context, into, product) in reversed(list(enumerate(parts))):
+            n = len(output)
+            recurrent, query = product[:, :gates], product[:, gates:]
+            through = saved.pop().backward(carry[:n] + output, into, recurrent)
+            multiply(into, on_context, context, out=context)
+            of_weights = torch.bmm(states[:n], context.unsqueeze(-1)).squeeze(-1).add_(weights[:n, t])
+            query = query if ctx.has_query else torch.empty_like(through)
+            attention.backward(t, of_weights, query)
+            through = through if ctx.has_query else through.add_(query)
+            multiply(product, from_state, through, out=carry[:n])
+        of_states = torch.bmm(attention.weights.transpose(1, 2), padded(contexts, ctx.active))
         of_keys, of_energy = attention.gradients()
-        of_products = multiply(products.t(), before.to(ctx.kind))
+        of_products = multiply(products.t(), ctx.hidden.packed_before.to(ctx.kind))
         of_context = multiply(inputs.t(), context_values.to(ctx.kind))
         of_query = of_products[gates:] if ctx.has_query else None
         of_bias = products[:, :gates].sum(dim=0)

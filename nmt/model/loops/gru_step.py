@@ -1,6 +1,6 @@
 """One step of PyTorch's GRU and its backward pass, written out, for hand-written loops.
 
-Shapes: n rows, H state size.
+Shapes: n rows, H state size; … any leading dimensions.
 """
 
 from typing import NamedTuple
@@ -13,10 +13,10 @@ class GRUStep(NamedTuple):
     """What the backward pass of a step needs.
 
     Attributes:
-        reset_update: r and z, [n, 2H].
-        new: the candidate state n, [n, H].
-        recurrent_new: u_n, [n, H].
-        before: the state before the step, h, [n, H].
+        reset_update: r and z, […, n, 2H].
+        new: the candidate state n, […, n, H].
+        recurrent_new: u_n, […, n, H].
+        before: the state before the step, h, […, n, H].
     """
 
     reset_update: Tensor
@@ -32,40 +32,46 @@ class GRUStep(NamedTuple):
         dx = [da_r ; da_z ; da_n];  du = [da_r ; da_z ; da_n ∘ r].
 
         Args:
-            gradient: g, [n, H].
-            inputs: filled with dx, [n, 3H].
-            recurrent: filled with du, [n, 3H].
+            gradient: g, […, n, H].
+            inputs: filled with dx, […, n, 3H].
+            recurrent: filled with du, […, n, 3H].
 
         Returns:
-            the gradient of h through the interpolation alone, g ∘ z, [n, H].
+            the gradient of h through the interpolation alone, g ∘ z, […, n, H].
         """
-        gates = 2 * gradient.shape[1]  # columns of r and z
-        reset, update = self.reset_update.chunk(2, dim=1)
+        size = gradient.shape[-1]
+        reset, update = self.reset_update.split(size, dim=-1)
         through = gradient * update
-        before_tanh, before_sigmoid = inputs[:, gates:], recurrent[:, :gates]
+        before_sigmoid, before_tanh = inputs.split((2 * size, size), dim=-1)
+        of_reset, of_update = before_sigmoid.split(size, dim=-1)
         aten = torch.ops.aten
         aten.tanh_backward.grad_input(gradient - through, self.new, grad_input=before_tanh)
-        torch.mul(before_tanh, reset, out=recurrent[:, gates:])
-        torch.mul(before_tanh, self.recurrent_new, out=before_sigmoid[:, : gates // 2])
-        torch.mul(self.before - self.new, gradient, out=before_sigmoid[:, gates // 2 :])
+        torch.mul(before_tanh, self.recurrent_new, out=of_reset)
+        torch.sub(self.before, self.new, out=of_update).mul_(gradient)
         aten.sigmoid_backward.grad_input(before_sigmoid, self.reset_update, grad_input=before_sigmoid)
-        inputs[:, :gates] = before_sigmoid
+        gates, new = recurrent.split((2 * size, size), dim=-1)
+        gates.copy_(before_sigmoid)
+        torch.mul(before_tanh, reset, out=new)
         return through
 
 
-def gru_step(inputs: Tensor, recurrent: Tensor, before: Tensor) -> tuple[Tensor, GRUStep]:
+def gru_step(inputs: Tensor, recurrent: Tensor, before: Tensor, after: Tensor) -> GRUStep:
     """As `nmt.model.cells.gru_cell`, which has the equations.
 
     Args:
-        inputs: x, [n, 3H].
-        recurrent: u, [n, 3H].
-        before: h, [n, H].
+        inputs: x, […, n, 3H].
+        recurrent: u, […, n, 3H].
+        before: h, […, n, H].
+        after: filled with the state after the step, […, n, H].
 
     Returns:
-        the state after the step [n, H], and what its backward pass needs.
+        what the backward pass needs.
     """
-    gates = 2 * before.shape[1]
-    reset_update = (inputs[:, :gates] + recurrent[:, :gates]).sigmoid_()
-    reset, update = reset_update.chunk(2, dim=1)
-    new = torch.addcmul(inputs[:, gates:], reset, recurrent[:, gates:]).tanh_()
-    return torch.lerp(new, before, update), GRUStep(reset_update, new, recurrent[:, gates:], before)
+    size = before.shape[-1]
+    gates_x, new_x = inputs.split((2 * size, size), dim=-1)
+    gates_u, new_u = recurrent.split((2 * size, size), dim=-1)
+    reset_update = (gates_x + gates_u).sigmoid_()
+    reset, update = reset_update.split(size, dim=-1)
+    new = torch.addcmul(new_x, reset, new_u).tanh_()
+    torch.lerp(new, before, update, out=after)
+    return GRUStep(reset_update, new, new_u, before)

@@ -6,7 +6,6 @@ Shapes: N target tokens, B sentences, n of them at a step, S source length, T st
 D key size.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.model.loops.attention import LoopAttention, loop_attention
 from nmt.model.loops.gru_step import GRUStep, gru_step
-from nmt.model.loops.packed import padded, steps
+from nmt.model.loops.packed import PackedStates, padded
 from nmt.model.loops.products import multiply, no_autocast, product_type, state_type, transposed
 
 
@@ -49,7 +48,7 @@ def luong_loop(
     mask: Tensor,
     noise: Tensor | None,
     weights: LuongWeights,
-    active: Sequence[int],
+    active: list[int],
 ) -> tuple[Tensor, Tensor]:
     """All steps: h_t = GRU(h_{t−1}, x_t + F h̃_{t−1});  α_t from h_t;  h̃_t = d_t ∘ tanh(Σ_j α_tj v_j + C h_t).
 
@@ -80,7 +79,7 @@ class _LuongLoop(torch.autograd.Function):
     def forward(
         ctx: Any,
         kind: torch.dtype,
-        active: Sequence[int],
+        active: list[int],
         mask: Tensor,
         noise: Tensor | None,
         gates: Tensor,
@@ -95,67 +94,68 @@ class _LuongLoop(torch.autograd.Function):
         recurrent, feed = given.recurrent.to(kind), given.feed.to(kind)
         from_state, bias = _from_state(given, kind)
         on_before, on_feed, on_state = transposed(recurrent), transposed(feed), transposed(from_state)
-        attention = loop_attention(keys, mask, given.energy, len(active))
-        before, fed, states, vectors = (start.new_empty((len(gates), size)) for _ in range(4))
+        attention = loop_attention(keys, mask, active, given.energy)
+        hidden, features = PackedStates(start, active), PackedStates(torch.zeros_like(start), active)
+        vectors = torch.empty_like(features.packed)  # before dropout
+        noises = [None] * len(active) if noise is None else noise.split(active)
         saved: list[GRUStep] = []
-        state, features = start, torch.zeros_like(start)
-        for t, rows in enumerate(steps(active)):
-            n = active[t]
-            before[rows], fed[rows] = state[:n], features[:n]
-            inputs = multiply(fed[rows], on_feed, gates[rows])
-            state, step = gru_step(inputs, multiply(before[rows], on_before, given.bias), before[rows])
-            saved.append(step)
-            states[rows] = state
-            products = multiply(state, on_state, bias)  # [n, H + D]
-            alpha = attention.forward(t, state if given.query is None else products[:, size:])
-            context = torch.bmm(alpha.unsqueeze(1), values[:n]).squeeze(1)
-            vectors[rows] = context.add_(products[:, :size]).tanh_()
-            features = vectors[rows] if noise is None else vectors[rows] * noise[rows]
-        outputs = vectors if noise is None else vectors * noise
-        ctx.save_for_backward(
-            values, vectors, noise, before, fed, states, attention.weights, recurrent, feed, from_state
-        )
-        ctx.steps, ctx.attention, ctx.active, ctx.kind = saved, attention, active, kind
+        parts = zip(gates.split(active), vectors.split(active), noises, strict=True)
+        for t, (inputs, vector, kept) in enumerate(parts):
+            before, after = hidden.before[t], hidden.after[t]
+            inputs = multiply(features.before[t], on_feed, inputs)
+            saved.append(gru_step(inputs, multiply(before, on_before, given.bias), before, after))
+            products = multiply(after, on_state, bias)  # [n, H + D]
+            alpha = attention.forward(t, after if given.query is None else products[:, size:])
+            torch.bmm(alpha.unsqueeze(1), values[: len(after)], out=vector.unsqueeze(1))
+            vector.add_(products[:, :size]).tanh_()
+            if kept is None:
+                features.after[t].copy_(vector)
+            else:
+                torch.mul(vector, kept, out=features.after[t])
+        ctx.save_for_backward(values, vectors, noise, recurrent, feed, from_state)
+        ctx.hidden, ctx.features, ctx.steps, ctx.attention = hidden, features, saved, attention
+        ctx.active, ctx.kind = active, kind
         ctx.has_query, ctx.has_bias = given.query is not None, given.combine_bias is not None
-        return outputs, attention.weights
+        return features.packed, attention.weights
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, outputs: Tensor, weights: Tensor) -> tuple[Tensor | None, ...]:
-        values, vectors, noise, before, fed, states, alpha, recurrent, feed, from_state = ctx.saved_tensors
+        values, vectors, noise, recurrent, feed, from_state = ctx.saved_tensors
         attention: LoopAttention = ctx.attention
         saved: list[GRUStep] = ctx.steps
-        size, kind = before.shape[1], ctx.kind
+        size, active = vectors.shape[1], ctx.active
         inputs, of_recurrent = (outputs.new_empty((len(outputs), 3 * size)) for _ in range(2))
         products = outputs.new_empty((len(outputs), len(from_state)))
-        carry, carry_feed = (outputs.new_zeros((ctx.active[0], size)) for _ in range(2))
-        for t, rows in zip(reversed(range(len(saved))), steps(ctx.active, reverse=True), strict=True):
-            n = ctx.active[t]
-            of_vectors = outputs[rows] + carry_feed[:n]
-            of_vectors = of_vectors if noise is None else of_vectors.mul_(noise[rows])
-            of_sums = products[rows, :size]
-            torch.ops.aten.tanh_backward.grad_input(of_vectors, vectors[rows], grad_input=of_sums)
-            of_weights = torch.bmm(values[:n], of_sums.unsqueeze(-1)).squeeze(-1) + weights[:n, t]
-            of_state = carry[:n]
-            if ctx.has_query:
-                attention.backward(t, of_weights, products[rows, size:])
-            else:
-                query = torch.empty_like(of_vectors)
-                attention.backward(t, of_weights, query)
-                of_state += query
-            of_state = multiply(products[rows], from_state, of_state)
-            through = saved.pop().backward(of_state, inputs[rows], of_recurrent[rows])
-            multiply(of_recurrent[rows], recurrent, through, out=carry[:n])
-            multiply(inputs[rows], feed, out=carry_feed[:n])
-        of_values = torch.bmm(alpha.transpose(1, 2), padded(products[:, :size], ctx.active))
+        carry, carry_feed = (outputs.new_zeros((active[0], size)) for _ in range(2))
+        noises = [None] * len(active) if noise is None else noise.split(active)
+        split = (part.split(active) for part in (outputs, vectors, inputs, of_recurrent, products))
+        parts = list(zip(range(len(active)), noises, *split, strict=True))
+        for t, kept, output, vector, into, of_gates, product in reversed(parts):
+            n = len(output)
+            of_vector = output + carry_feed[:n]
+            of_vector = of_vector if kept is None else of_vector.mul_(kept)
+            of_sum, query = product[:, :size], product[:, size:]
+            torch.ops.aten.tanh_backward.grad_input(of_vector, vector, grad_input=of_sum)
+            of_weights = torch.bmm(values[:n], of_sum.unsqueeze(-1)).squeeze(-1).add_(weights[:n, t])
+            query = query if ctx.has_query else torch.empty_like(of_vector)
+            attention.backward(t, of_weights, query)
+            of_state = carry[:n] if ctx.has_query else carry[:n] + query
+            through = saved.pop().backward(multiply(product, from_state, of_state), into, of_gates)
+            multiply(of_gates, recurrent, through, out=carry[:n])
+            multiply(into, feed, out=carry_feed[:n])
+        of_values = torch.bmm(
+            attention.weights.transpose(1, 2), padded(products[:, :size].contiguous(), active)
+        )
         of_keys, of_energy = attention.gradients()
-        of_from_state = multiply(products.t(), states.to(kind))
-        of_query = of_from_state[size:] if ctx.has_query else None
+        kind, before = ctx.kind, ctx.hidden.packed_before
+        of_from_state = multiply(products.t(), ctx.hidden.packed.to(kind))
         return (
             None, None, None, None, inputs, carry, of_keys, of_values,
             multiply(of_recurrent.t(), before.to(kind)), of_recurrent.sum(dim=0),
-            multiply(inputs.t(), fed.to(kind)), of_from_state[:size],
-            products[:, :size].sum(dim=0) if ctx.has_bias else None, of_query, of_energy,
+            multiply(inputs.t(), ctx.features.packed_before.to(kind)), of_from_state[:size],
+            products[:, :size].sum(dim=0) if ctx.has_bias else None,
+            of_from_state[size:] if ctx.has_query else None, of_energy,
         )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from nmt.runs.resume import Request, keep_settings, refuse_other_data, restarted
 from nmt.runs.run import Run, check_name
 from nmt.runs.scoring import RECORD, Scoring, choose_scoring
 from nmt.runs.summary import log_start
+from nmt.training.allocator import keep_freed_memory
 from nmt.training.callbacks import Callbacks
 from nmt.training.distributed import Processes
 from nmt.training.precision import Precision
@@ -83,6 +84,7 @@ def set_up_torch(config: Config, device: torch.device) -> None:
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     if device.type == "cuda":
         torch.cuda.set_device(device)
 

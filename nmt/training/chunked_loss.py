@@ -21,7 +21,7 @@ _LEAST_TOKENS = 256  # in a chunk: fewer make the products slow
 
 
 def chunked_loss(logits: Logits, targets: Tensor, smoothing: float) -> LossSum:
-    """`token_loss`, with the same arguments and result; its gradient is that of `smoothed`.
+    """`token_loss`, with the same arguments and result; `smoothed` can be differentiated once.
 
     Under autocast to float16 it is `token_loss` itself, as the small gradients of the logits would underflow.
     """

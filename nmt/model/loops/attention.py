@@ -27,6 +27,10 @@ class LoopAttention(Protocol):
         """Queries [n, D] of step t → weights α [n, S]."""
         ...
 
+    def start_backward(self) -> None:
+        """Before the backward pass."""
+        ...
+
     def backward(self, t: int, weights: Tensor, query: Tensor) -> None:
         """The backward pass of step t, the steps in reverse order.
 
@@ -80,9 +84,6 @@ class AdditiveLoopAttention(_Loop):
         super().__init__(keys, mask, active)
         self._energy = energy
         self._hidden: list[Tensor] = []  # s
-        self._energy_gradient = torch.zeros_like(energy)
-        self._squares = torch.zeros_like(keys)  # Σ_t e_tj s²
-        self._scores = keys.new_zeros(keys.shape[:2])  # Σ_t e_tj
 
     def forward(self, t: int, query: Tensor) -> Tensor:
         """As in `LoopAttention`."""
@@ -92,13 +93,20 @@ class AdditiveLoopAttention(_Loop):
         scores = torch.addmv(penalty.view(-1), hidden.view(-1, keys.shape[2]), self._energy)
         return softmax(scores.view_as(penalty), out=self._step[t])
 
+    def start_backward(self) -> None:
+        """As in `LoopAttention`."""
+        keys = self._keys[0]
+        self._energy_gradient = torch.zeros_like(self._energy)
+        self._squares = torch.zeros_like(keys)  # Σ_t e_tj s²
+        self._scores = keys.new_zeros(keys.shape[:2])  # Σ_t e_tj
+
     def backward(self, t: int, weights: Tensor, query: Tensor) -> None:
         """As in `LoopAttention`."""
         n, D = query.shape
         scores = _softmax_backward(weights, self._step[t])
-        hidden = self._hidden.pop()
+        hidden = self._hidden[t]
         self._energy_gradient.addmv_(hidden.view(-1, D).t(), scores.view(-1))
-        squares = hidden.mul_(hidden)
+        squares = hidden * hidden
         torch.bmm(scores.unsqueeze(1), squares, out=query.unsqueeze(1))
         torch.sub(scores.sum(dim=1, keepdim=True), query, out=query).mul_(self._energy)
         self._squares[:n].addcmul_(squares, scores.unsqueeze(-1))
@@ -115,7 +123,6 @@ class DotLoopAttention(_Loop):
 
     def __init__(self, keys: Tensor, mask: Tensor, active: Sequence[int]) -> None:
         super().__init__(keys, mask, active)
-        self._scores = torch.zeros_like(self._weights)  # their gradients
         self._queries = keys.new_zeros((len(active), len(keys), keys.shape[2]))
 
     def forward(self, t: int, query: Tensor) -> Tensor:
@@ -123,6 +130,10 @@ class DotLoopAttention(_Loop):
         self._queries[t, : len(query)] = query
         scores = torch.bmm(self._keys[t], query.unsqueeze(-1)).squeeze(-1)
         return softmax(scores.add_(self._penalty[t]), out=self._step[t])
+
+    def start_backward(self) -> None:
+        """As in `LoopAttention`."""
+        self._scores = torch.zeros_like(self._weights)  # their gradients
 
     def backward(self, t: int, weights: Tensor, query: Tensor) -> None:
         """As in `LoopAttention`."""

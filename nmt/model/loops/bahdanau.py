@@ -91,7 +91,13 @@ class _BahdanauLoop(torch.autograd.Function):
         hidden = PackedStates(start, active)
         contexts = states.new_empty((len(gates), states.shape[2]))
         saved: list[GRUStep] = []
-        parts = zip(hidden.before, hidden.after, gates.split(active), contexts.split(active), strict=False)
+        parts = zip(
+            hidden.before,
+            hidden.after,
+            torch.split(gates, active),
+            torch.split(contexts, active),
+            strict=False,
+        )
         for t, (before, after, inputs, context) in enumerate(parts):
             products = multiply(before, on_state, bias)  # [n, 3H + D]
             recurrent, query = products[:, : 3 * size], products[:, 3 * size :]
@@ -108,17 +114,20 @@ class _BahdanauLoop(torch.autograd.Function):
     def backward(ctx: Any, outputs: Tensor, contexts: Tensor, weights: Tensor) -> tuple[Tensor | None, ...]:
         states, context_values, from_state, context_weight = ctx.saved_tensors
         attention: LoopAttention = ctx.attention
+        attention.start_backward()
         saved: list[GRUStep] = ctx.steps
         on_context, gates = context_weight.to(ctx.kind), len(context_weight)
         contexts = contexts.clone()
         inputs = outputs.new_empty((len(outputs), gates))
         products = outputs.new_empty((len(outputs), len(from_state)))
         carry = outputs.new_zeros((ctx.active[0], gates // 3))
-        parts = zip(*(part.split(ctx.active) for part in (outputs, contexts, inputs, products)), strict=True)
+        parts = zip(
+            *(torch.split(part, ctx.active) for part in (outputs, contexts, inputs, products)), strict=True
+        )
         for t, (output, context, into, product) in reversed(list(enumerate(parts))):
             n = len(output)
             recurrent, query = product[:, :gates], product[:, gates:]
-            through = saved.pop().backward(carry[:n] + output, into, recurrent)
+            through = saved[t].backward(carry[:n] + output, into, recurrent)
             multiply(into, on_context, context, out=context)
             of_weights = torch.bmm(states[:n], context.unsqueeze(-1)).squeeze(-1).add_(weights[:n, t])
             query = query if ctx.has_query else torch.empty_like(through)

@@ -40,16 +40,16 @@ class GRUStep(NamedTuple):
             the gradient of h through the interpolation alone, g ∘ z, […, n, H].
         """
         size = gradient.shape[-1]
-        reset, update = self.reset_update.split(size, dim=-1)
+        reset, update = torch.split(self.reset_update, size, dim=-1)
         through = gradient * update
-        before_sigmoid, before_tanh = inputs.split((2 * size, size), dim=-1)
-        of_reset, of_update = before_sigmoid.split(size, dim=-1)
+        before_sigmoid, before_tanh = torch.split(inputs, [2 * size, size], dim=-1)
+        of_reset, of_update = torch.split(before_sigmoid, size, dim=-1)
         aten = torch.ops.aten
         aten.tanh_backward.grad_input(gradient - through, self.new, grad_input=before_tanh)
         torch.mul(before_tanh, self.recurrent_new, out=of_reset)
         torch.sub(self.before, self.new, out=of_update).mul_(gradient)
         aten.sigmoid_backward.grad_input(before_sigmoid, self.reset_update, grad_input=before_sigmoid)
-        gates, new = recurrent.split((2 * size, size), dim=-1)
+        gates, new = torch.split(recurrent, [2 * size, size], dim=-1)
         gates.copy_(before_sigmoid)
         torch.mul(before_tanh, reset, out=new)
         return through
@@ -68,10 +68,10 @@ def gru_step(inputs: Tensor, recurrent: Tensor, before: Tensor, after: Tensor) -
         what the backward pass needs.
     """
     size = before.shape[-1]
-    gates_x, new_x = inputs.split((2 * size, size), dim=-1)
-    gates_u, new_u = recurrent.split((2 * size, size), dim=-1)
+    gates_x, new_x = torch.split(inputs, [2 * size, size], dim=-1)
+    gates_u, new_u = torch.split(recurrent, [2 * size, size], dim=-1)
     reset_update = (gates_x + gates_u).sigmoid_()
-    reset, update = reset_update.split(size, dim=-1)
+    reset, update = torch.split(reset_update, size, dim=-1)
     new = torch.addcmul(new_x, reset, new_u).tanh_()
     torch.lerp(new, before, update, out=after)
     return GRUStep(reset_update, new, new_u, before)

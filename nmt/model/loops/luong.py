@@ -97,9 +97,9 @@ class _LuongLoop(torch.autograd.Function):
         attention = loop_attention(keys, mask, active, given.energy)
         hidden, features = PackedStates(start, active), PackedStates(torch.zeros_like(start), active)
         vectors = torch.empty_like(features.packed)  # before dropout
-        noises = [None] * len(active) if noise is None else noise.split(active)
+        noises = [None] * len(active) if noise is None else torch.split(noise, active)
         saved: list[GRUStep] = []
-        parts = zip(gates.split(active), vectors.split(active), noises, strict=True)
+        parts = zip(torch.split(gates, active), torch.split(vectors, active), noises, strict=True)
         for t, (inputs, vector, kept) in enumerate(parts):
             before, after = hidden.before[t], hidden.after[t]
             inputs = multiply(features.before[t], on_feed, inputs)
@@ -123,13 +123,14 @@ class _LuongLoop(torch.autograd.Function):
     def backward(ctx: Any, outputs: Tensor, weights: Tensor) -> tuple[Tensor | None, ...]:
         values, vectors, noise, recurrent, feed, from_state = ctx.saved_tensors
         attention: LoopAttention = ctx.attention
+        attention.start_backward()
         saved: list[GRUStep] = ctx.steps
         size, active = vectors.shape[1], ctx.active
         inputs, of_recurrent = (outputs.new_empty((len(outputs), 3 * size)) for _ in range(2))
         products = outputs.new_empty((len(outputs), len(from_state)))
         carry, carry_feed = (outputs.new_zeros((active[0], size)) for _ in range(2))
-        noises = [None] * len(active) if noise is None else noise.split(active)
-        split = (part.split(active) for part in (outputs, vectors, inputs, of_recurrent, products))
+        noises = [None] * len(active) if noise is None else torch.split(noise, active)
+        split = (torch.split(part, active) for part in (outputs, vectors, inputs, of_recurrent, products))
         parts = list(zip(range(len(active)), noises, *split, strict=True))
         for t, kept, output, vector, into, of_gates, product in reversed(parts):
             n = len(output)
@@ -141,7 +142,7 @@ class _LuongLoop(torch.autograd.Function):
             query = query if ctx.has_query else torch.empty_like(of_vector)
             attention.backward(t, of_weights, query)
             of_state = carry[:n] if ctx.has_query else carry[:n] + query
-            through = saved.pop().backward(multiply(product, from_state, of_state), into, of_gates)
+            through = saved[t].backward(multiply(product, from_state, of_state), into, of_gates)
             multiply(of_gates, recurrent, through, out=carry[:n])
             multiply(into, feed, out=carry_feed[:n])
         of_values = torch.bmm(

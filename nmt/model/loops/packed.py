@@ -28,7 +28,7 @@ class PackedStates:
     def __init__(self, start: Tensor, active: list[int]) -> None:
         *leading, B, X = start.shape
         self._all = start.new_empty((*leading, B + sum(active), X))
-        first, *after = self._all.split((B, *active), dim=-2)
+        first, *after = torch.split(self._all, [B, *active], dim=-2)
         first.copy_(start)
         rows = zip((first, *after), active, strict=False)
         self.before = [part if part.shape[-2] == n else part[..., :n, :] for part, n in rows]
@@ -52,7 +52,7 @@ def padded(packed: Tensor, active: list[int]) -> Tensor:
     if active[-1] == B:
         return packed.view(T, B, -1).transpose(0, 1)
     result = packed.new_zeros((T, B, packed.shape[1]))
-    for t, part in enumerate(packed.split(active)):
+    for t, part in enumerate(torch.split(packed, active)):
         result[t, : active[t]] = part
     return result.transpose(0, 1)
 

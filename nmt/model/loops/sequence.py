@@ -40,7 +40,7 @@ def gru_layers(
     for layer in range(rnn.num_layers):
         inputs = dropout(inputs, rnn.dropout, rnn.training) if layer else inputs
         input_weights, weights, input_biases, biases = (
-            [rnn.get_parameter(f"{name}_l{layer}{direction}") for direction in directions]
+            tuple(rnn.get_parameter(f"{name}_l{layer}{direction}") for direction in directions)
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         gates = [F.linear(inputs, *both) for both in zip(input_weights, input_biases, strict=True)]
@@ -89,7 +89,9 @@ class _GRUSequence(torch.autograd.Function):
         weight = weight.to(kind)
         recurrent, bias = weight.transpose(1, 2).contiguous(), bias.unsqueeze(1)
         hidden = PackedStates(start, active)
-        parts = zip(gates.to(start.dtype).split(active, dim=1), hidden.before, hidden.after, strict=False)
+        parts = zip(
+            torch.split(gates.to(start.dtype), active, dim=1), hidden.before, hidden.after, strict=False
+        )
         ctx.steps = [
             gru_step(inputs, _multiply(before, recurrent, bias), before, after)
             for inputs, before, after in parts
@@ -106,10 +108,10 @@ class _GRUSequence(torch.autograd.Function):
         D, N, H = states.shape
         carry = states.new_zeros((D, ctx.active[0], H))
         inputs, recurrent = states.new_empty((D, N, 3 * H)), states.new_empty((D, N, 3 * H))
-        parts = zip(*(part.split(ctx.active, dim=1) for part in (states, inputs, recurrent)), strict=True)
-        for state, into, of_gates in reversed(list(parts)):
+        split = (torch.split(part, ctx.active, dim=1) for part in (states, inputs, recurrent))
+        for step, state, into, of_gates in reversed(list(zip(saved, *split, strict=True))):
             now = carry[:, : state.shape[1]]
-            through = saved.pop().backward(now + state, into, of_gates)
+            through = step.backward(now + state, into, of_gates)
             now.copy_(_multiply(of_gates, weight, through))
         before = ctx.hidden.packed_before.to(weight.dtype)
         weights = torch.bmm(recurrent.transpose(1, 2).to(weight.dtype), before)

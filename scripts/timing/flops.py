@@ -52,7 +52,7 @@ def update_flops(config: Config, vocabulary: int = VOCABULARY) -> Callable[[Batc
         return None
 
     def flops(batch: Batch) -> float:
-        sources, targets = batch.source_lengths.numpy(), batch.target_mask.sum(dim=1).numpy()
+        sources, targets = (mask.sum(dim=1).numpy() for mask in (batch.source_mask, batch.target_mask))
         return float((_terms(sources.astype(float), targets.astype(float)) @ coefficients).sum())
 
     return flops

@@ -46,9 +46,9 @@ class Batch:
     positions: tuple[Tensor, Tensor]
     alignment: Tensor | None = None
 
-    def to(self, device: torch.device) -> "Batch":
-        """Copy to another device; from pinned memory without the host waiting."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+    def to(self, device: torch.device, copy: bool = False) -> "Batch":
+        """Copy to another device; from pinned memory without the host waiting. `copy`: also to the same."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True, copy=copy))
 
     def pinned(self) -> "Batch":
         """Copy to page-locked memory, from which a CUDA GPU copies while the host goes on."""

@@ -135,7 +135,7 @@ class UpdateGraphs:
         key = (shape_of(batch), batch.alignment is None)
         captured = self._gradients.get(key)
         if captured is None:
-            inputs = batch.to(self._device)
+            inputs = batch.to(self._device, copy=True)  # a graph's inputs are overwritten
             replay = self._captured(key, lambda: work(inputs))
             if replay is None:
                 self._recorder.eagerly(lambda: work(inputs))

@@ -32,6 +32,7 @@ class TrainStep:
         processes: the processes that train together.
 
     Attributes:
+        parameters: the model's.
         average: the weight average.
         totals: sums over the updates.
         graphs: the CUDA graphs of the updates; None if they are not used.
@@ -45,13 +46,13 @@ class TrainStep:
         processes: Processes = Processes(),  # noqa: B008 (it never changes)
     ) -> None:
         self._objective = processes.wrap(Objective(model, config))
-        self._parameters, self._config, self._precision = list(model.parameters()), config, precision
+        self.parameters, self._config, self._precision = list(model.parameters()), config, precision
         self._processes, self._device = processes, precision.device
         self._numbers = torch.zeros(4, device=self._device)  # of the current update, set by the host:
         self._lr, self._weight, self._tokens, self._share = self._numbers.unbind()
         self._nll = torch.zeros((), device=self._device)
         self._optimizer = EagerAdamW(
-            self._parameters,
+            self.parameters,
             self._lr,
             betas=(0.9, config.beta2),
             weight_decay=config.weight_decay,
@@ -59,7 +60,7 @@ class TrainStep:
         self._loss_scale = precision.loss_scale()
         self.average = WeightAverage(model, config.ema)
         self.totals = UpdateTotals(self._device)
-        self.graphs = make_graphs(config, self._device, processes, self._parameters)
+        self.graphs = make_graphs(config, self._device, processes, self.parameters)
 
     def update(self, micro_batches: MicroBatches, lr: float, step: int, total: int) -> None:
         """One update with the gradient of the loss per real token over all its batches.
@@ -141,7 +142,7 @@ class TrainStep:
     @torch.no_grad()
     def _apply(self) -> None:
         """Clip and step, or skip the update, and count it."""
-        gradients = [one.grad for one in self._parameters if one.grad is not None]
+        gradients = [one.grad for one in self.parameters if one.grad is not None]
         scale = self._loss_scale.value
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True) / scale
         found_inf = 1 - (norm + self._nll).isfinite().to(scale.dtype)

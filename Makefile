@@ -55,7 +55,7 @@ test-faults: setup  ## kill training runs at random times and resume them (TRIAL
 	rm -rf runs/faults
 	$(BIN)/python scripts/kill_and_resume.py runs/faults $(TRIALS)
 
-check-gpu: setup  ## check and benchmark on a CUDA GPU (5 minutes); ARGS='--output FILE …'
+check-gpu: setup  ## check and benchmark on a CUDA GPU (8 minutes); ARGS='--output FILE …'
 	$(BIN)/python scripts/check_gpu.py $(ARGS)
 
 benchmark: setup  ## measure speed, memory, start-up and scaling; ARGS='--compare FILE …'

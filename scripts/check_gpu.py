@@ -146,6 +146,7 @@ def stages(bench: Bench, models: Sequence[str]) -> Iterator[tuple[list[Check], b
                 check(f"torchrun, {first}", trainings.torchrun, first),
                 check("tests that need CUDA", results.tests),
             ]
+            + [check(f"captured is plain, {model}", trainings.captured, model) for model in models]
         ),
         True,
     )
@@ -200,16 +201,18 @@ def speed_table(speeds: Sequence[dict[str, Any]]) -> str:
         "time of each",
         "GPU busy",
         "kernels of each",
+        "graphs",
     )
-    lines = ["{:<12} {:<9} {:>12}  {:<9} {:>21} {:>18} {:>9} {:>16}".format(*names)]
+    lines = ["{:<12} {:<9} {:>12}  {:<9} {:>21} {:>18} {:>9} {:>16} {:>7}".format(*names)]
     for one in speeds:
-        unit, step = ("tokens/s", "update") if one["work"] == "training" else ("sentences/s", "step")
+        unit, step = ("sentences/s", "step") if "beam" in one["work"] else ("tokens/s", "update")
         busy = "–" if one["busy"] is None else f"{100 * one['busy']:.0f} %"
         kernels = "–" if one["kernels"] is None else f"{one['kernels']:,.0f}"
+        graphs = "–" if one["graphs"] is None else str(one["graphs"])
         speed, each = f"{one['per_second']:,.0f} {unit}", f"{one['milliseconds']:.1f} ms/{step}"
         lines.append(
             f"{one['model']:<12} {one['work']:<9} {one['batch']:>12,}  {one['precision']:<9} "
-            f"{speed:>21} {each:>18} {busy:>9} {kernels:>16}"
+            f"{speed:>21} {each:>18} {busy:>9} {kernels:>16} {graphs:>7}"
         )
     return "\n".join(lines)
 

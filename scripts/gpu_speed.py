@@ -8,15 +8,15 @@ operations of an update for which PyTorch has no deterministic kernel, one per l
 """
 
 import argparse
+import itertools
 import json
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from timing.clock import profiled, repeated, wait
-from timing.workload import compose, micro_batches, new_model, search_batch, sentences, trainer
+from timing.workload import Updates, compose, micro_batches, new_model, search_batch, sentences
 
 from nmt import cli
 from nmt.config.settings import Config
@@ -26,7 +26,8 @@ from nmt.files import write_json
 from nmt.training.precision import choose_precision
 
 BATCHES = (640, 4096, 16384)  # tokens
-WARM_UP, PROFILED, AT_LEAST = 5, 5, 5  # updates
+CYCLE = 6  # updates that are repeated, so that their shapes come again
+WARM_UP, PROFILED, AT_LEAST = 2 * CYCLE, CYCLE, CYCLE  # updates; on a GPU the second cycle captures them
 SMALL_BATCHES = (128, 256)  # tokens: what a CPU can do in seconds
 
 
@@ -36,13 +37,14 @@ class Speed:
 
     Attributes:
         model: file in configs/model.
-        work: "training", or "beam 5".
+        work: "training", "plain" (training without CUDA graphs) or "beam 5".
         batch: maximum batch size in tokens; in search, source pieces × beam.
         precision: dtype of matrix products.
         per_second: target tokens without padding in training, or sentences in search.
         milliseconds: per update, or per search step.
         busy: fraction of that time in which the GPU is busy; None if not measured.
-        kernels: launched per update, or per search step; None if not measured.
+        kernels: run per update, or per search step; None if not measured.
+        graphs: CUDA graphs captured; None if they are not used.
     """
 
     model: str
@@ -53,6 +55,7 @@ class Speed:
     milliseconds: float
     busy: float | None
     kernels: float | None
+    graphs: int | None = None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +86,9 @@ def main() -> None:
         print(*nondeterministic(config, device), sep="\n")
         return
     sizes = SMALL_BATCHES if arguments.small else BATCHES
+    plain = compose(arguments.model, arguments.small, "training.cuda_graphs=false")
     found = [training_speed(arguments.model, config, device, one, arguments.seconds) for one in sizes]
+    found.append(training_speed(arguments.model, plain, device, sizes[0], arguments.seconds))
     found.append(search_speed(arguments.model, config, device, arguments.seconds, arguments.small))
     rows = [asdict(speed) for speed in found]
     if arguments.output:
@@ -95,28 +100,29 @@ def main() -> None:
 # ---------------------------------------------------------------- training
 
 
-def updates(config: Config, device: torch.device, max_tokens: int) -> Callable[[], int]:
-    """A function that runs the next update of a new model and returns its target tokens, without padding."""
-    update, stream = trainer(config, device), micro_batches(max_tokens)
-    return lambda: update(next(stream))
-
-
 def training_speed(name: str, config: Config, device: torch.device, max_tokens: int, seconds: float) -> Speed:
-    """Time updates for `seconds`, then run a few under the profiler."""
-    update = updates(config, device, max_tokens)
-    for _ in range(WARM_UP):
+    """Time the same few updates over and over for `seconds`, then run them under the profiler."""
+    updates = Updates(config, device)
+    stream = itertools.cycle(list(itertools.islice(micro_batches(max_tokens), CYCLE)))
+
+    def update() -> int:
+        return updates(next(stream))
+
+    for _ in range(WARM_UP if device.type == "cuda" else 1):
         update()
     tokens, count, spent = repeated(update, device, seconds, AT_LEAST)
     gpu, kernels = profiled(update, device, PROFILED)
+    graphs = updates.train_step.graphs
     return Speed(
         name,
-        "training",
+        "training" if config.training.cuda_graphs else "plain",
         max_tokens,
         precision_name(config, device),
         per_second=tokens / spent,
         milliseconds=1000 * spent / count,
         busy=None if gpu is None else min(1.0, gpu / (spent / count)),
         kernels=kernels,
+        graphs=None if graphs is None else graphs.count,
     )
 
 
@@ -166,12 +172,12 @@ def nondeterministic(config: Config, device: torch.device) -> list[str]:
     """PyTorch's warnings in an update with deterministic algorithms requested: one sentence per operation
     without a deterministic kernel. Operations that have both kinds of kernels are not included.
     """
-    update = updates(config, device, min(BATCHES))
+    update, batch = Updates(config, device), next(micro_batches(min(BATCHES)))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         torch.use_deterministic_algorithms(True, warn_only=True)
         try:
-            update()
+            update(batch)
             wait(device)
         finally:
             torch.use_deterministic_algorithms(False)

@@ -61,6 +61,11 @@ class TrainingConfig:
         "auto: bf16 if the hardware supports it, else fp16 on a CUDA GPU and fp32 elsewhere",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
+    cuda_graphs: bool = option(
+        True,
+        "on a CUDA GPU: replay updates as CUDA graphs, with batches padded to common shapes; not under "
+        "torchrun, and not with scheduled sampling",
+    )
     validate_every: int | None = option(None, "validate every N updates (default: each epoch)", at_least=1)
     metric: str = option(
         "bleu",

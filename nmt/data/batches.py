@@ -3,7 +3,7 @@
 Shapes: B batch, S source length, T target length.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,7 +25,8 @@ class Batch:
 
     Attributes:
         source, source_mask: [B, S]; each sentence ends with end-of-sentence.
-        source_lengths: real source tokens of each sentence, [B]; always on the CPU, where packing needs them.
+        source_lengths: real source tokens of each sentence, [B]; always on the CPU, where packing needs them;
+            None: the sentences are not to be packed.
         previous: the target shifted right, starting with begin-of-sentence, [B, T].
         target, target_mask: [B, T]; each sentence ends with end-of-sentence.
         tokens: number of real target tokens, N.
@@ -39,7 +40,7 @@ class Batch:
 
     source: Tensor
     source_mask: Tensor
-    source_lengths: Tensor
+    source_lengths: Tensor | None
     previous: Tensor
     target: Tensor
     target_mask: Tensor
@@ -48,19 +49,34 @@ class Batch:
     alignment: Tensor | None = None
     active: tuple[int, ...] | None = None
 
-    def to(self, device: torch.device) -> "Batch":
-        """Copy to another device."""
-        rows, steps = self.positions
+    def to(self, device: torch.device, copy: bool = False) -> "Batch":
+        """Copy to another device; from pinned memory without the host waiting. `copy`: also to the same."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True, copy=copy))
+
+    def pinned(self) -> "Batch":
+        """Copy to page-locked memory, from which a CUDA GPU copies while the host goes on."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors but `source_lengths`, always in the same order."""
+        named = (self.source, self.source_mask, self.previous, self.target, self.target_mask)
+        return [*named, *self.positions, *([] if self.alignment is None else [self.alignment])]
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with each of `tensors()` changed."""
+        source, source_mask, previous, target, target_mask, rows, steps, *alignment = map(
+            change, self.tensors()
+        )
         return Batch(
-            self.source.to(device, non_blocking=True),
-            self.source_mask.to(device, non_blocking=True),
+            source,
+            source_mask,
             self.source_lengths,
-            self.previous.to(device, non_blocking=True),
-            self.target.to(device, non_blocking=True),
-            self.target_mask.to(device, non_blocking=True),
+            previous,
+            target,
+            target_mask,
             self.tokens,
-            (rows.to(device, non_blocking=True), steps.to(device, non_blocking=True)),
-            None if self.alignment is None else self.alignment.to(device, non_blocking=True),
+            (rows, steps),
+            alignment[0] if alignment else None,
             self.active,
         )
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.model.dropout import Dropout
-from nmt.model.loops.sequence import gru_layers
+from nmt.model.loops.gru_sequence import gru_layers
 
 LayerState = tuple[Tensor, ...]
 """One layer's state: (h,) for a GRU, (h, c) for an LSTM, each [B, H]; h is the output."""

@@ -118,6 +118,5 @@ def _losses_and_gradient(scores: Tensor, targets: Tensor, smoothing: float) -> T
     if smoothing:
         scores[:, EOS:] -= uniform
     scores.scatter_add_(1, index, scores.new_full((1, 1), smoothing - 1).expand(index.shape))
-    if scores.device.type != "cpu" or not real.all():  # where the host would wait, without asking
-        scores *= real
+    scores *= real
     return torch.stack((smoothed, nll))

@@ -11,6 +11,7 @@ from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.training.distributed import Processes
 from nmt.training.ema import WeightAverage
+from nmt.training.graphs import make_graphs
 from nmt.training.objective import Objective
 from nmt.training.optimizer import EagerAdamW
 from nmt.training.precision import Precision
@@ -31,8 +32,10 @@ class TrainStep:
         processes: the processes that train together.
 
     Attributes:
+        parameters: the model's.
         average: the weight average.
         totals: sums over the updates.
+        graphs: the CUDA graphs of the updates; None if they are not used.
     """
 
     def __init__(
@@ -43,13 +46,13 @@ class TrainStep:
         processes: Processes = Processes(),  # noqa: B008 (it never changes)
     ) -> None:
         self._objective = processes.wrap(Objective(model, config))
-        self._parameters, self._config, self._precision = list(model.parameters()), config, precision
+        self.parameters, self._config, self._precision = list(model.parameters()), config, precision
         self._processes, self._device = processes, precision.device
         self._numbers = torch.zeros(4, device=self._device)  # of the current update, set by the host:
         self._lr, self._weight, self._tokens, self._share = self._numbers.unbind()
         self._nll = torch.zeros((), device=self._device)
         self._optimizer = EagerAdamW(
-            self._parameters,
+            self.parameters,
             self._lr,
             betas=(0.9, config.beta2),
             weight_decay=config.weight_decay,
@@ -57,6 +60,7 @@ class TrainStep:
         self._loss_scale = precision.loss_scale()
         self.average = WeightAverage(model, config.ema)
         self.totals = UpdateTotals(self._device)
+        self.graphs = make_graphs(config, self._device, processes, self.parameters)
 
     def update(self, micro_batches: MicroBatches, lr: float, step: int, total: int) -> None:
         """One update with the gradient of the loss per real token over all its batches.
@@ -72,7 +76,7 @@ class TrainStep:
         """
         self._set_numbers(micro_batches, lr, step)
         ratio = teacher_forcing_ratio(step + 1, total, self._config)
-        self._optimizer.zero_grad()
+        self._optimizer.zero_grad(set_to_none=self.graphs is None)
         self._nll.zero_()
         for number, batch in enumerate(micro_batches.batches, 1):
             more = number < len(micro_batches.batches)
@@ -80,7 +84,10 @@ class TrainStep:
                 self._backward(batch, ratio, micro_batches.counts, step)
         if self._processes.joined:
             self._nll.copy_(self._processes.all_reduce_sum(self._nll))
-        self._apply()
+        if self.graphs is None:
+            self._apply()
+        else:
+            self.graphs.step(self._apply)
 
     def state_dict(self) -> dict[str, Any]:
         """State for resuming."""
@@ -115,7 +122,11 @@ class TrainStep:
     def _backward(self, batch: Batch, ratio: float, counts: bool, step: int) -> None:
         """Accumulate a batch's gradient, normalised by the tokens of the update, and its nll."""
         try:
-            self._gradient(batch.to(self._device), ratio, counts)
+            if self.graphs is None:
+                batch = batch.pinned() if self._device.type == "cuda" else batch
+                self._gradient(batch.to(self._device), ratio, counts)
+            else:
+                self.graphs.gradient(batch, lambda padded: self._gradient(padded, ratio, counts))
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -131,7 +142,7 @@ class TrainStep:
     @torch.no_grad()
     def _apply(self) -> None:
         """Clip and step, or skip the update, and count it."""
-        gradients = [one.grad for one in self._parameters if one.grad is not None]
+        gradients = [one.grad for one in self.parameters if one.grad is not None]
         scale = self._loss_scale.value
         norm = torch.nn.utils.get_total_norm(gradients, foreach=True) / scale
         found_inf = 1 - (norm + self._nll).isfinite().to(scale.dtype)

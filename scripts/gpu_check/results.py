@@ -13,7 +13,7 @@ import numpy as np
 
 from gpu_check.commands import ROOT, Bench, FailedError, SkippedError, python, read_json
 
-CUDA_TESTS = ("test_precision.py", "test_random_state.py", "test_attention_backend.py")
+CUDA_TESTS = ("test_precision.py", "test_random_state.py", "test_attention_backend.py", "test_graphs.py")
 SCORES_AGREE = 1e-3  # nats per token
 WEIGHTS_AGREE = 1e-3  # of attention
 METRICS_AGREE = 0.5  # points of BLEU and chrF

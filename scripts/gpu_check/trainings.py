@@ -21,10 +21,11 @@ from gpu_check.commands import (
 )
 
 LOSSES_AGREE = 0.2  # as a fraction of the fp32 loss
+CAPTURED_AGREE = 1e-4  # nats per token
 AS_FAR = 20.0  # a resumed run may differ by this times the difference of two runs of the same command
 
 
-def arguments(bench: Bench, model: str, precision: str, name: str) -> list[str]:
+def arguments(bench: Bench, model: str, precision: str, name: str, *overrides: str) -> list[str]:
     """The Python arguments of a training run."""
     return [
         "-m",
@@ -37,6 +38,7 @@ def arguments(bench: Bench, model: str, precision: str, name: str) -> list[str]:
         f"training.max_steps={bench.steps}",
         f"training.validate_every={bench.steps // 2}",
         f"training.save_every={bench.steps // 4}",
+        *overrides,
     ]
 
 
@@ -100,7 +102,9 @@ def stop_and_resume(bench: Bench, model: str) -> str:
 
 def torchrun(bench: Bench, model: str) -> str:
     """Train in one process under torchrun; gradients still go through NCCL (gloo on a CPU)."""
-    uninterrupted, name = bench.finished(f"{model}-fp32"), f"{model}-torchrun"
+    bench.finished(f"{model}-fp32")
+    plain, name = f"{model}-plain", f"{model}-torchrun"
+    python(bench, *arguments(bench, model, "fp32", plain, "training.cuda_graphs=false"))  # as under torchrun
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=1"]
     output = python(bench, *launcher, *arguments(bench, model, "fp32", name), NCCL_DEBUG="INFO")
     backend = "gloo"
@@ -109,7 +113,20 @@ def torchrun(bench: Bench, model: str) -> str:
         if not re.search(r"NCCL INFO .*Init COMPLETE", output):
             raise FailedError("NCCL was not used", output)
         backend = f"NCCL {version[1]}" if version else "NCCL"
-    return f"one process, {backend}; {compared(bench, model, uninterrupted, name)}"
+    return f"one process, {backend}; {compared(bench, model, bench.run(plain), name)}"
+
+
+def captured(bench: Bench, model: str) -> str:
+    """Updates as CUDA graphs, and the same updates without: the losses must be equal up to rounding."""
+    output = bench.folder / f"{model}-captured.json"
+    script = ROOT / "scripts" / "compare_captured.py"
+    options = ["--small"] if bench.small else []
+    python(bench, script, "--model", model, "--device", bench.device, "--output", output, *options)
+    found = read_json(output)
+    line = "{updates} updates, {graphs} graphs, losses differ by up to {apart:.1e}".format(**found)
+    if not found["graphs"] or not found["apart"] <= CAPTURED_AGREE:
+        raise FailedError(line)
+    return line
 
 
 def compared(bench: Bench, model: str, uninterrupted: Path, name: str) -> str:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nmt.config.settings import Config
 from nmt.data.batches import Batch, MicroBatches, collate
 from timing.clock import wait
-from timing.workload import VOCABULARY, trainer
+from timing.workload import VOCABULARY, Updates
 
 LENGTHS = ((2, 2), (2, 5), (5, 2), (4, 4), (6, 3), (3, 6), (7, 7))  # source and target tokens
 EXACT = 1e-9  # relative error of the fit
@@ -44,7 +44,7 @@ def update_flops(config: Config, vocabulary: int = VOCABULARY) -> Callable[[Batc
     Returns:
         the function; None if the operations of the model are not such a polynomial.
     """
-    update = trainer(config, torch.device("cpu"), vocabulary)
+    update = Updates(config, torch.device("cpu"), vocabulary)
     found = [counted(lambda pair=pair: update(pair)) for pair in map(_pair, LENGTHS)]  # type: ignore[misc]
     terms = _terms(*np.array(LENGTHS, np.float64).T)
     coefficients, *_ = np.linalg.lstsq(terms, np.array(found, np.float64), rcond=None)
@@ -52,7 +52,7 @@ def update_flops(config: Config, vocabulary: int = VOCABULARY) -> Callable[[Batc
         return None
 
     def flops(batch: Batch) -> float:
-        sources, targets = batch.source_lengths.numpy(), batch.target_mask.sum(dim=1).numpy()
+        sources, targets = (mask.sum(dim=1).numpy() for mask in (batch.source_mask, batch.target_mask))
         return float((_terms(sources.astype(float), targets.astype(float)) @ coefficients).sum())
 
     return flops

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from nmt.data.batches import MicroBatches
-from timing.workload import compose, trainer, training_batches
+from timing.workload import Updates, compose, training_batches
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 MOST, LEAST = 8, 3  # updates
@@ -51,7 +51,7 @@ def main() -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     config = compose(model, small == "1", f"training.precision={precision}")
-    update = trainer(config, device)
+    update = Updates(config, device)
     for batches in updates(int(max_tokens), small == "1"):
         update(batches)
     print(json.dumps(_peak(device)))

@@ -11,7 +11,7 @@ from nmt.data.batches import MicroBatches, collate
 from nmt.data.vocabulary import load_corpus
 from timing.corpora import settings, write_pairs
 from timing.statistics import Measurement, Options, exponent, interleaved, spread, with_threads
-from timing.workload import compose, trainer
+from timing.workload import Updates, compose
 
 EXPONENT, FIRST, LAST = "exponent", "s, smallest", "s, largest"
 FIXED, FIXED_SMALL = 16, 4  # sentences, and tokens of each
@@ -70,11 +70,11 @@ def _updates(
 ) -> dict[int, Callable[[], object]]:
     """For each size, a function that runs one update; all in float32."""
     config = compose(model, options.small, "training.precision=fp32")
-    same = None if name == "vocabulary" else trainer(config, options.device)
+    same = None if name == "vocabulary" else Updates(config, options.device)
     fixed = FIXED_SMALL if options.small else FIXED
     works: dict[int, Callable[[], object]] = {}
     for size in sizes:
-        update = same or trainer(config, options.device, vocabulary=size)
+        update = same or Updates(config, options.device, vocabulary=size)
         count = size if name == "batch size" else fixed
         batches = _batch(count, size if name == "length" else fixed)
         works[size] = with_threads(options.threads[0], _bound(update, batches))

@@ -3,7 +3,7 @@
 import itertools
 import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,22 +77,30 @@ def new_model(
     return build_model(config.model, vocabulary, vocabulary, PAD, dropout).to(device)
 
 
-def trainer(
-    config: Config, device: torch.device, vocabulary: int = VOCABULARY
-) -> Callable[[MicroBatches], int]:
-    """A function that updates a new model and returns the target tokens of the update, without padding."""
-    torch.manual_seed(config.seed)
-    training = config.training
-    rates = DropoutRates(training.dropout, training.embedding_dropout, training.word_dropout)
-    model = new_model(config, device, rates, vocabulary).train()
-    updater = TrainStep(model, training, choose_precision(training.precision, device))
-    done = itertools.count()
+class Updates:
+    """Updates a new model: call it with the micro-batches of each update.
 
-    def update(batches: MicroBatches) -> int:
-        updater.update(batches, training.learning_rate / 100, next(done), 10**6)
+    Args:
+        config: the settings.
+        device: the device to train on.
+        vocabulary: pieces per side.
+
+    Attributes:
+        train_step: makes the updates.
+    """
+
+    def __init__(self, config: Config, device: torch.device, vocabulary: int = VOCABULARY) -> None:
+        torch.manual_seed(config.seed)
+        training = config.training
+        rates = DropoutRates(training.dropout, training.embedding_dropout, training.word_dropout)
+        model = new_model(config, device, rates, vocabulary).train()
+        self.train_step = TrainStep(model, training, choose_precision(training.precision, device))
+        self._lr, self._done = training.learning_rate / 100, itertools.count()
+
+    def __call__(self, batches: MicroBatches) -> int:
+        """The next update; returns its target tokens, without padding."""
+        self.train_step.update(batches, self._lr, next(self._done), 10**6)
         return batches.tokens
-
-    return update
 
 
 # ---------------------------------------------------------------- search

@@ -16,10 +16,10 @@ from nmt.model.attention.scores.dot import DotScore
 from nmt.model.attention.scores.score import Score
 from nmt.model.decoders.bahdanau import BahdanauDecoder
 from nmt.model.decoders.luong import LuongDecoder
-from nmt.model.loops import bahdanau as bahdanau_module
-from nmt.model.loops import luong as luong_module
+from nmt.model.loops import bahdanau_loop as bahdanau_module
+from nmt.model.loops import luong_loop as luong_module
+from nmt.model.loops.gru_sequence import gru_layers, gru_sequence
 from nmt.model.loops.packed import PackedStates, TokenIndices, padded
-from nmt.model.loops.sequence import gru_layers, gru_sequence
 from nmt.model.positions import TargetPositions
 from nmt.model.translation import TranslationModel
 

@@ -262,3 +262,39 @@ def test_reading_in_reverse_is_reading_the_reversed_sentence(cell, lengths):
             found.states[b, length - 1 :], expected.states[b, length - 1 :], atol=1e-12, rtol=0
         )
     torch.testing.assert_close(found.last, expected.last, atol=1e-12, rtol=0)
+
+
+# ---------------------------------------------------------------- without packing
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("reverse", [True, False])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_padded_sequences_are_as_packed_ones(cell, reverse, bidirectional, layers):
+    """Outputs, final states and gradients, whatever stands in the padding."""
+    encoder = EncoderConfig(
+        cell=cell, reverse=reverse, bidirectional=bidirectional, layers=layers, size=8, embedding=5
+    )
+    torch.manual_seed(1)
+    module = RecurrentEncoder(ModelConfig(encoder=encoder)).double().train()
+    lengths = [4, 7, 1, 2]
+    mask = padded_mask(lengths)
+    found = []
+    for known in (torch.tensor(lengths), None):
+        embedded = random(4, 7, 5, seed=1).requires_grad_()
+        encoded = module(embedded, mask, known)
+        outputs = [encoded.states, encoded.last, *(part for layer in encoded.layers for part in layer)]
+        module.zero_grad()
+        sum((random(*one.shape, seed=k) * one).sum() for k, one in enumerate(outputs)).backward()
+        found.append([*outputs, embedded.grad, *(one.grad for one in module.parameters())])
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-12)
+    assert not found[1][0][~mask].any()
+
+
+def test_padded_gradients_are_those_of_finite_differences():
+    module = RecurrentEncoder(ModelConfig(encoder=EncoderConfig(size=4, embedding=3))).double().train()
+    mask = padded_mask([3, 1])
+    assert torch.autograd.gradcheck(
+        lambda embedded: module(embedded, mask).states, random(2, 3, 3).requires_grad_()
+    )

@@ -66,6 +66,7 @@ def test_every_pair_once_and_within_max_tokens(
 def test_batches_hold_the_pairs_they_name(lengths: list[tuple[int, int]], max_tokens: int) -> None:
     batches = batches_of(lengths, max_tokens)
     for indices, batch in zip(chosen(batches, 2), epoch_of(batches, 2), strict=True):
+        indices = sorted(indices, key=lambda i: -lengths[i][1])  # the longest target first
         assert batch.source_mask.sum(dim=1).tolist() == [lengths[i][0] + 1 for i in indices]
         assert batch.target_mask.sum(dim=1).tolist() == [lengths[i][1] + 1 for i in indices]
         assert [row[0] for row in batch.source.tolist()] == [
@@ -215,11 +216,23 @@ def test_a_gathered_batch_is_the_one_of_a_loop(
             matrix[t, s] = 1
         for row in matrix:
             row /= max(row.sum(), 1)
-    real = [(row, step) for row, k in enumerate(rows) for step in range(len(targets[k]) + 1)]
+    longest = max(len(targets[k]) for k in rows) + 1
+    real = [(row, t) for t in range(longest) for row, k in enumerate(rows) if t <= len(targets[k])]
+    counts = [sum(step == t for _, step in real) for t in range(longest)]
+    packed = [row for row, _ in real] == [row for n in counts for row in range(n)]  # the rows are sorted
     positions = tuple(torch.tensor(column) for column in zip(*real, strict=True))
     lengths = torch.tensor([len(sources[k]) + 1 for k in rows])
     expected = Batch(
-        source, source_mask, lengths, previous, target, target_mask, len(real), positions, alignment
+        source,
+        source_mask,
+        lengths,
+        previous,
+        target,
+        target_mask,
+        len(real),
+        positions,
+        alignment,
+        tuple(counts) if packed else None,
     )
     assert same(batch, expected)
     assert batch.source.dtype == batch.previous.dtype == batch.target.dtype == torch.long

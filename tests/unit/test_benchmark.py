@@ -75,7 +75,7 @@ def test_the_operations_of_the_gru_model_by_hand(counted, lengths):
 def test_the_operations_of_lengths_that_were_not_fitted(model):
     config = workload.compose(model, True, "training.precision=fp32")
     pair = batch_of((9, 4))
-    update = workload.trainer(config, CPU, VOCABULARY)
+    update = workload.Updates(config, CPU, VOCABULARY)
     exact = flops.counted(lambda: update(pair))
     assert flops.update_flops(config, VOCABULARY)(pair.batches[0]) == pytest.approx(exact, rel=1e-9)
 
@@ -84,7 +84,7 @@ def test_padding_is_not_counted(counted):
     together = counted(batch_of((3, 9), (12, 2)).batches[0])
     apart = [counted(batch_of(one).batches[0]) for one in ((3, 9), (12, 2))]
     assert together == pytest.approx(sum(apart))
-    update = workload.trainer(Config(model=TINY), CPU, VOCABULARY)
+    update = workload.Updates(Config(model=TINY), CPU, VOCABULARY)
     assert flops.counted(lambda: update(batch_of((3, 9), (12, 2)))) > 1.05 * together
 
 

@@ -66,6 +66,7 @@ def test_its_checks_pass_on_a_cpu(tmp_path):
     assert [(speed["work"], speed["batch"]) for speed in report["speeds"]] == [
         ("training", 128),
         ("training", 256),
+        ("plain", 128),
         ("beam 5", 4096),
     ]
     assert all(row["check"] in answer.stdout for row in report["checks"])
@@ -74,7 +75,15 @@ def test_its_checks_pass_on_a_cpu(tmp_path):
 def test_every_check_is_there_after_those_it_needs(bench):
     stages = [[name for name, _ in checks] for checks, _ in check_gpu.stages(bench, check_gpu.MODELS)]
     names = [name for stage in stages for name in stage]
-    works = ("same command twice", "stop and resume", "translate", "evaluate", "align", "speed")
+    works = (
+        "same command twice",
+        "stop and resume",
+        "translate",
+        "evaluate",
+        "align",
+        "captured is plain",
+        "speed",
+    )
     models = ("bahdanau", "luong", "transformer")
     assert sorted(names) == sorted(
         [f"train {model}, {precision}" for model in models for precision in ("fp32", "bf16", "fp16")]
@@ -225,14 +234,34 @@ host:1:2 [0] NCCL INFO ncclCommInitRankConfig comm 0x5 rank 0 nranks 1 cudaDev 0
 
 
 def test_torchrun_must_have_used_nccl(monkeypatch, bench):
-    save_run(bench, "luong-fp32", 2.0)
-    save_run(bench, "luong-torchrun", 2.0)
+    save_run(bench, "luong-fp32", 3.0)  # with CUDA graphs, which are not used under torchrun
+    for name in ("luong-plain", "luong-torchrun"):
+        save_run(bench, name, 2.0)
     bench.apart["luong"] = 0.0
     monkeypatch.setattr(trainings, "python", lambda *arguments, **variables: NCCL)
     assert trainings.torchrun(bench, "luong") == "one process, NCCL 2.27.5+cuda13.0; identical weights"
     monkeypatch.setattr(trainings, "python", lambda *arguments, **variables: "NCCL version 2.27.5")
     with pytest.raises(FailedError, match="NCCL was not used"):
         trainings.torchrun(bench, "luong")
+
+
+@pytest.mark.parametrize(
+    ("graphs", "apart", "verdict"),
+    [(7, 2e-5, None), (7, 2e-4, "differ by up to"), (7, float("nan"), "differ"), (0, 0.0, "0 graphs")],
+)
+def test_captured_updates_must_have_been_captured_and_agree(monkeypatch, bench, graphs, apart, verdict):
+    def python(*arguments: object, **options: object) -> str:
+        found = {"updates": 100, "graphs": graphs, "apart": apart}
+        (bench.folder / "luong-captured.json").write_text(json.dumps(found), encoding="utf-8")
+        return ""
+
+    monkeypatch.setattr(trainings, "python", python)
+    if verdict is None:
+        expected = "100 updates, 7 graphs, losses differ by up to 2.0e-05"
+        assert trainings.captured(bench, "luong") == expected
+    else:
+        with pytest.raises(FailedError, match=verdict):
+            trainings.captured(bench, "luong")
 
 
 def test_agreement_counts_translations_and_compares_scores():
@@ -281,12 +310,12 @@ def test_work_is_repeated_for_its_time_and_often_enough():
 
 
 def test_operations_without_a_deterministic_kernel_are_named(monkeypatch):
-    def update() -> None:
+    def update(batch: object) -> None:
         for _ in range(2):
             torch.zeros(3).put_(torch.tensor([1]), torch.tensor([2.0]))  # not deterministic on any device
         warnings.warn("something else", UserWarning, stacklevel=1)
 
-    monkeypatch.setattr(gpu_speed, "updates", lambda *arguments: update)
+    monkeypatch.setattr(gpu_speed, "Updates", lambda *arguments: update)
     named = gpu_speed.nondeterministic(Config(), torch.device("cpu"))
     assert named == ["put_ does not have a deterministic implementation"]
     assert not torch.are_deterministic_algorithms_enabled()
@@ -296,13 +325,28 @@ def test_the_table_of_speeds():
     speed = {"model": "luong", "precision": "bfloat16", "milliseconds": 12.34}
     rows = [
         speed
-        | {"work": "training", "batch": 16384, "per_second": 123456.7, "busy": 0.456, "kernels": 1234.5},
-        speed | {"work": "beam 5", "batch": 4096, "per_second": 78.9, "busy": None, "kernels": None},
+        | {
+            "work": "training",
+            "batch": 16384,
+            "per_second": 123456.7,
+            "busy": 0.456,
+            "kernels": 1234.5,
+            "graphs": 9,
+        },
+        speed
+        | {
+            "work": "beam 5",
+            "batch": 4096,
+            "per_second": 78.9,
+            "busy": None,
+            "kernels": None,
+            "graphs": None,
+        },
     ]
     head, training, search = check_gpu.speed_table(rows).splitlines()
     assert (
         " ".join(training.split())
-        == "luong training 16,384 bfloat16 123,457 tokens/s 12.3 ms/update 46 % 1,234"
+        == "luong training 16,384 bfloat16 123,457 tokens/s 12.3 ms/update 46 % 1,234 9"
     )
-    assert " ".join(search.split()) == "luong beam 5 4,096 bfloat16 79 sentences/s 12.3 ms/step – –"
+    assert " ".join(search.split()) == "luong beam 5 4,096 bfloat16 79 sentences/s 12.3 ms/step – – –"
     assert len(head) == len(training) == len(search)

@@ -112,9 +112,9 @@ def test_gradients_do_not_pile_up():
 
 
 def test_the_step_decides_how_often_the_teacher_speaks():
-    model, train_step = make(teacher_forcing=0.2)
+    _, train_step = make(teacher_forcing=0.2)
     ratios = []
-    model.register_forward_pre_hook(lambda _, arguments: ratios.append(arguments[4]))
+    train_step._objective.register_forward_pre_hook(lambda _, arguments: ratios.append(arguments[1]))
     for step in (0, 49, 99):
         once(train_step, step=step)
     config = TrainingConfig(teacher_forcing=0.2)
@@ -130,10 +130,10 @@ class Spoiler:
 
     def __init__(self, model: TranslationModel, what: str, factor: float) -> None:
         self.on, self.what, self.factor = False, what, factor
-        model.register_forward_hook(self.spoil_loss)
+        model.decoder.register_forward_hook(self.spoil_loss)
         next(model.encoder.parameters()).register_hook(self.spoil_gradient)
 
-    def spoil_loss(self, model: TranslationModel, inputs: Any, outputs: Any) -> Any:
+    def spoil_loss(self, decoder: torch.nn.Module, inputs: Any, outputs: Any) -> Any:
         return (outputs[0] * self.factor, outputs[1]) if self.on and self.what == "loss" else None
 
     def spoil_gradient(self, gradient: torch.Tensor) -> torch.Tensor | None:
@@ -178,7 +178,7 @@ def test_one_bad_batch_of_several_spoils_the_update():
         calls.append(1)
         spoiler.on = len(calls) == 2
 
-    model.register_forward_pre_hook(spoil_the_second)
+    model.decoder.register_forward_pre_hook(spoil_the_second)
     assert once(train_step, BATCH, BATCH, BATCH).skipped_in_a_row == 1
     assert len(calls) == 3
     torch.testing.assert_close(model.state_dict(), before, rtol=0, atol=0)

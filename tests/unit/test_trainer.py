@@ -234,11 +234,11 @@ def spoiled(loop: Trainer, bad: set[int]) -> None:
     """The loss of these updates is NaN."""
     calls = []
 
-    def spoil(model, inputs, outputs):
+    def spoil(decoder, inputs, outputs):
         calls.append(outputs)
         return (outputs[0] * math.nan, outputs[1]) if len(calls) in bad else outputs
 
-    loop.model.register_forward_hook(spoil)
+    loop.model.decoder.register_forward_hook(spoil)
 
 
 def test_updates_that_are_left_out_are_counted():

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from recorder import Recorder, Report
+from replayer import Replayer
 from tiny import copy_batches, tiny_model
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import TrainingBatches
 from nmt.model.translation import DropoutRates, TranslationModel
+from nmt.training.graphs import UpdateGraphs
 from nmt.training.precision import choose_precision
 from nmt.training.train_state import TrainState
 from nmt.training.trainer import Trainer
@@ -218,6 +220,30 @@ def test_killed_between_two_saves():
     trainer.run()
     callbacks.steps, callbacks.reports = callbacks.steps[:4], [w for w in callbacks.reports if w.step <= 4]
     same(outcome(trainer, [callbacks, other]), expected)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 9])
+def test_with_graphs(monkeypatch, stop):
+    """A resumed process captures anew; batches are padded the same whether captured or not."""
+    recorders: list[Replayer] = []
+
+    def make_graphs(config: object, device: torch.device, processes: object, parameters: Any) -> UpdateGraphs:
+        recorders.append(Replayer())
+        return UpdateGraphs(recorders[-1], device, parameters)
+
+    monkeypatch.setattr("nmt.training.step.make_graphs", make_graphs)
+    settings = {"ema": 0.9, "accumulate": 2, "epochs": 4}
+    callbacks = Saver()
+    trainer = begin(callbacks, **settings)
+    trainer.run()
+    expected = outcome(trainer, [callbacks])
+    first, second = Saver(stop_after=stop), Saver()
+    begin(first, **settings).run()
+    trainer = resume(first.file, second, **settings)
+    trainer.run()
+    same(outcome(trainer, [first, second]), expected)
+    replays = [recorder.events.count("replay") for recorder in recorders if recorder.events]
+    assert replays[0] > replays[-1] > 0
 
 
 # ---------------------------------------------------------------- with other settings

@@ -14,7 +14,7 @@ from nmt.model.decoders.bridge import initial_layers, make_bridge
 from nmt.model.decoders.memory import Memory, State
 from nmt.model.decoders.readout import MaxoutReadout
 from nmt.model.encoders.encoded import Encoded
-from nmt.model.loops.bahdanau import BahdanauWeights, bahdanau_loop
+from nmt.model.loops.bahdanau_loop import BahdanauWeights, bahdanau_loop
 from nmt.model.positions import TargetPositions
 
 

@@ -14,7 +14,7 @@ from nmt.model.decoders.bridge import initial_layers, make_bridge
 from nmt.model.decoders.memory import Memory, State
 from nmt.model.dropout import Dropout, noise
 from nmt.model.encoders.encoded import Encoded
-from nmt.model.loops.luong import LuongWeights, luong_loop
+from nmt.model.loops.luong_loop import LuongWeights, luong_loop
 from nmt.model.positions import TargetPositions
 
 

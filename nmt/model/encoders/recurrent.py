@@ -3,14 +3,17 @@
 Shapes: B batch, S source length, E embedding size, M state size, X any size.
 """
 
+import warnings
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from nmt.config.model import ModelConfig
 from nmt.model.cells import CELLS, Layers, Recurrent, ResetBeforeGRU
 from nmt.model.encoders.encoded import Encoded
-from nmt.model.loops.sequence import gru_layers
+from nmt.model.loops.gru_sequence import gru_layers
 
 
 def reversed_order(mask: Tensor) -> Tensor:
@@ -21,6 +24,15 @@ def reversed_order(mask: Tensor) -> Tensor:
     positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
     end = mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
     return torch.where(positions < end, end - 1 - positions, positions)
+
+
+def backwards(mask: Tensor) -> Tensor:
+    """Indices that reverse all real tokens: [B, S] → [B, S].
+
+    Padding stays in place. Applied twice, it restores the order.
+    """
+    positions = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    return torch.where(mask, mask.sum(dim=1, keepdim=True) - 1 - positions, positions)
 
 
 def reorder(vectors: Tensor, order: Tensor) -> Tensor:
@@ -59,8 +71,9 @@ class RecurrentEncoder(nn.Module):
         Args:
             embedded: embeddings of the source tokens, [B, S, E].
             mask: True at real tokens, [B, S]; each row has at least one, and is padded on the right.
-            lengths: their number in each row, [B] on the CPU; None: counted, for which the host waits for a
-                GPU.
+            lengths: their number in each row, [B] on the CPU, for packing. None: in training the sequences
+                are not packed, so that the host need not know the lengths; in evaluation they are counted,
+                for which the host waits for a GPU.
         """
         assert embedded.shape[:2] == mask.shape, (embedded.shape, mask.shape)
         order = reversed_order(mask) if self.reverse else None
@@ -76,9 +89,10 @@ class RecurrentEncoder(nn.Module):
         if isinstance(self.rnn, ResetBeforeGRU):
             states, hidden = self.rnn(embedded, mask=mask)
             return states, (hidden,)
+        if lengths is None and self.training:
+            return run_padded(self.rnn, embedded, mask)
         lengths = mask.sum(dim=1).cpu() if lengths is None else lengths
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        outputs, final = self._run_packed(packed)
+        outputs, final = self._run_packed(_packed(embedded, lengths))
         states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
         return states, final if isinstance(final, tuple) else (final,)
 
@@ -99,3 +113,66 @@ class RecurrentEncoder(nn.Module):
             for part in final
         )
         return tuple(zip(*parts, strict=True))
+
+
+def _packed(inputs: Tensor, lengths: Tensor) -> PackedSequence:
+    """[B, S, X] and the lengths [B] on the CPU, packed; the host does not wait while the order is copied."""
+    lengths, order = lengths.sort(descending=True)
+    if inputs.is_cuda:
+        order = order.pin_memory().to(inputs.device, non_blocking=True)
+    packed = pack_padded_sequence(inputs.index_select(0, order), lengths, batch_first=True)
+    return PackedSequence(packed.data, packed.batch_sizes, order, order.argsort())
+
+
+# ---------------------------------------------------------------- without packing
+
+
+def run_padded(rnn: nn.GRU | nn.LSTM, inputs: Tensor, mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """What `rnn` computes from packed sequences, on padded ones: the host need not know the lengths.
+
+    The backward direction reads each row with its real tokens reversed.
+
+    Args:
+        rnn: batch-first.
+        inputs: [B, S, X].
+        mask: True at real tokens, [B, S].
+
+    Returns:
+        states [B, S, D·H] for D directions, zero on padding, and the final (h,) or (h, c), each
+        [layers · D, B, H].
+    """
+    order = backwards(mask)
+    finals: list[tuple[Tensor, ...]] = []
+    for layer in range(rnn.num_layers):
+        inputs = F.dropout(inputs, rnn.dropout, rnn.training) if layer else inputs
+        directions = []
+        for suffix in ("", "_reverse")[: 2 if rnn.bidirectional else 1]:
+            ordered = reorder(inputs, order) if suffix else inputs
+            names = [f"{name}_l{layer}{suffix}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+            run = _run_lstm if isinstance(rnn, nn.LSTM) else _run_gru
+            states, final = run(ordered, mask, [rnn.get_parameter(name) for name in names])
+            directions.append(reorder(states, order) if suffix else states)
+            finals.append(final)
+        inputs = torch.cat(directions, dim=-1) * mask.unsqueeze(-1)
+    return inputs, tuple(torch.stack(part) for part in zip(*finals, strict=True))
+
+
+def _run_gru(inputs: Tensor, mask: Tensor, weights: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """One layer in one direction: states [B, S, H] and the (h,) at the last real token, [B, H]."""
+    first = inputs.new_zeros((1, len(inputs), weights[1].shape[1]))
+    with warnings.catch_warnings():  # cuDNN copies the weights of one direction together: they are small
+        warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous")
+        states, _ = torch.gru(inputs, first, weights, True, 1, 0.0, True, False, True)
+    last = (mask.sum(dim=1) - 1)[:, None, None].expand(-1, 1, states.shape[2])
+    return states, (states.gather(1, last).squeeze(1),)
+
+
+def _run_lstm(inputs: Tensor, mask: Tensor, weights: list[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """As `_run_gru`, with (h, c); step by step, because the kernel for sequences does not return every c."""
+    h = c = inputs.new_zeros((len(inputs), weights[1].shape[1]))
+    states = []
+    for step, real in zip(inputs.unbind(1), mask.unsqueeze(-1).unbind(1), strict=True):
+        new_h, new_c = torch.lstm_cell(step, (h, c), *weights)
+        h, c = torch.where(real, new_h, h), torch.where(real, new_c, c)
+        states.append(h)
+    return torch.stack(states, dim=1), (h, c)

@@ -1,6 +1,6 @@
 """The loop of the Luong decoder with input feeding, with a hand-written backward pass.
 
-As `nmt.model.loops.bahdanau`; the loop of `LuongDecoder` is the reference.
+As `nmt.model.loops.bahdanau_loop`; the loop of `LuongDecoder` is the reference.
 
 Shapes: N target tokens, B sentences, n of them at a step, S source length, T steps, H decoder state size,
 D key size.
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nmt.model.loops.attention import LoopAttention, loop_attention
 from nmt.model.loops.gru_step import GRUStep, gru_step
+from nmt.model.loops.loop_attention import LoopAttention, loop_attention
 from nmt.model.loops.packed import PackedStates, padded
 from nmt.model.loops.products import multiply, no_autocast, product_type, state_type, transposed
 

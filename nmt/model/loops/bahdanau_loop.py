@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nmt.model.loops.attention import LoopAttention, loop_attention
 from nmt.model.loops.gru_step import GRUStep, gru_step
+from nmt.model.loops.loop_attention import LoopAttention, loop_attention
 from nmt.model.loops.packed import PackedStates, padded
 from nmt.model.loops.products import multiply, no_autocast, product_type, state_type, transposed
 

@@ -1,0 +1,90 @@
+"""Compare updates as CUDA graphs with the same updates without, in fp32 and without dropout.
+
+python scripts/compare_captured.py --model luong --device cuda:0 --output FILE.json
+
+Sentences are random. Without a GPU, batches are padded as for CUDA graphs, but nothing is captured: the work
+is run again instead of being replayed.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from timing.workload import Updates, compose, micro_batches
+
+from nmt import cli
+from nmt.config.settings import Config
+from nmt.device import choose_device
+from nmt.files import write_json
+from nmt.training.graphs import UpdateGraphs
+
+UPDATES, CYCLE = 100, 10  # so that each shape comes again
+BATCH, SMALL_BATCH = 640, 128  # tokens
+WITHOUT_DROPOUT = [f"training.{name}=0" for name in ("dropout", "embedding_dropout", "word_dropout")]
+
+
+class RunAgain:
+    """Runs the captured work again at each replay."""
+
+    def eagerly(self, work: Callable[[], None]) -> None:
+        """Run `work`."""
+        work()
+
+    def capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        """The work itself."""
+        return work
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the argument parser."""
+    assert __doc__
+    parser = argparse.ArgumentParser(
+        prog="python scripts/compare_captured.py", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--model", required=True, help="a file in configs/model")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda:1 …")
+    parser.add_argument("--output", metavar="FILE", required=True, help="JSON file for the result")
+    parser.add_argument("--small", action="store_true", help="a small model and small batches")
+    return parser
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = parser().parse_args()
+    device = choose_device(arguments.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cudnn.allow_tf32 = False  # which recurrent layers would use in fp32
+
+    def config(graphs: bool) -> Config:
+        settings = "training.precision=fp32", f"training.cuda_graphs={str(graphs).lower()}", *WITHOUT_DROPOUT
+        return compose(arguments.model, arguments.small, *settings)
+
+    captured, plain = (Updates(config(graphs), device) for graphs in (True, False))
+    if device.type != "cuda":
+        parameters = list(captured.train_step.parameters)
+        captured.train_step.graphs = UpdateGraphs(RunAgain(), device, parameters)
+    tokens = SMALL_BATCH if arguments.small else BATCH
+    losses = [train(updates, tokens) for updates in (captured, plain)]
+    graphs = captured.train_step.graphs
+    apart = max(abs(one - other) for one, other in zip(*losses, strict=True))
+    found = {"updates": UPDATES, "graphs": graphs.count if graphs else 0, "apart": apart}
+    write_json(Path(arguments.output), found)
+
+
+def train(updates: Updates, max_tokens: int) -> list[float]:
+    """The loss per token of each update."""
+    losses, totals = [], updates.train_step.totals
+    batches = itertools.cycle(list(itertools.islice(micro_batches(max_tokens), CYCLE)))
+    for batch in itertools.islice(batches, UPDATES):
+        totals.restart()
+        updates(batch)
+        found = totals.read()
+        losses.append(found.nll / found.tokens)
+    return losses
+
+
+if __name__ == "__main__":
+    cli.run(main)

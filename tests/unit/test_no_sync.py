@@ -1,0 +1,105 @@
+"""An update never makes the host wait for the device: no operation whose result the host must know."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from every_model import MODELS, small_batch, small_model
+from tiny import micro_batches
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nmt.config.training import TrainingConfig
+from nmt.data.padding import Shape, pad_batch
+from nmt.model.translation import DropoutRates
+from nmt.training.precision import Precision, choose_precision
+from nmt.training.step import TrainStep
+
+CPU = torch.device("cpu")
+SYNCS = {
+    torch.ops.aten._local_scalar_dense,
+    torch.ops.aten.item,
+    torch.ops.aten.nonzero,
+    torch.ops.aten.masked_select,
+    torch.ops.aten.unique_consecutive,
+    torch.ops.aten._unique2,
+    torch.ops.aten.is_nonzero,
+    torch.ops.aten.equal,
+}
+
+
+class WithoutSync(TorchDispatchMode):
+    """Fails at operations for which the host waits for a GPU: those whose result or shape it must know.
+
+    Args:
+        packs: sequences are packed: integers may be read, as their lengths are on the host.
+    """
+
+    def __init__(self, packs: bool = False) -> None:
+        super().__init__()
+        self.packs = packs
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
+    ) -> Any:
+        packet = func.overloadpacket
+        masks = packet in (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
+        boolean = masks and any(one is not None and one.dtype == torch.bool for one in args[1])
+        lengths = self.packs and packet is torch.ops.aten._local_scalar_dense and args[0].dtype == torch.int64
+        assert packet not in SYNCS or lengths, f"the host waits in {func}"
+        assert not boolean, f"the host waits in {func} with a mask"
+        return func(*args, **(kwargs or {}))
+
+
+def one_hot(tensor: torch.Tensor, classes: int) -> torch.Tensor:
+    """As `F.one_hot`, which checks its input on a CPU, but not on a GPU."""
+    return (tensor.unsqueeze(-1) == torch.arange(classes)).long()
+
+
+def check(model: str, precision: Precision, padded: bool) -> None:
+    """Two updates of two batches, with dropout and guided alignment."""
+    batch = small_batch(links=model != "seq2seq")
+    if padded:
+        batch = pad_batch(batch, Shape(6, 8, 8, 20))
+    train_step = TrainStep(
+        small_model(model, DropoutRates(0.3, 0.2, 0.1)), TrainingConfig(guided_alignment=0.1), precision
+    )
+    with WithoutSync(packs=not padded):
+        for step in range(2):
+            train_step.update(micro_batches(batch, batch), 1e-3, step, 10)
+    assert train_step.totals.read().tokens == 64
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("model", MODELS)
+def test_an_update_has_none(monkeypatch, model, padded):
+    """Scheduled sampling is left out: its model has no other operations than search, which may wait."""
+    monkeypatch.setattr("torch.nn.functional.one_hot", one_hot)
+    check(model, choose_precision("fp32", CPU), padded)
+
+
+@pytest.mark.parametrize("model", ["bahdanau", "transformer"])
+def test_nor_in_bf16(model):
+    check(model, choose_precision("bf16", CPU), padded=True)
+
+
+def test_nor_has_loss_scaling():
+    train_step = TrainStep(small_model("bahdanau"), TrainingConfig(), Precision(CPU, torch.float16))
+    updates = micro_batches(small_batch())
+    with WithoutSync(packs=True):
+        train_step.update(updates, 1e-3, 0, 10)
+
+
+@pytest.mark.parametrize(
+    "sync",
+    [
+        lambda tensor: tensor.sum().item(),
+        lambda tensor: bool(tensor.isfinite().all()),
+        lambda tensor: tensor[tensor > 0],
+        lambda tensor: tensor.nonzero(),
+        lambda tensor: tensor.masked_select(tensor > 0),
+    ],
+)
+def test_what_waits_is_noticed(sync: Callable[[torch.Tensor], object]):
+    with pytest.raises(AssertionError, match="the host waits"), WithoutSync():
+        sync(torch.ones(3))

@@ -116,7 +116,10 @@ class TrainStep:
         tokens = micro_batches.tokens
         weight = self._processes.size / tokens if micro_batches.counts else 0.0  # processes are averaged
         numbers = torch.tensor([lr, weight, float(tokens), self.average.share(step + 1)])
-        self._numbers.copy_(numbers.pin_memory() if self._numbers.is_cuda else numbers, non_blocking=True)
+        if self._numbers.is_cuda:
+            self._numbers.copy_(numbers.pin_memory(), non_blocking=True)
+        else:
+            self._numbers.copy_(numbers)
         self.totals.announce(tokens)
 
     def _backward(self, batch: Batch, ratio: float, counts: bool, step: int) -> None:

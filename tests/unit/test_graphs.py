@@ -116,6 +116,17 @@ def test_a_skipped_update_changes_nothing():
     assert math.isfinite(loss)
 
 
+def test_gradients_keep_their_place():
+    """A replayed graph adds to the memory that held them when it was captured."""
+    model = small_model("bahdanau")
+    train_step = make(model, Replayer())
+    places = []
+    for _ in range(5):
+        train(train_step, [BATCHES[0]])
+        places.append([one.grad.data_ptr() for one in model.parameters() if one.grad is not None])
+    assert all(found == places[0] for found in places)
+
+
 def test_batches_are_only_read():
     """Also on a CPU, where they need not be copied to the device."""
     before = [[tensor.clone() for tensor in batch.tensors()] for batch in BATCHES]

@@ -23,7 +23,7 @@ from table_model import (
     tied_model,
 )
 
-from nmt.decoding.beam import best
+from nmt.decoding.candidates import allowed, best, first_best
 from nmt.decoding.greedy import greedy
 from nmt.errors import ConfigError
 
@@ -205,13 +205,22 @@ def test_impossible_settings(options, name):
         random_model(0).search([4], **options)
 
 
-@pytest.mark.parametrize("levels", [1, 3, 40])
-def test_best_takes_the_first_of_equals(levels):
+@pytest.mark.parametrize("width", [9, 700, 3000])
+@pytest.mark.parametrize("levels", [1, 3, 40, 10**6])
+def test_best_takes_the_first_of_equals(levels, width):
     generator = torch.Generator().manual_seed(levels)
-    scores = -torch.randint(0, levels, (5, 3000), generator=generator).float()
+    scores = -torch.randint(0, levels, (5, width), generator=generator).float()
     scores[4, 7:] = -math.inf
-    values, indices = best(scores, 8)
+    scores = allowed(scores, torch.tensor([1, 3]))
+    found, (invalid, tied) = best(scores, 6)
+    if tied:
+        found = first_best(scores, 6)
+    assert not invalid
+    assert tied or levels > 3
+    assert not tied or levels < 10**6
     expected = scores.sort(dim=1, descending=True, stable=True)
-    assert torch.equal(values, expected.values[:, :8])
-    possible = values > -math.inf
-    assert torch.equal(indices[possible], expected.indices[:, :8][possible])
+    for row, (value, token) in enumerate(zip(found.values, found.tokens, strict=True)):
+        possible = value > -math.inf
+        taken = expected.indices[row, : possible.sum()].sort().values
+        assert torch.equal(token[possible], taken)
+        assert torch.equal(value[possible], scores[row, taken])

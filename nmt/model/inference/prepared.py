@@ -1,0 +1,68 @@
+"""A translation model prepared for search.
+
+Shapes: B sentences, S source length, T target length, K hypotheses per sentence, N rows (one per hypothesis),
+V target vocabulary.
+"""
+
+import torch
+from torch import Tensor
+
+from nmt.model.decoders.bahdanau import BahdanauDecoder
+from nmt.model.decoders.decoder import Selectable
+from nmt.model.decoders.luong import LuongDecoder
+from nmt.model.decoders.vector import VectorDecoder
+from nmt.model.inference.attending import rows_of
+from nmt.model.inference.layout import Layout
+from nmt.model.inference.memory import SearchMemory
+from nmt.model.inference.output import OutputLayer
+from nmt.model.inference.recurrent import BahdanauSearch, LuongSearch, VectorSearch
+from nmt.model.inference.weights import search_copy
+from nmt.model.mode import check_evaluating
+from nmt.model.translation import Source, TranslationModel
+
+SEARCH = {LuongDecoder: LuongSearch, BahdanauDecoder: BahdanauSearch, VectorDecoder: VectorSearch}
+
+
+class PreparedModel:
+    """The same function as `model`, for search: tables of what depends on a token alone, the output layers as
+    one matrix, and memory of the source that the hypotheses of a sentence share.
+
+    It has the weights that the model has now: one that is trained on must be prepared again.
+
+    Args:
+        model: in evaluation mode.
+
+    Raises:
+        RuntimeError: if the model is in training mode.
+    """
+
+    @torch.inference_mode()
+    def __init__(self, model: TranslationModel) -> None:
+        check_evaluating(model)
+        self._model = model
+        self._decoder = SEARCH[type(model.decoder)](search_copy(model.decoder), model.target.table.weight)
+        self._output = OutputLayer(model)
+        self.device, self.heads = model.device, model.heads
+
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[Selectable, SearchMemory]:
+        """As `TranslationModel.encode`."""
+        state, encoded = self._model.encode(source, mask)
+        memory = self._decoder.prepare(encoded.memory)
+        return state, SearchMemory(memory, encoded.embeddings, Layout(len(source)))
+
+    def step(
+        self, tokens: Tensor, state: Selectable, memory: SearchMemory
+    ) -> tuple[Tensor, Selectable, Tensor]:
+        """As `TranslationModel.step`; the rows are those of `memory.layout`."""
+        layout = memory.layout
+        features, state, weights = self._decoder.step(tokens, state, memory.source, layout)
+        attended = None
+        if memory.embeddings is not None:
+            attended = layout.unpad(weights.mean(dim=1) @ memory.embeddings)
+        return self._output(features, attended), state, rows_of(weights, layout)
+
+    def score(
+        self, source: Tensor, source_mask: Tensor, previous: Tensor, target: Tensor, target_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `TranslationModel.score`."""
+        return self._model.score(source, source_mask, previous, target, target_mask)

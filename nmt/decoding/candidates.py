@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nmt.model.inference.layout import Layout
 
-_GROUPS = 8
+_GROUPS = 16
 _LONG_ROW = 512  # tokens; shorter rows are not worth the two stages
 
 
@@ -33,11 +33,12 @@ class Candidates(NamedTuple):
 
 
 def allowed(predicted: Tensor, banned: Tensor) -> Tensor:
-    """A copy of log-probabilities [N, V] with those of the banned tokens minus infinity, and with as many more
-    columns of minus infinity as `best` likes.
+    """Log-probabilities [N, V] with those of the banned tokens changed to minus infinity, in place; and with as
+    many more columns of minus infinity as `best` wants.
     """
     more = -predicted.shape[1] % _GROUPS if predicted.shape[1] >= _LONG_ROW else 0
-    return F.pad(predicted, (0, more), value=-math.inf).index_fill_(1, banned, -math.inf)
+    padded = F.pad(predicted, (0, more), value=-math.inf) if more else predicted
+    return padded.index_fill_(1, banned, -math.inf)
 
 
 def best(scores: Tensor, count: int) -> tuple[Candidates, Tensor]:

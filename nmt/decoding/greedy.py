@@ -140,7 +140,7 @@ def _decode(
         step = 0
         while sentences:
             predicted, state, attention = model.step(tokens, state, memory)
-            predicted = predicted.float().index_fill(1, banned, -math.inf)  # [b, V]
+            predicted = predicted.float().index_fill_(1, banned, -math.inf)  # [b, V]
             tokens = select(predicted, sentences)
             totals = totals + predicted.gather(1, tokens[:, None]).squeeze(1)
             history.append(

@@ -10,17 +10,25 @@ from torch import Tensor
 from nmt.model.decoders.bahdanau import BahdanauDecoder
 from nmt.model.decoders.decoder import Selectable
 from nmt.model.decoders.luong import LuongDecoder
+from nmt.model.decoders.transformer import TransformerDecoder
 from nmt.model.decoders.vector import VectorDecoder
 from nmt.model.inference.attending import rows_of
 from nmt.model.inference.layout import Layout
 from nmt.model.inference.memory import SearchMemory
 from nmt.model.inference.output import OutputLayer
 from nmt.model.inference.recurrent import BahdanauSearch, LuongSearch, VectorSearch
+from nmt.model.inference.state import SearchState
+from nmt.model.inference.transformer import TransformerSearch
 from nmt.model.inference.weights import search_copy
 from nmt.model.mode import check_evaluating
 from nmt.model.translation import Source, TranslationModel
 
-SEARCH = {LuongDecoder: LuongSearch, BahdanauDecoder: BahdanauSearch, VectorDecoder: VectorSearch}
+SEARCH = {
+    LuongDecoder: LuongSearch,
+    BahdanauDecoder: BahdanauSearch,
+    VectorDecoder: VectorSearch,
+    TransformerDecoder: TransformerSearch,
+}
 
 
 class PreparedModel:
@@ -44,22 +52,22 @@ class PreparedModel:
         self._output = OutputLayer(model)
         self.device, self.heads = model.device, model.heads
 
-    def encode(self, source: Tensor, mask: Tensor) -> tuple[Selectable, SearchMemory]:
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[SearchState[Selectable], SearchMemory]:
         """As `TranslationModel.encode`."""
         state, encoded = self._model.encode(source, mask)
         memory = self._decoder.prepare(encoded.memory)
-        return state, SearchMemory(memory, encoded.embeddings, Layout(len(source)))
+        return SearchState(state), SearchMemory(memory, encoded.embeddings, Layout(len(source)))
 
     def step(
-        self, tokens: Tensor, state: Selectable, memory: SearchMemory
-    ) -> tuple[Tensor, Selectable, Tensor]:
+        self, tokens: Tensor, state: SearchState[Selectable], memory: SearchMemory
+    ) -> tuple[Tensor, SearchState[Selectable], Tensor]:
         """As `TranslationModel.step`; the rows are those of `memory.layout`."""
         layout = memory.layout
-        features, state, weights = self._decoder.step(tokens, state, memory.source, layout)
+        features, after, weights = self._decoder.step(tokens, state, memory.source, layout)
         attended = None
         if memory.embeddings is not None:
             attended = layout.unpad(weights.mean(dim=1) @ memory.embeddings)
-        return self._output(features, attended), state, rows_of(weights, layout)
+        return self._output(features, attended), SearchState(after), rows_of(weights, layout)
 
     def score(
         self, source: Tensor, source_mask: Tensor, previous: Tensor, target: Tensor, target_mask: Tensor

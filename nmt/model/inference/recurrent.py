@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nmt.model.attention.layer import Attention, mapped_values
+from nmt.model.cells import Layers, LayerState, RecurrentStack, gru_cell, gru_reset_before_cell, lstm_cell
 from nmt.model.decoders.bahdanau import BahdanauDecoder
 from nmt.model.decoders.luong import LuongDecoder
 from nmt.model.decoders.memory import Memory, State
@@ -19,6 +20,7 @@ from nmt.model.decoders.readout import MaxoutReadout
 from nmt.model.decoders.vector import VectorDecoder, VectorMemory
 from nmt.model.inference.attending import attention_weights, rows_of, weighted_average
 from nmt.model.inference.layout import Layout
+from nmt.model.inference.state import SearchState, Siblings
 from nmt.model.inference.weights import column_major
 
 
@@ -34,27 +36,27 @@ class LuongSearch:
         return memory
 
     def step(
-        self, tokens: Tensor, state: State, memory: Memory, layout: Layout
+        self, tokens: Tensor, rows: SearchState[State], memory: Memory, layout: Layout
     ) -> tuple[Tensor, State, Tensor]:
         """One step.
 
         Args:
             tokens: the previous target tokens, [N].
-            state: after the previous step, N rows.
+            rows: the state after the previous step, N rows.
             memory: from `prepare`, b rows.
             layout: of the N rows.
 
         Returns:
             features [N, F], the next state, and weights [b, heads, K, S].
         """
-        decoder = self._decoder
+        decoder, (state, siblings) = self._decoder, rows.distinct()
         gates = self._inputs.index_select(0, tokens)
         if decoder.feed is not None:
             assert state.feed is not None
-            gates = gates.addmm_(state.feed, decoder.feed.weight.t())
-        layers = decoder.recurrence(gates, state.layers)
+            gates = gates.add_(siblings.spread(decoder.feed(state.feed)))
+        layers = recurrent_step(decoder.recurrence, gates, state.layers, siblings)
         hidden = layers[-1][0]
-        coverage = _coverage(state, decoder.attention, memory, layout)
+        coverage = _coverage(state, siblings, decoder.attention, memory, layout)
         weights = attention_weights(decoder.attention, hidden, memory.keys, state.time, coverage, layout)
         features = decoder.combine(hidden).add_(weighted_average(weights, memory.values, layout)).tanh_()
         feed = None if decoder.feed is None else features
@@ -79,15 +81,16 @@ class BahdanauSearch:
         return Memory(memory.keys, torch.cat((memory.values, mapped), dim=-1))
 
     def step(
-        self, tokens: Tensor, state: State, memory: Memory, layout: Layout
+        self, tokens: Tensor, rows: SearchState[State], memory: Memory, layout: Layout
     ) -> tuple[Tensor, State, Tensor]:
         """One step; as `LuongSearch.step`."""
-        decoder, query = self._decoder, state.layers[-1][0]
-        coverage = _coverage(state, decoder.attention, memory, layout)
+        decoder, (state, siblings) = self._decoder, rows.distinct()
+        query = siblings.spread(state.layers[-1][0])
+        coverage = _coverage(state, siblings, decoder.attention, memory, layout)
         weights = attention_weights(decoder.attention, query, memory.keys, state.time, coverage, layout)
         inputs = weighted_average(weights, memory.values, layout) + self._inputs.index_select(0, tokens)
         gates, rest = inputs.split(self._sizes, dim=1)
-        layers = decoder.recurrence(gates, state.layers)
+        layers = recurrent_step(decoder.recurrence, gates, state.layers, siblings)
         hidden = query if decoder.readout_previous else layers[-1][0]
         features = self._readout(hidden, rest)
         return features, State(layers, state.time + 1, None, _covered(coverage, weights, layout)), weights
@@ -113,13 +116,14 @@ class VectorSearch:
         return VectorMemory(F.linear(memory.vector, self._context), memory.mask)
 
     def step(
-        self, tokens: Tensor, state: State, memory: VectorMemory, layout: Layout
+        self, tokens: Tensor, rows: SearchState[State], memory: VectorMemory, layout: Layout
     ) -> tuple[Tensor, State, Tensor]:
         """One step; as `LuongSearch.step`, with no heads."""
+        state, siblings = rows.distinct()
         vectors = memory.vector.index_select(0, layout.sentence_of_rows(tokens.device))
         inputs = vectors.add_(self._inputs.index_select(0, tokens))
         gates, rest = inputs.split(self._sizes, dim=1)
-        layers = self._decoder.recurrence(gates, state.layers)
+        layers = recurrent_step(self._decoder.recurrence, gates, state.layers, siblings)
         features = self._readout(layers[-1][0], rest)
         b, S = memory.mask.shape
         return features, State(layers, state.time + 1), features.new_empty((b, 0, layout.width, S))
@@ -161,11 +165,39 @@ class Readout(NamedTuple):
         return torch.maximum(one, other)
 
 
-def _coverage(state: State, attention: Attention, memory: Memory, layout: Layout) -> Tensor | None:
+def recurrent_step(stack: RecurrentStack, gates: Tensor, parents: Layers, siblings: Siblings) -> Layers:
+    """`RecurrentStack.forward`, with the recurrent product U h computed once per distinct parent.
+
+    Args:
+        stack: the layers.
+        gates: gate inputs of the lowest layer, [N, G·H].
+        parents: the states before, D rows.
+        siblings: the parent of each of the N rows.
+    """
+    states: list[LayerState] = []
+    for number, before in enumerate(parents):
+        weight_ih, weight_hh = (stack.rnn.get_parameter(f"{name}_l{number}") for name in ("weight_ih", "weight_hh"))
+        if number:
+            gates = F.linear(states[-1][0], weight_ih, stack.rnn.get_parameter(f"bias_ih_l{number}"))
+        state = tuple(siblings.spread(part) for part in before)
+        if stack.cell == "gru_reset_before":
+            states.append(gru_reset_before_cell(gates, state, weight_hh))
+            continue
+        recurrent = F.linear(before[0], weight_hh, stack.rnn.get_parameter(f"bias_hh_l{number}"))
+        cell = lstm_cell if stack.cell == "lstm" else gru_cell
+        states.append(cell(gates, siblings.spread(recurrent), state))
+    return tuple(states)
+
+
+def _coverage(
+    state: State, siblings: Siblings, attention: Attention, memory: Memory, layout: Layout
+) -> Tensor | None:
     """Attention received so far, [N, heads, S]; None if unused."""
     none = attention.no_coverage(memory.keys)
-    if none is None or state.time:
-        return state.coverage
+    if none is None:
+        return None
+    if state.coverage is not None:
+        return siblings.spread(state.coverage)
     return none.index_select(0, layout.sentence_of_rows(none.device))
 
 

@@ -99,8 +99,8 @@ class DecodingConfig:
     )
     lookahead: int | None = option(
         10,
-        "give up a hypothesis that could not win within this many more tokens, were they certain (null: exact "
-        "search, which gives up one that could not win at any length)",
+        "give up a hypothesis that could not win within this many more tokens, were they certain (null: one "
+        "that could not win at any length, the exact search)",
         at_least=0,
     )
     max_length_factor: float = option(3.0, "maximum length of a translation: this × source pieces …", above=0)

@@ -1,6 +1,7 @@
 """The best next tokens of each hypothesis.
 
-Shapes: N rows (one per hypothesis), V vocabulary, C candidates per row, b sentences, K hypotheses per sentence.
+Shapes: N rows (one per hypothesis), V vocabulary, C candidates per row, b sentences, K hypotheses per
+sentence.
 """
 
 import math
@@ -33,8 +34,8 @@ class Candidates(NamedTuple):
 
 
 def allowed(predicted: Tensor, banned: Tensor) -> Tensor:
-    """Log-probabilities [N, V] with those of the banned tokens changed to minus infinity, in place; and with as
-    many more columns of minus infinity as `best` wants.
+    """Log-probabilities [N, V] with those of the banned tokens changed to minus infinity, in place; and with
+    as many more columns of minus infinity as `best` wants.
     """
     more = -predicted.shape[1] % _GROUPS if predicted.shape[1] >= _LONG_ROW else 0
     padded = F.pad(predicted, (0, more), value=-math.inf) if more else predicted
@@ -70,8 +71,8 @@ def first_best(scores: Tensor, count: int) -> Candidates:
 
 
 def _top(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """`topk`, best first. A long row is cut into groups of equal length side by side: the highest scores are in
-    the `count` columns with the highest maxima. `amax` passes NaN on.
+    """`topk`, best first. A long row is cut into groups of equal length, one above the other: the highest
+    scores are in the `count` columns with the highest maxima. `amax` passes NaN on.
     """
     N, V = scores.shape
     if V < _LONG_ROW or V % _GROUPS or scores.device.type != "cpu":

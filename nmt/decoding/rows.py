@@ -20,8 +20,8 @@ from nmt.model.inference.memory import SearchMemory
 class Rows(Generic[StateT, MemoryT]):
     """The rows of one step, with their decoder state and memory of the source.
 
-    A `SearchMemory` has one row per sentence, and rows are the live hypotheses only. Other memories are repeated
-    for each of the K slots of a sentence, until the sentence leaves.
+    A `SearchMemory` has one row per sentence, and rows are the live hypotheses only. Other memories are
+    repeated for each of the K slots of a sentence, until the sentence leaves.
     """
 
     state: StateT
@@ -32,15 +32,15 @@ class Rows(Generic[StateT, MemoryT]):
     """The number of rows of each sentence."""
 
     @staticmethod
-    def start(state: StateT, memory: MemoryT, sentences: int, K: int, device: torch.device) -> "Rows[StateT, MemoryT]":
+    def start(
+        state: StateT, memory: MemoryT, sentences: int, K: int, device: torch.device
+    ) -> "Rows[StateT, MemoryT]":
         """The rows of the first step, where only the first slot of each sentence is live."""
         if isinstance(memory, SearchMemory):
             layout, counts = _live_layout([1] * sentences, K, device), [1] * sentences
             return Rows(state, cast(MemoryT, memory.arrange(None, layout)), layout, counts)
         repeated = torch.arange(sentences, device=device).repeat_interleave(K)
-        return Rows(
-            state.select(repeated), memory.select(repeated), Layout(sentences, K), [K] * sentences
-        )
+        return Rows(state.select(repeated), memory.select(repeated), Layout(sentences, K), [K] * sentences)
 
     def follow(
         self, state: StateT, origins: Tensor, going: Sequence[int], live: Sequence[int]

@@ -158,8 +158,8 @@ def _advance(
     """One step of the beams, from log-probabilities [N, V].
 
     Returns:
-        the new beams; int64 [b, K], the slot of each new hypothesis's parent; and the number of live hypotheses
-        of each sentence, 0 if it is done.
+        the new beams; int64 [b, K], the slot of each new hypothesis's parent; and the number of live
+        hypotheses of each sentence, 0 if it is done.
 
     Raises:
         NmtError: if a log-probability is NaN.

@@ -32,9 +32,7 @@ from nmt.errors import ConfigError
 def plain_beam(
     model: TableModel, longest: int, beam: int, penalty: float, nbest: int, lookahead: int | None = None
 ):
-    """Beam search in Python lists, without early stopping unless there is a lookahead; (tokens, finished) of the
-    n best.
-    """
+    """Beam search in Python lists; (tokens, finished) of the n best. It stops early only by a lookahead."""
     table, vocabulary = model.table[0].tolist(), model.table.shape[-1]
     live, finished = [(0.0, [0, BOS])], []
     for step in range(longest):

@@ -42,4 +42,3 @@ def weighted_average(weights: Tensor, values: Tensor, layout: Layout) -> Tensor:
 def rows_of(weights: Tensor, layout: Layout) -> Tensor:
     """[b, H, K, S] → [N, H, S]."""
     return layout.unpad(weights.transpose(1, 2))
-

@@ -10,8 +10,9 @@ from torch import Tensor
 
 
 class Layout(NamedTuple):
-    """N rows, sentence by sentence, in b·K slots. What depends on the hypothesis alone is computed for the rows;
-    attention is computed for all slots, so that the K hypotheses of a sentence share its keys and values.
+    """N rows, sentence by sentence, in b·K slots. What depends on the hypothesis alone is computed for the
+    rows; attention is computed for all slots, so that the K hypotheses of a sentence share its keys and
+    values.
 
     Attributes:
         sentences: b.
@@ -28,7 +29,7 @@ class Layout(NamedTuple):
         if self.slots is not None:
             empty = rows.new_full((self.sentences * self.width, *rows.shape[1:]), value)
             rows = empty.index_copy_(0, self.slots, rows)
-        return rows.unflatten(0, (self.sentences, self.width))
+        return rows.reshape(self.sentences, self.width, *rows.shape[1:])
 
     def unpad(self, padded: Tensor) -> Tensor:
         """[b, K, …] → [N, …]: the inverse of `pad`."""

@@ -4,11 +4,14 @@ Shapes: B sentences, S source length, T target length, K hypotheses per sentence
 V target vocabulary.
 """
 
+from collections.abc import Callable
+from typing import Protocol, cast
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.model.decoders.bahdanau import BahdanauDecoder
-from nmt.model.decoders.decoder import Selectable
+from nmt.model.decoders.decoder import MemoryT, Selectable, StateT
 from nmt.model.decoders.luong import LuongDecoder
 from nmt.model.decoders.transformer import TransformerDecoder
 from nmt.model.decoders.vector import VectorDecoder
@@ -21,13 +24,31 @@ from nmt.model.inference.state import SearchState
 from nmt.model.inference.transformer import TransformerSearch
 from nmt.model.inference.weights import search_copy
 from nmt.model.mode import check_evaluating
-from nmt.model.translation import Source, TranslationModel
+from nmt.model.translation import TranslationModel
 
-SEARCH = {
-    LuongDecoder: LuongSearch,
-    BahdanauDecoder: BahdanauSearch,
-    VectorDecoder: VectorSearch,
-    TransformerDecoder: TransformerSearch,
+
+class SearchDecoder(Protocol[StateT, MemoryT]):
+    """A decoder as search wants it; `LuongSearch` says what the arguments are."""
+
+    def prepare(self, memory: MemoryT) -> MemoryT:
+        """The decoder's memory of the source → that of `step`, once per sentence."""
+        ...
+
+    def step(
+        self, tokens: Tensor, rows: SearchState[StateT], memory: MemoryT, layout: Layout
+    ) -> tuple[Tensor, StateT, Tensor]:
+        """One step."""
+        ...
+
+
+SearchClass = Callable[[nn.Module, Tensor], SearchDecoder[Selectable, Selectable]]
+"""Builds a search decoder from a decoder and the target embeddings."""
+
+SEARCH_DECODERS: dict[type[nn.Module], SearchClass] = {
+    BahdanauDecoder: cast(SearchClass, BahdanauSearch),
+    LuongDecoder: cast(SearchClass, LuongSearch),
+    VectorDecoder: cast(SearchClass, VectorSearch),
+    TransformerDecoder: cast(SearchClass, TransformerSearch),
 }
 
 
@@ -48,7 +69,9 @@ class PreparedModel:
     def __init__(self, model: TranslationModel) -> None:
         check_evaluating(model)
         self._model = model
-        self._decoder = SEARCH[type(model.decoder)](search_copy(model.decoder), model.target.table.weight)
+        decoder = model.decoder
+        assert isinstance(decoder, nn.Module)
+        self._decoder = SEARCH_DECODERS[type(decoder)](search_copy(decoder), model.target.table.weight)
         self._output = OutputLayer(model)
         self.device, self.heads = model.device, model.heads
 

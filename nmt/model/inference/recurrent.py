@@ -1,8 +1,10 @@
-"""One step of the recurrent decoders during search: the functions of `step` in `nmt.model.decoders`, with what
-depends on the previous token alone in a table, and what depends on the source alone computed once per sentence.
+"""One step of the recurrent decoders during search: the functions of `step` in `nmt.model.decoders`, with
+what depends on the previous token alone in a table, and what depends on the source alone computed once per
+sentence.
 
-Shapes: b sentences, S source length, N rows (one per hypothesis), V target vocabulary, E embedding size, M encoder
-state size, G·H gate inputs of the lowest layer, F feature size, K hypotheses per sentence.
+Shapes: b sentences, S source length, N rows (one per hypothesis), D distinct parents of them, V target
+vocabulary, E embedding size, M encoder state size, G·H gate inputs of the lowest layer, F feature size, K
+hypotheses per sentence.
 """
 
 from typing import NamedTuple
@@ -64,8 +66,8 @@ class LuongSearch:
 
 
 class BahdanauSearch:
-    """`BahdanauDecoder.step`. A token's gate inputs and its part of the readout, V E y + b, are rows of a table;
-    the context's gate inputs and its part of the readout, C c, are weighted averages of mapped states.
+    """`BahdanauDecoder.step`. A token's gate inputs and its part of the readout, V E y + b, are rows of a
+    table; the context's gate inputs and its part of the readout, C c, are weighted averages of mapped states.
     """
 
     def __init__(self, decoder: BahdanauDecoder, embeddings: Tensor) -> None:
@@ -73,7 +75,7 @@ class BahdanauSearch:
         self._readout = Readout.of(decoder.readout, decoder.recurrence.rnn.hidden_size, embeddings.shape[1])
         gates = decoder.recurrence.project(embeddings)
         self._inputs = torch.cat((gates, self._readout.of_tokens(embeddings)), dim=1)  # [V, G·H + 2F]
-        self._sizes = gates.shape[1], len(self._readout.bias)
+        self._sizes = [gates.shape[1], len(self._readout.bias)]
 
     def prepare(self, memory: Memory) -> Memory:
         """The memory of the decoder, with values [b, heads·S, G·H + 2F]."""
@@ -89,7 +91,7 @@ class BahdanauSearch:
         coverage = _coverage(state, siblings, decoder.attention, memory, layout)
         weights = attention_weights(decoder.attention, query, memory.keys, state.time, coverage, layout)
         inputs = weighted_average(weights, memory.values, layout) + self._inputs.index_select(0, tokens)
-        gates, rest = inputs.split(self._sizes, dim=1)
+        gates, rest = torch.split(inputs, self._sizes, dim=1)
         layers = recurrent_step(decoder.recurrence, gates, state.layers, siblings)
         hidden = query if decoder.readout_previous else layers[-1][0]
         features = self._readout(hidden, rest)
@@ -107,7 +109,7 @@ class VectorSearch:
         zeros = embeddings.new_zeros((len(embeddings), self._readout.context.shape[1]))
         gates = decoder.recurrence.project(torch.cat((embeddings, zeros), dim=1))  # with the bias
         self._inputs = torch.cat((gates, self._readout.of_tokens(embeddings)), dim=1)  # [V, G·H + 2F]
-        self._sizes = gates.shape[1], len(self._readout.bias)
+        self._sizes = [gates.shape[1], len(self._readout.bias)]
         weight = decoder.recurrence.rnn.get_parameter("weight_ih_l0")[:, embeddings.shape[1] :]
         self._context = torch.cat((weight, self._readout.context))  # [G·H + 2F, M]
 
@@ -122,7 +124,7 @@ class VectorSearch:
         state, siblings = rows.distinct()
         vectors = memory.vector.index_select(0, layout.sentence_of_rows(tokens.device))
         inputs = vectors.add_(self._inputs.index_select(0, tokens))
-        gates, rest = inputs.split(self._sizes, dim=1)
+        gates, rest = torch.split(inputs, self._sizes, dim=1)
         layers = recurrent_step(self._decoder.recurrence, gates, state.layers, siblings)
         features = self._readout(layers[-1][0], rest)
         b, S = memory.mask.shape
@@ -130,8 +132,8 @@ class VectorSearch:
 
 
 class Readout(NamedTuple):
-    """The matrices of a maxout readout, with the units ordered so that `maxout` compares the first half with the
-    second.
+    """The matrices of a maxout readout, with the units ordered so that each pair is a unit of the first half
+    and one of the second.
 
     Attributes:
         hidden: U, [2F, H].
@@ -151,8 +153,8 @@ class Readout(NamedTuple):
         weight, bias = (
             torch.cat((part[::2], part[1::2])) for part in (readout.linear.weight, readout.linear.bias)
         )
-        sizes = (hidden_size, embedding_size, weight.shape[1] - hidden_size - embedding_size)
-        hidden, token, context = weight.split(sizes, dim=1)
+        sizes = [hidden_size, embedding_size, weight.shape[1] - hidden_size - embedding_size]
+        hidden, token, context = torch.split(weight, sizes, dim=1)
         return Readout(column_major(hidden), token, context, bias)
 
     def of_tokens(self, embeddings: Tensor) -> Tensor:
@@ -176,7 +178,9 @@ def recurrent_step(stack: RecurrentStack, gates: Tensor, parents: Layers, siblin
     """
     states: list[LayerState] = []
     for number, before in enumerate(parents):
-        weight_ih, weight_hh = (stack.rnn.get_parameter(f"{name}_l{number}") for name in ("weight_ih", "weight_hh"))
+        weight_ih, weight_hh = (
+            stack.rnn.get_parameter(f"{name}_l{number}") for name in ("weight_ih", "weight_hh")
+        )
         if number:
             gates = F.linear(states[-1][0], weight_ih, stack.rnn.get_parameter(f"bias_ih_l{number}"))
         state = tuple(siblings.spread(part) for part in before)

@@ -32,13 +32,13 @@ class SearchState(Generic[StateT]):
     def distinct(self) -> "tuple[StateT, Siblings]":
         """The state of each distinct parent, D rows, and the rows that have it.
 
-        About 40 % of the hypotheses of a beam have a parent in common with a better one, and what depends on the
-        parent alone need not be computed again. On a GPU, where counting them would be a synchronisation, all
-        count as distinct.
+        About 40 % of the hypotheses of a beam have a parent in common with a better one, and what depends on
+        the parent alone need not be computed again. On a GPU, where counting them would be a synchronisation,
+        all count as distinct.
         """
         if self.parents is None or self.parents.device.type != "cpu":
             return self.selected(), Siblings(None)
-        distinct, inverse = self.parents.unique(return_inverse=True)
+        distinct, inverse = torch.unique(self.parents, return_inverse=True)
         return self.state.select(distinct), Siblings(inverse)
 
 

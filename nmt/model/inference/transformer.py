@@ -1,7 +1,7 @@
 """One step of the Transformer's decoder during search.
 
-Shapes: b sentences, N rows (one per hypothesis), V target vocabulary, E embedding size, M state size, K hypotheses
-per sentence, S source length, t target tokens so far.
+Shapes: b sentences, N rows (one per hypothesis), V target vocabulary, E embedding size, M state size, K
+hypotheses per sentence, S source length, t target tokens so far.
 """
 
 import math

@@ -7,10 +7,17 @@ best K without EOS stay live.
 
 The search of a sentence stops as soon as its result can no longer change. Log-probabilities only fall and
 lengths only grow up to the maximum, so no extension of a live hypothesis scores above its
-log-probability / max_length**length_penalty. Once this bound of the best live hypothesis is no better
-than the n-th best finished score, the sentence is removed from the batch. If a sentence reaches its
-maximum length with fewer than n finished hypotheses, its best live ones are appended after the finished
-ones, regardless of score, so that a larger n never changes the first results.
+log-probability / max_length**length_penalty. A live hypothesis whose bound is no better than the n-th best
+finished score is given up: neither it nor anything that takes its place in the beam can be among the n best.
+When none is live the sentence is removed from the batch. If a sentence reaches its maximum length with fewer
+than n finished hypotheses, its best live ones are appended after the finished ones, regardless of score, so
+that a larger n never changes the first results.
+
+This bound is loose: the maximum length is several times that of the source, and most steps only confirm a
+result found long before. With a lookahead of L, the length in the bound is at most L tokens more than now: a
+hypothesis is given up if L certain tokens would not make it win. A result can then differ from that of the
+exact search only if the better translation is longer by more than L tokens. (Stopping at the current length,
+L = 0, is a common heuristic; it changes many results.)
 
 With beam size 1 this is greedy search, whatever the penalty: the first EOS ends it. Ties are broken by the
 parent's rank, then by the lower token index, and between finished hypotheses by the earlier one.

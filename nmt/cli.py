@@ -52,6 +52,11 @@ def add_run_arguments(parser: argparse.ArgumentParser, beam: bool = True) -> Non
     )
     if beam:
         parser.add_argument("--beam-size", type=int, metavar="N", help="beam size (1: greedy)")
+        parser.add_argument(
+            "--exact",
+            action="store_true",
+            help="beam search without decoding.lookahead: slower, and nearly always the same result",
+        )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
 
 

@@ -59,6 +59,7 @@ def main() -> None:
     config.beam_size = arguments.beam_size or config.beam_size
     examples = _examples(arguments, run)
     tokenizer = recorded_tokenizer(run)
+    config.lookahead = None if arguments.exact else config.lookahead
     translator = load_translator(run, config, choose_device(arguments.device))
     evaluation = evaluate(translator, examples, tokenizer)
     print(evaluation.summary())

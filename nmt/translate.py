@@ -96,6 +96,7 @@ def main() -> None:
     run = open_run(Path(arguments.run))
     config = run.decoding()
     config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest or 1)
+    config.lookahead = None if arguments.exact else config.lookahead
     translator = load_translator(run, config, choose_device(arguments.device))
     if (arguments.attention or arguments.show) and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
@@ -156,7 +157,11 @@ def _check(arguments: argparse.Namespace) -> None:
 def _check_sampling(arguments: argparse.Namespace) -> None:
     from nmt.errors import ConfigError
 
-    search = {"--beam-size": arguments.beam_size, "--nbest": arguments.nbest}
+    search = {
+        "--beam-size": arguments.beam_size,
+        "--nbest": arguments.nbest,
+        "--exact": arguments.exact or None,
+    }
     sampling = {"--temperature": arguments.temperature, "--seed": arguments.seed}
     for option, value in (search if arguments.sample else sampling).items():
         if value is not None and arguments.sample:

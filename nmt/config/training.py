@@ -102,6 +102,12 @@ class DecodingConfig:
     length_penalty: float = option(
         1.0, "length penalty: log-probability is divided by length to this power", at_least=0
     )
+    lookahead: int | None = option(
+        10,
+        "give up a hypothesis that could not win within this many more tokens, were they certain (null: one "
+        "that could not win at any length, the exact search)",
+        at_least=0,
+    )
     max_length_factor: float = option(3.0, "maximum length of a translation: this × source pieces …", above=0)
     max_length_extra: int = option(20, "… + this many", at_least=1)
     max_length: int = option(500, "… but never more than this", at_least=1)

@@ -5,12 +5,12 @@ A total of minus infinity marks an empty slot.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from nmt.decoding.hypothesis import nan_error
+from nmt.decoding.candidates import Candidates
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,18 @@ class SearchOptions:
     """int64: tokens that are never candidates."""
     norms: Tensor
     """float32 [longest]: (i + 1)**length_penalty at index i."""
+    lookahead: int | None
+    """A hypothesis is given up if its score could not become one of the n best within this many more tokens,
+    were they certain; None: at all."""
 
-    def done(self, beams: "Beams", step: int) -> Tensor:
-        """Bool [b]: whether no later step can change the n best hypotheses of the sentence."""
+    def live(self, beams: "Beams", step: int) -> Tensor:
+        """Bool [b, K]: the hypotheses to go on with; always the first ones of a sentence."""
+        longest = beams.limits
+        if self.lookahead is not None:
+            longest = longest.clamp(max=step + 1 + self.lookahead)
         # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order.
-        bound = beams.totals[:, 0] / self.norms[beams.limits - 1]
-        return (bound <= beams.finished.scores[:, -1]) | (beams.limits <= step + 1)
+        bound = beams.totals / self.norms[longest - 1].unsqueeze(1)
+        return (bound > beams.finished.scores[:, -1:]) & (beams.limits > step + 1).unsqueeze(1)
 
 
 @dataclass(frozen=True)
@@ -93,26 +99,28 @@ class Beams:
         """Select sentences by index."""
         return Beams(self.tokens[index], self.totals[index], self.limits[index], self.finished.select(index))
 
-    def advance(self, predicted: Tensor, step: int, options: SearchOptions) -> tuple["Beams", Tensor]:
-        """Extend every live hypothesis by every token.
+    def without(self, slots: Tensor) -> "Beams":
+        """Empty these slots, bool [b, K]."""
+        return replace(self, totals=self.totals.masked_fill(slots, -math.inf))
+
+    def advance(self, found: "Candidates", step: int, options: SearchOptions) -> tuple["Beams", Tensor]:
+        """Extend every live hypothesis by its candidates.
 
         Args:
-            predicted: [b·K, V], log-probabilities of the next token.
+            found: the best next tokens of each slot, [b, K, C].
             step: counted from 0.
             options: constants of this search.
 
         Returns:
             the new beams, and int64 [b, K]: the slot of each new hypothesis's parent (back-pointer).
-
-        Raises:
-            NmtError: if a log-probability is NaN.
         """
-        b, K, V = len(self.totals), options.beam_size, predicted.shape[1]
-        scores = self.totals.view(b * K, 1) + predicted  # [b·K, V]
-        scores.index_fill_(1, options.banned, -math.inf)
+        K, C = options.beam_size, found.tokens.shape[2]
+        totals = (self.totals.unsqueeze(2) + found.values).flatten(1)  # [b, K·C]
+        # The order of the candidates is that of ties: by the parent's rank, then by the token.
+        totals, candidates = totals.sort(dim=1, descending=True, stable=True)
         # At most K candidates end with EOS, one per hypothesis, so among the top 2K at least K do not.
-        totals, candidates = best(scores.view(b, K * V), 2 * K)
-        origins, tokens = candidates // V, candidates % V  # [b, 2K]
+        totals, candidates = totals[:, : 2 * K], candidates[:, : 2 * K]
+        origins, tokens = candidates // C, found.tokens.flatten(1).gather(1, candidates)
         ends = tokens == options.eos
         finished = self.finished.with_more(
             totals.masked_fill(~ends, -math.inf)[:, :K], options.norms[step], step, origins[:, :K]
@@ -120,35 +128,3 @@ class Beams:
         lives_on = ends.long().sort(dim=1, stable=True).indices[:, :K]
         beams = Beams(tokens.gather(1, lives_on), totals.gather(1, lives_on), self.limits, finished)
         return beams, origins.gather(1, lives_on)
-
-
-def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Deterministic top-k: the `count` highest scores of each row, best first, and their indices; ties go
-    to the lower index.
-
-    `topk` alone does not specify which of several equal values it returns, and the choice depends on device
-    and batch. So ties at the cut-off are resolved here.
-
-    Args:
-        scores: [R, C], C at least `count`.
-        count: k.
-
-    Returns:
-        values and int64 indices, [R, count] each.
-
-    Raises:
-        NmtError: if a score is NaN.
-    """
-    values, indices = scores.topk(min(count + 1, scores.shape[1]), dim=1)
-    last = values[:, count - 1 : count]
-    ties = (last == values[:, count:]) & (last > -math.inf)  # empty if count is C
-    invalid, tied = torch.stack((values[:, 0].isnan().any(), ties.any())).tolist()  # topk puts NaN first
-    if invalid:
-        raise nan_error()
-    if tied:
-        above, equal = scores > last, scores == last
-        taken = above | (equal & (equal.cumsum(dim=1) <= count - above.sum(dim=1, keepdim=True)))
-        indices = taken.nonzero()[:, 1].view(len(scores), count)
-    indices = indices[:, :count].sort(dim=1).values
-    values, order = scores.gather(1, indices).sort(dim=1, descending=True, stable=True)
-    return values, indices.gather(1, order)

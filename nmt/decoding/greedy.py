@@ -140,10 +140,12 @@ def _decode(
         step = 0
         while sentences:
             predicted, state, attention = model.step(tokens, state, memory)
-            predicted = predicted.float().index_fill(1, banned, -math.inf)  # [b, V]
+            predicted = predicted.float().index_fill_(1, banned, -math.inf)  # [b, V]
             tokens = select(predicted, sentences)
             totals = totals + predicted.gather(1, tokens[:, None]).squeeze(1)
-            history.append(sentences, tokens[:, None], torch.zeros_like(tokens)[:, None], attention)
+            history.append(
+                sentences, tokens[:, None], torch.zeros_like(tokens)[:, None], attention, [1] * len(sentences)
+            )
             ended = tokens == eos
             done = ended | (limits <= step + 1)
             valid, stopped, finished = torch.stack((totals.isfinite(), done, ended)).tolist()

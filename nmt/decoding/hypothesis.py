@@ -3,6 +3,7 @@
 Shapes: b active sentences, K hypotheses per sentence.
 """
 
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -60,28 +61,37 @@ class History:
         self._width = width
         self._tokens: list[Tensor] = []
         self._origins: list[Tensor] = []
-        self._rows = _Rows(width)
+        self._rows = _Rows()
         self._wanted = frozenset(attention)
         self._attention: list[Tensor] = []
-        self._attention_rows = _Rows(width)
+        self._attention_rows = _Rows()
 
-    def append(self, sentences: Sequence[int], tokens: Tensor, origins: Tensor, attention: Tensor) -> None:
+    def append(
+        self,
+        sentences: Sequence[int],
+        tokens: Tensor,
+        origins: Tensor,
+        attention: Tensor,
+        counts: Sequence[int],
+    ) -> None:
         """Add a step.
 
         Args:
             sentences: the b sentences active at this step.
             tokens: int64 [b, K], the token of each output slot.
             origins: int64 [b, K], the input slot each output slot extends (back-pointer).
-            attention: [b·K, …], the attention weights of each input slot (not output slot).
+            attention: [N, …], the attention weights of each input row (not output slot).
+            counts: the number of input rows of each sentence, those of its first slots.
         """
-        self._rows.append(sentences)
+        self._rows.append(sentences, [self._width] * len(sentences))
         self._tokens.append(tokens.flatten())
         self._origins.append(origins.flatten())
         wanted = [index for index, sentence in enumerate(sentences) if sentence in self._wanted]
         if wanted:
-            self._attention_rows.append([sentences[index] for index in wanted])
+            self._attention_rows.append([sentences[i] for i in wanted], [counts[i] for i in wanted])
             if len(wanted) < len(sentences):
-                rows = [index * self._width + slot for index in wanted for slot in range(self._width)]
+                first = [0, *itertools.accumulate(counts)]
+                rows = [row for i in wanted for row in range(first[i], first[i + 1])]
                 attention = attention.index_select(0, torch.tensor(rows, device=attention.device))
             self._attention.append(attention)
 
@@ -143,21 +153,17 @@ class History:
 
 
 class _Rows:
-    """Where the rows of a sentence begin, if those of all steps are concatenated.
+    """Where the rows of a sentence begin, if those of all steps are concatenated."""
 
-    Args:
-        width: rows per sentence and step.
-    """
-
-    def __init__(self, width: int) -> None:
-        self._width, self._count = width, 0
+    def __init__(self) -> None:
+        self._count = 0
         self._first: list[dict[int, int]] = []  # for each step: sentence → its first row
 
-    def append(self, sentences: Sequence[int]) -> None:
-        """Add a step with rows for these sentences."""
-        first = range(self._count, self._count + len(sentences) * self._width, self._width)
-        self._first.append(dict(zip(sentences, first, strict=True)))
-        self._count += len(sentences) * self._width
+    def append(self, sentences: Sequence[int], counts: Sequence[int]) -> None:
+        """Add a step with `counts[i]` rows for sentence i of `sentences`."""
+        first = list(itertools.accumulate(counts, initial=self._count))
+        self._first.append(dict(zip(sentences, first, strict=False)))
+        self._count = first[-1]
 
     def of(self, step: int, sentence: int) -> int:
         """The first row of a sentence at a step."""

@@ -30,7 +30,8 @@ class StepModel(Protocol[StateT, MemoryT_contra]):
             memory: encoded source, N rows.
 
         Returns:
-            log-probabilities [N, V], none above 0; the new state; attention weights [N, K, S].
+            log-probabilities [N, V], none above 0, a new tensor that the caller may change; the new state;
+            attention weights [N, K, S].
         """
         ...
 

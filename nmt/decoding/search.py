@@ -7,10 +7,17 @@ best K without EOS stay live.
 
 The search of a sentence stops as soon as its result can no longer change. Log-probabilities only fall and
 lengths only grow up to the maximum, so no extension of a live hypothesis scores above its
-log-probability / max_length**length_penalty. Once this bound of the best live hypothesis is no better
-than the n-th best finished score, the sentence is removed from the batch. If a sentence reaches its
-maximum length with fewer than n finished hypotheses, its best live ones are appended after the finished
-ones, regardless of score, so that a larger n never changes the first results.
+log-probability / max_length**length_penalty. A live hypothesis whose bound is no better than the n-th best
+finished score is given up: neither it nor anything that takes its place in the beam can be among the n best.
+When none is live the sentence is removed from the batch. If a sentence reaches its maximum length with fewer
+than n finished hypotheses, its best live ones are appended after the finished ones, regardless of score, so
+that a larger n never changes the first results.
+
+This bound is loose: the maximum length is several times that of the source, and most steps only confirm a
+result found long before. With a lookahead of L, the length in the bound is at most L tokens more than now: a
+hypothesis is given up if L certain tokens would not make it win. A result can then differ from that of the
+exact search only if the better translation is longer by more than L tokens. (Stopping at the current length,
+L = 0, is a common heuristic; it changes many results.)
 
 With beam size 1 this is greedy search, whatever the penalty: the first EOS ends it. Ties are broken by the
 parent's rank, then by the lower token index, and between finished hypotheses by the earlier one.
@@ -26,11 +33,14 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.beam import Beams, SearchOptions
+from nmt.decoding.candidates import allowed, best, first_best
 from nmt.decoding.greedy import greedy
-from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, dead_end_error
+from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, dead_end_error, nan_error
 from nmt.decoding.interface import StepModel
+from nmt.decoding.rows import Rows
 from nmt.errors import ConfigError
 from nmt.model.decoders.decoder import MemoryT, StateT
+from nmt.model.inference.layout import Layout
 
 
 def beam_search(
@@ -46,6 +56,7 @@ def beam_search(
     nbest: int = 1,
     forbidden: Sequence[int] = (),
     attention: Collection[int] = (),
+    lookahead: int | None = None,
 ) -> list[list[Hypothesis]]:
     """Beam search: the `nbest` best hypotheses found for each sentence.
 
@@ -59,6 +70,8 @@ def beam_search(
         nbest: n, at most `beam_size`.
         forbidden: other tokens that must not be generated, such as PAD.
         attention: the sentences, counted from 0, whose hypotheses get their attention.
+        lookahead: give up a hypothesis whose score could not become one of the n best within this many more
+            tokens, were they certain; None: only if it could not at any length.
 
     Returns:
         For each sentence 1 to n hypotheses, best first; fewer than n only if no more have a probability
@@ -78,7 +91,7 @@ def beam_search(
     history = History(beam_size, attention)
     with torch.inference_mode():
         banned = banned_tokens(bos, eos, forbidden, max_lengths.device)
-        options = _options(max_lengths, beam_size, nbest, length_penalty, eos, banned)
+        options = _options(max_lengths, beam_size, nbest, length_penalty, eos, banned, lookahead)
         found = _run(model, state, memory, Beams.start(max_lengths, bos, options), options, history)
     hypotheses = iter(history.hypotheses([pointer for pointers in found for pointer in pointers]))
     return [[next(hypotheses) for _ in pointers] for pointers in found]
@@ -94,11 +107,17 @@ def _check(beam_size: int, length_penalty: float, nbest: int) -> None:
 
 
 def _options(
-    max_lengths: Tensor, beam_size: int, nbest: int, penalty: float, eos: int, banned: Tensor
+    max_lengths: Tensor,
+    beam_size: int,
+    nbest: int,
+    penalty: float,
+    eos: int,
+    banned: Tensor,
+    lookahead: int | None,
 ) -> SearchOptions:
     longest = int(max_lengths.max()) if len(max_lengths) else 0
     norms = torch.arange(1, longest + 1, dtype=torch.float64) ** penalty
-    return SearchOptions(beam_size, nbest, eos, banned, norms.float().to(max_lengths.device))
+    return SearchOptions(beam_size, nbest, eos, banned, norms.float().to(max_lengths.device), lookahead)
 
 
 def _run(
@@ -112,36 +131,60 @@ def _run(
     """Decode until every sentence is done; sentences that are done are removed from the batch. Every step is
     added to `history`; the result is the best hypotheses of each sentence.
 
-    Two host synchronisations per step: the check for NaN and ties (in `best`), and which sentences are done.
+    One host synchronisation per step: which hypotheses are live, and whether there is NaN or a tie.
     """
-    K, device = options.beam_size, beams.limits.device
-    slots = torch.arange(K, device=device)
     sentences = list(range(len(beams.limits)))
     back_pointers: list[list[BackPointer]] = [[] for _ in sentences]
-    rows = torch.zeros_like(beams.tokens) + torch.arange(len(sentences), device=device)[:, None]  # [b, K]
-    if sentences:
-        state, memory = state.select(rows.flatten()), memory.select(rows.flatten())
+    if not sentences:
+        return back_pointers
+    rows = Rows.start(state, memory, len(sentences), options.beam_size, beams.limits.device)
     step = 0
     while sentences:
-        predicted, state, attention = model.step(beams.tokens.flatten(), state, memory)
-        beams, origins = beams.advance(predicted, step, options)
-        history.append(sentences, beams.tokens, origins, attention)
-        rows = torch.arange(len(sentences), device=device)[:, None] * K + origins
-        done = options.done(beams, step).tolist()
-        if any(done):
-            over = [row for row, is_done in enumerate(done) if is_done]
-            leaving = beams.select(torch.tensor(over, device=device))
+        tokens = rows.layout.unpad(beams.tokens)
+        predicted, state, attention = model.step(tokens, rows.state, rows.memory)
+        beams, origins, live = _advance(beams, predicted, rows.layout, step, options)
+        history.append(sentences, beams.tokens, origins, attention, rows.counts)
+        going = [row for row, count in enumerate(live) if count]
+        if len(going) < len(sentences):
+            over = [row for row, count in enumerate(live) if not count]
+            leaving = beams.select(torch.tensor(over, device=origins.device))
             for group in _back_pointers([sentences[row] for row in over], leaving, step, options):
                 back_pointers[group[0].sentence] = group
-            going = [row for row, is_done in enumerate(done) if not is_done]
-            stay = torch.tensor(going, dtype=torch.int64, device=device)
-            sentences, beams, rows = [sentences[row] for row in going], beams.select(stay), rows[stay]
-            if sentences:
-                memory = memory.select((stay[:, None] * K + slots).flatten())
-        if sentences:
-            state = state.select(rows.flatten())
+        if going:
+            rows = rows.follow(state, origins, going, [live[row] for row in going])
+        if len(going) < len(sentences):
+            sentences = [sentences[row] for row in going]
+            beams = beams.select(torch.tensor(going, dtype=torch.int64, device=origins.device))
         step += 1
     return back_pointers
+
+
+def _advance(
+    beams: Beams, predicted: Tensor, layout: Layout, step: int, options: SearchOptions
+) -> tuple[Beams, Tensor, list[int]]:
+    """One step of the beams, from log-probabilities [N, V].
+
+    Returns:
+        the new beams; int64 [b, K], the slot of each new hypothesis's parent; and the number of live
+        hypotheses of each sentence, 0 if it is done.
+
+    Raises:
+        NmtError: if a log-probability is NaN.
+    """
+    scores = allowed(predicted, options.banned)
+    # One more than K, as one may be EOS.
+    count = min(options.beam_size + 1, predicted.shape[1])
+    candidates, flags = best(scores, count)
+    while True:
+        advanced, origins = beams.advance(candidates.padded(layout), step, options)
+        live = options.live(advanced, step)
+        invalid, tied, *counts = torch.cat((flags, live.sum(dim=1))).tolist()
+        if invalid:
+            raise nan_error()
+        if not tied:
+            going = live | (live.sum(dim=1, keepdim=True) == 0)  # a done sentence keeps its hypotheses
+            return advanced.without(~going), origins, counts
+        candidates, flags = first_best(scores, count), torch.zeros_like(flags)
 
 
 def _back_pointers(

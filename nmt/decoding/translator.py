@@ -215,6 +215,7 @@ def _search(
         nbest=nbest,
         forbidden=(PAD, UNK),
         attention=attention,
+        lookahead=config.lookahead,
     )
 
 

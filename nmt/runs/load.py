@@ -4,6 +4,7 @@ import torch
 
 from nmt.config.training import DecodingConfig
 from nmt.decoding.translator import Translator
+from nmt.model.inference.prepared import PreparedModel
 from nmt.runs.checkpoint import load_checkpoint
 from nmt.runs.run import Run
 
@@ -15,4 +16,4 @@ def load_translator(run: Run, config: DecodingConfig, device: torch.device) -> T
         RunError: if the checkpoint is missing or corrupt.
     """
     checkpoint = load_checkpoint(run.best, device)
-    return Translator(checkpoint.model, checkpoint.source, checkpoint.target, config)
+    return Translator(PreparedModel(checkpoint.model), checkpoint.source, checkpoint.target, config)

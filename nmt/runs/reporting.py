@@ -11,6 +11,7 @@ from nmt.data.examples import Example
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.evaluation.validate import validate
+from nmt.model.inference.prepared import PreparedModel
 from nmt.model.mode import evaluating
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
 from nmt.runs.latest import point_latest
@@ -38,8 +39,7 @@ class MainCallbacks:
         self._run, self._checkpoint, self._dev, self._signals = run, checkpoint, dev, signals
         self._keep = config.training.keep
         self._samples, self._tokenizer = config.training.samples, config.training.bleu_tokenizer
-        greedy = replace(config.decoding, beam_size=1)
-        self._translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
+        self._greedy = replace(config.decoding, beam_size=1)
         self._translations: list[Translation] = []
         self._is_latest = False
 
@@ -58,8 +58,11 @@ class MainCallbacks:
 
     def validate(self, state: TrainState) -> dict[str, float]:
         """Translate and score the development set."""
-        with evaluating(self._checkpoint.model):
-            validation = validate(self._translator, self._dev, self._tokenizer, self._samples)
+        checkpoint = self._checkpoint
+        with evaluating(checkpoint.model):
+            model = PreparedModel(checkpoint.model)  # it has the weights of this validation
+            translator = Translator(model, checkpoint.source, checkpoint.target, self._greedy)
+            validation = validate(translator, self._dev, self._tokenizer, self._samples)
         self._translations = validation.translations
         return validation.scores
 

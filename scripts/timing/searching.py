@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from nmt.config.settings import Config
-from nmt.model.translation import TranslationModel
+from nmt.model.inference.prepared import PreparedModel
 from timing.statistics import Measurement, Options, interleaved, spread, with_threads
 from timing.workload import compose, new_model, search_batch, sentences
 
@@ -25,20 +25,20 @@ class Variant(NamedTuple):
 
 
 def measure(options: Options) -> list[Measurement]:
-    """Translate the same sentences in every repetition; the model is in float32."""
+    """Translate the same sentences in every repetition; the model is in float32, and prepared."""
     works: dict[Variant, Callable[[], object]] = {}
     counts: dict[Variant, int] = {}
     for name in options.models:
         config = compose(name, options.small)
         torch.manual_seed(config.seed)
-        model = new_model(config, options.device).eval()
+        prepared = PreparedModel(new_model(config, options.device).eval())
         for beam in BEAMS:
             for batch in BATCHES_SMALL if options.small else BATCHES:
                 texts = sentences(_count(batch, options.small), seed=3)
                 batches = [texts[at : at + batch] for at in range(0, len(texts), batch)]
                 for threads in options.threads:
                     variant = Variant(name, beam, batch, threads)
-                    works[variant] = with_threads(threads, _search(model, config, batches, beam))
+                    works[variant] = with_threads(threads, _search(prepared, config, batches, beam))
                     counts[variant] = len(texts)
     seconds = interleaved(works, options.repetitions, options.device)
     return [
@@ -56,7 +56,7 @@ def _count(batch: int, small: bool) -> int:
 
 
 def _search(
-    model: TranslationModel, config: Config, batches: list[list[list[int]]], beam: int
+    model: PreparedModel, config: Config, batches: list[list[list[int]]], beam: int
 ) -> Callable[[], None]:
     def run() -> None:
         for batch in batches:

@@ -5,6 +5,7 @@ import random
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 import torch
 from torch import Tensor
@@ -13,11 +14,12 @@ from nmt.config.settings import Config
 from nmt.data.batches import MicroBatches, TrainingBatches, pad
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
+from nmt.decoding.interface import InferenceModel, StepModel
 from nmt.decoding.search import beam_search
 from nmt.launch.main import with_config
-from nmt.model.decoders.decoder import Selectable
+from nmt.model.decoders.decoder import MemoryT, StateT
 from nmt.model.initialise import build_model
-from nmt.model.translation import NO_DROPOUT, DropoutRates, Source, TranslationModel
+from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 from nmt.training.precision import choose_precision
 from nmt.training.step import TrainStep
 
@@ -107,12 +109,12 @@ class Updates:
 
 
 @dataclass(frozen=True)
-class Endless:
+class Endless(Generic[StateT, MemoryT]):
     """A model that never prefers end-of-sentence, so that every translation has its maximum length."""
 
-    model: TranslationModel
+    model: StepModel[StateT, MemoryT]
 
-    def step(self, tokens: Tensor, state: Selectable, memory: Source) -> tuple[Tensor, Selectable, Tensor]:
+    def step(self, tokens: Tensor, state: StateT, memory: MemoryT) -> tuple[Tensor, StateT, Tensor]:
         """As in `StepModel`."""
         scores, state, weights = self.model.step(tokens, state, memory)
         scores[:, EOS] = NEVER
@@ -121,7 +123,10 @@ class Endless:
 
 @torch.inference_mode()
 def search_batch(
-    model: TranslationModel, batch: Sequence[list[int]], beam_size: int, length_penalty: float
+    model: InferenceModel[StateT, MemoryT],
+    batch: Sequence[list[int]],
+    beam_size: int,
+    length_penalty: float,
 ) -> None:
     """Translate token lists, as `nmt.decoding.translator` does; each translation is two tokens longer than
     its source.

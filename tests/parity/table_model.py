@@ -15,6 +15,8 @@ from torch import Tensor
 from nmt.decoding.greedy import greedy, sample
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.search import beam_search
+from nmt.model.inference.layout import Layout
+from nmt.model.inference.memory import SearchMemory
 
 PAD, BOS, EOS = 0, 1, 2
 SPECIAL = {"bos": BOS, "eos": EOS, "forbidden": (PAD,)}
@@ -75,6 +77,18 @@ class TableModel:
         options = SPECIAL | {"attention": range(len(lengths))} | options
         options.setdefault("generators", [np.random.default_rng((seed, i)) for i in range(len(lengths))])
         return sample(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **options)
+
+
+class SharedModel(TableModel):
+    """The same with one row of memory per sentence, so that only live hypotheses have rows."""
+
+    def step(self, tokens: Tensor, state: State, memory: SearchMemory) -> tuple[Tensor, State, Tensor]:
+        rows = memory.source.select(memory.layout.sentence_of_rows(tokens.device))
+        return super().step(tokens, state, rows)
+
+    def start(self, sentences: list[int] | None = None) -> tuple[State, SearchMemory]:
+        state, memory = super().start(sentences)
+        return state, SearchMemory(memory, None, Layout(len(memory.sentence)))
 
 
 def random_model(seed: int, sentences: int = 1, longest: int = 4, vocabulary: int = 6) -> TableModel:

@@ -14,6 +14,7 @@ from table_model import (
     EOS,
     PAD,
     SPECIAL,
+    SharedModel,
     TableModel,
     check_forced,
     enumerate_all,
@@ -23,13 +24,15 @@ from table_model import (
     tied_model,
 )
 
-from nmt.decoding.beam import best
+from nmt.decoding.candidates import allowed, best, first_best
 from nmt.decoding.greedy import greedy
 from nmt.errors import ConfigError
 
 
-def plain_beam(model: TableModel, longest: int, beam: int, penalty: float, nbest: int):
-    """Beam search in Python lists, without early stopping; (tokens, finished) of the n best."""
+def plain_beam(
+    model: TableModel, longest: int, beam: int, penalty: float, nbest: int, lookahead: int | None = None
+):
+    """Beam search in Python lists; (tokens, finished) of the n best. It stops early only by a lookahead."""
     table, vocabulary = model.table[0].tolist(), model.table.shape[-1]
     live, finished = [(0.0, [0, BOS])], []
     for step in range(longest):
@@ -44,7 +47,10 @@ def plain_beam(model: TableModel, longest: int, beam: int, penalty: float, nbest
             if history[-1] == EOS:
                 finished.append((float(np.float32(total) / norm), history[2:-1]))
         live = [candidate for candidate in candidates if candidate[1][-1] != EOS][:beam]
-    finished.sort(key=lambda item: -item[0])
+        finished.sort(key=lambda item: -item[0])
+        if lookahead is not None and len(finished) >= nbest:
+            norm = np.float32(min(longest, step + 1 + lookahead) ** penalty)
+            live = [one for one in live if np.float32(one[0]) / norm > finished[nbest - 1][0]]
     return [(tokens, True) for _, tokens in finished[:nbest]] + [
         (history[2:], False) for _, history in live[: max(0, nbest - len(finished))]
     ]
@@ -71,12 +77,18 @@ def test_a_wide_beam_is_exhaustive(seed, penalty):
     nbest=st.integers(1, 5),
     penalty=st.sampled_from([0.0, 0.5, 1.0, 3.0]),
     tied=st.booleans(),
+    shared=st.booleans(),
+    lookahead=st.sampled_from([None, None, 0, 1, 2, 9]),
 )
-def test_stopping_early_changes_nothing(seed, longest, beam, nbest, penalty, tied):
+def test_stopping_early_changes_nothing(seed, longest, beam, nbest, penalty, tied, shared, lookahead):
+    """Nor does leaving out hypotheses that cannot win; those without a chance within `lookahead` tokens are
+    given up.
+    """
     model = tied_model(seed, longest) if tied else random_model(seed, longest=longest, vocabulary=5)
     nbest = min(nbest, beam)
-    (found,) = model.search([longest], beam_size=beam, length_penalty=penalty, nbest=nbest)
-    expected = plain_beam(model, longest, beam, penalty, nbest)
+    options = {"beam_size": beam, "length_penalty": penalty, "nbest": nbest, "lookahead": lookahead}
+    (found,) = (SharedModel(model.table) if shared else model).search([longest], **options)
+    expected = plain_beam(model, longest, beam, penalty, nbest, lookahead)
     assert [(one.tokens, one.finished) for one in found] == expected
     for one in found:
         check_forced(model, 0, one)
@@ -91,6 +103,8 @@ def test_a_long_hypothesis_may_overtake_a_finished_one():
     assert found[0].tokens == [3, 3, 3]
     assert found[0].score == pytest.approx(-1.5 / 4)
     assert model.search([4], beam_size=2, length_penalty=0.0)[0][0].tokens == []
+    for lookahead, tokens in ((0, []), (1, [3, 3, 3])):  # -1.5 / 2 is better than -1, -1.5 / 1 is not
+        assert model.search([4], beam_size=2, lookahead=lookahead)[0][0].tokens == tokens
 
 
 def test_search_stops_when_nothing_live_can_win():
@@ -104,6 +118,10 @@ def test_search_stops_when_nothing_live_can_win():
 def test_done_sentences_leave_the_batch():
     model = random_model(3, sentences=3)
     model.table[0, ..., EOS] = 0.0
+    shared = SharedModel(model.table)
+    shared.search([4, 2, 3], beam_size=2, length_penalty=0.0, nbest=1)
+    assert shared.rows[0] == 3
+    assert shared.rows[1] <= 4
     model.search([4, 2, 3], beam_size=2, length_penalty=0.0, nbest=1)
     assert model.rows[0] == 6
     assert model.rows[1] <= 4
@@ -113,9 +131,10 @@ def test_done_sentences_leave_the_batch():
     assert model.rows == [3, 2, 1]
 
 
+@pytest.mark.parametrize("kind", [TableModel, SharedModel])
 @pytest.mark.parametrize("make", [random_model, tied_model])
-def test_a_batch_gives_what_each_sentence_gives_alone(make):
-    model = make(11, sentences=6, longest=8, vocabulary=7)
+def test_a_batch_gives_what_each_sentence_gives_alone(make, kind):
+    model = kind(make(11, sentences=6, longest=8, vocabulary=7).table)
     lengths = [8, 2, 5, 1, 8, 3]
     together = model.search(lengths, beam_size=4, nbest=3)
     greedily = model.greedy(lengths)
@@ -125,16 +144,17 @@ def test_a_batch_gives_what_each_sentence_gives_alone(make):
         assert len(alone) == 3
         assert all(same(one, other) for one, other in zip(alone, together[sentence], strict=True))
         for one in alone:
-            check_forced(model, sentence, one)
+            check_forced(TableModel(model.table), sentence, one)
         start = model.start([sentence])
         (one,) = greedy(model, *start, max_lengths=torch.tensor([length]), attention=[0], **SPECIAL)
         assert same(one, greedily[sentence])
 
 
+@pytest.mark.parametrize("kind", [TableModel, SharedModel])
 @pytest.mark.parametrize("method", ["beam", "greedy", "sample"])
-def test_attention_is_kept_only_for_the_sentences_named(method):
+def test_attention_is_kept_only_for_the_sentences_named(method, kind):
     """And is theirs, whichever sentences leave the batch first; nothing else changes."""
-    model = random_model(13, sentences=6, longest=8, vocabulary=7)
+    model = kind(random_model(13, sentences=6, longest=8, vocabulary=7).table)
     lengths = [8, 2, 5, 1, 8, 3]
     run = {
         "beam": lambda **options: model.search(lengths, beam_size=4, nbest=2, **options),
@@ -205,13 +225,22 @@ def test_impossible_settings(options, name):
         random_model(0).search([4], **options)
 
 
-@pytest.mark.parametrize("levels", [1, 3, 40])
-def test_best_takes_the_first_of_equals(levels):
+@pytest.mark.parametrize("width", [9, 700, 3000])
+@pytest.mark.parametrize("levels", [1, 3, 40, 10**6])
+def test_best_takes_the_first_of_equals(levels, width):
     generator = torch.Generator().manual_seed(levels)
-    scores = -torch.randint(0, levels, (5, 3000), generator=generator).float()
+    scores = -torch.randint(0, levels, (5, width), generator=generator).float()
     scores[4, 7:] = -math.inf
-    values, indices = best(scores, 8)
+    scores = allowed(scores, torch.tensor([1, 3]))
+    found, (invalid, tied) = best(scores, 6)
+    if tied:
+        found = first_best(scores, 6)
+    assert not invalid
+    assert tied or levels > 3
+    assert not tied or levels < 10**6
     expected = scores.sort(dim=1, descending=True, stable=True)
-    assert torch.equal(values, expected.values[:, :8])
-    possible = values > -math.inf
-    assert torch.equal(indices[possible], expected.indices[:, :8][possible])
+    for row, (value, token) in enumerate(zip(found.values, found.tokens, strict=True)):
+        possible = value > -math.inf
+        taken = expected.indices[row, : possible.sum()].sort().values
+        assert torch.equal(token[possible], taken)
+        assert torch.equal(value[possible], scores[row, taken])

@@ -1,0 +1,41 @@
+"""The output layers of a translation model as one matrix product.
+
+Shapes: N rows, F feature size, E size of a source embedding, V target vocabulary.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.lexical import LexicalModel
+from nmt.model.translation import TranslationModel
+
+
+class OutputLayer:
+    """Log-probabilities from features and attended source embeddings: log softmax(W x + b + V g(f)), with the
+    projection W (or tied embeddings) and the lexical model's V side by side in one matrix.
+
+    Args:
+        model: whose output layers it computes, with the weights that they have now.
+    """
+
+    def __init__(self, model: TranslationModel) -> None:
+        self._lexical: LexicalModel | None = model.lexical
+        self._resize: nn.Module = nn.Identity()
+        if model.tied is not None:
+            self._resize, weight, bias = model.tied.resize, model.target.table.weight, model.tied.bias
+        else:
+            assert model.vocabulary is not None
+            weight, bias = model.vocabulary.weight, model.vocabulary.bias
+        weights = weight if model.lexical is None else torch.cat((weight, model.lexical.output.weight), dim=1)
+        self._weight = weights.detach().t().contiguous()  # [F + E, V]
+        self._bias = weight.new_zeros(len(weight)) if bias is None else bias.detach().clone()
+
+    def __call__(self, features: Tensor, attended: Tensor | None) -> Tensor:
+        """Features [N, F] and weighted averages of the source embeddings [N, E] → [N, V], float32."""
+        features = self._resize(features)
+        if self._lexical is not None:
+            assert attended is not None
+            averages = attended.tanh()
+            hidden = self._lexical.hidden(averages).tanh_().add_(averages)
+            features = torch.cat((features, hidden), dim=1)
+        return torch.addmm(self._bias, features, self._weight).float().log_softmax(dim=-1)

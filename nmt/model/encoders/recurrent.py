@@ -92,8 +92,7 @@ class RecurrentEncoder(nn.Module):
             return run_padded(self.rnn, embedded, mask)
         lengths = mask.sum(dim=1).cpu() if lengths is None else lengths
         outputs, final = self.rnn(_packed(embedded, lengths))
-        states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
-        return states, final if isinstance(final, tuple) else (final,)
+        return _padded(outputs, mask.shape[1]), final if isinstance(final, tuple) else (final,)
 
     def _layers(self, final: tuple[Tensor, ...]) -> Layers:
         """The final states of `_run` by layer, with the directions concatenated, each [B, M]."""
@@ -111,6 +110,16 @@ def _packed(inputs: Tensor, lengths: Tensor) -> PackedSequence:
         order = order.pin_memory().to(inputs.device, non_blocking=True)
     packed = pack_padded_sequence(inputs.index_select(0, order), lengths, batch_first=True)
     return PackedSequence(packed.data, packed.batch_sizes, order, order.argsort())
+
+
+def _padded(packed: PackedSequence, longest: int) -> Tensor:
+    """A packed sequence → [B, S, X], in the order before packing. `pad_packed_sequence` alone would make the
+    host wait for that order.
+    """
+    ordered = PackedSequence(packed.data, packed.batch_sizes)
+    states, _ = pad_packed_sequence(ordered, batch_first=True, total_length=longest)
+    assert packed.unsorted_indices is not None
+    return states.index_select(0, packed.unsorted_indices)
 
 
 # ---------------------------------------------------------------- without packing

@@ -42,9 +42,9 @@ def by_hand(S: int, T: int) -> int:
     """
     E, M, A, H, D, R, V = 7, 12, 9, 12, 6, 5, VOCABULARY
     encoder = S * 2 * 3 * (M // 2) * (E + M // 2)  # both directions; three gates
-    memory = S * (M * A + M * 3 * H)  # keys; the context's part of the gates
+    memory = S * M * A  # keys
     bridge = M * H
-    step = H * A + 3 * H * (D + H) + S * (A + 3 * H + M)  # query; gates; score and the two averages
+    step = H * A + 3 * H * (D + H + M) + S * M  # query; gates; the average
     readout = 2 * R * (H + D + M) + R * V  # maxout of pairs; logits
     return 3 * 2 * (encoder + memory + bridge + T * (step + readout))
 

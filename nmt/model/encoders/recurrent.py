@@ -6,12 +6,12 @@ Shapes: B batch, S source length, E embedding size, M state size, X any size.
 import warnings
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from nmt.config.model import ModelConfig
 from nmt.model.cells import CELLS, Layers, Recurrent, ResetBeforeGRU
+from nmt.model.dropout import dropout
 from nmt.model.encoders.encoded import Encoded
 from nmt.model.loops.gru_sequence import gru_layers
 
@@ -93,8 +93,7 @@ class RecurrentEncoder(nn.Module):
             return run_padded(self.rnn, embedded, mask)
         lengths = mask.sum(dim=1).cpu() if lengths is None else lengths
         outputs, final = self._run_packed(_packed(embedded, lengths))
-        states, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.shape[1])
-        return states, final if isinstance(final, tuple) else (final,)
+        return _padded(outputs, mask.shape[1]), final if isinstance(final, tuple) else (final,)
 
     def _run_packed(self, packed: PackedSequence) -> tuple[PackedSequence, Tensor | tuple[Tensor, Tensor]]:
         """As PyTorch's module, which is slower on a CPU."""
@@ -124,6 +123,16 @@ def _packed(inputs: Tensor, lengths: Tensor) -> PackedSequence:
     return PackedSequence(packed.data, packed.batch_sizes, order, order.argsort())
 
 
+def _padded(packed: PackedSequence, longest: int) -> Tensor:
+    """A packed sequence → [B, S, X], in the order before packing. `pad_packed_sequence` alone would make the
+    host wait for that order.
+    """
+    ordered = PackedSequence(packed.data, packed.batch_sizes)
+    states, _ = pad_packed_sequence(ordered, batch_first=True, total_length=longest)
+    assert packed.unsorted_indices is not None
+    return states.index_select(0, packed.unsorted_indices)
+
+
 # ---------------------------------------------------------------- without packing
 
 
@@ -144,7 +153,7 @@ def run_padded(rnn: nn.GRU | nn.LSTM, inputs: Tensor, mask: Tensor) -> tuple[Ten
     order = backwards(mask)
     finals: list[tuple[Tensor, ...]] = []
     for layer in range(rnn.num_layers):
-        inputs = F.dropout(inputs, rnn.dropout, rnn.training) if layer else inputs
+        inputs = dropout(inputs, rnn.dropout, rnn.training) if layer else inputs
         directions = []
         for suffix in ("", "_reverse")[: 2 if rnn.bidirectional else 1]:
             ordered = reorder(inputs, order) if suffix else inputs

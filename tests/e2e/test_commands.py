@@ -125,7 +125,8 @@ def test_attention_is_computed_only_on_request(trained, call, monkeypatch):
 
     for module in (greedy, search):
         monkeypatch.setattr(module, "History", Watched)
-    for options in (["--beam-size", 1], ["--beam-size", 2], ["--nbest", 2, "--json"], ["--sample"]):
+    searches = (["--beam-size", 1], ["--beam-size", 2], ["--exact"], ["--nbest", 2, "--json"], ["--sample"])
+    for options in searches:
         for more, count in (([], 0), (["--show"], 1), (["--attention", "a.npz"], 1)):
             assert call(translate, "--run", trained, *options, *more, TEXTS[0]).code == 0
             assert asked == [count]
@@ -218,6 +219,7 @@ MISTAKES = {
         ["--sample", "--beam-size", "1", "x"],
         "--sample and --beam-size: give only one of them",
     ),
+    "exact samples": (translate, ["--sample", "--exact", "x"], "--sample and --exact: give only one of them"),
     "n-best samples": (translate, ["--sample", "--nbest", "2", "x"], "--sample and --nbest: give only one"),
     "a seed for nothing": (translate, ["--seed", "1", "x"], "--seed has no effect without --sample"),
     "a grid for nothing": (translate, ["--grid", "x"], "--grid: has no effect without --attention OUT.png"),

@@ -16,7 +16,7 @@ from nmt.decoding.greedy import greedy, sample
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.search import beam_search
 from nmt.model.inference.layout import Layout
-from nmt.model.inference.memory import SearchMemory
+from nmt.model.inference.search_memory import SearchMemory
 
 PAD, BOS, EOS = 0, 1, 2
 SPECIAL = {"bos": BOS, "eos": EOS, "forbidden": (PAD,)}

@@ -6,7 +6,7 @@ Shapes: N rows, F feature size, E size of a source embedding, V target vocabular
 import torch
 from torch import Tensor, nn
 
-from nmt.model.lexical import LexicalModel
+from nmt.model.inference.weights import search_copy
 from nmt.model.translation import TranslationModel
 
 
@@ -19,10 +19,11 @@ class OutputLayer:
     """
 
     def __init__(self, model: TranslationModel) -> None:
-        self._lexical: LexicalModel | None = model.lexical
+        self._hidden = None if model.lexical is None else search_copy(model.lexical.hidden)
         self._resize: nn.Module = nn.Identity()
         if model.tied is not None:
-            self._resize, weight, bias = model.tied.resize, model.target.table.weight, model.tied.bias
+            self._resize = search_copy(model.tied.resize)
+            weight, bias = model.target.table.weight, model.tied.bias
         else:
             assert model.vocabulary is not None
             weight, bias = model.vocabulary.weight, model.vocabulary.bias
@@ -33,9 +34,9 @@ class OutputLayer:
     def __call__(self, features: Tensor, attended: Tensor | None) -> Tensor:
         """Features [N, F] and weighted averages of the source embeddings [N, E] → [N, V], float32."""
         features = self._resize(features)
-        if self._lexical is not None:
+        if self._hidden is not None:
             assert attended is not None
             averages = attended.tanh()
-            hidden = self._lexical.hidden(averages).tanh_().add_(averages)
+            hidden = self._hidden(averages).tanh_().add_(averages)
             features = torch.cat((features, hidden), dim=1)
         return torch.addmm(self._bias, features, self._weight).float().log_softmax(dim=-1)

@@ -17,11 +17,11 @@ from nmt.model.decoders.transformer import TransformerDecoder
 from nmt.model.decoders.vector import VectorDecoder
 from nmt.model.inference.attending import rows_of
 from nmt.model.inference.layout import Layout
-from nmt.model.inference.memory import SearchMemory
 from nmt.model.inference.output import OutputLayer
-from nmt.model.inference.recurrent import BahdanauSearch, LuongSearch, VectorSearch
-from nmt.model.inference.state import SearchState
-from nmt.model.inference.transformer import TransformerSearch
+from nmt.model.inference.recurrent_search import BahdanauSearch, LuongSearch, VectorSearch
+from nmt.model.inference.search_memory import SearchMemory
+from nmt.model.inference.search_state import SearchState
+from nmt.model.inference.transformer_search import TransformerSearch
 from nmt.model.inference.weights import search_copy
 from nmt.model.mode import check_evaluating
 from nmt.model.translation import TranslationModel

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nmt.model.decoders.decoder import MemoryT, StateT
 from nmt.model.inference.layout import Layout
-from nmt.model.inference.memory import SearchMemory
+from nmt.model.inference.search_memory import SearchMemory
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt.model.decoders.transformer import TransformerDecoder, TransformerMemory, TransformerState
 from nmt.model.embedding import sinusoids
 from nmt.model.inference.layout import Layout
-from nmt.model.inference.state import SearchState
+from nmt.model.inference.search_state import SearchState
 
 
 class TransformerSearch:

@@ -22,7 +22,7 @@ from nmt.model.decoders.readout import MaxoutReadout
 from nmt.model.decoders.vector import VectorDecoder, VectorMemory
 from nmt.model.inference.attending import attention_weights, rows_of, weighted_average
 from nmt.model.inference.layout import Layout
-from nmt.model.inference.state import SearchState, Siblings
+from nmt.model.inference.search_state import SearchState, Siblings
 from nmt.model.inference.weights import column_major
 
 

@@ -8,18 +8,23 @@ so there are no unknown tokens and every cleaned text round-trips exactly.
 import codecs
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import sentencepiece
 
 from nmt.config.data import TokenizerConfig
 from nmt.data.text import CharSpan
-from nmt.errors import ConfigError, DataError, RunError
+from nmt.errors import ConfigError, RunError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3  # the same in every vocabulary
 EOS_PIECE = "</s>"
 _SPACE = "\u2581"
+_RESERVED = "\u2585"
+_TRAINER_SPEC = 0x12  # its tag in SentencePiece's ModelProto
+_INPUT_FORMAT = b"\x3a\x03tsv"  # as a field of TrainerSpec
 
 
 class Tokens(NamedTuple):
@@ -104,32 +109,34 @@ class Tokenizer:
         return Tokens(text[shift:].replace(_SPACE, " "), ids, pieces, offsets)
 
 
+def count_words(sentences: Iterable[str]) -> Counter[str]:
+    """How often each word occurs in cleaned sentences. As in SentencePiece, a word is what stands between
+    spaces, and a sentence with U+2585, which it uses itself, is left out.
+    """
+    return Counter(chain.from_iterable(text.split(" ") for text in sentences if _RESERVED not in text))
+
+
 def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str) -> bytes:
-    """Train SentencePiece; deterministic: the same sentences give the same bytes.
+    """As `train_on_words`, for cleaned sentences."""
+    return train_on_words(count_words(sentences), config, key)
+
+
+def train_on_words(words: Mapping[str, int], config: TokenizerConfig, key: str) -> bytes:
+    """Train SentencePiece; deterministic: the same words give the same bytes, whatever their order. They are
+    those of training on the sentences, for pieces never extend over spaces; but SentencePiece keeps in memory
+    what it trains on.
 
     Args:
-        sentences: cleaned, from the training set only.
+        words: of the training set only, and how often they occur.
         config: kind and size.
         key: the config key to name in errors, such as `data.tokenizer`.
 
     Raises:
         ConfigError: if the vocabulary is too small for the corpus's characters.
-        DataError: if reading the sentences raises it.
     """
-    failed: list[DataError] = []  # SentencePiece turns an error of its input into one of its own
-
-    def read() -> Iterator[str]:
-        try:
-            yield from sentences
-        except DataError as error:
-            failed.append(error)
-            raise
-
     try:
-        return _train(read(), config)
+        return _train(words, config)
     except RuntimeError as error:
-        if failed:
-            raise failed[0] from error
         least = re.search(r"required_chars\D+(\d+) vs (\d+)", str(error))
         if least:
             message = f"{key}.vocab_size={config.vocab_size}: must be at least {least[2]} for this corpus"
@@ -140,10 +147,11 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str)
         raise ConfigError(f"{key}: SentencePiece cannot train on this corpus: {error}") from error
 
 
-def _train(sentences: Iterable[str], config: TokenizerConfig) -> bytes:
+def _train(words: Mapping[str, int], config: TokenizerConfig) -> bytes:
     writer = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sentences),
+        sentence_iterator=(f"{word}\t{words[word]}" for word in sorted(words)),
+        input_format="tsv",
         model_writer=writer,
         model_type=config.kind,
         vocab_size=config.vocab_size,
@@ -160,4 +168,29 @@ def _train(sentences: Iterable[str], config: TokenizerConfig) -> bytes:
         num_threads=1,
         minloglevel=2,
     )
-    return writer.getvalue()
+    return _without_input_format(writer.getvalue())
+
+
+def _without_input_format(model: bytes) -> bytes:
+    """A model file without the record of how its training text was given: as if by sentences.
+
+    It is a message of Protocol Buffers: fields of a tag, a length and the content. The settings of training
+    are in one of them, and the format, "tsv", is in one of theirs.
+    """
+    position = 0
+    while model[position] != _TRAINER_SPEC:
+        length, position = _varint(model, position + 1)
+        position += length
+    length, start = _varint(model, position + 1)
+    settings = model[start : start + length].replace(_INPUT_FORMAT, b"", 1)
+    assert len(settings) == length - len(_INPUT_FORMAT) < 128, "one byte for the length"
+    return model[: position + 1] + bytes([len(settings)]) + settings + model[start + length :]
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """The number of several bytes, the lowest seven bits first, at a position, and where it ends."""
+    value = shift = 0
+    while message[position] >= 128:
+        value |= (message[position] - 128) << shift
+        position, shift = position + 1, shift + 7
+    return value | message[position] << shift, position + 1

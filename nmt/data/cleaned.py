@@ -82,7 +82,7 @@ def write_cleaned(
             for position, raw in chunk.misaligned.items():
                 if new[position]:
                     _raise_misaligned(raw, corpus, files)
-            dropped += chunk.dropped
+            dropped.update(chunk.dropped)
             dropped["duplicate"] += len(new) - int(new.sum())
             file.writelines(compress(chunk.lines, new.tobytes()))
             for keys, more in zip(every, (chunk.first, chunk.second, chunk.sources), strict=True):

@@ -165,6 +165,10 @@ class StoredExamples(Sequence[Example]):
             yield example
         self._check(count)
 
+    def sampled(self, step: int) -> Iterator[Example]:
+        """Every `step`-th example."""
+        return iter(self) if step == 1 else self._read(step)
+
     def map_chunks(
         self, function: Callable[[Numbered], Result], workers: int | None, size: int = CHUNK
     ) -> Generator[Result]:

@@ -9,15 +9,15 @@ import codecs
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sentencepiece
 
 from nmt.config.data import TokenizerConfig
 from nmt.data.text import CharSpan
-from nmt.errors import ConfigError, RunError
+from nmt.errors import ConfigError, DataError, RunError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3  # the same in every vocabulary
 EOS_PIECE = "</s>"
@@ -117,58 +117,92 @@ def count_words(sentences: Iterable[str]) -> Counter[str]:
 
 
 def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str) -> bytes:
-    """As `train_on_words`, for cleaned sentences."""
-    return train_on_words(count_words(sentences), config, key)
-
-
-def train_on_words(words: Mapping[str, int], config: TokenizerConfig, key: str) -> bytes:
-    """Train SentencePiece; deterministic: the same words give the same bytes, whatever their order. They are
-    those of training on the sentences, for pieces never extend over spaces; but SentencePiece keeps in memory
-    what it trains on.
+    """Train SentencePiece; deterministic: the same sentences give the same bytes.
 
     Args:
-        words: of the training set only, and how often they occur.
+        sentences: cleaned, from the training set only.
         config: kind and size.
         key: the config key to name in errors, such as `data.tokenizer`.
 
     Raises:
         ConfigError: if the vocabulary is too small for the corpus's characters.
+        DataError: if reading the sentences raises it.
     """
+    if trains_on_words(config):
+        return train_on_words(count_words(sentences), config, key)
+    failed: list[DataError] = []  # SentencePiece turns an error of its input into one of its own
+
+    def read() -> Iterator[str]:
+        try:
+            yield from sentences
+        except DataError as error:
+            failed.append(error)
+            raise
+
     try:
-        return _train(words, config)
-    except RuntimeError as error:
-        least = re.search(r"required_chars\D+(\d+) vs (\d+)", str(error))
-        if least:
-            message = f"{key}.vocab_size={config.vocab_size}: must be at least {least[2]} for this corpus"
-            raise ConfigError(message) from error
-        if "(vocab_size) >= (0)" in str(error):
-            message = f"{key}.vocab_size={config.vocab_size}: too small; bytes and special tokens take 260"
-            raise ConfigError(message) from error
-        raise ConfigError(f"{key}: SentencePiece cannot train on this corpus: {error}") from error
+        return _train(read(), config, key)
+    except ConfigError:
+        if failed:
+            raise failed[0] from None
+        raise
 
 
-def _train(words: Mapping[str, int], config: TokenizerConfig) -> bytes:
+def trains_on_words(config: TokenizerConfig) -> bool:
+    """Whether a tokenizer depends only on how often each word occurs. The candidates for the pieces of a
+    unigram model are substrings of the sentences.
+    """
+    return config.kind != "unigram"
+
+
+def train_on_words(words: Mapping[str, int], config: TokenizerConfig, key: str) -> bytes:
+    """As `train_tokenizer`, in less memory: SentencePiece keeps what it trains on.
+
+    Args:
+        words: from `count_words`, in any order; `trains_on_words` is true.
+        config, key: as in `train_tokenizer`.
+
+    Raises:
+        ConfigError: as `train_tokenizer`.
+    """
+    lines = (f"{word}\t{words[word]}" for word in sorted(words))
+    return _without_input_format(_train(lines, config, key, input_format="tsv"))
+
+
+def _train(lines: Iterator[str], config: TokenizerConfig, key: str, **settings: Any) -> bytes:
     writer = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=(f"{word}\t{words[word]}" for word in sorted(words)),
-        input_format="tsv",
-        model_writer=writer,
-        model_type=config.kind,
-        vocab_size=config.vocab_size,
-        hard_vocab_limit=False,  # a small corpus may give a smaller vocabulary
-        byte_fallback=config.byte_fallback,
-        character_coverage=1.0,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        pad_id=PAD,
-        unk_id=UNK,
-        bos_id=BOS,
-        eos_id=EOS,
-        max_sentence_length=1 << 20,
-        num_threads=1,
-        minloglevel=2,
-    )
-    return _without_input_format(writer.getvalue())
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=lines,
+            model_writer=writer,
+            model_type=config.kind,
+            vocab_size=config.vocab_size,
+            hard_vocab_limit=False,  # a small corpus may give a smaller vocabulary
+            byte_fallback=config.byte_fallback,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            max_sentence_length=1 << 20,
+            num_threads=1,
+            minloglevel=2,
+            **settings,
+        )
+    except RuntimeError as error:
+        raise ConfigError(_why_not(str(error), config, key)) from error
+    return writer.getvalue()
+
+
+def _why_not(error: str, config: TokenizerConfig, key: str) -> str:
+    """The message for an error of training."""
+    least = re.search(r"required_chars\D+(\d+) vs (\d+)", error)
+    if least:
+        return f"{key}.vocab_size={config.vocab_size}: must be at least {least[2]} for this corpus"
+    if "(vocab_size) >= (0)" in error:
+        return f"{key}.vocab_size={config.vocab_size}: too small; bytes and special tokens take 260"
+    return f"{key}: SentencePiece cannot train on this corpus: {error}"
 
 
 def _without_input_format(model: bytes) -> bytes:

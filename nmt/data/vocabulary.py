@@ -3,8 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,12 @@ from nmt.data.corpus import TokenizedPairs, load_tokenized
 from nmt.data.examples import Example, Numbered, StoredExamples
 from nmt.data.held_out import held_out_files
 from nmt.data.prepare import Prepared, prepare, split_sizes
-from nmt.data.tokenizer import Tokenizer, count_words, train_on_words
+from nmt.data.tokenizer import Tokenizer, count_words, train_on_words, train_tokenizer, trains_on_words
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes
 
-MOST_WORDS = 1_000_000  # distinct ones that a tokenizer is trained on; 0.6 GB for 8 characters a word
+MOST_WORDS = 1_000_000  # distinct ones that a tokenizer is trained on: takes 0.6 GB
+MOST_BYTES = 1 << 26  # of the training set, where a tokenizer is trained on sentences: takes 1.3 GB
 _CHUNK = 1 << 24  # bytes: in a large chunk, more occurrences of a word are counted before it is sent
 
 
@@ -76,12 +78,36 @@ def load_tokenizers(
     if not all(path.exists() for path in paths.values()):
         stored = prepared.splits["train"]
         assert isinstance(stored, StoredExamples)
-        words = training_words(stored, config.tokenizer.joint, workers)
-        for path, of_side in zip(paths.values(), words, strict=True):
-            if not path.exists():
-                write_bytes(path, train_on_words(of_side, config.tokenizer, "data.tokenizer"))
+        train = _train_on_words if trains_on_words(config.tokenizer) else _train_on_sentences
+        train(stored, config, paths, workers)
     tokenizers = [_load(path) for path in paths.values()]
     return tokenizers[0], tokenizers[-1]
+
+
+def _train_on_sentences(
+    train: StoredExamples, config: DataConfig, paths: Mapping[str, Path], workers: int | None
+) -> None:
+    step = max(1, math.ceil(train.path.stat().st_size / MOST_BYTES))
+    for side, path in paths.items():
+        sentences = _sentences(train, side, step)
+        write_bytes(path, train_tokenizer(sentences, config.tokenizer, "data.tokenizer"))
+
+
+def _sentences(train: StoredExamples, side: str, step: int) -> Iterator[str]:
+    """Those of a side, or of both together, in every `step`-th pair."""
+    if side != "target":
+        yield from (example.source for example in train.sampled(step))
+    if side != "source":
+        for example in train.sampled(step):
+            yield from example.references
+
+
+def _train_on_words(
+    train: StoredExamples, config: DataConfig, paths: Mapping[str, Path], workers: int | None
+) -> None:
+    words = training_words(train, config.tokenizer.joint, workers)
+    for path, of_side in zip(paths.values(), words, strict=True):
+        write_bytes(path, train_on_words(of_side, config.tokenizer, "data.tokenizer"))
 
 
 def training_words(train: StoredExamples, joint: bool, workers: int | None) -> list[Counter[str]]:

@@ -23,7 +23,7 @@ from nmt.files import write_bytes
 
 MOST_WORDS = 1_000_000  # distinct ones that a tokenizer is trained on: takes 0.6 GB
 MOST_BYTES = 1 << 26  # of the training set, where a tokenizer is trained on sentences: takes 1.3 GB
-_CHUNK = 1 << 24  # bytes: in a large chunk, more occurrences of a word are counted before it is sent
+_CHUNK = 1 << 22  # bytes: in a large chunk, more occurrences of a word are counted before it is sent
 
 
 class Corpus(NamedTuple):

@@ -23,9 +23,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()
-    }
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def write(path: Path, rows: list[tuple[str, str, str]]) -> Path:
@@ -90,7 +88,9 @@ def test_the_first_error_is_raised(tmp_path: Path, wrong: tuple[int, str], also_
     line, links = wrong
     text = rows(1000)
     text[line] = ("A new sentence.", "नवीन वाक्य.", links)
-    text[line + 1 :] = [*text[line + 1 :], ("only one column", "", "")] if also_unreadable else text[line + 1 :]
+    text[line + 1 :] = (
+        [*text[line + 1 :], ("only one column", "", "")] if also_unreadable else text[line + 1 :]
+    )
     path = write(tmp_path / "pairs.tsv", text)
     if also_unreadable:
         content = path.read_text(encoding="utf-8").replace("only one column\t\t", "only one column")
@@ -136,7 +136,7 @@ def test_when_a_worker_dies_nothing_is_half_written(
     name = {cleaned: "clean_chunk", corpus: "_tokenise"}[module]
     with monkeypatch.context() as patch:
         patch.setattr(module, name, killed)
-        with pytest.raises(NmtError, match="^a worker process ended with exit code 1; "):
+        with pytest.raises(NmtError, match=r"^a worker process ended with exit code 1; "):
             load_corpus(data, 3)
     assert not [*tmp_path.rglob("*.tmp"), *tmp_path.rglob("tokens*.json")]
     assert len(load_corpus(data, 3).train) == load_corpus(data, 1).prepared.report["splits"]["train"]["pairs"]

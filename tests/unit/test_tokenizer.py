@@ -223,6 +223,13 @@ def test_any_words_train_as_their_sentences(kind: str, texts: list[str]) -> None
     assert train_on_words(counts, config, "data.tokenizer") == of_sentences(texts, config)
 
 
+@pytest.mark.parametrize("kind", ["bpe", "char", "word"])
+def test_sentences_that_sentencepiece_leaves_out_are_not_counted(kind: str) -> None:
+    config = TokenizerConfig(kind=kind, vocab_size=290)
+    texts = ["d e f g h d e f", *["\u2585x aaa bbb aaa bbb"] * 50, "yz yz yz"]
+    assert train_tokenizer(texts, config, "data.tokenizer") == of_sentences(texts, config)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_special_tokens_and_bytes_have_their_ids(kind: str) -> None:
     tokenizer = trained(kind)

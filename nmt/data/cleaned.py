@@ -1,16 +1,25 @@
 """The cleaned pairs of a corpus during preparation: their lines in a file, their keys in arrays."""
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress, islice
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.examples import Example, from_line, to_line
-from nmt.data.keys import Keys, text_key
-from nmt.data.pairs import KeyedPair, Pair, swapped
+from nmt.config.data import DataConfig
+from nmt.data.examples import from_line
+from nmt.data.keys import Keys, SeenKeys
+from nmt.data.pairs import CHUNK, Pair, checked_alignment, clean_chunk
+from nmt.data.sources.source import DataSource, RawPair, open_source
+from nmt.data.text import clean
+from nmt.data.workers import in_order
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class CleanedPairs:
     def lines(self, chosen: NDArray[np.bool_]) -> Iterator[bytes]:
         """The lines of the pairs where `chosen`, [N], is True."""
         self.file.seek(0)
-        return (line for line, is_chosen in zip(self.file, chosen.tolist(), strict=True) if is_chosen)
+        return compress(self.file, chosen.tobytes())
 
     def pairs(self, chosen: NDArray[np.bool_]) -> Iterator[Pair]:
         """The pairs where `chosen`, [N], is True, in the translation direction."""
@@ -42,19 +51,51 @@ class CleanedPairs:
             yield Pair(example.source, example.references[0], example.alignments[0])
 
 
-def write_cleaned(pairs: Iterable[KeyedPair], swap: bool, file: IO[bytes]) -> CleanedPairs:
-    """Write pairs to an empty file.
+def write_cleaned(
+    config: DataConfig,
+    files: list[Path],
+    dropped: Counter[str],
+    held_out: Callable[[str, str], str | None],
+    file: IO[bytes],
+    workers: int | None,
+) -> CleanedPairs:
+    """Write the cleaned pairs of a corpus that pass the filters to an empty file, and count the others by
+    reason.
 
     Args:
-        pairs: in the corpus's direction.
-        swap: whether the translation direction is the other one.
+        config: what to read, and the limits.
+        files: of the corpus, from `DataSource.files`.
+        dropped: updated in place.
+        held_out: as in `clean_chunk`.
         file: open for writing and reading.
+        workers: as in `in_order`.
+
+    Raises:
+        DataError: for what cannot be read, with file and line.
     """
-    first, second, sources = array("Q"), array("Q"), array("Q")
-    for pair, first_key, second_key in pairs:
-        source, target, links = swapped(pair) if swap else pair
-        file.write(to_line(Example(source, (target,), (links,))).encode())
-        first.append(first_key)
-        second.append(second_key)
-        sources.append(text_key(source))
-    return CleanedPairs(file, *(np.array(keys, np.uint64) for keys in (first, second, sources)))
+    corpus = open_source(config)
+    seen, every = SeenKeys(), [array("Q") for _ in range(3)]
+    chunks = in_order(partial(clean_chunk, config, held_out), _chunks(corpus.pairs(files)), workers)
+    with closing(chunks):
+        for chunk in chunks:
+            new = seen.add(chunk.pairs)
+            for position, raw in chunk.misaligned.items():
+                if new[position]:
+                    _raise_misaligned(raw, corpus, files)
+            dropped.update(chunk.dropped)
+            dropped["duplicate"] += len(new) - int(new.sum())
+            file.writelines(compress(chunk.lines, new.tobytes()))
+            for keys, more in zip(every, (chunk.first, chunk.second, chunk.sources), strict=True):
+                keys.frombytes(more[new].tobytes())
+    return CleanedPairs(file, *(np.frombuffer(keys, np.uint64) for keys in every))
+
+
+def _chunks(raw_pairs: Iterator[RawPair]) -> Iterator[list[RawPair]]:
+    while chunk := list(islice(raw_pairs, CHUNK)):
+        yield chunk
+
+
+def _raise_misaligned(raw: RawPair, corpus: DataSource, files: list[Path]) -> None:
+    """Raise the error of a pair whose alignment is wrong."""
+    where, again = corpus.alignment_file(files), partial(corpus.pairs, files)
+    checked_alignment(raw, clean(raw.source), clean(raw.target), where, again)

@@ -8,9 +8,10 @@ folder of the prepared corpus; its name is a digest of the tokenizers and of the
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.alignment.words import Link, expand_links, piece_groups
-from nmt.data.examples import Example, StoredExamples
+from nmt.data.examples import CHUNK, Example, Numbered, StoredExamples
 from nmt.data.keys import Keys, text_keys
 from nmt.data.prepare import Prepared, explained
 from nmt.data.ragged import Ragged, ragged
@@ -29,7 +30,7 @@ from nmt.errors import DataError
 from nmt.files import replacing, sha256, write_json
 
 FORMAT = 1  # version of these files; a change makes them anew
-_CHUNK = 8192  # pairs that are tokenised at a time
+_CHUNK = CHUNK
 _ARRAYS = {
     "tokens": ("source", "source_offsets", "target", "target_offsets", "left_out", "distinct_sources"),
     "links": ("links", "links_offsets"),
@@ -61,7 +62,7 @@ class TokenizedPairs:
 
 
 def load_tokenized(
-    prepared: Prepared, source: Tokenizer, target: Tokenizer, max_tokens: int
+    prepared: Prepared, source: Tokenizer, target: Tokenizer, max_tokens: int, workers: int | None = None
 ) -> TokenizedPairs:
     """Tokenise the training set of a prepared corpus, or map it from the cache.
 
@@ -69,6 +70,7 @@ def load_tokenized(
         prepared: the corpus, as `prepare` returns it.
         source, target: the tokenizers.
         max_tokens: pairs with more tokens on a side are left out.
+        workers: number of processes, by default one per core; the result does not depend on it.
 
     Raises:
         DataError: if the files are corrupt or cannot be written.
@@ -80,7 +82,7 @@ def load_tokenized(
     if not (folder / "tokens.json").exists():
         assert isinstance(train, StoredExamples)
         examples = StoredExamples(train.path, train.lines)
-        _write(folder, "tokens", _tokenized(examples, source, target, max_tokens))
+        _write(folder, "tokens", _tokenized(examples, source, target, max_tokens, workers))
     arrays = _map(folder, "tokens")
     return TokenizedPairs(
         folder,
@@ -91,7 +93,13 @@ def load_tokenized(
     )
 
 
-def load_links(prepared: Prepared, train: TokenizedPairs, source: Tokenizer, target: Tokenizer) -> Ragged:
+def load_links(
+    prepared: Prepared,
+    train: TokenizedPairs,
+    source: Tokenizer,
+    target: Tokenizer,
+    workers: int | None = None,
+) -> Ragged:
     """The piece links (source, target) of each training pair for guided alignment, made or mapped from the
     cache; [L, 2] for L links.
 
@@ -99,6 +107,7 @@ def load_links(prepared: Prepared, train: TokenizedPairs, source: Tokenizer, tar
         prepared: the corpus.
         train: its tokenised training set.
         source, target: the tokenizers that `train` was made with.
+        workers: as in `load_tokenized`.
 
     Raises:
         DataError: if the files are corrupt or cannot be written.
@@ -107,7 +116,7 @@ def load_links(prepared: Prepared, train: TokenizedPairs, source: Tokenizer, tar
         stored = prepared.splits["train"]
         assert isinstance(stored, StoredExamples)
         kept = StoredExamples(stored.path, stored.lines, frozenset(train.left_out.tolist()))
-        _write(train.folder, "links", _links(kept, source, target))
+        _write(train.folder, "links", _links(kept, source, target, workers))
     arrays = _map(train.folder, "links")
     return Ragged(arrays["links"].reshape(-1, 2), arrays["links_offsets"])
 
@@ -142,7 +151,7 @@ class _Growing:
 
 
 def _tokenized(
-    examples: StoredExamples, source: Tokenizer, target: Tokenizer, max_tokens: int
+    examples: StoredExamples, source: Tokenizer, target: Tokenizer, max_tokens: int, workers: int | None
 ) -> Iterator[Arrays]:
     sides = [
         _Growing(name, np.min_scalar_type(len(tokenizer) - 1))
@@ -150,34 +159,43 @@ def _tokenized(
     ]
     sources: list[Keys] = []
     yield {**sides[0].start(), **sides[1].start(), "left_out": np.empty(0, np.int64)}
-    for first, chunk in _chunks(examples):
-        ids = (
-            source.encode_all([e.source for e in chunk]),
-            target.encode_all([e.references[0] for e in chunk]),
-        )
-        fits = [max(len(one), len(other)) <= max_tokens for one, other in zip(*ids, strict=True)]
-        kept = [k for k, does in enumerate(fits) if does]
-        left_out = np.flatnonzero(~np.array(fits)) + first
-        arrays = [side.add(ragged(some[k] for k in kept)) for side, some in zip(sides, ids, strict=True)]
-        sources.append(text_keys(chunk[k].source for k in kept))
-        yield {**arrays[0], **arrays[1], "left_out": left_out}
+    tokenise = partial(_tokenise, source, target, max_tokens)
+    with closing(examples.map_chunks(tokenise, workers, _CHUNK)) as chunks:
+        for ids, left_out, keys in chunks:
+            arrays = [side.add(chunk) for side, chunk in zip(sides, ids, strict=True)]
+            sources.append(keys)
+            yield {**arrays[0], **arrays[1], "left_out": left_out}
     yield {"distinct_sources": np.array([len(np.unique(np.concatenate(sources)))], np.int64)}
 
 
-def _links(examples: StoredExamples, source: Tokenizer, target: Tokenizer) -> Iterator[Arrays]:
+def _tokenise(
+    source: Tokenizer, target: Tokenizer, max_tokens: int, chunk: Numbered
+) -> tuple[list[Ragged], NDArray[np.int64], Keys]:
+    """The ids of the examples that fit, source and target; the numbers of the others; the keys of the sources
+    that fit.
+    """
+    ids = (
+        source.encode_all([example.source for example in chunk.examples]),
+        target.encode_all([example.references[0] for example in chunk.examples]),
+    )
+    fits = [max(len(one), len(other)) <= max_tokens for one, other in zip(*ids, strict=True)]
+    types = (np.min_scalar_type(len(tokenizer) - 1) for tokenizer in (source, target))
+    kept = [ragged(compress(some, fits), dtype=kind) for some, kind in zip(ids, types, strict=True)]
+    left_out = np.flatnonzero(~np.array(fits, np.bool_)) + chunk.first
+    return kept, left_out, text_keys(example.source for example in compress(chunk.examples, fits))
+
+
+def _links(
+    examples: StoredExamples, source: Tokenizer, target: Tokenizer, workers: int | None
+) -> Iterator[Arrays]:
     links = _Growing("links", np.dtype(np.uint32))
     yield links.start()
-    for _, chunk in _chunks(examples):
-        piece_alignments = ragged((piece_links(example, source, target) for example in chunk), (2,))
-        yield links.add(piece_alignments)
+    with closing(examples.map_chunks(partial(_chunk_links, source, target), workers, _CHUNK)) as chunks:
+        yield from map(links.add, chunks)
 
 
-def _chunks(examples: StoredExamples) -> Iterator[tuple[int, list[Example]]]:
-    """Lists of examples, each with the position of its first."""
-    remaining, first = iter(examples), 0
-    while chunk := list(islice(remaining, _CHUNK)):
-        yield first, chunk
-        first += len(chunk)
+def _chunk_links(source: Tokenizer, target: Tokenizer, chunk: Numbered) -> Ragged:
+    return ragged((piece_links(example, source, target) for example in chunk.examples), (2,), np.uint32)
 
 
 # ---------------------------------------------------------------- files

@@ -1,16 +1,22 @@
 """Source sentences with their references, and the files that store them."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from json.encoder import encode_basestring
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypeVar, overload
 
 from nmt.data.sources.source import side_by_side
 from nmt.data.text import clean
+from nmt.data.workers import in_order
 from nmt.errors import DataError
 from nmt.files import replacing
+
+Result = TypeVar("Result")
+CHUNK = 1 << 20  # bytes of the file of a training set that are worked on at a time
 
 
 class Example(NamedTuple):
@@ -27,15 +33,16 @@ class Example(NamedTuple):
     alignments: tuple[str, ...]
 
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
-
-
 def to_line(example: Example) -> str:
-    """An example as a line of JSON."""
-    return _ENCODER.encode(example._asdict()) + "\n"
+    """An example as a line of JSON, as `json.dumps` with `ensure_ascii=False` writes it."""
+    references, alignments = (
+        ", ".join(map(encode_basestring, texts)) for texts in (example.references, example.alignments)
+    )
+    source = encode_basestring(example.source)
+    return f'{{"source": {source}, "references": [{references}], "alignments": [{alignments}]}}\n'
 
 
-def from_line(line: str | bytes) -> Example:
+def from_line(line: str) -> Example:
     """The example of a line of JSON.
 
     Raises:
@@ -73,14 +80,64 @@ def iterate_examples(path: Path, skipped: Collection[int] = frozenset(), step: i
     """
     number, position = 0, 0
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file):
                 if number not in skipped:
                     if position % step == 0:
-                        yield from_line(line)
+                        yield from_line(line.decode())
                     position += 1
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError("missing or corrupt", path, number + 1) from error
+
+
+class _LineRange(NamedTuple):
+    """Consecutive lines of a file.
+
+    Attributes:
+        start, size: their position in bytes.
+        first: the number of the first, from 0.
+    """
+
+    start: int
+    size: int
+    first: int
+
+
+def _line_ranges(path: Path, size: int) -> Iterator[_LineRange]:
+    """A file in ranges of some `size` bytes."""
+    start = first = 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(size) + file.readline():
+                yield _LineRange(start, len(block), first)
+                start, first = start + len(block), first + block.count(b"\n")
+    except OSError as error:
+        raise DataError("missing or corrupt", path, first + 1) from error
+
+
+class Numbered(NamedTuple):
+    """Consecutive examples, with the number of the first among all, from 0; skipped ones count."""
+
+    first: int
+    examples: list[Example]
+
+
+def _of_range(
+    function: Callable[[Numbered], Result], path: Path, skipped: Collection[int], lines: _LineRange
+) -> tuple[int, Result]:
+    """The number of examples in a range of lines, and the function of them."""
+    number = lines.first
+    try:
+        with path.open("rb") as file:
+            file.seek(lines.start)
+            texts = file.read(lines.size).decode().removesuffix("\n").split("\n")
+        examples = []
+        for number, text in enumerate(texts, lines.first):
+            if number not in skipped:
+                examples.append(from_line(text))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError("missing or corrupt", path, number + 1) from error
+    return len(examples), function(Numbered(lines.first, examples))
 
 
 @dataclass(frozen=True)
@@ -106,8 +163,33 @@ class StoredExamples(Sequence[Example]):
         for example in self._read():
             count += 1
             yield example
-        if count != len(self):
-            raise self._corrupt(DataError("lines are missing", self.path, count + 1))
+        self._check(count)
+
+    def sampled(self, step: int) -> Iterator[Example]:
+        """Every `step`-th example."""
+        return iter(self) if step == 1 else self._read(step)
+
+    def map_chunks(
+        self, function: Callable[[Numbered], Result], workers: int | None, size: int = CHUNK
+    ) -> Generator[Result]:
+        """The results of `function` for chunks of consecutive examples, in order.
+
+        Args:
+            function, workers: as in `in_order`.
+            size: of a chunk, in bytes of the file.
+
+        Raises:
+            DataError: while iterating, if the file is missing or corrupt.
+        """
+        count = 0
+        try:
+            of_range = partial(_of_range, function, self.path, self.skipped)
+            for examples, result in in_order(of_range, _line_ranges(self.path, size), workers):
+                count += examples
+                yield result
+        except DataError as error:
+            raise self._corrupt(error) from error
+        self._check(count)
 
     @overload
     def __getitem__(self, index: int) -> Example: ...
@@ -126,6 +208,10 @@ class StoredExamples(Sequence[Example]):
             yield from iterate_examples(self.path, self.skipped, step)
         except DataError as error:
             raise self._corrupt(error) from error
+
+    def _check(self, count: int) -> None:
+        if count != len(self):
+            raise self._corrupt(DataError("lines are missing", self.path, count + 1))
 
     def _corrupt(self, error: DataError) -> DataError:
         return DataError(f"corrupt ({error}); delete this folder to regenerate it", self.path.parent)

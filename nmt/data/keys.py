@@ -25,10 +25,12 @@ def text_keys(texts: Iterable[str]) -> Keys:
 
 
 class SeenKeys:
-    """A growing set of keys in one sorted array."""
+    """A growing set of keys, in sorted arrays of which each is at least twice as long as the next: adding N
+    keys takes time in proportion to N log N (as in a log-structured merge-tree).
+    """
 
     def __init__(self) -> None:
-        self._keys: Keys = np.empty(0, np.uint64)
+        self._arrays: list[Keys] = []
 
     def add(self, keys: Keys) -> NDArray[np.bool_]:
         """Add keys, [N].
@@ -37,11 +39,24 @@ class SeenKeys:
             True where a key occurs for the first time, [N].
         """
         distinct, first = np.unique(keys, return_index=True)
-        positions = np.searchsorted(self._keys, distinct)
-        known = np.zeros(len(distinct), np.bool_)
-        inside = positions < len(self._keys)
-        known[inside] = self._keys[positions[inside]] == distinct[inside]
-        self._keys = np.insert(self._keys, positions[~known], distinct[~known])
+        for known in self._arrays:
+            unknown = ~_contains(known, distinct)
+            distinct, first = distinct[unknown], first[unknown]
+        self._insert(distinct)
         new = np.zeros(len(keys), np.bool_)
-        new[first[~known]] = True
+        new[first] = True
         return new
+
+    def _insert(self, keys: Keys) -> None:
+        if not len(keys):
+            return
+        while self._arrays and len(self._arrays[-1]) < 2 * len(keys):
+            keys = np.concatenate([self._arrays.pop(), keys])
+            keys.sort()
+        self._arrays.append(keys)
+
+
+def _contains(known: Keys, keys: Keys) -> NDArray[np.bool_]:
+    """Which keys, [N], are in a sorted array, which has at least one."""
+    positions = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+    return np.equal(known[positions], keys)

@@ -1,20 +1,19 @@
 """Sentence pairs: cleaning, filtering (with counts by reason), and grouping into examples."""
 
-import functools
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.alignment.pharaoh import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.config.data import DataConfig
-from nmt.data.examples import Example
-from nmt.data.keys import SeenKeys, text_key, text_keys
-from nmt.data.sources.source import RawPair, open_source
+from nmt.data.examples import Example, to_line
+from nmt.data.keys import Keys, text_keys
+from nmt.data.sources.source import RawPair
 from nmt.data.text import canonical_key, clean, word_spans
+from nmt.errors import DataError
 
-_CHUNK = 16_384  # pairs that are cleaned at a time
+CHUNK = 4096  # pairs that are cleaned at a time
 
 
 class Pair(NamedTuple):
@@ -25,60 +24,78 @@ class Pair(NamedTuple):
     alignment: str
 
 
-class KeyedPair(NamedTuple):
-    """A cleaned pair, and the 64-bit keys of its sentences (`canonical_key`)."""
+class CleanedChunk(NamedTuple):
+    """The pairs of a chunk that pass the filters, N of them; duplicates are among them.
 
-    pair: Pair
-    first: int
-    second: int
+    Attributes:
+        lines: a line of JSON for each, in the translation direction, as in a training set.
+        pairs: keys of source and target as they are, [N].
+        first, second: keys of the sentences (`canonical_key`), in the corpus's direction, [N].
+        sources: keys of the source sentences as they are, in the translation direction, [N].
+        misaligned: the raw pairs whose alignment is wrong, by position; their lines have none.
+        dropped: number of other pairs by reason.
+    """
+
+    lines: list[bytes]
+    pairs: Keys
+    first: Keys
+    second: Keys
+    sources: Keys
+    misaligned: dict[int, RawPair]
+    dropped: Counter[str]
 
 
-def clean_pairs(
-    config: DataConfig,
-    files: list[Path],
-    dropped: Counter[str],
-    held_out: Callable[[str, str], str | None],
-) -> Iterator[KeyedPair]:
-    """The cleaned pairs of a corpus that pass the filters; dropped pairs are counted by reason.
+def clean_chunk(
+    config: DataConfig, held_out: Callable[[str, str], str | None], raw_pairs: Sequence[RawPair]
+) -> CleanedChunk:
+    """The cleaned pairs that pass the filters.
 
     Args:
-        config: what to read, and the limits.
-        files: of the corpus, from `DataSource.files`.
-        dropped: updated in place.
+        config: the limits, and the translation direction.
         held_out: returns the reason to drop a pair that shares a sentence with a user-provided set, or None;
             called with the canonical keys of its sentences.
-
-    Raises:
-        DataError: while iterating, for what cannot be read, with file and line.
+        raw_pairs: of the corpus.
     """
-    seen = SeenKeys()
-    corpus = open_source(config)
-    again = functools.partial(corpus.pairs, files)
-    where = corpus.alignment_file(files)
-    raw_pairs = again()
-    while chunk := list(itertools.islice(raw_pairs, _CHUNK)):
-        usable = []
-        for raw in chunk:
-            source, target = clean(raw.source), clean(raw.target)
-            if reason := _reason_to_drop(source, target, config):
-                dropped[reason] += 1
-            else:
-                usable.append((raw, source, target))
-        # no cleaned text has a tab
-        new = seen.add(text_keys(f"{source}\t{target}" for _, source, target in usable))
-        for (raw, source, target), is_new in zip(usable, new.tolist(), strict=True):
-            first, second = canonical_key(source), canonical_key(target)
-            if reason := held_out(first, second) or (None if is_new else "duplicate"):
-                dropped[reason] += 1
-                continue
-            pair = Pair(source, target, checked_alignment(raw, source, target, where, again))
-            yield KeyedPair(pair, text_key(first), text_key(second))
+    pairs: list[Pair] = []
+    keys, dropped, misaligned = [], Counter[str](), {}
+    for raw in raw_pairs:
+        source, target = clean(raw.source), clean(raw.target)
+        reason = _reason_to_drop(source, target, config)
+        if not reason:
+            canonical = canonical_key(source), canonical_key(target)
+            reason = held_out(*canonical)
+        if reason:
+            dropped[reason] += 1
+            continue
+        pair = _aligned(raw, source, target)
+        if pair is None:
+            misaligned[len(pairs)] = raw
+        pairs.append(pair or Pair(source, target, ""))
+        keys.append(canonical)
+    translated = [swapped(pair) for pair in pairs] if config.swap else pairs
+    return CleanedChunk(
+        [to_line(Example(one, (other,), (links,))).encode() for one, other, links in translated],
+        text_keys(f"{pair.source}\t{pair.target}" for pair in pairs),  # no cleaned text has a tab
+        text_keys(first for first, _ in keys),
+        text_keys(second for _, second in keys),
+        text_keys(pair.source for pair in translated),
+        misaligned,
+        dropped,
+    )
+
+
+def _aligned(raw: RawPair, source: str, target: str) -> Pair | None:
+    """The cleaned pair, or None if its alignment is wrong; `checked_alignment` says where and why."""
+    try:
+        return Pair(source, target, checked_alignment(raw, source, target, Path(), lambda: iter(())))
+    except DataError:
+        return None
 
 
 def _reason_to_drop(source: str, target: str, config: DataConfig) -> str | None:
     if not source or not target:
         return "empty"
-    if max(len(source.split()), len(target.split())) > config.max_words:
+    if max(source.count(" "), target.count(" ")) >= config.max_words:  # cleaned: single spaces
         return "too_long"
     shorter, longer = sorted((len(source), len(target)))  # characters: not every script has spaces
     return "ratio" if longer > config.max_ratio * shorter else None

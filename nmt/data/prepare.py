@@ -23,7 +23,7 @@ from nmt.data.cleaned import CleanedPairs, write_cleaned
 from nmt.data.examples import Example, StoredExamples, load_examples, save_examples
 from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
 from nmt.data.keys import text_keys
-from nmt.data.pairs import clean_pairs, grouped
+from nmt.data.pairs import grouped
 from nmt.data.sources.source import open_source
 from nmt.data.split import LARGE_COMPONENT, SPLITS, TRAIN, assign_splits, components
 from nmt.errors import DataError
@@ -53,8 +53,12 @@ class Prepared:
     fresh: bool = field(compare=False)
 
 
-def prepare(config: DataConfig) -> Prepared:
+def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
     """Read, clean and split a corpus, or load the result from the cache.
+
+    Args:
+        config: the data settings.
+        workers: number of processes, by default one per core; the result does not depend on it.
 
     Raises:
         DataError: if the corpus cannot be read, a split is empty, or the cache cannot be written.
@@ -80,7 +84,7 @@ def prepare(config: DataConfig) -> Prepared:
         identity = _fingerprint(config, [str(file.resolve()) for file in files], locations)
         identities = {"identity": identity, "fingerprint": fingerprint}
         with explained(folder):
-            _make(config, files, own, folder, report, identities)
+            _make(config, files, own, folder, report, identities, workers)
     return _load(folder, fresh)
 
 
@@ -144,6 +148,7 @@ def _make(
     folder: Path,
     report: dict[str, Any],
     identities: dict[str, str],
+    workers: int | None,
 ) -> None:
     """Prepare the corpus in two passes: clean to a temporary file, then divide that file into the splits."""
     held_out = HeldOut({split: read_held_out(config, held) for split, held in own.items()}, config.swap)
@@ -152,16 +157,15 @@ def _make(
     with suppress(FileExistsError):  # a file in its place: reported when the next line fails
         folder.parent.mkdir(parents=True)
     with tempfile.TemporaryFile(dir=folder.parent) as file:
-        pairs = clean_pairs(config, files, dropped, held_out.reason)
-        cleaned = write_cleaned(pairs, config.swap, file)
+        cleaned = write_cleaned(config, files, dropped, held_out.reason, file, workers)
         if not len(cleaned):
             raise DataError("no usable sentence pairs" + _all_held_out(dropped), files[0])
         component = components(cleaned.first, cleaned.second)
-        fractions = [
+        dev, test = (
             0.0 if split in own else fraction
             for split, fraction in (("dev", config.dev_fraction), ("test", config.test_fraction))
-        ]
-        assigned = assign_splits(cleaned.first, component, *fractions)
+        )
+        assigned = assign_splits(cleaned.first, component, dev, test, workers)
         _, sizes = np.unique(component, return_counts=True)
         held = {split: grouped(cleaned.pairs(assigned == SPLITS.index(split))) for split in ("dev", "test")}
         held |= {split: list(examples) for split, examples in held_out.sets.items()}

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.keys import Keys
+from nmt.data.workers import in_order
 
 SPLITS = ("train", "dev", "test")
 LARGE_COMPONENT = 100  # pairs; a larger component would dominate a small split, so it goes to train
 TRAIN, DEV, TEST = range(3)  # indices in SPLITS
+_CHUNK = 65_536  # components that a worker draws for at a time
 
 
 def components(first: Keys, second: Keys) -> NDArray[np.int64]:
@@ -45,14 +47,22 @@ def components(first: Keys, second: Keys) -> NDArray[np.int64]:
             return parent
 
 
-def _draw(key: int) -> float:
-    """A uniform value in [0, 1) that depends on `key` only."""
-    content = key.to_bytes(8)
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8, person=b"split").digest()) / 2**64
+def _draws(keys: Keys) -> NDArray[np.float64]:
+    """For each key, [N], a uniform value in [0, 1) that depends on it only."""
+    content = keys.astype(">u8").tobytes()
+    digests = (
+        hashlib.blake2b(content[start : start + 8], digest_size=8, person=b"split").digest()
+        for start in range(0, len(content), 8)
+    )
+    return np.frombuffer(b"".join(digests), ">u8") * 2.0**-64
 
 
 def assign_splits(
-    first: Keys, component: NDArray[np.int64], dev_fraction: float, test_fraction: float
+    first: Keys,
+    component: NDArray[np.int64],
+    dev_fraction: float,
+    test_fraction: float,
+    workers: int | None = None,
 ) -> NDArray[np.uint8]:
     """The split of each pair, as its index in `SPLITS`, [N].
 
@@ -64,11 +74,13 @@ def assign_splits(
         first: keys of the first sentences, in the corpus's direction, [N].
         component: of each pair, from `components`, [N].
         dev_fraction, test_fraction: fractions of the components.
+        workers: as in `in_order`.
     """
     _, number, sizes = np.unique(component, return_inverse=True, return_counts=True)
     smallest = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)  # [C]
     np.minimum.at(smallest, number, first)
-    draws = np.fromiter((_draw(int(key)) for key in smallest), np.float64, len(smallest))
+    parts = (smallest[start : start + _CHUNK] for start in range(0, len(smallest), _CHUNK))
+    draws = np.concatenate([np.empty(0), *in_order(_draws, parts, workers)])
     splits = np.full(len(sizes), TRAIN, np.uint8)
     splits[draws < test_fraction + dev_fraction] = DEV
     splits[draws < test_fraction] = TEST

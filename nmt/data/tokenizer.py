@@ -8,8 +8,10 @@ so there are no unknown tokens and every cleaned text round-trips exactly.
 import codecs
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
 
 import sentencepiece
 
@@ -20,6 +22,9 @@ from nmt.errors import ConfigError, DataError, RunError
 PAD, UNK, BOS, EOS = 0, 1, 2, 3  # the same in every vocabulary
 EOS_PIECE = "</s>"
 _SPACE = "\u2581"
+_RESERVED = "\u2585"
+_TRAINER_SPEC = 0x12  # its tag in SentencePiece's ModelProto
+_INPUT_FORMAT = b"\x3a\x03tsv"  # as a field of TrainerSpec
 
 
 class Tokens(NamedTuple):
@@ -104,6 +109,13 @@ class Tokenizer:
         return Tokens(text[shift:].replace(_SPACE, " "), ids, pieces, offsets)
 
 
+def count_words(sentences: Iterable[str]) -> Counter[str]:
+    """How often each word occurs in cleaned sentences. As in SentencePiece, a word is what stands between
+    spaces, and a sentence with U+2585, which it uses itself, is left out.
+    """
+    return Counter(chain.from_iterable(text.split(" ") for text in sentences if _RESERVED not in text))
+
+
 def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str) -> bytes:
     """Train SentencePiece; deterministic: the same sentences give the same bytes.
 
@@ -116,6 +128,8 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str)
         ConfigError: if the vocabulary is too small for the corpus's characters.
         DataError: if reading the sentences raises it.
     """
+    if trains_on_words(config):
+        return train_on_words(count_words(sentences), config, key)
     failed: list[DataError] = []  # SentencePiece turns an error of its input into one of its own
 
     def read() -> Iterator[str]:
@@ -126,38 +140,91 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str)
             raise
 
     try:
-        return _train(read(), config)
-    except RuntimeError as error:
+        return _train(read(), config, key)
+    except ConfigError:
         if failed:
-            raise failed[0] from error
-        least = re.search(r"required_chars\D+(\d+) vs (\d+)", str(error))
-        if least:
-            message = f"{key}.vocab_size={config.vocab_size}: must be at least {least[2]} for this corpus"
-            raise ConfigError(message) from error
-        if "(vocab_size) >= (0)" in str(error):
-            message = f"{key}.vocab_size={config.vocab_size}: too small; bytes and special tokens take 260"
-            raise ConfigError(message) from error
-        raise ConfigError(f"{key}: SentencePiece cannot train on this corpus: {error}") from error
+            raise failed[0] from None
+        raise
 
 
-def _train(sentences: Iterable[str], config: TokenizerConfig) -> bytes:
+def trains_on_words(config: TokenizerConfig) -> bool:
+    """Whether a tokenizer depends only on how often each word occurs. The candidates for the pieces of a
+    unigram model are substrings of the sentences.
+    """
+    return config.kind != "unigram"
+
+
+def train_on_words(words: Mapping[str, int], config: TokenizerConfig, key: str) -> bytes:
+    """As `train_tokenizer`, in less memory: SentencePiece keeps what it trains on.
+
+    Args:
+        words: from `count_words`, in any order; `trains_on_words` is true.
+        config, key: as in `train_tokenizer`.
+
+    Raises:
+        ConfigError: as `train_tokenizer`.
+    """
+    lines = (f"{word}\t{words[word]}" for word in sorted(words))
+    return _without_input_format(_train(lines, config, key, input_format="tsv"))
+
+
+def _train(lines: Iterator[str], config: TokenizerConfig, key: str, **settings: Any) -> bytes:
     writer = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sentences),
-        model_writer=writer,
-        model_type=config.kind,
-        vocab_size=config.vocab_size,
-        hard_vocab_limit=False,  # a small corpus may give a smaller vocabulary
-        byte_fallback=config.byte_fallback,
-        character_coverage=1.0,
-        normalization_rule_name="identity",
-        remove_extra_whitespaces=False,
-        pad_id=PAD,
-        unk_id=UNK,
-        bos_id=BOS,
-        eos_id=EOS,
-        max_sentence_length=1 << 20,
-        num_threads=1,
-        minloglevel=2,
-    )
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=lines,
+            model_writer=writer,
+            model_type=config.kind,
+            vocab_size=config.vocab_size,
+            hard_vocab_limit=False,  # a small corpus may give a smaller vocabulary
+            byte_fallback=config.byte_fallback,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            max_sentence_length=1 << 20,
+            num_threads=1,
+            minloglevel=2,
+            **settings,
+        )
+    except RuntimeError as error:
+        raise ConfigError(_why_not(str(error), config, key)) from error
     return writer.getvalue()
+
+
+def _why_not(error: str, config: TokenizerConfig, key: str) -> str:
+    """The message for an error of training."""
+    least = re.search(r"required_chars\D+(\d+) vs (\d+)", error)
+    if least:
+        return f"{key}.vocab_size={config.vocab_size}: must be at least {least[2]} for this corpus"
+    if "(vocab_size) >= (0)" in error:
+        return f"{key}.vocab_size={config.vocab_size}: too small; bytes and special tokens take 260"
+    return f"{key}: SentencePiece cannot train on this corpus: {error}"
+
+
+def _without_input_format(model: bytes) -> bytes:
+    """A model file without the record of how its training text was given: as if by sentences.
+
+    It is a message of Protocol Buffers: fields of a tag, a length and the content. The settings of training
+    are in one of them, and the format, "tsv", is in one of theirs.
+    """
+    position = 0
+    while model[position] != _TRAINER_SPEC:
+        length, position = _varint(model, position + 1)
+        position += length
+    length, start = _varint(model, position + 1)
+    settings = model[start : start + length].replace(_INPUT_FORMAT, b"", 1)
+    assert len(settings) == length - len(_INPUT_FORMAT) < 128, "one byte for the length"
+    return model[: position + 1] + bytes([len(settings)]) + settings + model[start + length :]
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    """The number of several bytes, the lowest seven bits first, at a position, and where it ends."""
+    value = shift = 0
+    while message[position] >= 128:
+        value |= (message[position] - 128) << shift
+        position, shift = position + 1, shift + 7
+    return value | message[position] << shift, position + 1

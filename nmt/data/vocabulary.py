@@ -3,19 +3,27 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from itertools import chain
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from nmt.config.data import DataConfig
 from nmt.config.schema import to_dict
 from nmt.data.corpus import TokenizedPairs, load_tokenized
-from nmt.data.examples import Example, StoredExamples
+from nmt.data.examples import Example, Numbered, StoredExamples
 from nmt.data.held_out import held_out_files
 from nmt.data.prepare import Prepared, prepare, split_sizes
-from nmt.data.tokenizer import Tokenizer, train_tokenizer
+from nmt.data.tokenizer import Tokenizer, count_words, train_on_words, train_tokenizer, trains_on_words
 from nmt.errors import DataError, RunError
 from nmt.files import write_bytes
+
+MOST_WORDS = 1_000_000  # distinct ones that a tokenizer is trained on: takes 0.6 GB
+MOST_BYTES = 1 << 26  # of the training set, where a tokenizer is trained on sentences: takes 1.3 GB
+_CHUNK = 1 << 22  # bytes: in a large chunk, more occurrences of a word are counted before it is sent
 
 
 class Corpus(NamedTuple):
@@ -33,37 +41,107 @@ class Corpus(NamedTuple):
     train: TokenizedPairs
 
 
-def load_corpus(config: DataConfig) -> Corpus:
+def load_corpus(config: DataConfig, workers: int | None = None) -> Corpus:
     """Prepare a corpus, train its tokenizers and tokenise its training set, or load them from the cache;
     overlong pairs are dropped.
+
+    Args:
+        config: the data settings.
+        workers: number of processes, by default one per core; the result does not depend on it.
 
     Raises:
         ConfigError, DataError: as `prepare`, `load_tokenizers`, `load_tokenized` and `limit_tokens`.
     """
-    prepared = prepare(config)
-    source, target = load_tokenizers(prepared, config)
-    train = load_tokenized(prepared, source, target, config.max_tokens)
+    prepared = prepare(config, workers)
+    source, target = load_tokenizers(prepared, config, workers)
+    train = load_tokenized(prepared, source, target, config.max_tokens, workers)
     return Corpus(limit_tokens(prepared, train, source, target, config), source, target, train)
 
 
-def load_tokenizers(prepared: Prepared, config: DataConfig) -> tuple[Tokenizer, Tokenizer]:
+def load_tokenizers(
+    prepared: Prepared, config: DataConfig, workers: int | None = None
+) -> tuple[Tokenizer, Tokenizer]:
     """The source and the target tokenizer, trained on the training set only.
 
     Args:
         prepared: the corpus.
         config: kind and size are in `config.tokenizer`; with `joint`, both are the same tokenizer.
+        workers: as in `load_corpus`.
 
     Raises:
         ConfigError: if the vocabulary size does not suit the corpus.
-        DataError: if a cached tokenizer is corrupt.
+        DataError: if a cached tokenizer or the training set is corrupt.
     """
-    train = prepared.splits["train"]
-    sources = (example.source for example in train)
-    targets = (reference for example in train for reference in example.references)
-    if config.tokenizer.joint:
-        both = _load(prepared, config, "joint", chain(sources, targets))
-        return both, both
-    return _load(prepared, config, "source", sources), _load(prepared, config, "target", targets)
+    name = hashlib.sha256(json.dumps(to_dict(config.tokenizer), sort_keys=True).encode()).hexdigest()[:12]
+    sides = ("joint",) if config.tokenizer.joint else ("source", "target")
+    paths = {side: prepared.folder / f"tokenizer-{name}.{side}.model" for side in sides}
+    if not all(path.exists() for path in paths.values()):
+        stored = prepared.splits["train"]
+        assert isinstance(stored, StoredExamples)
+        train = _train_on_words if trains_on_words(config.tokenizer) else _train_on_sentences
+        train(stored, config, paths, workers)
+    tokenizers = [_load(path) for path in paths.values()]
+    return tokenizers[0], tokenizers[-1]
+
+
+def _train_on_sentences(
+    train: StoredExamples, config: DataConfig, paths: Mapping[str, Path], workers: int | None
+) -> None:
+    step = max(1, math.ceil(train.path.stat().st_size / MOST_BYTES))
+    for side, path in paths.items():
+        sentences = _sentences(train, side, step)
+        write_bytes(path, train_tokenizer(sentences, config.tokenizer, "data.tokenizer"))
+
+
+def _sentences(train: StoredExamples, side: str, step: int) -> Iterator[str]:
+    """Those of a side, or of both together, in every `step`-th pair."""
+    if side != "target":
+        yield from (example.source for example in train.sampled(step))
+    if side != "source":
+        for example in train.sampled(step):
+            yield from example.references
+
+
+def _train_on_words(
+    train: StoredExamples, config: DataConfig, paths: Mapping[str, Path], workers: int | None
+) -> None:
+    words = training_words(train, config.tokenizer.joint, workers)
+    for path, of_side in zip(paths.values(), words, strict=True):
+        write_bytes(path, train_on_words(of_side, config.tokenizer, "data.tokenizer"))
+
+
+def training_words(train: StoredExamples, joint: bool, workers: int | None) -> list[Counter[str]]:
+    """How often each word occurs on the source and the target side, or on both together if `joint`.
+
+    For a side with more than `MOST_WORDS` distinct words, only every second pair is counted, or every fourth
+    and so on, to bound the memory of training.
+    """
+    step = 1
+    while (words := _words(train, joint, step, workers)) is None:
+        step *= 2
+    return words
+
+
+def _words(train: StoredExamples, joint: bool, step: int, workers: int | None) -> list[Counter[str]] | None:
+    """The words in every `step`-th pair, or None if there are too many."""
+    found = [Counter[str]() for _ in range(1 if joint else 2)]
+    chunks = train.map_chunks(partial(_words_of_chunk, joint, step), workers, _CHUNK)
+    with closing(chunks):
+        for chunk in chunks:
+            for words, more in zip(found, chunk, strict=True):
+                words.update(more)
+                if len(words) > MOST_WORDS:
+                    return None
+    return found
+
+
+def _words_of_chunk(joint: bool, step: int, chunk: Numbered) -> list[Counter[str]]:
+    examples = chunk.examples[-chunk.first % step :: step]
+    words = [
+        count_words(example.source for example in examples),
+        count_words(reference for example in examples for reference in example.references),
+    ]
+    return [words[0] + words[1]] if joint else words
 
 
 def limit_tokens(
@@ -134,12 +212,7 @@ def _fits(example: Example, source: Tokenizer, target: Tokenizer, limit: int) ->
     )
 
 
-def _load(prepared: Prepared, config: DataConfig, side: str, sentences: Iterable[str]) -> Tokenizer:
-    name = hashlib.sha256(json.dumps(to_dict(config.tokenizer), sort_keys=True).encode()).hexdigest()[:12]
-    path = prepared.folder / f"tokenizer-{name}.{side}.model"
-    if not path.exists():
-        model = train_tokenizer(sentences, config.tokenizer, "data.tokenizer")
-        write_bytes(path, model)
+def _load(path: Path) -> Tokenizer:
     try:
         return Tokenizer(path.read_bytes())
     except RunError as error:

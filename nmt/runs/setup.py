@@ -100,9 +100,9 @@ def load_scored_corpus(config: Config, processes: Processes, old: Run | None) ->
     Raises:
         DataError: if the processes have different data.
     """
-    mine = load_corpus(config.data) if processes.is_main else None
+    mine = load_corpus(config.data, config.threads) if processes.is_main else None
     fingerprint = processes.broadcast(lambda: mine and mine.prepared.report["fingerprint"])
-    corpus = mine or load_corpus(config.data)
+    corpus = mine or load_corpus(config.data, config.threads)
     prepared = corpus.prepared
     if prepared.report["fingerprint"] != fingerprint:
         raise DataError(
@@ -181,10 +181,10 @@ def _batches(setup: Setup, checkpoint: Checkpoint) -> TrainingBatches:
     config, corpus = setup.config, setup.corpus
     source, target, train = checkpoint.source, checkpoint.target, corpus.train
     if (source.model, target.model) != (corpus.source.model, corpus.target.model):  # an older run's own
-        train = load_tokenized(corpus.prepared, source, target, config.data.max_tokens)
+        train = load_tokenized(corpus.prepared, source, target, config.data.max_tokens, config.threads)
     links = None
     if config.training.guided_alignment:
-        links = load_links(corpus.prepared, train, source, target)
+        links = load_links(corpus.prepared, train, source, target, config.threads)
     return TrainingBatches(
         train.source,
         train.target,

@@ -44,7 +44,12 @@ def measure(options: Options) -> list[Measurement]:
         }
         found.append(fitted(key | {"device": options.device.type}, sizes, seconds))
     sizes = (SMALL if options.small else SIZES)["corpus size"]
-    key = {"work": "preparation", "against": "corpus size", "device": "cpu"}
+    key = {
+        "work": "preparation",
+        "against": "corpus size",
+        "threads": options.threads[0],
+        "device": "cpu",
+    }
     return [*found, fitted(key, sizes, _preparations(options, sizes))]
 
 
@@ -109,6 +114,6 @@ def _preparation(folder: Path, size: int, options: Options) -> Callable[[], None
 
     def run() -> None:
         cache = folder / f"cache-{size}-{next(caches)}"
-        load_corpus(settings(folder / f"{size}.tsv", cache, options.small))
+        load_corpus(settings(folder / f"{size}.tsv", cache, options.small), options.threads[0])
 
     return run

@@ -251,16 +251,52 @@ def test_batches_are_split_as_by_a_loop(lengths: list[int], max_tokens: int) -> 
     assert [batch.tolist() for batch in found] == expected
 
 
+def by_sorting_all(
+    lengths: list[tuple[int, int]], max_tokens: int, seed: int, epoch: int, batches_per_update: int
+) -> list[list[int]]:
+    """The plan by its definition: lengths with noise, sorted, split, and the updates shuffled."""
+    generator = np.random.default_rng([seed, epoch])
+    noise = generator.uniform(-1.0, 1.0, (2, len(lengths)))
+    source, target = np.array(lengths).T + 1
+    order = np.lexsort((source + noise[0], np.round(target + noise[1])))
+    batches = [batch.tolist() for batch in _split_by_tokens(order, np.maximum(source, target), max_tokens)]
+    updates, rest = divmod(len(batches), batches_per_update)
+    start = int(generator.integers(len(batches) - rest + 1)) if rest else 0
+    last, batches = batches[start : start + rest], batches[:start] + batches[start + rest :]
+    return [
+        batches[k * batches_per_update + i]
+        for k in generator.permutation(updates)
+        for i in range(batches_per_update)
+    ] + last
+
+
+@settings(deadline=None)
+@given(
+    lengths=lengths,
+    max_tokens=max_tokens_values,
+    epoch=st.integers(0, 5),
+    batches_per_update=st.integers(1, 5),
+)
+def test_a_plan_is_what_sorting_all_pairs_gives(
+    lengths: list[tuple[int, int]], max_tokens: int, epoch: int, batches_per_update: int
+) -> None:
+    plan = batches_of(lengths, max_tokens).plan(epoch, None, batches_per_update)
+    expected = by_sorting_all(lengths, max_tokens, 1, epoch, batches_per_update)
+    assert [batch.tolist() for batch in plan.batches] == expected
+    assert [batch.tolist() for batch in plan.batches[1:3]] == expected[1:3]
+    assert plan.tokens.tolist() == [sum(lengths[k][1] + 1 for k in batch) for batch in expected]
+
+
 def test_an_epoch_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     batches, planned = batches_of(MANY, 60), []
-    original = TrainingBatches._indices
+    original = TrainingBatches._planned
     monkeypatch.setattr(
-        TrainingBatches, "_indices", lambda self, *key: planned.append(key) or original(self, *key)
+        TrainingBatches, "_planned", lambda self, *key: planned.append(key) or original(self, *key)
     )
     assert len(epoch_of(batches, 1)) == len(batches.plan(1).batches)
     epoch_of(batches, 1, 4)
     assert planned == [(1, 60, 1)]
-    assert batches.plan(1).tokens == [batch.tokens for batch in epoch_of(batches, 1)]
+    assert batches.plan(1).tokens.tolist() == [batch.tokens for batch in epoch_of(batches, 1)]
     assert batches.count(3) == len(batches.plan(3).batches)
 
 

@@ -59,7 +59,7 @@ def test_it_is_what_tokenising_gives(
     prepared = prepared_from(tmp_path_factory.mktemp("p"), train)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_CHUNK", 3)  # several chunks
-        found = load_tokenized(prepared, TOKENIZER, TOKENIZER, limit)
+        found = load_tokenized(prepared, TOKENIZER, TOKENIZER, limit, 1)
     encoded = [(TOKENIZER.encode(source), TOKENIZER.encode(target)) for source, target in pairs]
     fits = [max(len(source), len(target)) <= limit for source, target in encoded]
     kept = [k for k, does in enumerate(fits) if does]
@@ -112,6 +112,7 @@ def test_a_second_start_reads_no_training_text(tmp_path: Path, monkeypatch: pyte
     first = load_corpus(config)
     monkeypatch.setattr(Tokenizer, "encode_all", unused)
     monkeypatch.setattr(StoredExamples, "_read", unused)
+    monkeypatch.setattr(StoredExamples, "map_chunks", unused)
     second = load_corpus(config)
     assert rows(second.train.source) == rows(first.train.source)
     assert rows(second.train.target) == rows(first.train.target)

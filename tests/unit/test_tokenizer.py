@@ -15,7 +15,17 @@ from nmt.config.data import TokenizerConfig
 from nmt.data.lines import file_lines
 from nmt.data.sources.sample import sample_file
 from nmt.data.text import clean
-from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens, train_tokenizer
+from nmt.data.tokenizer import (
+    BOS,
+    EOS,
+    PAD,
+    UNK,
+    Tokenizer,
+    Tokens,
+    count_words,
+    train_on_words,
+    train_tokenizer,
+)
 from nmt.errors import ConfigError, RunError
 
 KINDS = ("unigram", "bpe", "char", "word")
@@ -163,6 +173,61 @@ def test_the_same_sentences_give_the_same_bytes(kind: str) -> None:
     assert one == other
     assert train_tokenizer(bundled(1)[1000:2000], config, "data.tokenizer") != one
     assert Tokenizer(Tokenizer(one).model).model == one
+
+
+def of_sentences(sentences: list[str], config: TokenizerConfig) -> bytes:
+    """What SentencePiece makes of the sentences themselves."""
+    writer = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_writer=writer,
+        model_type=config.kind,
+        vocab_size=config.vocab_size,
+        hard_vocab_limit=False,
+        byte_fallback=config.byte_fallback,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        pad_id=PAD,
+        unk_id=UNK,
+        bos_id=BOS,
+        eos_id=EOS,
+        max_sentence_length=1 << 20,
+        num_threads=1,
+        minloglevel=2,
+    )
+    return writer.getvalue()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("byte_fallback", [True, False])
+@pytest.mark.parametrize("side", [0, 1])
+def test_training_is_that_of_sentencepiece_on_the_sentences(
+    kind: str, byte_fallback: bool, side: int
+) -> None:
+    config = TokenizerConfig(kind=kind, vocab_size=500, byte_fallback=byte_fallback)
+    sentences = bundled(side)[:1500]
+    assert train_tokenizer(sentences, config, "data.tokenizer") == of_sentences(sentences, config)
+
+
+words = st.text(st.characters(codec="utf-8") | st.sampled_from("abab\u2581\u2585\t\u3000\u00a0"), max_size=5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(texts=st.lists(st.lists(words, max_size=6).map(" ".join).map(clean), min_size=1, max_size=30))
+@pytest.mark.parametrize("kind", ["bpe", "char", "word"])
+def test_any_words_train_as_their_sentences(kind: str, texts: list[str]) -> None:
+    config = TokenizerConfig(kind=kind, vocab_size=600)
+    texts = [*texts, "a b c"]
+    counts = count_words(reversed(texts))  # the order does not matter
+    assert train_on_words(counts, config, "data.tokenizer") == of_sentences(texts, config)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "char", "word"])
+def test_sentences_that_sentencepiece_leaves_out_are_not_counted(kind: str) -> None:
+    config = TokenizerConfig(kind=kind, vocab_size=290)
+    texts = ["d e f g h d e f", *["\u2585x aaa bbb aaa bbb"] * 50, "yz yz yz"]
+    assert train_tokenizer(texts, config, "data.tokenizer") == of_sentences(texts, config)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -198,6 +198,8 @@ def measure(kind: str, options: "Options") -> "list[Measurement]":
     import torch
     from timing import preparation, scaling, searching, startup, training
 
+    from nmt.training.allocator import keep_freed_memory
+
     functions: dict[str, Callable[[Options], list[Measurement]]] = {
         "training": training.measure,
         "search": searching.measure,
@@ -207,7 +209,8 @@ def measure(kind: str, options: "Options") -> "list[Measurement]":
     }
     assert functions.keys() == set(KINDS)
     print(f"measuring {kind} …", file=sys.stderr, flush=True)
-    torch.set_flush_denormal(True)  # as in training
+    torch.set_flush_denormal(True)  # both as in training
+    keep_freed_memory()
     try:
         return functions[kind](options)
     finally:

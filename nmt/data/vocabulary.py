@@ -87,7 +87,8 @@ def load_tokenizers(
 def _train_on_sentences(
     train: StoredExamples, config: DataConfig, paths: Mapping[str, Path], workers: int | None
 ) -> None:
-    step = max(1, math.ceil(train.path.stat().st_size / MOST_BYTES))
+    size = train.path.stat().st_size if train.path.exists() else 0  # reading a missing file says so
+    step = max(1, math.ceil(size / MOST_BYTES))
     for side, path in paths.items():
         sentences = _sentences(train, side, step)
         write_bytes(path, train_tokenizer(sentences, config.tokenizer, "data.tokenizer"))

@@ -1,7 +1,8 @@
 """A stored checkpoint of format 1: every later version can read it, translate with it and resume from it.
 
 It is of `experiment=debug` on sentences of three words, with sizes of 4 and 8, after 30 updates. What is
-expected of it was computed when it was written, in float32 with torch 2.13 on a CPU.
+expected of it was computed by earlier versions, in float32 with torch 2.13 on a CPU; the losses without dropout,
+whose random numbers may change.
 """
 
 import math
@@ -28,7 +29,7 @@ PAIRS = {
     "Is Meena ill?": "मीना आजारी आहे का?",
 }
 LOG_PROBABILITIES = [-58.20235, -43.73998, -52.19073]
-LOSSES = [3.89442, 3.98523, 3.80495, 3.99285]
+LOSSES = [3.79120, 3.79075, 3.77967, 3.75696]
 
 
 def test_it_translates():
@@ -42,7 +43,7 @@ def test_it_translates():
 
 
 def test_it_can_be_resumed():
-    checkpoint, state = load_for_resuming(KEPT, CPU, DropoutRates(units=0.3))
+    checkpoint, state = load_for_resuming(KEPT, CPU, DropoutRates())
     checkpoint.model.train()
     sources = [checkpoint.source.encode(text) for text in PAIRS]
     targets = [checkpoint.target.encode(text) for text in PAIRS.values()]

@@ -1,8 +1,8 @@
 """A stored checkpoint of format 1: every later version can read it, translate with it and resume from it.
 
 It is of `experiment=debug` on sentences of three words, with sizes of 4 and 8, after 30 updates. What is
-expected of it was computed by earlier versions, in float32 with torch 2.13 on a CPU; the losses without dropout,
-whose random numbers may change.
+expected of it was computed by earlier versions, in float32 with torch 2.13 on a CPU; the losses without
+dropout, whose random numbers may change.
 """
 
 import math

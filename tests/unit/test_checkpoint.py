@@ -105,7 +105,7 @@ def trainer(checkpoint) -> Trainer:
         update = trainer.train_step.update(
             micro_batches(epoch_of(batches, step)[0]), 1e-3, step, trainer.total
         )
-        trainer.average.update(step + 1)
+        trainer.average.update(torch.tensor(trainer.average.share(step + 1)))
     trainer.metrics.add(update)
     return trainer
 

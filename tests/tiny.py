@@ -11,7 +11,8 @@ from nmt.config.model import AttentionConfig, DecoderConfig, EncoderConfig, Mode
 from nmt.config.schema import from_dict, to_dict
 from nmt.config.settings import Config
 from nmt.config.validation import check
-from nmt.data.batches import Batch, MicroBatches, TrainingBatches
+from nmt.data.batches import Batch, MicroBatches
+from nmt.data.batching import TrainingBatches
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
 from nmt.model.initialise import build_model

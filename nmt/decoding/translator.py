@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nmt.config.training import DecodingConfig
-from nmt.data.batches import collate, pad, sorted_batches
+from nmt.data.batches import collate, pad
+from nmt.data.batching import sorted_batches
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
 from nmt.decoding.greedy import check_temperature, sample

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nmt.config.settings import Config
-from nmt.data.batches import TrainingBatches
+from nmt.data.batching import TrainingBatches
 from nmt.data.corpus import load_links, load_tokenized
 from nmt.data.examples import Example, save_examples
 from nmt.data.tokenizer import PAD

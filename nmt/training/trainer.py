@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from nmt.config.training import TrainingConfig
-from nmt.data.batches import MicroBatches, TrainingBatches
+from nmt.data.batches import MicroBatches
+from nmt.data.batching import TrainingBatches
 from nmt.errors import NmtError
 from nmt.model.translation import TranslationModel
 from nmt.training.callbacks import Callbacks

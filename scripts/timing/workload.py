@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nmt.config.settings import Config
-from nmt.data.batches import MicroBatches, TrainingBatches, pad
+from nmt.data.batches import MicroBatches, pad
+from nmt.data.batching import TrainingBatches
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
 from nmt.decoding.interface import InferenceModel, StepModel

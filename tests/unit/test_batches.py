@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tiny import epoch_of
 
 from nmt.config.data import DataConfig
-from nmt.data.batches import Batch, TrainingBatches, _split_by_tokens, collate, gather, pad, sorted_batches
+from nmt.data.batches import Batch, collate, gather, pad
+from nmt.data.batching import TrainingBatches, _split_by_tokens, sorted_batches
 from nmt.data.prepare import prepare
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD

@@ -13,7 +13,7 @@ import torch
 from recorder import Recorder
 
 from nmt.config.training import DecodingConfig, TrainingConfig
-from nmt.data.batches import TrainingBatches
+from nmt.data.batching import TrainingBatches
 from nmt.data.ragged import ragged
 from nmt.decoding.translator import Translator
 from nmt.model.translation import DropoutRates

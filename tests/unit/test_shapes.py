@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from nmt.data.batches import TrainingBatches
+from nmt.data.batching import TrainingBatches
 from nmt.data.padding import Shape, shape_of
 from nmt.data.ragged import ragged
 from nmt.training.shapes import common_shape, rounded

@@ -12,7 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from nmt.config.model import EncoderConfig
 from nmt.config.training import TrainingConfig
-from nmt.data.batches import TrainingBatches
+from nmt.data.batching import TrainingBatches
 from nmt.errors import NmtError
 from nmt.model.translation import DropoutRates
 from nmt.training.precision import choose_precision

@@ -16,7 +16,7 @@ from replayer import Replayer
 from tiny import copy_batches, tiny_model
 
 from nmt.config.training import TrainingConfig
-from nmt.data.batches import TrainingBatches
+from nmt.data.batching import TrainingBatches
 from nmt.model.translation import DropoutRates, TranslationModel
 from nmt.training.graphs import UpdateGraphs
 from nmt.training.precision import choose_precision

@@ -1,4 +1,4 @@
-"""Mixed precision: the dtype of matrix products, and loss scaling for fp16."""
+"""Mixed precision: the dtype of matrix products, and loss scaling."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,8 +25,11 @@ class Precision:
 
     @property
     def scales(self) -> bool:
-        """Whether loss scaling is used, because small gradients would underflow (fp16 only)."""
-        return self.dtype == torch.float16
+        """Whether loss scaling is used, because small gradients would underflow in fp16. With bf16 too on
+        CUDA, where autocast runs cuDNN's recurrent layers in fp16 whatever the dtype.
+        """
+        on_cuda = self.device.type == "cuda"
+        return self.dtype == torch.float16 or (self.dtype == torch.bfloat16 and on_cuda)
 
     def autocast(self) -> AbstractContextManager[object]:
         """The autocast context for forward passes."""
@@ -34,7 +37,7 @@ class Precision:
         return torch.autocast(self.device.type, self.dtype if enabled else None, enabled=enabled)
 
     def loss_scale(self) -> "LossScale":
-        """The loss scale for fp16; otherwise one that is always 1."""
+        """The loss scale if gradients are scaled; otherwise one that is always 1."""
         return LossScale(self.device, self.scales)
 
 

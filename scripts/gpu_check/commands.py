@@ -72,7 +72,8 @@ class Bench:
 
 def environment(bench: Bench) -> dict[str, str]:
     """The environment of a command: the package of this checkout, and limited thread spinning."""
-    own = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]  # the user's may hold libraries
+    own = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
     return {"OMP_NUM_THREADS": str(bench.threads), "GOMP_SPINCOUNT": "1000", **os.environ, **own}
 
 

@@ -2,8 +2,9 @@
 
 python scripts/compare_captured.py --model luong --device cuda:0 --output FILE.json
 
-Sentences are random. Without a GPU, batches are padded as for CUDA graphs, but nothing is captured: the work
-is run again instead of being replayed.
+Sentences are random. The same updates are run as graphs, then on the same padded batches without graphs,
+then on batches that are not padded, whose sums are rounded in another order. Without a GPU nothing is
+captured: the work is run again instead of being replayed.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import torch
 from timing.workload import Updates, compose, micro_batches
 
 from nmt import cli
-from nmt.config.settings import Config
 from nmt.device import choose_device
 from nmt.files import write_json
 from nmt.training.graphs import UpdateGraphs
@@ -58,20 +58,32 @@ def main() -> None:
         torch.cuda.set_device(device)
         torch.backends.cudnn.allow_tf32 = False  # which recurrent layers would use in fp32
 
-    def config(graphs: bool) -> Config:
+    def new(graphs: bool) -> Updates:
         settings = "training.precision=fp32", f"training.cuda_graphs={str(graphs).lower()}", *WITHOUT_DROPOUT
-        return compose(arguments.model, arguments.small, *settings)
+        return Updates(compose(arguments.model, arguments.small, *settings), device)
 
-    captured, plain = (Updates(config(graphs), device) for graphs in (True, False))
-    if device.type != "cuda":
-        parameters = list(captured.train_step.parameters)
-        captured.train_step.graphs = UpdateGraphs(RunAgain(), device, parameters)
+    def padded() -> Updates:
+        updates = new(graphs=False)
+        updates.train_step.graphs = UpdateGraphs(RunAgain(), device, list(updates.train_step.parameters))
+        return updates
+
+    captured = new(graphs=True) if device.type == "cuda" else padded()
     tokens = SMALL_BATCH if arguments.small else BATCH
-    losses = [train(updates, tokens) for updates in (captured, plain)]
+    losses, *others = [train(updates, tokens) for updates in (captured, padded(), new(graphs=False))]
     graphs = captured.train_step.graphs
-    apart = max(abs(one - other) for one, other in zip(*losses, strict=True))
-    found = {"updates": UPDATES, "graphs": graphs.count if graphs else 0, "apart": apart}
+    apart, padding_apart = (difference(losses, other) for other in others)
+    found = {
+        "updates": UPDATES,
+        "graphs": graphs.count if graphs else 0,
+        "apart": apart,
+        "padding_apart": padding_apart,
+    }
     write_json(Path(arguments.output), found)
+
+
+def difference(one: list[float], other: list[float]) -> float:
+    """The largest difference of two losses of the same update."""
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
 def train(updates: Updates, max_tokens: int) -> list[float]:

@@ -109,6 +109,10 @@ class DecoderConfig:
         "lexical model: add logits computed from the attended source embeddings",
         unused_if={"model.decoder.style": ("vector",)},
     )
+    tie_lexical: bool = option(
+        False,
+        "lexical model: share the output projection instead of having its own",
+    )
     input_feeding: bool = option(
         True,
         "luong: feed the attentional vector into the next step",

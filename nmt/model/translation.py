@@ -127,7 +127,11 @@ class TranslationModel(nn.Module):
         self.decoder = DECODERS[decoder.style](config, dropout.units)
         features, tie, bias = self.decoder.feature_size, decoder.tie_embeddings, decoder.bias
         self.tied = TiedProjection(features, self.target.table, bias) if tie else None
-        self.lexical = LexicalModel(encoder.embedding, target_vocabulary) if decoder.lexical else None
+        projected = decoder.embedding if tie else features
+        tied_to = projected if decoder.tie_lexical else None
+        self.lexical = (
+            LexicalModel(encoder.embedding, target_vocabulary, tied_to) if decoder.lexical else None
+        )
         self.vocabulary = None if tie else nn.Linear(features, target_vocabulary, bias=bias)
 
     @property
@@ -295,4 +299,6 @@ class TranslationModel(nn.Module):
             return logits
         assert source is not None
         found = self.lexical(weights, source, positions)
+        if self.lexical.output is None:
+            return logits._replace(features=(logits.features[0] + found,))
         return Logits((*logits.features, found), (*logits.weights, self.lexical.output.weight), logits.bias)

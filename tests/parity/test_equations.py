@@ -50,6 +50,8 @@ CONFIGS = [
     "decoder.readout_state=previous decoder.layers=2 bridge=backward attention.coverage=true",
     LUONG + "decoder.bias=false",
     LUONG + "decoder.bias=false decoder.tie_embeddings=true decoder.lexical=true",
+    LUONG + "decoder.tie_embeddings=false decoder.lexical=true decoder.tie_lexical=true",
+    "decoder.lexical=true decoder.tie_lexical=true encoder.embedding=6",
     "decoder.style=vector",
     "decoder.style=vector decoder.cell=lstm decoder.layers=2 encoder.size=8",
 ]
@@ -191,13 +193,20 @@ def vector(decoder: VectorDecoder, embedded: Tensor, layers: Layers, source: Enc
 
 
 def lexical(model: TranslationModel, row: Tensor, source: Tensor) -> Tensor:
-    """V g with g = tanh(W f + b) + f and f = tanh(Σ_j α_j E x_j) (Nguyen and Chiang 2018, §4)."""
+    """V g with g = tanh(W f + b) + f and f = tanh(Σ_j α_j E x_j) (Nguyen and Chiang 2018, §4); tied, V is the
+    output projection.
+    """
     W, b = model.lexical.hidden.weight, model.lexical.hidden.bias
     total = torch.zeros_like(b)
     for j, token in enumerate(source):
         total = total + sum(head[j] for head in row) / len(row) * model.source.table.weight[token]
     f = torch.tanh(total)
-    return model.lexical.output.weight @ (torch.tanh(W @ f + b) + f)
+    g = torch.tanh(W @ f + b) + f
+    if model.lexical.output is not None:
+        return model.lexical.output.weight @ g
+    projection = model.target.table if model.tied is not None else model.vocabulary
+    resized = g if len(g) == projection.weight.shape[1] else model.lexical.resize.weight @ g
+    return projection.weight @ resized
 
 
 EQUATIONS = {BahdanauDecoder: bahdanau, LuongDecoder: luong, VectorDecoder: vector}

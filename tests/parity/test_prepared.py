@@ -21,6 +21,8 @@ MODELS = [
     "decoder.style=luong attention.scope=local_p attention.window=1",
     "decoder.style=luong attention.scope=hard attention.score=location attention.positions=3",
     "decoder.style=bahdanau decoder.lexical=true decoder.tie_embeddings=true",
+    "decoder.style=bahdanau decoder.lexical=true decoder.tie_lexical=true",
+    "decoder.style=luong decoder.lexical=true decoder.tie_lexical=true decoder.tie_embeddings=false",
     "decoder.style=bahdanau attention.heads=3 attention.coverage=true",
     "decoder.style=bahdanau decoder.readout_state=previous decoder.cell=gru_reset_before decoder.layers=2",
     "decoder.style=vector decoder.cell=lstm decoder.layers=2",

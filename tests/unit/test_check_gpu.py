@@ -251,13 +251,13 @@ def test_torchrun_must_have_used_nccl(monkeypatch, bench):
 )
 def test_captured_updates_must_have_been_captured_and_agree(monkeypatch, bench, graphs, apart, verdict):
     def python(*arguments: object, **options: object) -> str:
-        found = {"updates": 100, "graphs": graphs, "apart": apart}
+        found = {"updates": 100, "graphs": graphs, "apart": apart, "padding_apart": 3e-4}
         (bench.folder / "luong-captured.json").write_text(json.dumps(found), encoding="utf-8")
         return ""
 
     monkeypatch.setattr(trainings, "python", python)
     if verdict is None:
-        expected = "100 updates, 7 graphs, losses differ by up to 2.0e-05"
+        expected = "100 updates, 7 graphs, losses differ by up to 2.0e-05, from unpadded ones by 3.0e-04"
         assert trainings.captured(bench, "luong") == expected
     else:
         with pytest.raises(FailedError, match=verdict):

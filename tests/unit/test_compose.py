@@ -79,7 +79,7 @@ def test_every_model_goes_with_every_experiment(model: str, experiment: str) -> 
 
 def test_without_a_choice_the_schema_with_the_model_bahdanau() -> None:
     expected = Config()
-    expected.model.decoder.lexical = True
+    expected.model.decoder.lexical = expected.model.decoder.tie_lexical = True
     assert values(composed()) == values(expected)
 
 

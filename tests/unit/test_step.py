@@ -315,7 +315,7 @@ def test_settings_are_those_of_now_and_moments_those_of_then():
 
 
 def test_precision_may_change():
-    """Only fp16 uses loss scaling: its state is restored, and not required for the others."""
+    """fp32 has no loss scaling: its state is restored, and not required."""
     fp16 = Precision(CPU, torch.float16)
     model, plain = make()
     once(plain)

@@ -12,14 +12,18 @@ from nmt.model.translation import TranslationModel
 
 class OutputLayer:
     """Log-probabilities from features and attended source embeddings: log softmax(W x + b + V g(f)), with the
-    projection W (or tied embeddings) and the lexical model's V side by side in one matrix.
+    projection W (or tied embeddings) and the lexical model's V side by side in one matrix; or, where the
+    lexical model shares W, log softmax(W (x + g(f)) + b).
 
     Args:
         model: whose output layers it computes, with the weights that they have now.
     """
 
     def __init__(self, model: TranslationModel) -> None:
-        self._hidden = None if model.lexical is None else search_copy(model.lexical.hidden)
+        lexical = model.lexical
+        self._hidden = None if lexical is None else search_copy(lexical.hidden)
+        self._lexical_resize = None if lexical is None else search_copy(lexical.resize)
+        self._shares = lexical is not None and lexical.output is None
         self._resize: nn.Module = nn.Identity()
         if model.tied is not None:
             self._resize = search_copy(model.tied.resize)
@@ -27,8 +31,9 @@ class OutputLayer:
         else:
             assert model.vocabulary is not None
             weight, bias = model.vocabulary.weight, model.vocabulary.bias
-        weights = weight if model.lexical is None else torch.cat((weight, model.lexical.output.weight), dim=1)
-        self._weight = weights.detach().t().contiguous()  # [F + E, V]
+        if lexical is not None and lexical.output is not None:
+            weight = torch.cat((weight, lexical.output.weight), dim=1)
+        self._weight = weight.detach().t().contiguous()  # [F + E, V], or [F, V]
         self._bias = weight.new_zeros(len(weight)) if bias is None else bias.detach().clone()
 
     def __call__(self, features: Tensor, attended: Tensor | None) -> Tensor:
@@ -36,7 +41,9 @@ class OutputLayer:
         features = self._resize(features)
         if self._hidden is not None:
             assert attended is not None
+            assert self._lexical_resize is not None
             averages = attended.tanh()
             hidden = self._hidden(averages).tanh_().add_(averages)
-            features = torch.cat((features, hidden), dim=1)
+            found = self._lexical_resize(hidden)
+            features = features + found if self._shares else torch.cat((features, found), dim=1)
         return torch.addmm(self._bias, features, self._weight).float().log_softmax(dim=-1)

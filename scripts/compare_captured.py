@@ -56,7 +56,6 @@ def main() -> None:
     device = choose_device(arguments.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-        torch.backends.cudnn.allow_tf32 = False  # which recurrent layers would use in fp32
 
     def new(graphs: bool) -> Updates:
         settings = "training.precision=fp32", f"training.cuda_graphs={str(graphs).lower()}", *WITHOUT_DROPOUT

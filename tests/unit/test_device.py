@@ -41,7 +41,9 @@ def test_torch_itself_refuses_a_device_without_an_index():
 )
 def test_a_cuda_device_has_its_index(monkeypatch, name, local_rank, index):
     gpus(monkeypatch, 2)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     device = choose_device(name, local_rank)
+    assert not torch.backends.cudnn.allow_tf32
     assert device == torch.device("cuda", index)
     assert _get_device_index(device) == index
 

@@ -52,7 +52,7 @@ def main() -> None:
     from nmt.export.evaluation_files import write_evaluation
     from nmt.runs.load import load_translator
     from nmt.runs.run import open_run
-    from nmt.runs.scoring import recorded_tokenizer
+    from nmt.runs.scoring import recorded_tokenizer, recorded_word_counts
 
     run = open_run(Path(arguments.run))
     config = run.decoding()
@@ -61,8 +61,11 @@ def main() -> None:
     tokenizer = recorded_tokenizer(run)
     config.lookahead = None if arguments.exact else config.lookahead
     translator = load_translator(run, config, choose_device(arguments.device))
-    evaluation = evaluate(translator, examples, tokenizer)
+    counts = recorded_word_counts(run)
+    evaluation = evaluate(translator, examples, tokenizer, counts)
     print(evaluation.summary())
+    if counts is None:
+        print(f"no table by the rarest word: the run is older than it and has no {run.word_counts}")
     own = None if arguments.source else run.evaluation(arguments.split or "test")
     folder = Path(arguments.output) if arguments.output else own
     if folder is not None:

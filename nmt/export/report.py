@@ -16,7 +16,8 @@ from nmt.export.rows import sentence_row
 from nmt.files import write_text
 from nmt.visualisation.page import Curve, Group, Range, render_page
 
-_CURVES = sorted(METRICS, key=lambda name: METRICS[name].scorer is not None)  # the loss first
+_COMPUTED = [name for name, metric in METRICS.items() if not metric.sum_of]
+_CURVES = sorted(_COMPUTED, key=lambda name: METRICS[name].scorer is not None)  # the loss first
 
 
 def save_report(

@@ -21,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
         description=str(__doc__).split("\n\n", maxsplit=1)[0],
         epilog="rho: Spearman's, with a 95 % interval from resampling the runs. first: the fraction of these "
         "resamples in which no metric has a higher rho. pairs: the fraction of pairs of runs that the metric "
-        "orders as the test does. chosen: the test score of the run that is best by the metric.",
+        "orders as the test does. chosen: the test score of the run that is best by the metric. The loss is "
+        "per character of the references.",
     )
     parser.add_argument("runs", nargs="+", type=cli.path, metavar="RUN", help="run folders: runs/*")
     parser.add_argument("--output", type=cli.path, metavar="FILE", help="also write it as JSON")
@@ -40,8 +41,6 @@ def main() -> None:
         + (f"; left out, as they are not finished: {', '.join(skipped)}" if skipped else "")
     )
     print(table(found))
-    if len({point.tokenizer for point in points}) > 1:
-        print("The loss is per token, and the runs have different target tokenizers: it compares little.")
     if arguments.output:
         from nmt.files import write_json
 

@@ -27,13 +27,12 @@ class Point:
 
     Attributes:
         run: its folder.
-        tokenizer: digest of the target tokenizer.
-        dev: each metric at the selected checkpoint, by name (`training.metric`).
+        dev: each metric at the selected checkpoint, by name (`training.metric`); the loss in nats per
+            character of the references, as tokens of different tokenizers do not compare.
         test: BLEU, chrF2 and their sum.
     """
 
     run: str
-    tokenizer: str
     dev: dict[str, float]
     test: dict[str, float]
 
@@ -90,10 +89,20 @@ def _read_point(run: Path) -> Point:
         (*_, chosen) = (one for one in training["validations"] if one["step"] == training["best_step"])
         test = {name: float(scores[name]["value"]) for name in ("BLEU", "chrF2")}
         dev = {name: metric_value(chosen, name) for name in METRICS}
+        dev["loss"] *= _tokens_per_character(run)
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{run}: training.json or test/metrics.json is corrupt") from error
-    tokenizer = sha256(run / "checkpoints" / "best" / "target.model")
-    return Point(str(run), tokenizer, dev, test | {"BLEU+chrF2": sum(test.values())})
+    return Point(str(run), dev, test | {"BLEU+chrF2": sum(test.values())})
+
+
+def _tokens_per_character(run: Path) -> float:
+    """Target tokens, end-of-sentence included, per character of the development references."""
+    from nmt.data.examples import load_examples
+    from nmt.data.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer((run / "checkpoints" / "best" / "target.model").read_bytes())
+    texts = [text for example in load_examples(run / "data" / "dev.jsonl") for text in example.references]
+    return sum(len(tokenizer.encode(text)) + 1 for text in texts) / sum(map(len, texts))
 
 
 def foretell(points: Sequence[Point]) -> list[Foretelling]:

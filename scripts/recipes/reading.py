@@ -44,6 +44,7 @@ class TestSet:
         references: of each sentence.
         tokenizer: for BLEU.
         rarest: how often the rarest word of each source was seen in training; None if no run knows.
+        counted_by: the run whose counts these are; all groups of sentences are the same for all runs.
     """
 
     split: str
@@ -51,6 +52,7 @@ class TestSet:
     references: list[tuple[str, ...]]
     tokenizer: str
     rarest: list[int | None] | None
+    counted_by: str
 
 
 def parse_recipe(text: str) -> tuple[str, list[Path]]:
@@ -161,6 +163,7 @@ def _read_test_set(run: Path, split: str) -> TestSet:
         [example.references for example in examples],
         recorded_tokenizer(folder),
         None if counts is None else [rarest_count(source, counts) for source in sources],
+        str(run),
     )
 
 

@@ -73,17 +73,32 @@ def notes(recipes: Sequence[Recipe], test: TestSet) -> list[str]:
     ]
     if test.rarest is None:
         lines.append("No table by the rarest word: no run has data/source_words.tsv.")
+    else:
+        lines.append(f"Rarest word seen: times in the training sources of {test.counted_by}.")
     return lines + [f"Warning: {warning}." for recipe in recipes for warning in recipe.warnings]
 
 
 def render(
-    results: Sequence[Result], recipes: Sequence[Recipe], test: TestSet, table: Callable[[Rows], str]
+    results: Sequence[Result],
+    recipes: Sequence[Recipe],
+    test: TestSet,
+    table: Callable[[Rows], str],
+    bullet: str = "",
 ) -> str:
-    """The comparison; `table` makes text of rows: `aligned` or `markdown`."""
+    """The comparison as text.
+
+    Args:
+        results: of each recipe.
+        recipes: the same recipes.
+        test: what they translated.
+        table: makes text of rows: `aligned` or `markdown`.
+        bullet: put before each sentence.
+    """
     names = [result.recipe for result in results]
     rarest = [result.by_rarest for result in results if result.by_rarest is not None]
     lengths = [result.by_length for result in results]
-    parts = [table(score_rows(results)), "\n".join(verdicts(results)), "\n".join(notes(recipes, test))]
+    said = (verdicts(results), notes(recipes, test))
+    parts = [table(score_rows(results)), *("\n".join(bullet + line for line in lines) for lines in said)]
     if rarest:
         parts.append(table(range_rows("rarest word seen", names, rarest)))
     parts.append(table(range_rows("source words", names, lengths)))
@@ -117,7 +132,7 @@ def markdown(rows: Rows) -> str:
 
 def write_recipes(folder: Path, results: Sequence[Result], recipes: Sequence[Recipe], test: TestSet) -> None:
     """Write recipes.md and recipes.json to a folder."""
-    write_text(folder / "recipes.md", render(results, recipes, test, markdown))
+    write_text(folder / "recipes.md", render(results, recipes, test, markdown, "- "))
     values = {
         "split": test.split,
         "sentences": len(test.sources),

@@ -14,7 +14,7 @@ from sacrebleu.significance import PairedTest
 from nmt.data.examples import Example, save_examples
 from nmt.errors import ConfigError, RunError
 from nmt.evaluation.metrics import reference_streams
-from nmt.files import write_json, write_text
+from nmt.files import write_bytes, write_json, write_text
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 WORDS = ["the", "a", "dog", "cat", "sees", "likes", "small", "big", "house", "river", "near", "in"]
@@ -277,8 +277,9 @@ def test_spearman():
 
 
 @pytest.fixture
-def trained(tmp_path):
+def trained(tmp_path, tokenizers):
     """Runs whose test scores are ordered as chrF on dev, and nearly as the loss."""
+    _, target = tokenizers
     for number, (bleu, chrf, loss) in enumerate([(1, 1, 9), (3, 2, 8), (2, 3, 6), (4, 4, 7), (0, 5, 1)]):
         run = make_run(tmp_path, f"r{number}", noisy(number, 0.5), number)
         chosen = {"step": 20, "bleu": bleu, "chrf": 10 * chrf, "loss": loss}
@@ -286,11 +287,11 @@ def trained(tmp_path):
         write_json(run / "training.json", record)
         values = {"BLEU": {"value": chrf}, "chrF2": {"value": -2 * chrf}}
         write_json(run / "test" / "metrics.json", {"scores": values})
-        write_text(run / "checkpoints" / "best" / "target.model", "same")
+        write_bytes(run / "checkpoints" / "best" / "target.model", target.model)
     return tmp_path
 
 
-def test_foretelling(trained, monkeypatch, capsys):
+def test_foretelling(trained, tokenizers, monkeypatch, capsys):
     import foretell
 
     make_run(trained, "unfinished", noisy(1, 0.5))
@@ -299,7 +300,11 @@ def test_foretelling(trained, monkeypatch, capsys):
     foretell.main()
     out = capsys.readouterr().out
     assert out.startswith(f"5 runs; left out, as they are not finished: {trained}/unfinished\n")
-    assert "tokenizers" not in out
+    (first, *_) = json.loads((trained / "out.json").read_text(encoding="utf-8"))["runs"]
+    _, target = tokenizers
+    texts = [text for references in REFERENCES for text in references]
+    tokens = sum(len(target.encode(text)) + 1 for text in texts)
+    assert first["dev"]["loss"] == pytest.approx(9 * tokens / sum(map(len, texts)))
     found = json.loads((trained / "out.json").read_text(encoding="utf-8"))["metrics"]
     by_name = {(one["test"], one["dev"]): one for one in found}
     assert len(by_name) == 3 * 4

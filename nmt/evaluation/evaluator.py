@@ -9,14 +9,14 @@ from nmt.alignment.coverage import Coverage, coverage, coverage_scores
 from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.data.examples import Example
 from nmt.data.text import words
+from nmt.data.word_counts import WordCounts, rarest_count
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.evaluation.bleu_tokenizer import DEFAULT
+from nmt.evaluation.buckets import LENGTHS, RAREST, Bucket, format_buckets, scores_by_range
 from nmt.evaluation.collapse import Collapse, find_collapse
 from nmt.evaluation.metrics import (
-    LengthBucket,
     Score,
-    bleu_by_length,
     corpus_scores,
     format_scores,
     sentence_chrf,
@@ -32,25 +32,31 @@ class Evaluation:
         alignment: scores of attention against gold alignments, if the corpus has them, by shift: 0, and
             attention read one piece earlier (-1) or later (1).
         coverage: attention statistics of each translation; None for a model without attention.
-        lengths: BLEU by the number of source words, including punctuation marks.
+        lengths: BLEU and chrF2 by the number of source words, including punctuation marks.
         translations: in order.
         sentence_chrf: sentence-level chrF2 of each translation, 0 to 100.
         seconds: decoding time.
         collapse: the repeated output of a collapsed model; None otherwise.
+        rarest: BLEU and chrF2 by how often the rarest source word occurs in the training set; None if that is
+            not known.
     """
 
     scores: list[Score]
     alignment: dict[int, AlignmentScores] | None
     coverage: list[Coverage] | None
-    lengths: list[LengthBucket]
+    lengths: list[Bucket]
     translations: list[Translation]
     sentence_chrf: list[float]
     seconds: float
     collapse: Collapse | None = None
+    rarest: list[Bucket] | None = None
 
     def summary(self) -> str:
         """The lines to print."""
-        return "\n".join([format_scores(self.scores), *self.notes()])
+        tables = {"words in the source sentence": self.lengths}
+        if self.rarest is not None:
+            tables["rarest source word seen in training"] = self.rarest
+        return "\n".join([format_scores(self.scores), format_buckets(tables), *self.notes()])
 
     def notes(self) -> list[str]:
         """The lines below the scores: warning about a collapsed model, alignment scores, coverage, speed."""
@@ -73,13 +79,19 @@ class Evaluation:
         return values if self.alignment is None else values | {"AER": self.alignment[0].aer}
 
 
-def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str = DEFAULT) -> Evaluation:
+def evaluate(
+    translator: Translator,
+    examples: Sequence[Example],
+    tokenizer: str = DEFAULT,
+    word_counts: WordCounts | None = None,
+) -> Evaluation:
     """Translate every source; score against all references, and attention against gold alignments.
 
     Args:
         translator: the model and its search settings.
         examples: the sources, with references.
         tokenizer: for BLEU.
+        word_counts: of the source words in the training set, if known.
     """
     start = time.perf_counter()
     found = translator.translate([example.source for example in examples], attention=True)
@@ -87,15 +99,20 @@ def evaluate(translator: Translator, examples: Sequence[Example], tokenizer: str
     translations = [best[0] for best in found]
     texts, references = [one.text for one in translations], [example.references for example in examples]
     lengths = [len(words(example.source)) for example in examples]
+    rarest = None
+    if word_counts is not None:
+        seen = [rarest_count(example.source, word_counts) for example in examples]
+        rarest = scores_by_range(seen, texts, references, RAREST, tokenizer)
     return Evaluation(
         corpus_scores(texts, references, tokenizer),
         _score_alignment(translator, examples),
         [coverage(one.words()[0]) for one in translations] if translator.heads else None,
-        bleu_by_length(lengths, texts, references, tokenizer=tokenizer),
+        scores_by_range(lengths, texts, references, LENGTHS, tokenizer),
         translations,
         [sentence_chrf(text, some) for text, some in zip(texts, references, strict=True)],
         seconds,
         find_collapse([example.source for example in examples], texts, references),
+        rarest,
     )
 
 

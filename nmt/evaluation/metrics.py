@@ -20,11 +20,9 @@ their names in files and tables:
                 lower-cases here by default, as shown in the signature (`case:lc`).
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -50,14 +48,6 @@ class Score:
     signature: str
 
 
-class LengthBucket(NamedTuple):
-    """BLEU of the sentences whose source length is in one range."""
-
-    label: str
-    sentences: int
-    bleu: float
-
-
 def corpus_scores(
     hypotheses: Sequence[str], references: Sequence[Sequence[str]], tokenizer: str = DEFAULT
 ) -> list[Score]:
@@ -74,7 +64,7 @@ def corpus_scores(
     Raises:
         DataError: if there is nothing to score, the numbers of sentences differ, or one has no reference.
     """
-    streams = _streams(hypotheses, references)
+    streams = reference_streams(hypotheses, references)
     metrics = {
         "BLEU": BLEU(tokenize=tokenizer),
         "BLEU-intl": BLEU(tokenize="intl", force=True),
@@ -100,7 +90,7 @@ def quick_scores(
     Raises:
         DataError: as `corpus_scores`.
     """
-    streams = _streams(hypotheses, references)
+    streams = reference_streams(hypotheses, references)
     return {
         name: float(metric.scorer(tokenizer).corpus_score(hypotheses, streams).score)
         for name, metric in METRICS.items()
@@ -114,47 +104,8 @@ def sentence_chrf(hypothesis: str, references: Sequence[str]) -> float:
     Raises:
         DataError: if all references are blank.
     """
-    streams = _streams([hypothesis], [references])
+    streams = reference_streams([hypothesis], [references])
     return float(CHRF().corpus_score([hypothesis], streams).score)
-
-
-def bleu_by_length(
-    source_lengths: Sequence[int],
-    hypotheses: Sequence[str],
-    references: Sequence[Sequence[str]],
-    edges: Sequence[int] = (3, 5, 7, 9, 12, 15, 20, 30),
-    tokenizer: str = DEFAULT,
-) -> list[LengthBucket]:
-    """BLEU by range of source length; ranges without sentences are omitted.
-
-    As in sacreBLEU, a bucket whose hypotheses have no 4-gram scores 0.
-
-    Args:
-        source_lengths: N lengths, in any unit.
-        hypotheses: N translations.
-        references: N sequences of references.
-        edges: the upper bound of each range, ascending: (5, 10) gives "≤5", "6-10" and ">10".
-        tokenizer: for BLEU.
-
-    Raises:
-        DataError: as `corpus_scores`, or if the number of lengths differs.
-    """
-    assert edges, "at least one edge"
-    assert list(edges) == sorted(set(edges)), f"edges must ascend: {edges}"
-    _check_count(len(source_lengths), "source lengths", len(hypotheses))
-    _streams(hypotheses, references)  # so that errors number sentences in the corpus, not in a bucket
-    inner = [f"{before + 1}-{edge}" for before, edge in pairwise(edges)]
-    labels = [f"≤{edges[0]}", *inner, f">{edges[-1]}"]
-    buckets: list[list[int]] = [[] for _ in labels]
-    for sentence, length in enumerate(source_lengths):
-        buckets[bisect_left(edges, length)].append(sentence)
-    found = []
-    for label, members in zip(labels, buckets, strict=True):
-        if members:
-            some = [hypotheses[i] for i in members]
-            bleu = _bleu(some, _streams(some, [references[i] for i in members]), tokenizer)
-            found.append(LengthBucket(label, len(members), bleu))
-    return found
 
 
 def format_scores(scores: Sequence[Score]) -> str:
@@ -164,18 +115,17 @@ def format_scores(scores: Sequence[Score]) -> str:
     return "\n".join(f"{s.name:<{names}}  {s.value:>{values}.2f}  {s.signature}" for s in scores)
 
 
-def _bleu(hypotheses: Sequence[str], streams: list[Any], tokenizer: str) -> float:
-    return float(BLEU(tokenize=tokenizer, force=True).corpus_score(hypotheses, streams).score)
-
-
-def _streams(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[Any]:
+def reference_streams(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[Any]:
     """Transpose N sequences of references into sacreBLEU's streams of N, padded with `None`.
 
     The elements are `list[str | None]`; sacreBLEU's type annotations lack `None`, but its code supports it.
+
+    Raises:
+        DataError: as `corpus_scores`.
     """
     if not hypotheses:
         raise DataError("there are no translations to score; give at least one sentence")
-    _check_count(len(references), "sets of references", len(hypotheses))
+    check_count(len(references), "sets of references", len(hypotheses))
     present = []
     for number, some in enumerate(references, start=1):
         assert not isinstance(some, str), "references must be a sequence of strings per sentence"
@@ -186,6 +136,11 @@ def _streams(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> 
     return [[some[i] if i < len(some) else None for some in present] for i in range(most)]
 
 
-def _check_count(count: int, what: str, hypotheses: int) -> None:
+def check_count(count: int, what: str, hypotheses: int) -> None:
+    """Check that there is one of `what` for each translation.
+
+    Raises:
+        DataError: if not.
+    """
     if count != hypotheses:
         raise DataError(f"{hypotheses} translations but {count} {what}; there must be one for each sentence")

@@ -12,6 +12,7 @@ from nmt.config.training import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.text import words
 from nmt.decoding.result import Translation
+from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.evaluator import Evaluation
 from nmt.export.writer import write_attention
 from nmt.files import replacing, write_json
@@ -43,6 +44,7 @@ def write_evaluation(
         "alignment": _alignment_values(evaluation),
         "coverage": None if evaluation.coverage is None else asdict(coverage_scores(evaluation.coverage)),
         "bleu_by_source_words": [bucket._asdict() for bucket in evaluation.lengths],
+        "by_rarest_source_word": _bucket_values(evaluation.rarest),
         "sentences": len(examples),
         "seconds": evaluation.seconds,
         "decoding": to_dict(decoding),
@@ -55,6 +57,10 @@ def _alignment_values(evaluation: Evaluation) -> dict[str, Any] | None:
         return None
     shifted = {str(shift): asdict(scores) for shift, scores in evaluation.alignment.items() if shift}
     return asdict(evaluation.alignment[0]) | {"shifted": shifted}
+
+
+def _bucket_values(buckets: Sequence[Bucket] | None) -> list[dict[str, Any]] | None:
+    return None if buckets is None else [bucket._asdict() for bucket in buckets]
 
 
 def _write_attention(folder: Path, translations: Sequence[Translation], heatmaps: int) -> None:

@@ -10,12 +10,14 @@ from nmt.config.schema import settings
 from nmt.config.selection_metrics import METRICS
 from nmt.config.settings import Config
 from nmt.data.examples import Example
+from nmt.evaluation.buckets import Bucket
 from nmt.evaluation.evaluator import Evaluation
 from nmt.export.rows import sentence_row
 from nmt.files import write_text
-from nmt.visualisation.page import Curve, render_page
+from nmt.visualisation.page import Curve, Group, Range, render_page
 
-_CURVES = sorted(METRICS, key=lambda name: METRICS[name].scorer is not None)  # the loss first
+_COMPUTED = [name for name, metric in METRICS.items() if not metric.sum_of]
+_CURVES = sorted(_COMPUTED, key=lambda name: METRICS[name].scorer is not None)  # the loss first
 
 
 def save_report(
@@ -36,8 +38,6 @@ def save_report(
         history: scores of every validation, with their steps.
         report: description of the data, from `prepared.json`.
     """
-    from nmt.visualisation.curves import FEWEST  # slow to import
-
     found: Sequence[Coverage | None] = evaluation.coverage or [None] * len(examples)
     rows = []
     for example, translation, chrf, covered in zip(
@@ -56,13 +56,26 @@ def save_report(
         ],
         notes=evaluation.notes(),
         curves=[_curve(name, history) for name in _CURVES],
-        lengths=[bucket._asdict() | {"few": bucket.sentences < FEWEST} for bucket in evaluation.lengths],
+        groups=[
+            _group("words in the source sentence", evaluation.lengths),
+            _group("training frequency of the rarest source word", evaluation.rarest or []),
+        ],
         tables={
             "Settings": [(key, str(value)) for key, _, value in settings(config)],
             "Data": _data_rows(report),
         },
     )
     write_text(path, page)
+
+
+def _group(by: str, buckets: Sequence[Bucket]) -> Group:
+    from nmt.visualisation.curves import FEWEST  # slow to import
+
+    ranges = [
+        Range(label=label, sentences=sentences, bleu=bleu, chrf=chrf, few=sentences < FEWEST)
+        for label, sentences, bleu, chrf in buckets
+    ]
+    return Group(by=by, ranges=ranges)
 
 
 def _curve(name: str, history: Sequence[dict[str, float]]) -> Curve:

@@ -8,6 +8,7 @@ from nmt.runs.latest import finish_latest
 from nmt.runs.load import load_translator
 from nmt.runs.logger import duration
 from nmt.runs.reporting import MainCallbacks
+from nmt.runs.scoring import recorded_word_counts
 from nmt.runs.setup import Setup
 from nmt.runs.summary import log_end
 from nmt.training.train_state import TrainState
@@ -57,7 +58,7 @@ def _evaluate_best(setup: Setup, state: TrainState) -> dict[str, float]:
     run, config, prepared = setup.run, setup.scored, setup.corpus.prepared
     test = prepared.splits["test"]
     translator = load_translator(run, config.decoding, setup.precision.device)
-    evaluation = evaluate(translator, test, config.training.bleu_tokenizer)
+    evaluation = evaluate(translator, test, config.training.bleu_tokenizer, recorded_word_counts(run))
     write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
     save_report(run.report, config, evaluation, test, state.history, prepared.report)

@@ -65,6 +65,11 @@ class Run:
         """The sentences of "dev" or "test" with all references, so that the run can be evaluated anywhere."""
         return self.folder / "data" / f"{split}.jsonl"
 
+    @property
+    def word_counts(self) -> Path:
+        """How often each source word occurs in the training set, for evaluation anywhere."""
+        return self.folder / "data" / "source_words.tsv"
+
     def evaluation(self, split: str) -> Path:
         """Translations, scores and attention of "dev" or "test"."""
         return self.folder / split

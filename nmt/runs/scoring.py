@@ -9,6 +9,7 @@ from nmt.config.selection_metrics import METRICS
 from nmt.config.settings import Config
 from nmt.config.training import TrainingConfig
 from nmt.data.examples import Example
+from nmt.data.word_counts import WordCounts, load_word_counts
 from nmt.errors import ConfigError, RunError
 from nmt.evaluation.bleu_tokenizer import (
     DEFAULT,
@@ -104,3 +105,12 @@ def recorded_tokenizer(run: Run) -> str:
         raise RunError(f"{run.prepared}: missing or corrupt") from error
     check_tokenizer(tokenizer)
     return tokenizer
+
+
+def recorded_word_counts(run: Run) -> WordCounts | None:
+    """How often each source word occurs in the training set of a run; None if the run is older than the file.
+
+    Raises:
+        DataError: if the file is corrupt.
+    """
+    return load_word_counts(run.word_counts) if run.word_counts.exists() else None

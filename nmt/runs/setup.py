@@ -10,9 +10,10 @@ import torch
 from nmt.config.settings import Config
 from nmt.data.batching import TrainingBatches
 from nmt.data.corpus import load_links, load_tokenized
-from nmt.data.examples import Example, save_examples
+from nmt.data.examples import Example, StoredExamples, save_examples
 from nmt.data.tokenizer import PAD
 from nmt.data.vocabulary import Corpus, load_corpus
+from nmt.data.word_counts import count_source_words, save_word_counts
 from nmt.errors import DataError
 from nmt.evaluation.bleu_tokenizer import check_tokenizer
 from nmt.files import write_json
@@ -134,6 +135,10 @@ def open_checkpoint(setup: Setup) -> tuple[Checkpoint, SavedState]:
             save_examples(run.examples(split), prepared.splits[split])
         log_start(run, prepared, config)
         checkpoint = _new_model(setup)
+    if state is None or not run.word_counts.exists():  # a resumed run may be older than the file
+        train = prepared.splits["train"]
+        assert isinstance(train, StoredExamples)
+        save_word_counts(run.word_counts, count_source_words(train, config.threads))
     if config.resume is not None:
         keep_settings(run, config)
     if state is None:

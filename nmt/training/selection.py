@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from nmt.config.selection_metrics import METRICS
+from nmt.config.selection_metrics import METRICS, metric_value
 
 LOWER_IS_BETTER = frozenset(name for name, metric in METRICS.items() if metric.lower_is_better)
 _ORDER = ("chrf", "loss")  # tie-breakers, in this order
@@ -18,7 +18,7 @@ def rank(scores: Mapping[str, float], metric: str) -> tuple[_Key, ...]:
             metric, counts as NaN.
         metric: name of the primary metric.
     """
-    return tuple(_key(name, scores.get(name, math.nan)) for name in (metric, *_ORDER))
+    return tuple(_key(name, metric_value(scores, name)) for name in (metric, *_ORDER))
 
 
 def _key(name: str, value: float) -> _Key:

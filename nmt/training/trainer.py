@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from nmt.config.selection_metrics import metric_value
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import MicroBatches
 from nmt.data.batching import TrainingBatches
@@ -131,7 +132,7 @@ class Trainer:
         state, metric, best = self.state, self.config.metric, self._best_scores()
         if best is None:
             return
-        state.best = best.get(metric, math.nan)  # of a run older than the metric
+        state.best = metric_value(best, metric)
         if state.metric not in ("", metric):
             state.validations_without_improvement = 0
             if self.processes.is_main:
@@ -215,7 +216,7 @@ class Trainer:
         state.metric = metric
         state.history.append({"step": state.step, **scores})
         if order >= 0:
-            state.best, state.best_step = scores[metric], state.step
+            state.best, state.best_step = metric_value(scores, metric), state.step
         state.validations_without_improvement = 0 if order > 0 else state.validations_without_improvement + 1
         self.callbacks.validated(state, order >= 0)
 

@@ -8,7 +8,7 @@ import json
 import string
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from nmt.visualisation.webfont import font_face
 
@@ -39,6 +39,23 @@ class Curve(TypedDict):
     values: Sequence[float | None]
 
 
+class Range(TypedDict):
+    """The scores of the sentences in a range; `few`: too few for BLEU to mean much."""
+
+    label: str
+    sentences: int
+    bleu: float
+    chrf: float
+    few: bool
+
+
+class Group(TypedDict):
+    """Sentences in ranges of a property, which `by` names: a chart and a table; without ranges, nothing."""
+
+    by: str
+    ranges: Sequence[Range]
+
+
 def render_page(
     title: str,
     sentences: Sequence[Sentence],
@@ -47,7 +64,7 @@ def render_page(
     scores: Sequence[Mapping[str, str]] = (),
     notes: Sequence[str] = (),
     curves: Sequence[Curve] = (),
-    lengths: Sequence[Mapping[str, Any]] = (),
+    groups: Sequence[Group] = (),
     tables: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> str:
     """Render the page.
@@ -59,7 +76,7 @@ def render_page(
         scores: rows of the first table: name, value, signature.
         notes: lines below the scores.
         curves: one chart each.
-        lengths: bars: label, sentences, bleu.
+        groups: BLEU and chrF2 by ranges of a property.
         tables: collapsed at the end, by heading: rows of name and value.
     """
     data = {
@@ -67,7 +84,7 @@ def render_page(
         "scores": list(scores),
         "notes": list(notes),
         "curves": list(curves),
-        "lengths": list(lengths),
+        "groups": [group for group in groups if group["ranges"]],
         "sentences": list(sentences),
         "tables": {name: list(rows) for name, rows in (tables or {}).items()},
     }

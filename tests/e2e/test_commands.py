@@ -183,6 +183,38 @@ def test_evaluating_a_split_again_gives_the_same_scores(trained, call, tmp_path)
     assert written["sentences"] == len((trained / "data" / "dev.jsonl").read_text().splitlines())
 
 
+def test_the_table_by_the_rarest_word_needs_the_counts_of_the_training_set(trained, call, tmp_path):
+    """They move with the run, and count also for other files; a run from before them has no such table."""
+    shutil.copytree(trained, tmp_path / "copy")
+    (tmp_path / "src").write_text("The dog sees.\nThe xylophone sees the dog.\n", encoding="utf-8")
+    (tmp_path / "ref").write_text("कुत्रा पाहतो.\nकुत्रा पाहतो.\n", encoding="utf-8")
+    files = ["--source", "src", "--reference", "ref", "--output", "out", "--heatmaps", 0]
+    metrics = tmp_path / "out" / "metrics.json"
+    answer = call(evaluate, "--run", "copy", *files)
+    assert answer.code == 0, answer.err
+    ranges = json.loads(metrics.read_text(encoding="utf-8"))["by_rarest_source_word"]
+    assert (ranges[0]["label"], sum(one["sentences"] for one in ranges)) == ("0", 2)
+    assert "rarest source word seen in training" in answer.out
+    (tmp_path / "copy" / "data" / "source_words.tsv").unlink()
+    answer = call(evaluate, "--run", "copy", *files)
+    assert answer.code == 0, answer.err
+    assert json.loads(metrics.read_text(encoding="utf-8"))["by_rarest_source_word"] is None
+    assert "rarest source word" not in answer.out
+    assert "no table by the rarest word: the run is older than it and has no " in answer.out
+
+
+def test_errors_by_category(trained, call, tmp_path):
+    answer = call(evaluate, "--run", trained, "--output", "out", "--heatmaps", 0, "--errors")
+    assert answer.code == 0, answer.err
+    rows = (tmp_path / "out" / "errors.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + len((trained / "data" / "test.jsonl").read_text(encoding="utf-8").splitlines())
+    page = (tmp_path / "out" / "errors.md").read_text(encoding="utf-8")
+    for name in ("source: a question", "too short", "source word without attention"):
+        count = sum(name in row.split("\t")[3].split("; ") for row in rows[1:])
+        assert (f"| {name} | {count} |" in page) == (f"  {name} " in answer.out) == (count > 0)
+    assert "errors.md" in answer.out
+
+
 def test_evaluating_files_with_two_references(trained, call, tmp_path):
     found = lines_of(call(translate, "--run", trained, *TEXTS).out)
     first = [found[0], "काही तरी वेगळे आहे", ""]

@@ -82,6 +82,27 @@ def test_what_it_writes(compared):
     assert (out / "bleu_by_length.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
+def test_comparing_the_finished_runs_as_recipes(compared):
+    folders = [one["run"] for one in numbers(compared)["models"]]
+    recipes = [f"--recipe={name}={run}" for name, run in zip("ab", folders, strict=True)]
+    answer = compare(compared, *recipes, "--output", "recipes")
+    assert answer.code == 0, answer.err
+    found = json.loads((compared / "recipes" / "recipes.json").read_text(encoding="utf-8"))
+    for recipe, run in zip(found["recipes"], folders, strict=True):
+        metrics = json.loads((compared / run / "test" / "metrics.json").read_text(encoding="utf-8"))
+        for name, scores in recipe["scores"].items():
+            assert scores["mean"] == metrics["scores"][name]["value"]
+        assert recipe["by_length"] == metrics["bleu_by_source_words"]
+        assert [one for one in recipe["by_rarest"] if one["label"] != "1-9"] == metrics[
+            "by_rarest_source_word"
+        ]
+    assert found["verdicts"][0] in answer.out
+    assert (compared / "recipes" / "recipes.md").exists()
+    again = compare(compared, *recipes, "--split", "dev")
+    assert again.code == 2
+    assert "evaluate the run with: python -m nmt.evaluate --run out/" in again.err
+
+
 def test_trained_only_when_needed(compared):
     """The same again; the models in reverse order, one with other settings; and back."""
     before, trained = numbers(compared), runs(compared)

@@ -86,13 +86,23 @@ def test_everything_is_there(page):
         scores=[{"name": "BLEU", "value": "12.34", "signature": "nrefs:1"}],
         notes=["a note"],
         curves=[{"name": "Development BLEU", "steps": [1, 2], "values": [3.0, 4.0]}],
-        lengths=[{"label": "≤5", "sentences": 7, "bleu": 30.0}],
+        groups=[
+            {
+                "by": "words in the source sentence",
+                "ranges": [{"label": "≤5", "sentences": 7, "bleu": 30.0, "chrf": 45.67, "few": True}],
+            },
+            {"by": "nothing", "ranges": []},
+        ],
         tables={"Settings": [("seed", "1")]},
     )
     assert browser.title == "A <b>run</b>"
     text = browser.find_element(By.TAG_NAME, "body").text
     for part in ("A <b>run</b>", "12.34", "nrefs:1", "a note", "Development BLEU", "Settings"):
         assert part in text
+    assert "BLEU by words in the source sentence" in text
+    assert "nothing" not in text
+    cells = browser.find_elements(By.CSS_SELECTOR, "#groups td")
+    assert [cell.text for cell in cells] == ["≤5", "7", "30.0", "45.7"]
     assert len(browser.find_elements(By.CSS_SELECTOR, "svg")) == 2
 
 

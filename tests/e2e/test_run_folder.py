@@ -46,6 +46,7 @@ def test_all_files_are_there_and_no_others(trained):
             "report.html",
             "data/dev.jsonl",
             "data/test.jsonl",
+            "data/source_words.tsv",
         ),
         *(f"checkpoints/best/{name}" for name in model),
         *(f"checkpoints/best.1/{name}" for name in model if improved_twice),
@@ -156,7 +157,8 @@ def test_metrics(trained):
     assert set(metrics["alignment"]["shifted"]) == {"-1", "1"}
     assert 0 <= metrics["coverage"]["under_translated"] <= 1
     assert metrics["sentences"] == len(load_examples(trained / "data" / "test.jsonl"))
-    assert sum(bucket["sentences"] for bucket in metrics["bleu_by_source_words"]) == metrics["sentences"]
+    for table in ("bleu_by_source_words", "by_rarest_source_word"):
+        assert sum(bucket["sentences"] for bucket in metrics[table]) == metrics["sentences"]
     assert metrics["decoding"]["beam_size"] == 2
 
 

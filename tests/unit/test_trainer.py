@@ -143,12 +143,16 @@ def test_a_model_that_has_diverged_is_not_kept():
     assert (state.best_step, state.validations_without_improvement) == (1, 3)
 
 
-@pytest.mark.parametrize(("metric", "best_step"), [("bleu", 2), ("chrf", 3), ("loss", 4)])
+@pytest.mark.parametrize(("metric", "best_step"), [("bleu", 2), ("chrf", 3), ("loss", 5), ("bleu+chrf", 4)])
 def test_best_by_each_metric(metric, best_step):
-    scores = {"bleu": [1.0, 4.0, 2.0, 3.0], "chrf": [1.0, 2.0, 4.0, 3.0], "loss": [4.0, 3.0, 2.0, 1.0]}
-    state, callbacks = run(scores, validate_every=1, max_steps=4, metric=metric)
+    scores = {
+        "bleu": [1.0, 4.0, 2.0, 3.5, 3.0],
+        "chrf": [1.0, 2.0, 4.0, 3.5, 3.0],
+        "loss": [5.0, 4.0, 3.0, 2.0, 1.0],
+    }
+    state, callbacks = run(scores, validate_every=1, max_steps=5, metric=metric)
     assert state.best_step == best_step
-    assert abs(state.best) == scores[metric][best_step - 1]
+    assert abs(state.best) == sum(scores[name][best_step - 1] for name in metric.split("+"))
     assert max(step for step, improved in callbacks.validations if improved) == best_step
 
 

@@ -95,21 +95,25 @@ function curves() {
   if (data.curves && data.curves.length) {
     show("curves", "Training", make("div", { class: "charts" }, ...data.curves.map(curve)));
   }
-  if (data.lengths && data.lengths.length) {
-    const high = Math.max(...data.lengths.map((bucket) => bucket.bleu), 1);
-    const bars = chart("BLEU by words in the source sentence, with the number of sentences", 0, high, (picture, y) => {
-      const wide = (WIDTH - LEFT - RIGHT) / data.lengths.length;
-      data.lengths.forEach(({ label, sentences, bleu, few }, i) => {
-        const x = LEFT + i * wide;
-        const bar = drawing("rect", { class: few ? "few bar" : "bar", x: x + wide * 0.15, width: wide * 0.7, y: y(bleu), height: y(0) - y(bleu) });
-        bar.append(drawing("title", {}, `${label}: ${few ? "too few sentences" : bleu.toFixed(1)}`));
-        picture.append(bar);
-        picture.append(drawing("text", { x: x + wide / 2, y: HEIGHT - 13, "text-anchor": "middle" }, label));
-        picture.append(drawing("text", { x: x + wide / 2, y: HEIGHT - 2, "text-anchor": "middle" }, String(sentences)));
-      });
-    });
-    show("lengths", "BLEU by length", make("div", { class: "charts" }, bars));
+  if (data.groups && data.groups.length) {
+    show("groups", "Groups of sentences", make("div", { class: "charts" }, ...data.groups.map(group)));
   }
+}
+
+function group({ by, ranges }) {
+  const high = Math.max(...ranges.map((range) => range.bleu), 1);
+  const bars = chart(`BLEU by ${by}`, 0, high, (picture, y) => {
+    const wide = (WIDTH - LEFT - RIGHT) / ranges.length;
+    ranges.forEach(({ label, bleu, few }, i) => {
+      const x = LEFT + i * wide;
+      const bar = drawing("rect", { class: few ? "few bar" : "bar", x: x + wide * 0.15, width: wide * 0.7, y: y(bleu), height: y(0) - y(bleu) });
+      bar.append(drawing("title", {}, `${label}: ${few ? "too few sentences" : bleu.toFixed(1)}`));
+      picture.append(bar);
+      picture.append(drawing("text", { x: x + wide / 2, y: HEIGHT - 8, "text-anchor": "middle" }, label));
+    });
+  });
+  const rows = ranges.map(({ label, sentences, bleu, chrf }) => [label, String(sentences), bleu.toFixed(1), chrf.toFixed(1)]);
+  return make("div", {}, bars, table(["", "sentences", "BLEU", "chrF2"], rows, [1, 2, 3]));
 }
 
 // ------------------------------------------------------------ sentences

@@ -1,0 +1,1 @@
+"""Comparison of recipes: groups of runs that differ in the seed only."""

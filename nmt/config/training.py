@@ -55,6 +55,12 @@ class TrainingConfig:
     word_dropout: float = option(
         0.0, "dropout of entire token embeddings, on both sides", at_least=0, below=1
     )
+    rdrop: float = option(
+        0.0,
+        "R-Drop: loss weight of the divergence between two predictions of each pair under different dropout "
+        "(0: none); twice the time per update",
+        at_least=0,
+    )
     label_smoothing: float = option(0.1, "label smoothing", at_least=0, below=1)
     precision: str = option(
         "auto",

@@ -10,6 +10,12 @@ from nmt.config.selection_metrics import METRICS
 class TrainingConfig:
     """Teacher forcing with AdamW."""
 
+    initialise_from: str | None = option(
+        None,
+        "start from the weights of this run, also of another language pair: those that fit by name and "
+        "shape, embeddings by piece",
+        literal="path",
+    )
     epochs: int = option(12, "epochs", at_least=1)
     max_steps: int | None = option(None, "stop after this many updates", at_least=1)
     batch_tokens: int = option(640, "batch size in tokens of the longer side, padding included", at_least=1)

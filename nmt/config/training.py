@@ -10,6 +10,12 @@ from nmt.config.selection_metrics import METRICS
 class TrainingConfig:
     """Teacher forcing with AdamW."""
 
+    initialise_from: str | None = option(
+        None,
+        "start from the weights of this run, also of another language pair: those that fit by name and "
+        "shape, embeddings by piece",
+        literal="path",
+    )
     epochs: int = option(12, "epochs", at_least=1)
     max_steps: int | None = option(None, "stop after this many updates", at_least=1)
     batch_tokens: int = option(640, "batch size in tokens of the longer side, padding included", at_least=1)
@@ -54,6 +60,12 @@ class TrainingConfig:
     embedding_dropout: float = option(0.3, "dropout of single units of embeddings", at_least=0, below=1)
     word_dropout: float = option(
         0.0, "dropout of entire token embeddings, on both sides", at_least=0, below=1
+    )
+    rdrop: float = option(
+        0.0,
+        "R-Drop: loss weight of the divergence between two predictions of each pair under different dropout "
+        "(0: none); twice the time per update",
+        at_least=0,
     )
     label_smoothing: float = option(0.1, "label smoothing", at_least=0, below=1)
     precision: str = option(

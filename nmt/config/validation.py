@@ -206,9 +206,19 @@ def _extra_conflicts(data: DataConfig, extra: ExtraCorpus, number: int) -> list[
 
 
 def _training_conflicts(training: TrainingConfig) -> list[str]:
+    found, key = [], f"training.rdrop={training.rdrop:g}"
     if training.teacher_forcing_decay == "exponential" and training.teacher_forcing == 0:
-        return ["training.teacher_forcing=0: must be above 0 when training.teacher_forcing_decay=exponential"]
-    return []
+        found.append(
+            "training.teacher_forcing=0: must be above 0 when training.teacher_forcing_decay=exponential"
+        )
+    if training.rdrop and training.teacher_forcing < 1:
+        found.append(
+            f"{key}: cannot be combined with scheduled sampling (training.teacher_forcing below 1), which "
+            "would feed the two passes different tokens"
+        )
+    if training.rdrop and not (training.dropout or training.embedding_dropout or training.word_dropout):
+        found.append(f"{key}: has no effect without dropout; set training.dropout")
+    return found
 
 
 def _guiding_conflicts(config: Config) -> list[str]:

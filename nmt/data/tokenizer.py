@@ -65,6 +65,11 @@ class Tokenizer:
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
 
+    def pieces(self) -> list[str]:
+        """Every piece, in the order of the ids: special tokens, `<0x00>` … for bytes, then those of text."""
+        found: list[str] = self._processor.id_to_piece(list(range(len(self))))
+        return found
+
     def encode(self, text: str) -> list[int]:
         """Cleaned text → ids, without end-of-sentence."""
         ids: list[int] = self._processor.encode(text)

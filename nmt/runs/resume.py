@@ -23,6 +23,8 @@ _LAUNCHES = "launches"
 _GROUPS = ("data", "model", "experiment")
 _OTHERS = ("resume", "name", "runs")
 """Settings that identify the run and do not affect training."""
+_FIXED = {"training.initialise_from": "different initial weights"}
+"""Training settings that may not change, and what a change would mean."""
 _LOCATIONS = (
     "data.archive",
     "data.path",
@@ -109,8 +111,9 @@ def resumed(request: Request) -> tuple[Config, Run]:
             setattr(functools.reduce(getattr, groups, config), name, asked[key])
     for key, old, new in _changes(before, config):
         group = key.partition(".")[0]
-        if group in ("model", "seed") or (group == "data" and not _only_moved(key, old, new)):
-            what = "a different model" if group == "model" else "different training data"
+        fixed = group in ("model", "seed") or key in _FIXED
+        if fixed or (group == "data" and not _only_moved(key, old, new)):
+            what = _FIXED.get(key, "a different model" if group == "model" else "different training data")
             raise ConfigError(
                 f"{key}: {_shown(old)} → {_shown(new)} would mean {what}; leave it out, or start a new run "
                 "without resume="

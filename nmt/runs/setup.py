@@ -26,6 +26,7 @@ from nmt.runs.resume import Request, keep_settings, refuse_other_data, restarted
 from nmt.runs.run import Run, check_name
 from nmt.runs.scoring import RECORD, Scoring, choose_scoring
 from nmt.runs.summary import log_start
+from nmt.runs.transfer import found_initial, initialise_from
 from nmt.training.allocator import keep_freed_memory
 from nmt.training.callbacks import Callbacks
 from nmt.training.distributed import Processes
@@ -77,7 +78,7 @@ def choose_settings(request: Request, processes: Processes) -> tuple[Config, Run
         return resumed(request)
     check_name(request.config)
     check_tokenizer(request.config.training.bleu_tokenizer)
-    return request.config, None
+    return found_initial(request.config), None
 
 
 def set_up_torch(config: Config, device: torch.device) -> None:
@@ -120,7 +121,8 @@ def open_checkpoint(setup: Setup) -> tuple[Checkpoint, SavedState]:
     process reads a checkpoint.
 
     Raises:
-        RunError: if the checkpoint is corrupt, or the data is not what the run was trained on.
+        RunError: if the checkpoint is corrupt, the data is not what the run was trained on, or the run to
+            start from does not fit.
     """
     if not setup.processes.is_main:
         return _new_model(setup), None
@@ -136,6 +138,8 @@ def open_checkpoint(setup: Setup) -> tuple[Checkpoint, SavedState]:
             save_examples(run.examples(split), prepared.splits[split])
         log_start(run, prepared, config)
         checkpoint = _new_model(setup)
+        if config.training.initialise_from is not None:
+            initialise_from(config.training.initialise_from, checkpoint)
     if state is None or not run.word_counts.exists():  # a resumed run may be older than the file
         train = prepared.splits["train"]
         assert isinstance(train, StoredExamples)

@@ -15,24 +15,30 @@ from torch.autograd.function import once_differentiable
 from nmt.data.tokenizer import EOS, PAD
 from nmt.model.logits import Logits
 from nmt.training.loss import LossSum, token_loss
+from nmt.training.rdrop import PASSES, rdrop_loss, twice
 
 _CPU_LOGITS, _GPU_LOGITS = 2**21, 2**27  # in a chunk: 8 MiB stay in the caches of a CPU, 512 MiB fit on a GPU
 _LEAST_TOKENS = 256  # in a chunk: fewer make the products slow
 
 
-def chunked_loss(logits: Logits, targets: Tensor, smoothing: float) -> LossSum:
-    """`token_loss`, with the same arguments and result; `smoothed` can be differentiated once.
+def chunked_loss(logits: Logits, targets: Tensor, smoothing: float, rdrop: float = 0.0) -> LossSum:
+    """`token_loss`, or `rdrop_loss` with α = `rdrop` above 0, with the same arguments and result; `smoothed`
+    can be differentiated once.
 
-    Under autocast to float16 it is `token_loss` itself, as the small gradients of the logits would underflow.
+    Under autocast to float16 it is that function itself, as the small gradients of the logits would
+    underflow.
     """
     features = logits.features[0]
     device = features.device.type
     kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
     if kind == torch.float16:
+        if rdrop:
+            return rdrop_loss(logits.dense(), targets, smoothing, rdrop)
         return token_loss(logits.dense(), targets, smoothing)
+    targets = twice(targets) if rdrop else targets
     with torch.autocast(device, enabled=False):
         smoothed, nll = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
-            kind, targets, smoothing, logits.bias, *logits.features, *logits.weights
+            kind, targets, smoothing, rdrop, logits.bias, *logits.features, *logits.weights
         )
     return LossSum(smoothed, nll)
 
@@ -40,7 +46,13 @@ def chunked_loss(logits: Logits, targets: Tensor, smoothing: float) -> LossSum:
 class _ChunkedLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, kind: torch.dtype, targets: Tensor, smoothing: float, bias: Tensor | None, *parts: Tensor
+        ctx: Any,
+        kind: torch.dtype,
+        targets: Tensor,
+        smoothing: float,
+        rdrop: float,
+        bias: Tensor | None,
+        *parts: Tensor,
     ) -> tuple[Tensor, Tensor]:
         count = len(parts) // 2
         features = [part.to(kind) for part in parts[:count]]
@@ -52,10 +64,12 @@ class _ChunkedLoss(torch.autograd.Function):
         of_bias = None if bias is None else torch.zeros_like(bias)
         limit = _CPU_LOGITS if targets.device.type == "cpu" else _GPU_LOGITS
         size = max(limit // V, _LEAST_TOKENS)
+        if rdrop:  # a chunk has both predictions of a token
+            size += size % PASSES
         for start in range(0, len(targets), size):
             chunk = slice(start, start + size)
             scores = _logits([part[chunk] for part in features], weights, bias, sums.dtype)
-            sums += _losses_and_gradient(scores, targets[chunk], smoothing)
+            sums += _losses_and_gradient(scores, targets[chunk], smoothing, rdrop)
             if of_bias is not None:
                 of_bias += scores.sum(dim=0)
             gradient = scores.to(kind)
@@ -74,7 +88,7 @@ class _ChunkedLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, smoothed: Tensor, nll: Tensor) -> tuple[Tensor | None, ...]:
         gradients = (None if part is None else part.mul_(smoothed) for part in ctx.saved_tensors)
-        return None, None, None, *gradients
+        return None, None, None, None, *gradients
 
 
 def _logits(features: list[Tensor], weights: list[Tensor], bias: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -101,10 +115,12 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total += torch.mm(left, right)
 
 
-def _losses_and_gradient(scores: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """The smoothed loss and the negative log-likelihood, both summed over the tokens, [2]; see `token_loss`.
+def _losses_and_gradient(scores: Tensor, targets: Tensor, smoothing: float, rdrop: float) -> Tensor:
+    """The smoothed loss and the negative log-likelihood, both summed over the tokens, [2]; see `token_loss`
+    and `rdrop_loss`.
 
-    Replaces the logits, `scores` [n, V], by the gradient of the smoothed loss: p(v) − q(v).
+    Replaces the logits, `scores` [n, V], by the gradient of the smoothed loss: p(v) − q(v); with R-Drop half
+    of it, plus α times the gradient of the divergence.
     """
     uniform = smoothing / (scores.shape[1] - EOS)  # q(v) of the tokens that can be generated, except y
     index = targets.unsqueeze(1)
@@ -114,9 +130,33 @@ def _losses_and_gradient(scores: Tensor, targets: Tensor, smoothing: float) -> T
     smoothed = (1 - smoothing) * nll
     if smoothing:
         smoothed = smoothed - uniform * (scores[:, EOS:].sum(dim=1, keepdim=True) * real).sum()
-    scores.exp_()
+    if rdrop:
+        divergence = _divergence_and_gradient(scores, real, rdrop)
+    else:
+        scores.exp_()
     if smoothing:
         scores[:, EOS:] -= uniform
     scores.scatter_add_(1, index, scores.new_full((1, 1), smoothing - 1).expand(index.shape))
     scores *= real
-    return torch.stack((smoothed, nll))
+    if not rdrop:
+        return torch.stack((smoothed, nll))
+    scores /= PASSES
+    return torch.stack((smoothed / PASSES + rdrop * divergence, nll / PASSES))
+
+
+def _divergence_and_gradient(scores: Tensor, real: Tensor, rdrop: float) -> Tensor:
+    """L_KL of `rdrop_loss`, summed over the tokens.
+
+    Replaces the log-probabilities, `scores` [n, V], by p + 2α times the gradient of L_KL by the logits, which
+    for those of p₁ is ½ (p₁ (log p₁ − log p₂ − D(p₁ ‖ p₂)) + p₁ − p₂), and for p₂ the same with the two
+    exchanged.
+    """
+    p = scores.exp()
+    pairs, of_pairs = (part.view(-1, PASSES, part.shape[1]) for part in (scores, p))
+    torch.sub(pairs[:, 0], pairs[:, 1], out=pairs[:, 0])
+    torch.neg(pairs[:, 0], out=pairs[:, 1])
+    divergences = (p * scores).sum(dim=1, keepdim=True)  # D, [n, 1]
+    scores.sub_(divergences).mul_(p)
+    scores.mul_(rdrop).add_(p, alpha=1 + rdrop).view_as(pairs).sub_(of_pairs.flip(1), alpha=rdrop)
+    total: Tensor = (divergences * real).sum() / PASSES
+    return total

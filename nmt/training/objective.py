@@ -10,13 +10,15 @@ from nmt.model.positions import TargetPositions
 from nmt.model.translation import TranslationModel
 from nmt.training.chunked_loss import chunked_loss
 from nmt.training.loss import alignment_loss, token_loss
+from nmt.training.rdrop import PASSES, doubled
 
 
 class ObjectiveSum(NamedTuple):
     """Sums over the real target tokens of a batch, in nats.
 
     Attributes:
-        objective: label-smoothed cross-entropy plus weighted guided alignment, to be differentiated.
+        objective: label-smoothed cross-entropy plus, weighted, the divergence of R-Drop and guided alignment,
+            to be differentiated.
         nll: negative log-likelihood, detached.
     """
 
@@ -29,13 +31,14 @@ class Objective(nn.Module):
 
     Args:
         model: the model to train; its parameters are all there are.
-        config: label smoothing and the weight of guided alignment.
+        config: label smoothing and the weights of R-Drop and guided alignment.
     """
 
     def __init__(self, model: TranslationModel, config: TrainingConfig) -> None:
         super().__init__()
         self.model = model
         self._label_smoothing, self._guided_alignment = config.label_smoothing, config.guided_alignment
+        self._rdrop = config.rdrop
 
     def forward(self, batch: Batch, teacher_forcing_ratio: float) -> ObjectiveSum:
         """The sums of a batch; a target token PAD counts for nothing.
@@ -44,16 +47,19 @@ class Objective(nn.Module):
             batch: the batch, on the model's device.
             teacher_forcing_ratio: below 1: scheduled sampling.
         """
+        targets, passes = TargetPositions(*batch.positions).select(batch.target), 1
+        if self._rdrop:
+            batch, passes = doubled(batch), PASSES
         positions = TargetPositions(*batch.positions, batch.active)
         tokens = batch.source, batch.source_mask, batch.previous, positions
-        targets, lengths = positions.select(batch.target), batch.source_lengths
         if teacher_forcing_ratio < 1:
-            dense, weights = self.model(*tokens, teacher_forcing_ratio, lengths)
+            dense, weights = self.model(*tokens, teacher_forcing_ratio, batch.source_lengths)
             loss = token_loss(dense, targets, self._label_smoothing)
         else:
-            logits, weights = self.model.teacher_forcing(*tokens, lengths)
-            loss = chunked_loss(logits, targets, self._label_smoothing)
+            logits, weights = self.model.teacher_forcing(*tokens, batch.source_lengths)
+            loss = chunked_loss(logits, targets, self._label_smoothing, self._rdrop)
         objective = loss.smoothed
         if batch.alignment is not None:
-            objective = objective + self._guided_alignment * alignment_loss(weights, batch.alignment)
+            guided = alignment_loss(weights, batch.alignment) / passes
+            objective = objective + self._guided_alignment * guided
         return ObjectiveSum(objective, loss.nll)

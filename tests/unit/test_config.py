@@ -330,6 +330,19 @@ def test_exponential_decay_never_reaches_zero() -> None:
     assert "training.teacher_forcing" in refused(config)[0]
 
 
+def test_rdrop_needs_dropout_and_teacher_forcing() -> None:
+    config = with_value("training.rdrop", 2.5)
+    check(config)
+    config.training.teacher_forcing = 0.9
+    assert len(refused(config)) == 1
+    assert refused(config)[0].startswith("training.rdrop=2.5: cannot be combined with scheduled sampling")
+    config.training.teacher_forcing = 1.0
+    config.training.dropout = config.training.embedding_dropout = 0.0
+    assert refused(config)[0] == "training.rdrop=2.5: has no effect without dropout"
+    config.training.word_dropout = 0.1
+    check(config)
+
+
 # ---------------------------------------------------------------- to and from plain data
 
 

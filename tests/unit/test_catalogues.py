@@ -60,7 +60,7 @@ msgstr ""
 """
 
 
-OURS = "not a complete gettext catalogue|not a line of a gettext catalogue|not UTF-8|line endings"
+OURS = "not a complete gettext catalogue|not a line of a gettext catalogue|not UTF-8|line endings|gzip"
 
 
 def refusal(tmp_path: Path, name: str, content: bytes) -> str | None:

@@ -103,7 +103,8 @@ def format_buckets(tables: Mapping[str, Sequence[Bucket]]) -> str:
     Args:
         tables: by the title of their column of ranges.
     """
-    wide = max(len(title) for title in tables)
+    labels = [f"  {bucket.label}" for buckets in tables.values() for bucket in buckets]
+    wide = max(map(len, [*tables, *labels]))
     lines = []
     for title, buckets in tables.items():
         lines.append(f"{title:<{wide}}  sentences   BLEU  chrF2")

@@ -70,7 +70,13 @@ def weights(run: Path) -> list[bytes]:
 def check_finished(run: Path, uninterrupted: Path) -> None:
     """An interrupted run must be identical to the uninterrupted one at the end."""
     assert weights(run) == weights(uninterrupted)
-    for name in ("test/translations.tsv", "test/attention.pharaoh", "data/dev.jsonl", "prepared.json"):
+    for name in (
+        "test/translations.tsv",
+        "test/attention.pharaoh",
+        "data/dev.jsonl",
+        "data/source_words.tsv",
+        "prepared.json",
+    ):
         assert (run / name).read_bytes() == (uninterrupted / name).read_bytes(), name
 
 

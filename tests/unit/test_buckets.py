@@ -53,3 +53,7 @@ def test_tables_have_common_columns():
         "longer title  sentences   BLEU  chrF2",
         "  0               1,234   17.8   37.7",
     ]
+    assert format_buckets({"a": [Bucket("wide label", 1, 2.0, 3.0)]}).splitlines() == [
+        "a             sentences   BLEU  chrF2",
+        "  wide label          1    2.0    3.0",
+    ]

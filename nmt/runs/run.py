@@ -69,6 +69,10 @@ class Run:
         """Translations, scores and attention of "dev" or "test"."""
         return self.folder / split
 
+    def ensemble(self, split: str) -> Path:
+        """The same of the latest ensemble whose first run this is."""
+        return self.folder / "ensemble" / split
+
     @property
     def log(self) -> Path:
         """The training log."""

@@ -1,8 +1,10 @@
 """Data settings: where the sentence pairs come from, and how they are split and tokenised."""
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from nmt.config.extensions import SOURCES
+from nmt.config.extra_corpus import ExtraCorpus, location_of
 from nmt.config.schema import option
 
 
@@ -76,6 +78,9 @@ class DataConfig:
     test_path: str | None = option(None, "your own test set, like dev_path", literal="path")
     test_source_path: str | None = option(None, "or as text, like dev_source_path", literal="path")
     test_target_paths: list[str] = option([], "… like dev_target_paths", literal="path")
+    extra: list[ExtraCorpus] = option(
+        [], "further corpora to train on: [{kind: tsv, path: FILE, weight: 0.5, tag: synthetic}, …]"
+    )
     swap: bool = option(False, "translate in the other direction")
     cache: str = option("data/cache", "folder for downloads and prepared data", literal="path")
     max_words: int = option(100, "drop pairs with more words than this on a side", at_least=1)
@@ -98,3 +103,11 @@ class DataConfig:
         used_if={"data.test_path": (None,), "data.test_source_path": (None,)},
     )
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+
+    def as_main(self, extra: ExtraCorpus) -> "DataConfig":
+        """The settings with an extra corpus as the main one, cleaned and directed as the main one is."""
+        own = {item.name: getattr(extra, item.name) for item in dataclasses.fields(extra)}
+        own = {item.name: own[item.name] for item in dataclasses.fields(self) if item.name in own}
+        own |= {"source": extra.kind, "language": extra.language or self.language, "extra": []}
+        own |= {"path": None, "archive": None, "source_path": None, location_of(extra): extra.path}
+        return dataclasses.replace(self, **own)

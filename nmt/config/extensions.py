@@ -42,9 +42,11 @@ class AlignedCorpus(Extension, Protocol):
 
     Attributes:
         alignments: whether it has word alignments, or the dotted key of the setting that says where.
+        location: the name of the setting (in `DataConfig`) that says where the corpus is.
     """
 
     alignments: bool | str
+    location: str
 
 
 class MultiHeadScore(Extension, Protocol):

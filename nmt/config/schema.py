@@ -6,7 +6,7 @@ import os
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from typing import Any, TypeVar
 
 from nmt.errors import ConfigError
@@ -66,7 +66,7 @@ def option(
 def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field[Any], Any]]:
     """Every leaf of `config` as (dotted key, field, value), in the order of definition."""
     leaves = []
-    for item in dataclasses.fields(config):
+    for item in fields(config):
         key, value = prefix + item.name, getattr(config, item.name)
         if dataclasses.is_dataclass(value):
             leaves += settings(value, key + ".")
@@ -77,10 +77,13 @@ def settings(config: Any, prefix: str = "") -> list[tuple[str, dataclasses.Field
 
 def expand_home(config: Any) -> None:
     """Expand a leading `~` in the settings that are paths, in place."""
-    for item in dataclasses.fields(config):
+    for item in fields(config):
         value = getattr(config, item.name)
         if dataclasses.is_dataclass(value):
             expand_home(value)
+        elif isinstance(value, list) and any(map(dataclasses.is_dataclass, value)):
+            for one in value:
+                expand_home(one)
         elif item.metadata["literal"] == "path" and value:
             home = os.path.expanduser  # Path.expanduser would drop "./" and "//"
             setattr(config, item.name, home(value) if isinstance(value, str) else [*map(home, value)])
@@ -90,6 +93,9 @@ def as_text(value: Any) -> str:
     """A value as written on the command line or in YAML."""
     if isinstance(value, list):
         return f"[{','.join(map(as_text, value))}]"
+    if dataclasses.is_dataclass(value):
+        given = ((item.name, getattr(value, item.name), item.metadata["default"]) for item in fields(value))
+        return f"{{{', '.join(f'{key}: {as_text(one)}' for key, one, default in given if one != default)}}}"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -156,6 +162,9 @@ def from_dict(kind: type[T], values: Any, where: str) -> T:
     for key, value in values.items():
         if dataclasses.is_dataclass(kinds[key]):
             arguments[key] = from_dict(typing.cast(type[Any], kinds[key]), value, f"{where}.{key}")
+        elif isinstance(value, list) and any(map(dataclasses.is_dataclass, typing.get_args(kinds[key]))):
+            (one,) = typing.get_args(kinds[key])
+            arguments[key] = [from_dict(one, item, f"{where}.{key}[{k}]") for k, item in enumerate(value)]
         elif _matches(value, kinds[key]):
             arguments[key] = value
         else:

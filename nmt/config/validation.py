@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from nmt.config.data import DataConfig
 from nmt.config.extensions import EXTENSION_POINTS, SCORES, SOURCES, AlignedCorpus, MultiHeadScore
+from nmt.config.extra_corpus import ExtraCorpus, in_extra, unsuitable
 from nmt.config.model import ModelConfig
 from nmt.config.schema import Condition, as_text, settings
 from nmt.config.settings import Config
@@ -21,9 +22,9 @@ _COMPARE = {
 }
 
 
-def _violations(config: Any) -> list[str]:
+def _violations(config: Any, prefix: str = "") -> list[str]:
     found = []
-    for key, item, value in settings(config):
+    for key, item, value in settings(config, prefix):
         if value is None:
             continue
         choices = item.metadata.get("choices")
@@ -188,9 +189,20 @@ def _held_out_conflicts(data: DataConfig, split: str) -> list[str]:
 def _data_conflicts(data: DataConfig) -> list[str]:
     found = SOURCES.load(data.source).conflicts(data) if data.source in SOURCES.names() else []
     found += _held_out_conflicts(data, "dev") + _held_out_conflicts(data, "test")
+    for number, extra in enumerate(data.extra):
+        found += _extra_conflicts(data, extra, number)
     if data.dev_fraction + data.test_fraction > 0.5:
         found.append("data.dev_fraction + data.test_fraction: more than half; too little left to train on")
     return found
+
+
+def _extra_conflicts(data: DataConfig, extra: ExtraCorpus, number: int) -> list[str]:
+    key = f"data.extra[{number}]"
+    found = _violations(extra, f"{key}.")
+    if extra.kind not in SOURCES.names():
+        return found
+    conflicts = SOURCES.load(extra.kind).conflicts(data.as_main(extra))
+    return found + unsuitable(extra, key) + [in_extra(conflict, extra, number) for conflict in conflicts]
 
 
 def _training_conflicts(training: TrainingConfig) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.batches import Batch, MicroBatches, gather
+from nmt.data.mixture import uses
 from nmt.data.ragged import Ragged
 
 _BLOCK = 65_536  # lengths that are Python integers at a time
@@ -100,6 +101,7 @@ class TrainingBatches:
         seed: for all epochs.
         links: piece links (source, target) of each pair for guided alignment, if given.
         batches_per_update: batches per update; the last update of an epoch may have fewer.
+        weights: how often each pair is used per epoch, [N], if not once: see `mixture.uses`.
     """
 
     def __init__(
@@ -110,12 +112,14 @@ class TrainingBatches:
         seed: int,
         links: Ragged | None = None,
         batches_per_update: int = 1,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self._sources, self._targets, self._links = sources, targets, links
         self._source_lengths, self._target_lengths = (  # with end-of-sentence
             (side.lengths + 1).astype(np.int32) for side in (sources, targets)
         )
         self.max_tokens, self.batches_per_update, self._seed = max_tokens, batches_per_update, seed
+        self._weights = weights
         self._plan: tuple[tuple[int, int, int], Plan] | None = None  # of the latest epoch
         self._counts: dict[tuple[int, int, int], int] = {}
 
@@ -133,25 +137,29 @@ class TrainingBatches:
         """The number of batches in an epoch; `max_tokens` and `batches_per_update` override the defaults."""
         key = (epoch, max_tokens or self.max_tokens, batches_per_update or self.batches_per_update)
         if key not in self._counts:
-            self._counts[key] = len(self._by_length(self._generator(epoch), max_tokens or self.max_tokens))
+            self._counts[key] = len(self._by_length(self._generator(epoch), epoch, key[1]))
         return self._counts[key]
 
     def _generator(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, epoch])
 
-    def _by_length(self, generator: np.random.Generator, max_tokens: int) -> Ragged:
+    def _by_length(self, generator: np.random.Generator, epoch: int, max_tokens: int) -> Ragged:
         """The pairs of each batch, in the order of their lengths."""
-        pairs = len(self._source_lengths)
-        source = self._source_lengths + generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, pairs)
-        target = self._target_lengths + generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, pairs)
+        source_lengths, target_lengths, used = self._source_lengths, self._target_lengths, None
+        if self._weights is not None:
+            used = np.repeat(np.arange(len(self._weights)), uses(self._weights, self._seed, epoch))
+            source_lengths, target_lengths = source_lengths[used], target_lengths[used]
+        pairs = len(source_lengths)
+        source = source_lengths + generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, pairs)
+        target = target_lengths + generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, pairs)
         order = _sorted_within(np.round(target, out=target).astype(np.int32), source)
         del source, target
-        starts = _batch_starts(np.maximum(self._source_lengths, self._target_lengths)[order], max_tokens)
-        return Ragged(order, np.append(starts, pairs))
+        starts = _batch_starts(np.maximum(source_lengths, target_lengths)[order], max_tokens)
+        return Ragged(order if used is None else used[order], np.append(starts, pairs))
 
     def _planned(self, epoch: int, max_tokens: int, batches_per_update: int) -> Plan:
         generator = self._generator(epoch)
-        by_length = self._by_length(generator, max_tokens)
+        by_length = self._by_length(generator, epoch, max_tokens)
         updates, rest = divmod(len(by_length), batches_per_update)
         start = int(generator.integers(len(by_length) - rest + 1)) if rest else 0
         last = np.arange(start, start + rest)

@@ -58,6 +58,7 @@ def write_cleaned(
     held_out: Callable[[str, str], str | None],
     file: IO[bytes],
     workers: int | None,
+    seen: SeenKeys,
 ) -> CleanedPairs:
     """Write the cleaned pairs of a corpus that pass the filters to an empty file, and count the others by
     reason.
@@ -69,12 +70,13 @@ def write_cleaned(
         held_out: as in `clean_chunk`.
         file: open for writing and reading.
         workers: as in `in_order`.
+        seen: keys of earlier pairs, which are dropped as duplicates; these are added.
 
     Raises:
         DataError: for what cannot be read, with file and line.
     """
     corpus = open_source(config)
-    seen, every = SeenKeys(), [array("Q") for _ in range(3)]
+    every = [array("Q") for _ in range(3)]
     chunks = in_order(partial(clean_chunk, config, held_out), _chunks(corpus.pairs(files)), workers)
     with closing(chunks):
         for chunk in chunks:

@@ -22,6 +22,7 @@ from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.alignment.words import Link, expand_links, piece_groups
 from nmt.data.examples import CHUNK, Example, Numbered, StoredExamples
 from nmt.data.keys import Keys, text_keys
+from nmt.data.mixture import Mixture, part_of, part_of_rows, pieces_of
 from nmt.data.prepare import Prepared, explained
 from nmt.data.ragged import Ragged, ragged
 from nmt.data.text import word_spans
@@ -76,13 +77,16 @@ def load_tokenized(
         DataError: if the files are corrupt or cannot be written.
     """
     digests = [hashlib.sha256(tokenizer.model).hexdigest() for tokenizer in (source, target)]
-    key = hashlib.sha256(json.dumps([FORMAT, *digests, max_tokens]).encode()).hexdigest()[:16]
+    mixture = prepared.mixture
+    pieces = [part.piece for part in mixture] if pieces_of(mixture) else []
+    content = [FORMAT, *digests, max_tokens, *([pieces] if pieces else [])]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     folder = prepared.folder / f"tokens-{key}"
     train = prepared.splits["train"]
     if not (folder / "tokens.json").exists():
         assert isinstance(train, StoredExamples)
         examples = StoredExamples(train.path, train.lines)
-        _write(folder, "tokens", _tokenized(examples, source, target, max_tokens, workers))
+        _write(folder, "tokens", _tokenized(examples, mixture, source, target, max_tokens, workers))
     arrays = _map(folder, "tokens")
     return TokenizedPairs(
         folder,
@@ -116,7 +120,7 @@ def load_links(
         stored = prepared.splits["train"]
         assert isinstance(stored, StoredExamples)
         kept = StoredExamples(stored.path, stored.lines, frozenset(train.left_out.tolist()))
-        _write(train.folder, "links", _links(kept, source, target, workers))
+        _write(train.folder, "links", _links(kept, prepared.mixture, source, target, workers))
     arrays = _map(train.folder, "links")
     return Ragged(arrays["links"].reshape(-1, 2), arrays["links_offsets"])
 
@@ -151,7 +155,12 @@ class _Growing:
 
 
 def _tokenized(
-    examples: StoredExamples, source: Tokenizer, target: Tokenizer, max_tokens: int, workers: int | None
+    examples: StoredExamples,
+    mixture: Mixture,
+    source: Tokenizer,
+    target: Tokenizer,
+    max_tokens: int,
+    workers: int | None,
 ) -> Iterator[Arrays]:
     sides = [
         _Growing(name, np.min_scalar_type(len(tokenizer) - 1))
@@ -159,7 +168,7 @@ def _tokenized(
     ]
     sources: list[Keys] = []
     yield {**sides[0].start(), **sides[1].start(), "left_out": np.empty(0, np.int64)}
-    tokenise = partial(_tokenise, source, target, max_tokens)
+    tokenise = partial(_tokenise, source, target, max_tokens, mixture)
     with closing(examples.map_chunks(tokenise, workers, _CHUNK)) as chunks:
         for ids, left_out, keys in chunks:
             arrays = [side.add(chunk) for side, chunk in zip(sides, ids, strict=True)]
@@ -169,13 +178,15 @@ def _tokenized(
 
 
 def _tokenise(
-    source: Tokenizer, target: Tokenizer, max_tokens: int, chunk: Numbered
+    source: Tokenizer, target: Tokenizer, max_tokens: int, mixture: Mixture, chunk: Numbered
 ) -> tuple[list[Ragged], NDArray[np.int64], Keys]:
     """The ids of the examples that fit, source and target; the numbers of the others; the keys of the sources
     that fit.
     """
     ids = (
-        source.encode_all([example.source for example in chunk.examples]),
+        _tagged(
+            source.encode_all([example.source for example in chunk.examples]), mixture, source, chunk.first
+        ),
         target.encode_all([example.references[0] for example in chunk.examples]),
     )
     fits = [max(len(one), len(other)) <= max_tokens for one, other in zip(*ids, strict=True)]
@@ -185,13 +196,34 @@ def _tokenise(
     return kept, left_out, text_keys(example.source for example in compress(chunk.examples, fits))
 
 
+def _tagged(sources: list[list[int]], mixture: Mixture, tokenizer: Tokenizer, first: int) -> list[list[int]]:
+    """The ids of consecutive lines from `first`, after the piece of the corpus that each is from, if any."""
+    if not pieces_of(mixture):
+        return sources
+    before = [[] if part.piece is None else [tokenizer.piece_id(part.piece)] for part in mixture]
+    parts = part_of(mixture, np.arange(first, first + len(sources)))
+    return [before[part] + ids for part, ids in zip(parts, sources, strict=True)]
+
+
 def _links(
-    examples: StoredExamples, source: Tokenizer, target: Tokenizer, workers: int | None
+    examples: StoredExamples, mixture: Mixture, source: Tokenizer, target: Tokenizer, workers: int | None
 ) -> Iterator[Arrays]:
-    links = _Growing("links", np.dtype(np.uint32))
+    links, shifts, first = _Growing("links", np.dtype(np.uint32)), _shifts(mixture, examples), 0
     yield links.start()
     with closing(examples.map_chunks(partial(_chunk_links, source, target), workers, _CHUNK)) as chunks:
-        yield from map(links.add, chunks)
+        for chunk in chunks:
+            if shifts is not None:
+                chunk.values[:, 0] += np.repeat(shifts[first : first + len(chunk)], chunk.lengths)
+            first += len(chunk)
+            yield links.add(chunk)
+
+
+def _shifts(mixture: Mixture, examples: StoredExamples) -> NDArray[np.uint32] | None:
+    """How many pieces stand before the source sentence of each pair, [N], or None if none do."""
+    if not pieces_of(mixture):
+        return None
+    tagged = np.array([part.piece is not None for part in mixture], np.uint32)
+    return tagged[part_of_rows(mixture, np.array(sorted(examples.skipped), np.int64))]
 
 
 def _chunk_links(source: Tokenizer, target: Tokenizer, chunk: Numbered) -> Ragged:

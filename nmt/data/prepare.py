@@ -9,8 +9,9 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.data import DataConfig
+from nmt.config.extra_corpus import ExtraCorpus
 from nmt.data.changes import changes, previous_preparation
 from nmt.data.cleaned import CleanedPairs, write_cleaned
+from nmt.data.empty import all_held_out, why_empty
 from nmt.data.examples import Example, StoredExamples, load_examples, save_examples
+from nmt.data.extra import OpenedCorpus, clean_extra, describe_extra, mixture_of, open_extra, with_settings
 from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
-from nmt.data.keys import text_keys
+from nmt.data.keys import Keys, SeenKeys, text_keys
+from nmt.data.mixture import Mixture
 from nmt.data.pairs import grouped
 from nmt.data.sources.source import open_source
-from nmt.data.split import LARGE_COMPONENT, SPLITS, TRAIN, assign_splits, components
+from nmt.data.split import SPLITS, TRAIN, assign_splits, components
 from nmt.errors import DataError
 from nmt.files import replacing, sha256, write_json
 
@@ -45,12 +50,14 @@ class Prepared:
         report: description of the data: source, counts, drops by reason, split sizes, fingerprint.
         folder: where it is cached.
         fresh: prepared just now, not loaded from the cache.
+        mixture: the corpora of the training set, if there are several.
     """
 
     splits: dict[str, Sequence[Example]]
     report: dict[str, Any]
     folder: Path
     fresh: bool = field(compare=False)
+    mixture: Mixture = ()
 
 
 def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
@@ -63,12 +70,13 @@ def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
     Raises:
         DataError: if the corpus cannot be read, a split is empty, or the cache cannot be written.
     """
-    source = open_source(config)
+    source, extra = open_source(config), open_extra(config)
     files = source.files()
     own = {split: held for split in sorted(HELD_OUT) if (held := held_out_files(config, split))}
     described = [_described(file) for file in files]
     digests = {split: [str(_described(file)["sha256"]) for file in held] for split, held in own.items()}
-    fingerprint = _fingerprint(config, [str(file["sha256"]) for file in described], digests)
+    further = [one.identity(lambda file: str(_described(file)["sha256"])) for one in extra]
+    fingerprint = _fingerprint(config, [str(file["sha256"]) for file in described], digests, further)
     folder = Path(config.cache) / "prepared" / fingerprint[:16]
     report_path = folder / "prepared.json"
     fresh = not report_path.exists()
@@ -81,11 +89,12 @@ def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
             "files": described
             + [{**_described(file), "split": split} for split, held in own.items() for file in held],
         }
-        identity = _fingerprint(config, [str(file.resolve()) for file in files], locations)
+        further = [one.identity(lambda file: str(file.resolve())) for one in extra]
+        identity = _fingerprint(config, [str(file.resolve()) for file in files], locations, further)
         identities = {"identity": identity, "fingerprint": fingerprint}
         with explained(folder):
-            _make(config, files, own, folder, report, identities, workers)
-    return _load(folder, fresh)
+            _make(config, files, own, extra, folder, report, identities, workers)
+    return _load(folder, fresh, config.extra)
 
 
 def _described(file: Path) -> dict[str, Any]:
@@ -112,11 +121,13 @@ def explained(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _load(folder: Path, fresh: bool) -> Prepared:
+def _load(folder: Path, fresh: bool, extra: Sequence[ExtraCorpus]) -> Prepared:
     try:
         report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
         if "parts" in report:  # the key of older versions
             report["splits"] = report.pop("parts")
+        mixture = mixture_of(report, extra)
+        report = with_settings(report, extra) if extra else report
         count = {split: int(report["splits"][split]["examples"]) for split in SPLITS}
         splits: dict[str, Sequence[Example]] = {
             "train": StoredExamples(folder / "train.jsonl", count["train"])
@@ -127,14 +138,17 @@ def _load(folder: Path, fresh: bool) -> Prepared:
                 raise DataError("lines are missing", folder / f"{split}.jsonl", len(splits[split]) + 1)
     except (DataError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"corrupt ({error}); delete this folder to regenerate it", folder) from error
-    return Prepared(splits, report, folder, fresh)
+    return Prepared(splits, report, folder, fresh, mixture)
 
 
-def _fingerprint(config: DataConfig, files: list[str], own: Mapping[str, list[str]]) -> str:
-    """A digest of the relevant settings and of the strings in `files` (the source) and `own` (user-provided
-    sets).
+def _fingerprint(
+    config: DataConfig, files: list[str], own: Mapping[str, list[str]], extra: list[list[Any]]
+) -> str:
+    """A digest of the relevant settings and of the strings in `files` (the source), `own` (user-provided
+    sets) and `extra` (what identifies the extra corpora).
     """
     content = [FORMAT, files, {name: getattr(config, name) for name in _SETTINGS}, *([own] if own else [])]
+    content += [{"extra": extra}] if extra else []
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -145,21 +159,28 @@ def _make(
     config: DataConfig,
     files: list[Path],
     own: Mapping[str, list[Path]],
+    extra: list[OpenedCorpus],
     folder: Path,
     report: dict[str, Any],
     identities: dict[str, str],
     workers: int | None,
 ) -> None:
-    """Prepare the corpus in two passes: clean to a temporary file, then divide that file into the splits."""
+    """Prepare the corpus in two passes: clean to a temporary file, then divide that file into the splits. The
+    extra corpora follow, as it takes the dev and the test set to clean them.
+    """
     held_out = HeldOut({split: read_held_out(config, held) for split, held in own.items()}, config.swap)
     reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
     with suppress(FileExistsError):  # a file in its place: reported when the next line fails
         folder.parent.mkdir(parents=True)
-    with tempfile.TemporaryFile(dir=folder.parent) as file:
-        cleaned = write_cleaned(config, files, dropped, held_out.reason, file, workers)
+    seen = SeenKeys()
+    with ExitStack() as stack:
+        file, *others = (
+            stack.enter_context(tempfile.TemporaryFile(dir=folder.parent)) for _ in range(1 + len(extra))
+        )
+        cleaned = write_cleaned(config, files, dropped, held_out.reason, file, workers, seen)
         if not len(cleaned):
-            raise DataError("no usable sentence pairs" + _all_held_out(dropped), files[0])
+            raise DataError("no usable sentence pairs" + all_held_out(dropped), files[0])
         component = components(cleaned.first, cleaned.second)
         dev, test = (
             0.0 if split in own else fraction
@@ -172,15 +193,25 @@ def _make(
         in_train = assigned == TRAIN
         for split, size in {"train": int(in_train.sum()), **{k: len(v) for k, v in held.items()}}.items():
             if not size:
-                raise DataError(_why_empty(split, len(cleaned), sizes, dropped), files[0])
-        report |= _counts(cleaned, sizes, dropped, in_train, held)
+                raise DataError(why_empty(split, len(cleaned), sizes, dropped), files[0])
+        unseen = HeldOut(held, config.swap)
+        further = [
+            clean_extra(one, unseen, seen, other, workers) for one, other in zip(extra, others, strict=True)
+        ]
+        trained = np.concatenate([cleaned.sources[in_train], *(one.pairs.sources for one in further)])
+        report |= _counts(cleaned, sizes, dropped, trained, held)
+        if extra:
+            report["extra"] = [
+                describe_extra(one, pairs, _described) for one, pairs in zip(extra, further, strict=True)
+            ]
         if len(own) == len(HELD_OUT):
             report["dev_in_test"] = held_out.dev_in_test()
         sources = {split: text_keys(e.source for e in examples) for split, examples in held.items()}
-        sources = {"train": cleaned.sources[in_train], **sources}
+        sources = {"train": trained, **sources}
         previous = previous_preparation(folder, identities["identity"])
         report["since_previous"] = None if previous is None else changes(previous, sources)
-        _save(folder, cleaned.lines(in_train), held, report | identities)
+        lines = chain(cleaned.lines(in_train), *(one.lines() for one in further))
+        _save(folder, lines, held, report | identities)
 
 
 def _save(
@@ -197,12 +228,14 @@ def _counts(
     cleaned: CleanedPairs,
     sizes: NDArray[np.int64],
     dropped: Counter[str],
-    in_train: NDArray[np.bool_],
+    trained: Keys,
     held: Mapping[str, list[Example]],
 ) -> dict[str, Any]:
-    """The report's counts; `sizes` are those of the components."""
-    pairs = int(in_train.sum())
-    train = {"examples": pairs, "sources": len(np.unique(cleaned.sources[in_train])), "pairs": pairs}
+    """The report's counts; `sizes` are those of the components, `trained` has the source of every training
+    pair, and all but the size of the training set is without extra corpora.
+    """
+    pairs = len(trained)
+    train = {"examples": pairs, "sources": len(np.unique(trained)), "pairs": pairs}
     return {
         "pairs_read": len(cleaned) + dropped.total(),
         "dropped": dict(dropped),
@@ -220,41 +253,3 @@ def split_sizes(examples: Sequence[Example]) -> dict[str, int]:
         "sources": len({example.source for example in examples}),
         "pairs": sum(len(example.references) for example in examples),
     }
-
-
-def _all_held_out(dropped: Mapping[str, int]) -> str:
-    shared = sum(count for reason, count in dropped.items() if reason.startswith("in_"))
-    return f"; {shared} share a sentence with the development or test set" if shared else ""
-
-
-def _why_empty(split: str, pairs: int, sizes: NDArray[np.int64], dropped: Mapping[str, int]) -> str:
-    """Error message for an empty split: the cause and the remedy."""
-    own = "dev and test sets of your own (data.dev_path, data.test_path)"
-    if split != "train":
-        own = (
-            f"a {split} set of your own (data.{split}_path=FILE.tsv, or data.{split}_source_path=FILE and "
-            f"data.{split}_target_paths=FILE)"
-        )
-    lost = "".join(
-        f"; {dropped[reason]:,} more were dropped by {key}"
-        for reason, key in (("too_long", "data.max_words"), ("ratio", "data.max_ratio"))
-        if dropped[reason] > pairs
-    )
-    divisible = int((sizes <= LARGE_COMPONENT).sum())
-    if divisible < len(SPLITS):
-        return (
-            f"all of its {pairs:,} usable pairs are connected through shared sentences (the largest "
-            f"connected component has {sizes.max():,}), and a component is never split, so that "
-            f"train, dev and test share no sentence; this leaves the {split} set empty; provide {own}, "
-            f"or add pairs that share no sentence with these{lost}"
-        )
-    if split == "train":
-        return (
-            f"its {pairs:,} usable pairs leave nothing to train on; lower data.dev_fraction and "
-            f"data.test_fraction{lost}"
-        )
-    return (
-        f"its {pairs:,} usable pairs leave the {split} set empty: they form {len(sizes):,} components of "
-        f"pairs that share sentences, and each goes to one split; raise data.{split}_fraction, or provide "
-        f"{own}{lost}"
-    )

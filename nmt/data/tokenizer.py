@@ -75,6 +75,19 @@ class Tokenizer:
         ids: list[list[int]] = self._processor.encode(texts, num_threads=1)
         return ids
 
+    def piece_id(self, piece: str) -> int:
+        """The id of a piece that no text is encoded as, such as `<synthetic>`.
+
+        Raises:
+            ConfigError: if the vocabulary has no such piece.
+        """
+        number = int(self._processor.piece_to_id(piece))
+        if number in (PAD, UNK, BOS, EOS) or not self._processor.is_control(number):
+            raise ConfigError(
+                f"data.extra: the vocabulary has no piece {piece}; it was made without this tag"
+            )
+        return number
+
     def decode(self, ids: Sequence[int]) -> str:
         """Ids → text."""
         return self.decode_with_offsets(ids).text
@@ -116,20 +129,23 @@ def count_words(sentences: Iterable[str]) -> Counter[str]:
     return Counter(chain.from_iterable(text.split(" ") for text in sentences if _RESERVED not in text))
 
 
-def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str) -> bytes:
+def train_tokenizer(
+    sentences: Iterable[str], config: TokenizerConfig, key: str, pieces: Sequence[str] = ()
+) -> bytes:
     """Train SentencePiece; deterministic: the same sentences give the same bytes.
 
     Args:
         sentences: cleaned, from the training set only.
         config: kind and size.
         key: the config key to name in errors, such as `data.tokenizer`.
+        pieces: further pieces, such as `<synthetic>`, which no text is encoded as.
 
     Raises:
         ConfigError: if the vocabulary is too small for the corpus's characters.
         DataError: if reading the sentences raises it.
     """
     if trains_on_words(config):
-        return train_on_words(count_words(sentences), config, key)
+        return train_on_words(count_words(sentences), config, key, pieces)
     failed: list[DataError] = []  # SentencePiece turns an error of its input into one of its own
 
     def read() -> Iterator[str]:
@@ -140,7 +156,7 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig, key: str)
             raise
 
     try:
-        return _train(read(), config, key)
+        return _train(read(), config, key, pieces)
     except ConfigError:
         if failed:
             raise failed[0] from None
@@ -154,22 +170,28 @@ def trains_on_words(config: TokenizerConfig) -> bool:
     return config.kind != "unigram"
 
 
-def train_on_words(words: Mapping[str, int], config: TokenizerConfig, key: str) -> bytes:
+def train_on_words(
+    words: Mapping[str, int], config: TokenizerConfig, key: str, pieces: Sequence[str] = ()
+) -> bytes:
     """As `train_tokenizer`, in less memory: SentencePiece keeps what it trains on.
 
     Args:
         words: from `count_words`, in any order; `trains_on_words` is true.
-        config, key: as in `train_tokenizer`.
+        config, key, pieces: as in `train_tokenizer`.
 
     Raises:
         ConfigError: as `train_tokenizer`.
     """
     lines = (f"{word}\t{words[word]}" for word in sorted(words))
-    return _without_input_format(_train(lines, config, key, input_format="tsv"))
+    return _without_input_format(_train(lines, config, key, pieces, input_format="tsv"))
 
 
-def _train(lines: Iterator[str], config: TokenizerConfig, key: str, **settings: Any) -> bytes:
+def _train(
+    lines: Iterator[str], config: TokenizerConfig, key: str, pieces: Sequence[str], **settings: Any
+) -> bytes:
     writer = io.BytesIO()
+    if pieces:
+        settings["control_symbols"] = list(pieces)
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=lines,
@@ -217,8 +239,14 @@ def _without_input_format(model: bytes) -> bytes:
         position += length
     length, start = _varint(model, position + 1)
     settings = model[start : start + length].replace(_INPUT_FORMAT, b"", 1)
-    assert len(settings) == length - len(_INPUT_FORMAT) < 128, "one byte for the length"
-    return model[: position + 1] + bytes([len(settings)]) + settings + model[start + length :]
+    assert len(settings) == length - len(_INPUT_FORMAT)
+    return model[: position + 1] + _as_varint(len(settings)) + settings + model[start + length :]
+
+
+def _as_varint(value: int) -> bytes:
+    """A number as bytes of seven bits, the lowest first."""
+    low, rest = value & 127, value >> 7
+    return bytes([low | 128]) + _as_varint(rest) if rest else bytes([low])
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:

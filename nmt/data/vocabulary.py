@@ -8,14 +8,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
+from itertools import repeat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from nmt.config.data import DataConfig
+import numpy as np
+
+from nmt.config.data import DataConfig, TokenizerConfig
 from nmt.config.schema import to_dict
 from nmt.data.corpus import TokenizedPairs, load_tokenized
 from nmt.data.examples import Example, Numbered, StoredExamples
 from nmt.data.held_out import held_out_files
+from nmt.data.mixture import Mixture, occurrences, part_of, pieces_of, repeated
 from nmt.data.prepare import Prepared, prepare, split_sizes
 from nmt.data.tokenizer import Tokenizer, count_words, train_on_words, train_tokenizer, trains_on_words
 from nmt.errors import DataError, RunError
@@ -72,61 +76,92 @@ def load_tokenizers(
         ConfigError: if the vocabulary size does not suit the corpus.
         DataError: if a cached tokenizer or the training set is corrupt.
     """
-    name = hashlib.sha256(json.dumps(to_dict(config.tokenizer), sort_keys=True).encode()).hexdigest()[:12]
+    trained_on = [[part.weight, part.piece] for part in prepared.mixture]
+    content = [to_dict(config.tokenizer), trained_on] if trained_on else to_dict(config.tokenizer)
+    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     sides = ("joint",) if config.tokenizer.joint else ("source", "target")
     paths = {side: prepared.folder / f"tokenizer-{name}.{side}.model" for side in sides}
     if not all(path.exists() for path in paths.values()):
         stored = prepared.splits["train"]
         assert isinstance(stored, StoredExamples)
         train = _train_on_words if trains_on_words(config.tokenizer) else _train_on_sentences
-        train(stored, config, paths, workers)
+        train(stored, prepared.mixture, config.tokenizer, paths, workers)
     tokenizers = [_load(path) for path in paths.values()]
     return tokenizers[0], tokenizers[-1]
 
 
 def _train_on_sentences(
-    train: StoredExamples, config: DataConfig, paths: Mapping[str, Path], workers: int | None
+    train: StoredExamples,
+    mixture: Mixture,
+    config: TokenizerConfig,
+    paths: Mapping[str, Path],
+    workers: int | None,
 ) -> None:
     size = train.path.stat().st_size if train.path.exists() else 0  # reading a missing file says so
     step = max(1, math.ceil(size / MOST_BYTES))
     for side, path in paths.items():
-        sentences = _sentences(train, side, step)
-        write_bytes(path, train_tokenizer(sentences, config.tokenizer, "data.tokenizer"))
+        sentences = _sentences(train, mixture, side, step)
+        pieces = _pieces(mixture, side)
+        write_bytes(path, train_tokenizer(sentences, config, "data.tokenizer", pieces))
 
 
-def _sentences(train: StoredExamples, side: str, step: int) -> Iterator[str]:
+def _pieces(mixture: Mixture, side: str) -> list[str]:
+    """The pieces that a tokenizer has besides those that it learns."""
+    return [] if side == "target" else pieces_of(mixture)
+
+
+def _sentences(train: StoredExamples, mixture: Mixture, side: str, step: int) -> Iterator[str]:
     """Those of a side, or of both together, in every `step`-th pair."""
     if side != "target":
-        yield from (example.source for example in train.sampled(step))
+        yield from (example.source for example in _sampled(train, mixture, step))
     if side != "source":
-        for example in train.sampled(step):
+        for example in _sampled(train, mixture, step):
             yield from example.references
 
 
+def _sampled(train: StoredExamples, mixture: Mixture, step: int) -> Iterator[Example]:
+    """Every `step`-th pair, as often as the weight of its corpus says."""
+    if not mixture:
+        yield from train.sampled(step)
+        return
+    times = occurrences(mixture, np.arange(0, train.lines, step), step)
+    for example, count in zip(train.sampled(step), times, strict=True):
+        yield from repeat(example, count)
+
+
 def _train_on_words(
-    train: StoredExamples, config: DataConfig, paths: Mapping[str, Path], workers: int | None
+    train: StoredExamples,
+    mixture: Mixture,
+    config: TokenizerConfig,
+    paths: Mapping[str, Path],
+    workers: int | None,
 ) -> None:
-    words = training_words(train, config.tokenizer.joint, workers)
-    for path, of_side in zip(paths.values(), words, strict=True):
-        write_bytes(path, train_on_words(of_side, config.tokenizer, "data.tokenizer"))
+    words = training_words(train, config.joint, workers, mixture)
+    for (side, path), of_side in zip(paths.items(), words, strict=True):
+        write_bytes(path, train_on_words(of_side, config, "data.tokenizer", _pieces(mixture, side)))
 
 
-def training_words(train: StoredExamples, joint: bool, workers: int | None) -> list[Counter[str]]:
-    """How often each word occurs on the source and the target side, or on both together if `joint`.
+def training_words(
+    train: StoredExamples, joint: bool, workers: int | None, mixture: Mixture = ()
+) -> list[Counter[str]]:
+    """How often each word occurs on the source and the target side, or on both together if `joint`; those of
+    extra corpora count as often as their weights say.
 
     For a side with more than `MOST_WORDS` distinct words, only every second pair is counted, or every fourth
     and so on, to bound the memory of training.
     """
     step = 1
-    while (words := _words(train, joint, step, workers)) is None:
+    while (words := _words(train, joint, step, workers, mixture)) is None:
         step *= 2
     return words
 
 
-def _words(train: StoredExamples, joint: bool, step: int, workers: int | None) -> list[Counter[str]] | None:
+def _words(
+    train: StoredExamples, joint: bool, step: int, workers: int | None, mixture: Mixture
+) -> list[Counter[str]] | None:
     """The words in every `step`-th pair, or None if there are too many."""
     found = [Counter[str]() for _ in range(1 if joint else 2)]
-    chunks = train.map_chunks(partial(_words_of_chunk, joint, step), workers, _CHUNK)
+    chunks = train.map_chunks(partial(_words_of_chunk, joint, step, mixture), workers, _CHUNK)
     with closing(chunks):
         for chunk in chunks:
             for words, more in zip(found, chunk, strict=True):
@@ -136,8 +171,12 @@ def _words(train: StoredExamples, joint: bool, step: int, workers: int | None) -
     return found
 
 
-def _words_of_chunk(joint: bool, step: int, chunk: Numbered) -> list[Counter[str]]:
-    examples = chunk.examples[-chunk.first % step :: step]
+def _words_of_chunk(joint: bool, step: int, mixture: Mixture, chunk: Numbered) -> list[Counter[str]]:
+    skipped = -chunk.first % step
+    examples = chunk.examples[skipped::step]
+    if mixture:
+        lines = np.arange(skipped, len(chunk.examples), step) + chunk.first
+        examples = repeated(examples, occurrences(mixture, lines, step))
     words = [
         count_words(example.source for example in examples),
         count_words(reference for example in examples for reference in example.references),
@@ -180,12 +219,25 @@ def limit_tokens(
     dropped = sum(size["pairs"] for size in prepared.report["splits"].values()) - kept
     if not dropped:
         return prepared
-    report = prepared.report | {
-        "dropped": prepared.report["dropped"] | {"too_many_tokens": dropped},
-        "pairs_kept": prepared.report["pairs_kept"] - dropped,
-        "splits": sizes,
-    }
+    report = prepared.report | {"splits": sizes}
+    if prepared.mixture:
+        parts = part_of(prepared.mixture, train.left_out)
+        lost = np.bincount(parts, minlength=len(prepared.mixture))[1:].tolist()
+        report["extra"] = [
+            entry | _without_overlong(entry, count)
+            for entry, count in zip(report["extra"], lost, strict=True)
+        ]
+        dropped -= sum(lost)
+    report |= _without_overlong(report, dropped)
     return dataclasses.replace(prepared, splits=splits, report=report)
+
+
+def _without_overlong(report: Mapping[str, Any], dropped: int) -> dict[str, Any]:
+    """The counts of a corpus without the pairs that have too many tokens."""
+    return {
+        "dropped": report["dropped"] | {"too_many_tokens": dropped},
+        "pairs_kept": report["pairs_kept"] - dropped,
+    }
 
 
 def _fitting(

@@ -1,12 +1,14 @@
 """Settings composed by Hydra: `configs/` and overrides over the schema in `nmt.config`."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from nmt.config.extra_corpus import ExtraCorpus
 from nmt.config.schema import expand_home, key_of
 from nmt.config.settings import Config, no_such_setting
 from nmt.config.validation import check
@@ -65,7 +67,21 @@ def explain_hydra_error(error: Exception, overrides: Iterable[str] = ()) -> str:
     if not isinstance(cause, OmegaConfBaseException):
         return " ".join(str(error).split())
     key = cause.full_key or ""
+    if cause.object_type is ExtraCorpus:
+        return _explain_in_extra(key, cause)
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):  # of a misspelt `a.b.c`, the key may be `a`
         return no_such_setting(next((k for k in map(key_of, overrides) if k.startswith(f"{key}.")), key))
-    reason = " ".join(str(cause).partition("\n")[0].split())
+    reason = _first_line(cause)
     return f"{key}: {reason}" if key else reason
+
+
+def _explain_in_extra(key: str, cause: OmegaConfBaseException) -> str:
+    """The line for an error in a corpus of `data.extra`; OmegaConf does not say which."""
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        known = ", ".join(item.name for item in fields(ExtraCorpus))
+        return f"data.extra: {key}: no such setting; a corpus has {known}"
+    return f"data.extra: {key}: {_first_line(cause)}"
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).partition("\n")[0].split())

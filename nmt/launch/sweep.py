@@ -74,6 +74,7 @@ def check_job(config: Config, overrides: Sequence[str], folders: set[Path], here
     Raises:
         NmtError: for anything wrong with the job.
     """
+    from nmt.data.extra import check_extra
     from nmt.data.held_out import check_files
     from nmt.device import choose_device
     from nmt.runs.resume import Request, resumed
@@ -94,6 +95,7 @@ def check_job(config: Config, overrides: Sequence[str], folders: set[Path], here
     if here:
         choose_precision(config.training.precision, choose_device(config.device))
         check_files(config.data)
+        check_extra(config.data)
 
 
 def own_run(job: Job, config: Config, name: str) -> tuple[Config, tuple[str, ...]]:

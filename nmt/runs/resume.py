@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.config.schema import key_of, settings
+from nmt.config.schema import as_text, key_of, settings
 from nmt.config.settings import Config
 from nmt.config.validation import check
 from nmt.data.prepare import Prepared
@@ -109,13 +109,22 @@ def resumed(request: Request) -> tuple[Config, Run]:
             setattr(functools.reduce(getattr, groups, config), name, asked[key])
     for key, old, new in _changes(before, config):
         group = key.partition(".")[0]
-        if group in ("model", "seed") or (group == "data" and key not in _LOCATIONS):
+        if group in ("model", "seed") or (group == "data" and not _only_moved(key, old, new)):
             what = "a different model" if group == "model" else "different training data"
             raise ConfigError(
-                f"{key}: {old} → {new} would mean {what}; leave it out, or start a new run without resume="
+                f"{key}: {_shown(old)} → {_shown(new)} would mean {what}; leave it out, or start a new run "
+                "without resume="
             )
     check(config, {key_of(override) for override in request.overrides}, stored=True)
     return replace(config, name=before.name, runs=str(run.folder.parent), resume=request.config.resume), run
+
+
+def _only_moved(key: str, old: Any, new: Any) -> bool:
+    """Whether a changed data setting may mean the same bytes at another path."""
+    if key != "data.extra":
+        return key in _LOCATIONS
+    paths = {"path": None, "target_path": None, "alignment_path": None}
+    return [replace(one, **paths) for one in old] == [replace(one, **paths) for one in new]
 
 
 def keep_settings(run: Run, config: Config) -> None:
@@ -126,8 +135,12 @@ def keep_settings(run: Run, config: Config) -> None:
     """
     _, before = reopen_run(run.folder)
     for key, old, new in _changes(before, config):
-        logger.warning(f"{key}: {old} → {new}")
+        logger.warning(f"{key}: {_shown(old)} → {_shown(new)}")
     write_config(run, replace(config, resume=None))
+
+
+def _shown(value: Any) -> str:
+    return as_text(value) if isinstance(value, list) else str(value)
 
 
 def _changes(before: Config, after: Config) -> list[tuple[str, Any, Any]]:

@@ -11,6 +11,7 @@ from nmt.config.settings import Config
 from nmt.data.batching import TrainingBatches
 from nmt.data.corpus import load_links, load_tokenized
 from nmt.data.examples import Example, save_examples
+from nmt.data.mixture import row_weights
 from nmt.data.tokenizer import PAD
 from nmt.data.vocabulary import Corpus, load_corpus
 from nmt.errors import DataError
@@ -192,4 +193,5 @@ def _batches(setup: Setup, checkpoint: Checkpoint) -> TrainingBatches:
         config.seed,
         links,
         batches_per_update=config.training.accumulate * setup.processes.size,
+        weights=row_weights(corpus.prepared.mixture, train.left_out),
     )

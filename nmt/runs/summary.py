@@ -1,7 +1,8 @@
 """Log lines about the data at the start of training and about the results at the end."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from nmt.cli import command, option
 from nmt.config.settings import Config
@@ -30,6 +31,18 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
         )
     logger.info(
         f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({splits}); dropped: {drops or 'none'}"
+    )
+    for entry in report.get("extra", ()):
+        logger.info(_extra_line(entry))
+
+
+def _extra_line(entry: Mapping[str, Any]) -> str:
+    """What is trained on besides: an entry of the report for an extra corpus."""
+    tag = f", tag {entry['tag']}" if entry["tag"] else ""
+    drops = ", ".join(f"{count:,} {reason}" for reason, count in entry["dropped"].items() if count)
+    return (
+        f"extra data: {entry['kind']} {entry['path'] or ''} (weight {entry['weight']:g}{tag}), "
+        f"{entry['pairs_kept']:,} of {entry['pairs_read']:,} pairs; dropped: {drops or 'none'}"
     )
 
 

@@ -18,6 +18,7 @@ class ManythingsSource(DataSource):
     """
 
     uses = ("data.language", "data.url", "data.archive")
+    location = "archive"
     licence = "CC-BY 2.0 (France); attribution: www.manythings.org/anki and tatoeba.org"
 
     @property

@@ -11,6 +11,7 @@ class MosesSource(DataSource):
 
     requires = ("data.source_path", "data.target_path")
     uses = ("data.alignment_path",)
+    location = "source_path"
     alignments = "data.alignment_path"
 
     def files(self) -> list[Path]:

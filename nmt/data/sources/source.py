@@ -40,12 +40,14 @@ class DataSource(ABC):
         uses: those that have an effect with it besides, but not with every source.
         licence: of the corpus, if it is known.
         alignments: whether the corpus has gold word alignments, or the key of the setting that says where.
+        location: the name of the setting that says where the corpus is: `path` of an extra corpus.
     """
 
     requires: ClassVar[tuple[str, ...]] = ()
     uses: ClassVar[tuple[str, ...]] = ()
     licence: ClassVar[str | None] = None
     alignments: ClassVar[bool | str] = False
+    location: ClassVar[str] = "path"
 
     def __init__(self, data: DataConfig) -> None:
         self.data = data

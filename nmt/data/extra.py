@@ -1,0 +1,154 @@
+"""The extra training corpora (`data.extra`): read and cleaned as the main one, without what it has already.
+
+Pairs that share a sentence with the dev or test set, compared as the split does it, are dropped, and so are
+those that the main corpus or an earlier extra one has. The split of the main corpus does not depend on them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from nmt.config.data import DataConfig
+from nmt.config.extra_corpus import ExtraCorpus, in_extra
+from nmt.data.cleaned import CleanedPairs, write_cleaned
+from nmt.data.held_out import HeldOut
+from nmt.data.keys import SeenKeys
+from nmt.data.mixture import Mixture, Part
+from nmt.data.sources.source import open_source
+from nmt.errors import ConfigError, DataError
+
+_READING = ("source", "language", "source_column", "target_column", "alignment_column")
+"""The settings that decide what is read from the files."""
+
+
+class OpenedCorpus(NamedTuple):
+    """An extra corpus whose files have been found.
+
+    Attributes:
+        corpus: its settings.
+        number: its place in `data.extra`, from 0.
+        data: the settings with it as the main corpus.
+        files: what is read.
+    """
+
+    corpus: ExtraCorpus
+    number: int
+    data: DataConfig
+    files: list[Path]
+
+    def identity(self, of_file: Callable[[Path], str]) -> list[Any]:
+        """What decides its pairs, for a fingerprint; `of_file` says what identifies a file."""
+        return [{name: getattr(self.data, name) for name in _READING}, list(map(of_file, self.files))]
+
+
+class CleanedCorpus(NamedTuple):
+    """The pairs of an extra corpus that are trained on.
+
+    Attributes:
+        pairs: cleaned.
+        dropped: number of the others by reason.
+    """
+
+    pairs: CleanedPairs
+    dropped: Counter[str]
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of the pairs, as in a training set."""
+        return self.pairs.lines(np.ones(len(self.pairs), np.bool_))
+
+
+@contextmanager
+def _named(corpus: ExtraCorpus, number: int) -> Iterator[None]:
+    """Let errors name the corpus by its place in the settings."""
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        message, key = in_extra(str(error), corpus, number), f"data.extra[{number}]"
+        named = message if message.startswith(key) else f"{key}.path: {message}"
+        raise type(error)(named) from error
+
+
+def open_extra(config: DataConfig) -> list[OpenedCorpus]:
+    """Find the files of all extra corpora; archives are downloaded if necessary.
+
+    Raises:
+        ConfigError, DataError: if a setting is invalid, or a file is missing or unusable; names the setting.
+    """
+    return [_opened(config, corpus, number) for number, corpus in enumerate(config.extra)]
+
+
+def _opened(config: DataConfig, corpus: ExtraCorpus, number: int) -> OpenedCorpus:
+    data = config.as_main(corpus)
+    with _named(corpus, number):
+        return OpenedCorpus(corpus, number, data, open_source(data).files())
+
+
+def check_extra(config: DataConfig) -> None:
+    """Check that the files of all extra corpora can be read; nothing is downloaded.
+
+    Raises:
+        ConfigError, DataError: as `open_extra`.
+    """
+    for number, corpus in enumerate(config.extra):
+        if open_source(config.as_main(corpus)).is_local:
+            _opened(config, corpus, number)
+
+
+def clean_extra(
+    opened: OpenedCorpus, held_out: HeldOut, seen: SeenKeys, file: IO[bytes], workers: int | None
+) -> CleanedCorpus:
+    """Clean an extra corpus and drop what may not be trained on.
+
+    Args:
+        opened: the corpus.
+        held_out: the dev and the test set.
+        seen: keys of the pairs of the main corpus and of earlier extra ones; these are added.
+        file: empty, open for writing and reading; the pairs are written to it.
+        workers: as in `in_order`.
+
+    Raises:
+        DataError: for what cannot be read, with the setting, file and line.
+    """
+    reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
+    dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
+    with _named(opened.corpus, opened.number):
+        pairs = write_cleaned(opened.data, opened.files, dropped, held_out.reason, file, workers, seen)
+    return CleanedCorpus(pairs, dropped)
+
+
+def describe_extra(
+    opened: OpenedCorpus, cleaned: CleanedCorpus, described: Callable[[Path], dict[str, Any]]
+) -> dict[str, Any]:
+    """The entry of the report for an extra corpus; `described` describes a file."""
+    return {
+        "licence": open_source(opened.data).licence,
+        "files": list(map(described, opened.files)),
+        "pairs_read": len(cleaned.pairs) + cleaned.dropped.total(),
+        "dropped": dict(cleaned.dropped),
+        "pairs_kept": len(cleaned.pairs),
+    }
+
+
+def with_settings(report: Mapping[str, Any], corpora: Sequence[ExtraCorpus]) -> dict[str, Any]:
+    """A report with the settings of the extra corpora in their entries; they may be other ones than those
+    when it was made, as weights and tags do not change what is prepared.
+    """
+    entries = [
+        {"kind": corpus.kind, "path": corpus.path, "weight": corpus.weight, "tag": corpus.piece} | entry
+        for corpus, entry in zip(corpora, report["extra"], strict=True)
+    ]
+    return {**report, "extra": entries}
+
+
+def mixture_of(report: Mapping[str, Any], corpora: Sequence[ExtraCorpus]) -> Mixture:
+    """The parts of the training set that a report describes."""
+    if not corpora:
+        return ()
+    kept = [int(entry["pairs_kept"]) for entry in report["extra"]]
+    main = Part(int(report["splits"]["train"]["examples"]) - sum(kept))
+    parts = (Part(lines, one.weight, one.piece) for lines, one in zip(kept, corpora, strict=True))
+    return (main, *parts)

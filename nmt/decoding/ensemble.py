@@ -2,7 +2,7 @@
 
 The probability of the next token is the mean of the models' probabilities,
 
-    log p(y) = log (1/M) Σₘ pₘ(y) = logsumexpₘ(log pₘ(y)) − log M,
+    log p(y) = log (1/M) Σₘ pₘ(y),
 
 so the ensemble is a distribution as well, with log-probabilities that are none above 0, and search needs
 nothing else of it. Each model keeps its own encoder, state and memory of the source; the models may be of any
@@ -12,7 +12,6 @@ Shapes: M models, B sentences, b of them active, N rows (one per hypothesis), S 
 length, K heads, V vocabulary.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, cast
@@ -97,6 +96,14 @@ class Ensemble:
 def _log_mean(log_probabilities: Sequence[Tensor]) -> Tensor:
     """The logarithm of the mean of probabilities, given as logarithms, of any but the same shape. Rounding
     does not lift it above 0, on which the bound of beam search relies.
+
+    With the largest of them, h: h + log (1/M) Σₘ exp(log pₘ − h). `torch.logsumexp` takes twice as long.
     """
-    total = torch.stack(tuple(log_probabilities)).logsumexp(dim=0)
-    return total.sub_(math.log(len(log_probabilities))).clamp_(max=0.0)
+    highest = log_probabilities[0]
+    for one in log_probabilities[1:]:
+        highest = torch.maximum(highest, one)
+    highest = highest.clamp(min=torch.finfo(highest.dtype).min)  # finite, also where all are −∞
+    total = torch.zeros_like(highest)
+    for one in log_probabilities:
+        total += (one - highest).exp_()
+    return total.div_(len(log_probabilities)).log_().add_(highest).clamp_(max=0.0)

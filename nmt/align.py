@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         choices=("intersection", "union", "grow-diag-final"),
         help="symmetrisation method with --reverse (default: grow-diag-final)",
     )
-    cli.add_run_arguments(parser, beam=False)
+    cli.add_run_arguments(parser, search=False)
     return parser
 
 

@@ -10,8 +10,8 @@ _CHOICES = "choose auto, cpu, cuda, cuda:N or mps"
 def choose_device(name: str, local_rank: int | None = None) -> torch.device:
     """The device for a setting: `auto` is a CUDA GPU if available, else the CPU.
 
-    On a CUDA GPU, turns TF32 off in this process: PyTorch lets cuDNN's recurrent layers use it in float32, with
-    inputs rounded to 10 bits.
+    On a CUDA GPU, turns TF32 off in this process: PyTorch lets cuDNN's recurrent layers use it in float32,
+    with inputs rounded to 10 bits.
 
     Args:
         name: the setting.

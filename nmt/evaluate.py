@@ -36,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
         "--output",
         type=cli.path,
         metavar="FOLDER",
-        help="folder for translations, scores and attention (default: RUN/<split>; with --source: none)",
+        help="folder for translations, scores and attention (default: RUN/<split>, of an ensemble "
+        "RUN/ensemble/<split> in its first run; with --source: none)",
     )
     parser.add_argument(
         "--heatmaps",
@@ -63,27 +64,27 @@ def main() -> None:
     from nmt.evaluation.evaluator import evaluate
     from nmt.export.error_files import write_errors
     from nmt.export.evaluation_files import write_evaluation
-    from nmt.runs.load import load_translator
+    from nmt.runs.load import load_ensemble
     from nmt.runs.run import open_run
     from nmt.runs.scoring import recorded_tokenizer, recorded_word_counts
 
-    run = open_run(Path(arguments.run))
-    config = run.decoding()
+    runs = [open_run(path) for path in cli.runs_of(arguments)]
+    config = runs[0].decoding()
     config.beam_size = arguments.beam_size or config.beam_size
-    examples = _examples(arguments, run)
-    tokenizer = recorded_tokenizer(run)
+    examples = _examples(arguments, runs)
+    tokenizer = recorded_tokenizer(runs[0])
     config.lookahead = None if arguments.exact else config.lookahead
-    translator = load_translator(run, config, choose_device(arguments.device))
-    counts = recorded_word_counts(run)
+    translator = load_ensemble(runs, config, choose_device(arguments.device))
+    counts = recorded_word_counts(runs[0])
     evaluation = evaluate(translator, examples, tokenizer, counts)
     print(evaluation.summary())
     if counts is None:
-        print(f"no table by the rarest word: the run is older than it and has no {run.word_counts}")
+        print(f"no table by the rarest word: the run is older than it and has no {runs[0].word_counts}")
     errors = _find_errors(evaluation, examples, counts, tokenizer) if arguments.errors else None
-    own = None if arguments.source else run.evaluation(arguments.split or "test")
-    folder = Path(arguments.output) if arguments.output else own
+    folder = _folder(arguments, runs)
     if folder is not None:
-        write_evaluation(folder, evaluation, examples, config, arguments.heatmaps)
+        names = [run.folder.name for run in runs]
+        write_evaluation(folder, evaluation, examples, config, arguments.heatmaps, names)
         if errors is not None:
             write_errors(folder, *errors)
             print(f"sentences by category:              {folder / 'errors.md'}, errors.tsv")
@@ -121,12 +122,31 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--beam-size {arguments.beam_size}: must be at least 1")
 
 
-def _examples(arguments: argparse.Namespace, run: "Run") -> "list[Example]":
-    from nmt.data.examples import load_examples, read_parallel
+def _folder(arguments: argparse.Namespace, runs: "Sequence[Run]") -> Path | None:
+    """Where the results go; None: nowhere."""
+    if arguments.output:
+        return Path(arguments.output)
+    if arguments.source:
+        return None
+    split = arguments.split or "test"
+    return runs[0].evaluation(split) if len(runs) == 1 else runs[0].ensemble(split)
 
-    if not arguments.source:
-        return load_examples(run.examples(arguments.split or "test"))
-    return read_parallel(Path(arguments.source), [Path(path) for path in arguments.reference])
+
+def _examples(arguments: argparse.Namespace, runs: "Sequence[Run]") -> "list[Example]":
+    from nmt.data.examples import load_examples, read_parallel
+    from nmt.errors import ConfigError
+
+    if arguments.source:
+        return read_parallel(Path(arguments.source), [Path(path) for path in arguments.reference])
+    split = arguments.split or "test"
+    examples = load_examples(runs[0].examples(split))
+    for run in runs[1:]:  # the training data of one must not have the test sentences of another
+        if load_examples(run.examples(split)) != examples:
+            raise ConfigError(
+                f"{run.folder}: not the same {split} set as in {runs[0].folder}; give --source and "
+                "--reference with sentences that none of the runs was trained on"
+            )
+    return examples
 
 
 if __name__ == "__main__":

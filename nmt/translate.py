@@ -37,6 +37,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="print the N best translations, separated by tabs (the beam is at least N; default: 1)",
     )
+    parser.add_argument(
+        "--batch-tokens",
+        type=int,
+        metavar="N",
+        help="batch size in source pieces × beam size; N lines are read at a time, if more than 512, so that "
+        "they can be sorted. 65536 is fast on a GPU (default: decoding.batch_tokens of the run)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object per line, with scores")
     _add_sampling_arguments(parser)
     _add_attention_arguments(parser)
@@ -90,18 +97,19 @@ def main() -> None:
     _check(arguments)
     from nmt.device import choose_device
     from nmt.errors import ConfigError
-    from nmt.runs.load import load_translator
+    from nmt.runs.load import load_ensemble
     from nmt.runs.run import open_run
 
-    run = open_run(Path(arguments.run))
-    config = run.decoding()
+    runs = [open_run(path) for path in cli.runs_of(arguments)]
+    config = runs[0].decoding()
     config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest or 1)
+    config.batch_tokens = arguments.batch_tokens or config.batch_tokens
     config.lookahead = None if arguments.exact else config.lookahead
-    translator = load_translator(run, config, choose_device(arguments.device))
+    translator = load_ensemble(runs, config, choose_device(arguments.device))
     if (arguments.attention or arguments.show) and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
         raise ConfigError(
-            f"{wanted}: the model in {run.folder} has no attention (model.decoder.style=vector)"
+            f"{wanted}: the model in {runs[0].folder} has no attention (model.decoder.style=vector)"
         )
     kept: list[Translation] = []
     with cli.open_output(arguments.output) as out:
@@ -138,7 +146,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if not arguments.text and arguments.input in (None, "-"):
         cli.check_stream("stdin", "give TEXT or --input FILE")
     cli.check_output(arguments.output)
-    for name in ("beam_size", "nbest"):
+    for name in ("beam_size", "nbest", "batch_tokens"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
@@ -193,7 +201,7 @@ def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iter
     attention = bool(arguments.attention or arguments.show)
     interactive = not arguments.text and arguments.input is None and sys.stdin.isatty()
     done = 0
-    for chunk in _chunks(lines, 1 if interactive else _CHUNK):
+    for chunk in _chunks(lines, 1 if interactive else max(_CHUNK, arguments.batch_tokens or 0)):
         if arguments.sample:
             temperature = 1.0 if arguments.temperature is None else arguments.temperature
             seed, first, done = arguments.seed or 0, done, done + len(chunk)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nmt.config.data import DataConfig
+from nmt.config.distillation import DistillationConfig
 from nmt.config.model import ModelConfig
 from nmt.config.schema import key_of, option, settings
 from nmt.config.training import DecodingConfig, TrainingConfig
@@ -30,6 +31,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
 
 
 RENAMED = {

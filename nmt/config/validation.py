@@ -6,6 +6,7 @@ from dataclasses import Field
 from typing import Any, cast
 
 from nmt.config.data import DataConfig
+from nmt.config.distillation import DistillationConfig
 from nmt.config.extensions import EXTENSION_POINTS, SCORES, SOURCES, AlignedCorpus, MultiHeadScore
 from nmt.config.extra_corpus import ExtraCorpus, in_extra, unsuitable
 from nmt.config.model import ModelConfig
@@ -234,6 +235,17 @@ def _guiding_conflicts(config: Config) -> list[str]:
     return found + _no_alignments(config.data, key)
 
 
+def _distillation_conflicts(distillation: DistillationConfig, typed: Collection[str]) -> list[str]:
+    if distillation.requested:
+        return []
+    needed = "has no effect without distillation.train_teachers or distillation.teachers; leave it out"
+    return [
+        f"{key}={as_text(value)}: {needed}"
+        for key, item, value in settings(distillation, "distillation.")
+        if key != "distillation.train_teachers" and (key in typed or value != item.metadata["default"])
+    ]
+
+
 def _no_alignments(data: DataConfig, key: str) -> list[str]:
     if data.source not in SOURCES.names():
         return []
@@ -265,6 +277,7 @@ def check(config: Config, typed: Collection[str] = (), stored: bool = False) -> 
         + _model_conflicts(config.model)
         + _training_conflicts(config.training)
         + _guiding_conflicts(config)
+        + _distillation_conflicts(config.distillation, typed)
     )
     found = found or _attention_conflicts(config.model)
     if found:

@@ -24,6 +24,7 @@ def write_evaluation(
     examples: Sequence[Example],
     decoding: DecodingConfig,
     heatmaps: int,
+    runs: Sequence[str] = (),
 ) -> None:
     """Write `translations.tsv` and `metrics.json`; for a model with attention also `attention.*` and
     `heatmaps/`.
@@ -34,12 +35,13 @@ def write_evaluation(
         examples: the evaluated sentences.
         decoding: search settings.
         heatmaps: number of sentences to draw, from the first, one PNG each.
+        runs: names of the runs that translated together, if more than one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_translations(folder / "translations.tsv", evaluation, examples)
     if all(translation.has_attention for translation in evaluation.translations):
         _write_attention(folder, evaluation.translations, heatmaps)
-    metrics = {
+    metrics: dict[str, Any] = {
         "scores": {s.name: {"value": s.value, "signature": s.signature} for s in evaluation.scores},
         "alignment": _alignment_values(evaluation),
         "coverage": None if evaluation.coverage is None else asdict(coverage_scores(evaluation.coverage)),
@@ -49,6 +51,8 @@ def write_evaluation(
         "seconds": evaluation.seconds,
         "decoding": to_dict(decoding),
     }
+    if len(runs) > 1:
+        metrics["ensemble"] = list(runs)
     write_json(folder / "metrics.json", metrics)
 
 

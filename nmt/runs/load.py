@@ -1,11 +1,15 @@
-"""Loading a translator from a run folder."""
+"""Loading a translator from one run folder, or from several as an ensemble."""
+
+from collections.abc import Sequence
 
 import torch
 
 from nmt.config.training import DecodingConfig
+from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.translator import Translator
+from nmt.errors import ConfigError
 from nmt.model.inference.prepared import PreparedModel
-from nmt.runs.checkpoint import load_checkpoint
+from nmt.runs.checkpoint import Checkpoint, load_checkpoint
 from nmt.runs.run import Run
 
 
@@ -15,5 +19,36 @@ def load_translator(run: Run, config: DecodingConfig, device: torch.device) -> T
     Raises:
         RunError: if the checkpoint is missing or corrupt.
     """
-    checkpoint = load_checkpoint(run.best, device)
-    return Translator(PreparedModel(checkpoint.model), checkpoint.source, checkpoint.target, config)
+    return load_ensemble([run], config, device)
+
+
+def load_ensemble(runs: Sequence[Run], config: DecodingConfig, device: torch.device) -> Translator:
+    """A translator with the best checkpoint of each run; of several runs, with their ensemble.
+
+    Args:
+        runs: at least one.
+        config: the search settings.
+        device: for all models.
+
+    Raises:
+        ConfigError: if the tokenizers of two runs differ.
+        RunError: if a checkpoint is missing or corrupt.
+    """
+    checkpoints = [load_checkpoint(run.best, device) for run in runs]
+    first = checkpoints[0]
+    for run, checkpoint in zip(runs, checkpoints, strict=True):
+        if differing := _differing_sides(first, checkpoint):
+            raise ConfigError(
+                f"{run.folder}: its {differing} not the same as in {runs[0].folder}; an ensemble needs runs "
+                "with the same tokenizers, trained with the same data= and data.tokenizer settings"
+            )
+    models = [PreparedModel(checkpoint.model) for checkpoint in checkpoints]
+    if len(models) == 1:
+        return Translator(models[0], first.source, first.target, config)
+    return Translator(Ensemble(models), first.source, first.target, config)
+
+
+def _differing_sides(one: Checkpoint, other: Checkpoint) -> str:
+    """The tokenizers, compared by content, that differ in two checkpoints, with a verb; or nothing."""
+    sides = [side for side in ("source", "target") if getattr(one, side).model != getattr(other, side).model]
+    return f"{' and '.join(sides)} tokenizer{'s are' if len(sides) > 1 else ' is'}" if sides else ""

@@ -109,10 +109,10 @@ def resumed(request: Request) -> tuple[Config, Run]:
         if key not in _OTHERS:
             *groups, name = key.split(".")
             setattr(functools.reduce(getattr, groups, config), name, asked[key])
-    for key, old, new in _changes(before, config):
+    for key, old, new in changed_settings(before, config):
         group = key.partition(".")[0]
-        fixed = group in ("model", "seed") or key in _FIXED
-        if fixed or (group == "data" and not _only_moved(key, old, new)):
+        moved = group == "data" and _only_moved(key, old, new)
+        if key in _FIXED or (group in ("model", "seed", "data", "distillation") and not moved):
             what = _FIXED.get(key, "a different model" if group == "model" else "different training data")
             raise ConfigError(
                 f"{key}: {_shown(old)} → {_shown(new)} would mean {what}; leave it out, or start a new run "
@@ -137,7 +137,7 @@ def keep_settings(run: Run, config: Config) -> None:
         RunError: if the previous settings cannot be read.
     """
     _, before = reopen_run(run.folder)
-    for key, old, new in _changes(before, config):
+    for key, old, new in changed_settings(before, config):
         logger.warning(f"{key}: {_shown(old)} → {_shown(new)}")
     write_config(run, replace(config, resume=None))
 
@@ -146,7 +146,7 @@ def _shown(value: Any) -> str:
     return as_text(value) if isinstance(value, list) else str(value)
 
 
-def _changes(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
+def changed_settings(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
     """Key, old value and new value of every changed setting."""
     pairs = zip(settings(before), settings(after), strict=True)
     return [(key, old, new) for (key, _, old), (_, _, new) in pairs if old != new and key not in _OTHERS]

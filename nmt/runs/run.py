@@ -22,6 +22,7 @@ from nmt.runs.checkpoint import kept_checkpoints
 from nmt.runs.latest import LATEST, find_run, is_pointer
 
 logger = logging.getLogger("nmt")
+CONFIG = "config.yaml"
 _UNREADABLE = (OSError, yaml.YAMLError, ValueError, ConfigError)
 
 
@@ -74,6 +75,10 @@ class Run:
         """Translations, scores and attention of "dev" or "test"."""
         return self.folder / split
 
+    def ensemble(self, split: str) -> Path:
+        """The same of the latest ensemble whose first run this is."""
+        return self.folder / "ensemble" / split
+
     @property
     def log(self) -> Path:
         """The training log."""
@@ -85,7 +90,7 @@ class Run:
         Raises:
             RunError: if they are missing or unreadable.
         """
-        path = self.folder / "config.yaml"
+        path = self.folder / CONFIG
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
             decoding = values.get("decoding") if isinstance(values, dict) else None
@@ -105,12 +110,12 @@ def reopen_run(path: Path) -> tuple[Run, Config]:
         raise RunError(f"resume={path}: no such run")
     run = Run(found)
     try:
-        values: Any = yaml.safe_load((run.folder / "config.yaml").read_text(encoding="utf-8"))
+        values: Any = yaml.safe_load((run.folder / CONFIG).read_text(encoding="utf-8"))
         if not isinstance(values, dict) or not values:
             raise ConfigError("contains no settings")
         return run, from_dict(Config, rename_keys(values, RENAMED), "config")
     except _UNREADABLE as error:
-        where = run.folder / "config.yaml"
+        where = run.folder / CONFIG
         raise RunError(f"{where}: missing or corrupt: {str(error).splitlines()[0]}") from error
 
 
@@ -118,7 +123,7 @@ def write_config(run: Run, config: Config) -> None:
     """Write the settings of a run to its folder."""
     from omegaconf import OmegaConf  # slow to import, and not needed to translate
 
-    write_text(run.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(to_dict(config))))
+    write_text(run.folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(to_dict(config))))
 
 
 @contextmanager

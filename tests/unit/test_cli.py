@@ -108,7 +108,7 @@ def test_a_leading_tilde_is_the_home_folder(monkeypatch):
             name = argument.removeprefix("--").partition("=")[0]
             assert values[name] in ("/home/me/x", ["/home/me/x"]), argument
     given = evaluate.parser().parse_args(["--reference", "~/a", "b~", "--run", "~"])
-    assert (given.reference, given.run) == (["/home/me/a", "b~"], "/home/me")
+    assert (given.reference, given.run) == (["/home/me/a", "b~"], ["/home/me"])
     assert translate.parser().parse_args(["--input", "-", "~/text"]).input == "-"
     assert translate.parser().parse_args(["~/text"]).text == ["~/text"]
 

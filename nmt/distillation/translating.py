@@ -1,0 +1,155 @@
+"""A file of sentences translated by an ensemble into a TSV of pairs, in parts, of which none is done twice if
+it is interrupted.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from nmt.config.training import DecodingConfig
+from nmt.data.lines import file_lines
+from nmt.data.workers import available_cores, in_order
+from nmt.decoding.translator import Translator
+from nmt.device import choose_device
+from nmt.errors import RunError
+from nmt.files import replacing, write_text
+from nmt.runs.load import load_ensemble
+from nmt.runs.run import Run
+
+logger = logging.getLogger("nmt")
+_PART = 512  # sentences
+_GPU_BATCH = 32_768  # decoding.batch_tokens: a step of search takes as long with few hypotheses as with many
+_EVERY = 30.0  # seconds between lines of progress
+
+
+@dataclass(frozen=True)
+class _Teachers:
+    """Translates parts with an ensemble, which is loaded when the first part comes, in the process that gets
+    it. On a CPU with one thread, so that the number of processes does not matter.
+    """
+
+    folders: tuple[Path, ...]
+    decoding: DecodingConfig
+    device: str
+
+    @cached_property
+    def _translator(self) -> Translator:
+        device = torch.device(self.device)
+        if device.type == "cpu":
+            torch.set_num_threads(1)
+        return load_ensemble([Run(folder) for folder in self.folders], self.decoding, device)
+
+    def __call__(self, sentences: list[str]) -> str:
+        """The lines of the pairs; a translation that is blank or was cut at the length limit makes none."""
+        found = self._translator.translate(sentences)
+        return "".join(
+            f"{sentence}\t{best.text}\n"
+            for sentence, (best, *_) in zip(sentences, found, strict=True)
+            if best.finished and best.text
+        )
+
+
+def translate_file(
+    sentences: Path,
+    output: Path,
+    teachers: Sequence[Run],
+    decoding: DecodingConfig,
+    device: str,
+    workers: int | None = None,
+) -> None:
+    """Translate a file with the ensemble of some runs, by beam search.
+
+    What is translated is kept in a folder next to `output` until all is; a second call goes on from there.
+    The result does not depend on the number of processes.
+
+    Args:
+        sentences: cleaned, distinct, one per line.
+        output: sentences and translations, separated by tabs; without translations that are blank or were cut
+            at the length limit.
+        teachers: at least one.
+        decoding: the search settings.
+        device: as the setting.
+        workers: on a CPU: number of processes, by default one per core.
+
+    Raises:
+        ConfigError: if the tokenizers of the teachers differ.
+        RunError: if a checkpoint is missing or corrupt, or no translation can be used.
+    """
+    chosen = choose_device(device)
+    if chosen.type == "cpu":
+        workers = available_cores() if workers is None else workers
+    else:
+        workers, decoding = 1, _with_large_batches(decoding)
+    parts = output.with_name(f"{output.stem}.parts")
+    parts.mkdir(exist_ok=True)
+    total, done = sum(1 for _ in file_lines(sentences)), len(list(parts.glob("*.tsv")))
+    logger.info(f"{total:,} sentences, {min(done * _PART, total):,} of them translated before")
+    ensemble = _Teachers(tuple(run.folder for run in teachers), decoding, str(chosen))
+    progress = _Progress(total, done * _PART)
+    with _threads_restored(), closing(in_order(ensemble, _parts(sentences, done), workers)) as results:
+        for number, lines in enumerate(results, done):
+            write_text(parts / f"{number:07d}.tsv", lines)
+            progress.add(_PART)
+    translations = sorted(parts.glob("*.tsv"))
+    kept = sum(1 for part in translations for _ in file_lines(part))
+    if not kept:
+        raise RunError(
+            f"{parts}: none of the {total:,} translations by the teachers can be used, as all are blank or "
+            "cut at the length limit; train the teachers longer, in a new run"
+        )
+    _join(translations, output)
+    shutil.rmtree(parts)
+    logger.info(f"synthetic pairs: {kept:,} of {total:,} sentences; the others came out blank or too long")
+
+
+def _with_large_batches(decoding: DecodingConfig) -> DecodingConfig:
+    """For a GPU."""
+    return replace(decoding, batch_tokens=max(decoding.batch_tokens, _GPU_BATCH))
+
+
+def _parts(sentences: Path, done: int) -> Iterator[list[str]]:
+    lines = (line for _, line in islice(file_lines(sentences), done * _PART, None))
+    while part := list(islice(lines, _PART)):
+        yield part
+
+
+def _join(parts: Sequence[Path], output: Path) -> None:
+    with replacing(output, "wb") as file:
+        for part in parts:
+            with part.open("rb") as lines:
+                shutil.copyfileobj(lines, file)
+
+
+@contextmanager
+def _threads_restored() -> Iterator[None]:
+    """The number of threads of this process, which may translate itself, is as before at the end."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Progress:
+    """Logs how much is translated, and how fast."""
+
+    def __init__(self, total: int, done: int) -> None:
+        self._total, self._first, self._done = total, done, done
+        self._start = self._logged = time.perf_counter()
+
+    def add(self, count: int) -> None:
+        """So many more are done."""
+        self._done = min(self._done + count, self._total)
+        now = time.perf_counter()
+        if now - self._logged >= _EVERY:
+            speed = (self._done - self._first) / (now - self._start)
+            logger.info(f"translated {self._done:,} of {self._total:,} sentences, {speed:,.0f} sentences/s")
+            self._logged = now

@@ -1,0 +1,153 @@
+"""`nmt.train distillation.train_teachers=2`: all stages, and none of them twice."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from console import Answer
+from inside import Begin, inside
+
+from nmt import train, translate
+from nmt.data.examples import Example
+from nmt.data.prepare import prepare
+from nmt.distillation import stages, translating
+from nmt.runs.run import reopen_run
+
+SETTINGS = ("distillation.train_teachers=2", "threads=1", "seed=3")
+
+
+@pytest.fixture(autouse=True)
+def anything_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models that have learnt nothing seldom end a translation: take all."""
+
+    def translated(self: translating._Teachers, sentences: list[str]) -> str:
+        found = self._translator.translate(sentences)
+        return "".join(
+            f"{text}\t{best.text or '?'}\n" for text, (best,) in zip(sentences, found, strict=True)
+        )
+
+    monkeypatch.setattr(translating._Teachers, "__call__", translated)
+
+
+@pytest.fixture(scope="module")
+def distilled(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of an uninterrupted distillation."""
+    folder = tmp_path_factory.mktemp("distilled")
+    with pytest.MonkeyPatch.context() as patch:
+        anything_counts.__wrapped__(patch)
+        answer = begin(folder, *SETTINGS)
+    assert answer.code == 0, answer.err
+    return folder / "runs" / "run"
+
+
+def settings(run: Path) -> dict:
+    return yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+
+
+def weights(run: Path) -> bytes:
+    return (run / "checkpoints" / "last" / "model.safetensors").read_bytes()
+
+
+def training_pairs(run: Path) -> int:
+    report = json.loads((run / "prepared.json").read_text(encoding="utf-8"))
+    return report["splits"]["train"]["pairs"]
+
+
+def test_the_student_is_a_run_that_has_learnt_from_both(distilled, tmp_path):
+    teachers = [distilled / "distillation" / "teachers" / name for name in "12"]
+    assert [settings(run)["seed"] for run in (*teachers, distilled)] == [3, 4, 3]
+    assert len({weights(run) for run in (*teachers, distilled)}) == 3
+    before, after = (settings(folder) for folder in (distilled / "distillation", distilled))
+    assert (before["distillation"]["train_teachers"], after["distillation"]["train_teachers"]) == (2, 0)
+    assert before["data"]["extra"] == []
+    (extra,) = after["data"]["extra"]
+    assert Path(extra["path"]).name == "synthetic.tsv"
+    pairs = (distilled / "distillation" / "synthetic.tsv").read_text(encoding="utf-8").splitlines()
+    sources = (distilled / "distillation" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    assert [pair.split("\t")[0] for pair in pairs] == sources
+    reports = [
+        json.loads((run / "prepared.json").read_text(encoding="utf-8")) for run in (teachers[0], distilled)
+    ]
+    alone, both = (report["splits"]["train"]["pairs"] for report in reports)
+    assert alone < both <= alone + len(pairs)
+    assert inside(translate, "--run", distilled, "x", folder=tmp_path).code == 0
+    both_teachers = ("--run", teachers[0], "--run", teachers[1])
+    assert inside(translate, *both_teachers, "x", folder=tmp_path).code == 0
+
+
+def test_what_is_complete_is_not_done_again(begin, distilled, tmp_path, monkeypatch):
+    """The same command after an interruption of each stage, and once by `resume=`."""
+    trained = []
+
+    def interrupted_training(request):
+        trained.append(request.config.runs)
+        if len(trained) in (2, 5):  # the second teacher, and the student
+            raise KeyboardInterrupt
+        return stages_train(request)
+
+    stages_train, whole = stages.train, translating._Teachers.__call__
+    monkeypatch.setattr(stages, "train", interrupted_training)
+    run = tmp_path / "runs" / "run"
+    assert begin(tmp_path, *SETTINGS).code == 130
+    assert (run / "distillation" / "teachers" / "1" / "report.html").exists()
+    parts = []
+
+    def interrupted_translating(self, sentences):
+        parts.append(sentences)
+        if len(parts) == 2:
+            raise KeyboardInterrupt
+        return whole(self, sentences)
+
+    monkeypatch.setattr(translating._Teachers, "__call__", interrupted_translating)
+    answer = begin(tmp_path, *SETTINGS)
+    assert (answer.code, len(trained)) == (130, 3)
+    assert "teacher 1 of 2: complete" in answer.out
+    answer = inside(train, "resume=runs/run", folder=tmp_path)
+    assert (answer.code, len(trained)) == (0, 4), answer.err
+    assert parts[2] == parts[1] != parts[0]
+    assert weights(run) == weights(distilled)
+    synthetic = Path("distillation", "synthetic.tsv")
+    assert (run / synthetic).read_bytes() == (distilled / synthetic).read_bytes()
+    again = begin(tmp_path, *SETTINGS)
+    assert (again.code, len(trained)) == (130, 5)
+    again = begin(tmp_path, *SETTINGS)
+    assert (again.code, len(parts)) == (0, len(parts)), again.err
+    assert "teacher" not in again.out
+    assert weights(run) == weights(distilled)
+
+
+def test_teachers_and_texts_may_be_given(begin, uninterrupted, tmp_path, monkeypatch):
+    """In the other direction, which a corpus is swapped for: so are the synthetic pairs."""
+    teacher = tmp_path / "a teacher"
+    shutil.copytree(uninterrupted, teacher)
+    (tmp_path / "more.txt").write_text("कोणीही नाही.\n", encoding="utf-8")
+    given = (f"distillation.teachers={teacher}", "distillation.texts=more.txt")
+    answer = begin(tmp_path, *given, "data.swap=true", "threads=1")
+    assert answer.code == 0, answer.err
+    assert f"warning: {teacher}: its test set is not that of this run" in answer.out
+    run = tmp_path / "runs" / "run"
+    assert not (run / "distillation" / "teachers").exists()
+    synthetic = (run / "distillation" / "synthetic.tsv").read_text(encoding="utf-8")
+    last = synthetic.splitlines()[-1].split("\t")
+    assert last[0] == "कोणीही नाही."
+    monkeypatch.chdir(tmp_path)
+    train_set = prepare(reopen_run(run)[1].data, 1).splits["train"]
+    assert [*train_set][-1] == Example(last[0], (last[1],), ("",))
+
+
+def refused(answer: Answer) -> str:
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    return answer.err
+
+
+def test_what_cannot_be_is_refused(begin, distilled, tmp_path, monkeypatch):
+    shutil.copytree(distilled, tmp_path / "runs" / "run")
+    assert "runs/run exists, with other settings (seed: 3, not 4)" in refused(
+        begin(tmp_path, *SETTINGS, "seed=4")
+    )
+    assert "nothing: no such run" in refused(begin(tmp_path, "name=new", "distillation.teachers=nothing"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "cannot run under torchrun" in refused(begin(tmp_path, "name=other", *SETTINGS))

@@ -1,0 +1,82 @@
+"""`nmt.translate` and `nmt.evaluate` with several runs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from inside import Begin, inside
+
+from nmt import evaluate, translate
+
+
+@pytest.fixture(scope="module")
+def others(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run with another seed and another kind of model, and one with another tokenizer."""
+    folder = tmp_path_factory.mktemp("others")
+    for name, *settings in (
+        ("luong", "model=luong", "seed=2"),
+        ("pieces", "data.tokenizer.vocab_size=400", "model=seq2seq"),
+    ):
+        answer = begin(folder, f"name={name}", *settings)
+        assert answer.code == 0, answer.err
+    return {name: folder / "runs" / name for name in ("luong", "pieces")}
+
+
+def test_a_run_with_itself_is_the_run(copy, tmp_path):
+    text = ["The dog sees the cat.", "Sita likes this house."]
+    arguments = ["--json", "--nbest", 3, *text]
+    alone = inside(translate, "--run", copy, *arguments, folder=tmp_path)
+    twice = inside(translate, "--run", copy, "--run", copy, *arguments, folder=tmp_path)
+    for one, other in zip(alone.out.splitlines(), twice.out.splitlines(), strict=True):
+        for found, again in zip(json.loads(one)["nbest"], json.loads(other)["nbest"], strict=True):
+            assert again["translation"] == found["translation"]
+            assert again["log_probability"] == pytest.approx(found["log_probability"], abs=1e-5)
+
+
+def test_runs_of_different_kinds_translate_together(copy, others, tmp_path):
+    both = ["--run", copy, "--run", others["luong"]]
+    (tmp_path / "text").write_text("The dog sees the cat.\n\nSita likes this house.\n" * 3, encoding="utf-8")
+    line_by_line, large = (
+        inside(translate, *both, "--input", "text", "--json", *options, folder=tmp_path)
+        for options in ((), ("--batch-tokens", "65536", "--attention", "a.jsonl"))
+    )
+    assert line_by_line.code == large.code == 0, large.err
+    assert line_by_line.out == large.out
+    assert len(large.out.splitlines()) == 9
+    for run in (copy, others["luong"]):
+        alone = inside(translate, "--run", run, "--input", "text", "--json", folder=tmp_path)
+        assert alone.out != large.out
+
+
+def test_an_evaluation_of_runs_says_which(copy, others, tmp_path):
+    before = (copy / "test" / "metrics.json").read_bytes()
+    both = ["--run", copy, "--run", others["luong"], "--heatmaps", "0"]
+    answer = inside(evaluate, *both, folder=tmp_path)
+    assert answer.code == 0, answer.err
+    folder = copy / "ensemble" / "test"
+    assert f"translations, scores and attention: {folder}" in answer.out
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["ensemble"] == [copy.name, "luong"]
+    assert "BLEU" in metrics["scores"]
+    assert (copy / "test" / "metrics.json").read_bytes() == before
+    assert "ensemble" not in json.loads(before)
+    answer = inside(evaluate, *both, "--split", "dev", "--output", "x", folder=tmp_path)
+    assert (answer.code, (tmp_path / "x" / "metrics.json").exists()) == (0, True)
+
+
+def test_runs_that_do_not_fit_are_refused(copy, others, tmp_path):
+    answer = inside(translate, "--run", copy, "--run", others["pieces"], "x", folder=tmp_path)
+    assert answer.code == 2
+    assert answer.err.count("\n") == 1
+    assert f"{others['pieces']}: its source and target tokenizers are not the same as in" in answer.err
+    changed = tmp_path / "changed"
+    shutil.copytree(copy, changed)
+    lines = (changed / "data" / "test.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (changed / "data" / "test.jsonl").write_text("".join(lines[1:]), encoding="utf-8")
+    answer = inside(evaluate, "--run", copy, "--run", changed, folder=tmp_path)
+    assert answer.code == 2
+    assert f"{changed}: not the same test set as in {copy}" in answer.err
+    assert inside(evaluate, "--run", copy, "--run", changed, "--split", "dev", folder=tmp_path).code == 0
+    answer = inside(translate, "--run", copy, "--batch-tokens", "0", "x", folder=tmp_path)
+    assert (answer.code, "--batch-tokens 0: must be at least 1" in answer.err) == (2, True)

@@ -1,0 +1,171 @@
+"""Distillation apart from training: its settings, the sentences for the teachers, and their translations."""
+
+import dataclasses
+import gzip
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import ENGLISH, TINY, tiny_model, with_decoder
+
+from nmt.config.distillation import DistillationConfig
+from nmt.config.settings import Config
+from nmt.config.training import DecodingConfig
+from nmt.config.validation import check
+from nmt.data.examples import Example
+from nmt.data.tokenizer import Tokenizer
+from nmt.distillation import translating
+from nmt.distillation.sentences import distinct, write_sentences
+from nmt.distillation.translating import translate_file
+from nmt.errors import ConfigError, DataError, RunError
+from nmt.runs.checkpoint import Checkpoint, save_checkpoint
+from nmt.runs.load import load_ensemble
+from nmt.runs.run import Run
+
+DECODING = DecodingConfig(beam_size=3, max_length_factor=1.0, max_length_extra=3)
+SENTENCES = [f"{text} {number}" for number in range(4) for text in ENGLISH]
+
+
+# ---------------------------------------------------------------- settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"texts": ["a.txt"]}, r"distillation\.texts=\[a\.txt\]: has no effect without"),
+        ({"weight": 0.5}, r"distillation\.weight=0\.5: has no effect without distillation\.train_teachers"),
+        ({"train_teachers": 2, "weight": 0.0}, r"distillation\.weight=0\.0: must be above 0"),
+        ({"train_teachers": -1}, r"distillation\.train_teachers=-1: must be at least 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        check(Config(distillation=DistillationConfig(**settings)))
+
+
+def test_given_teachers_take_the_place_of_trained_ones():
+    config = Config(distillation=DistillationConfig(train_teachers=3, teachers=["a", "b"], weight=2.0))
+    check(config)  # the number may come from experiment=distilled
+    with pytest.raises(ConfigError, match=r"distillation\.train_teachers=3: has no effect with"):
+        check(config, {"distillation.train_teachers"})
+    assert not DistillationConfig().requested
+
+
+# ---------------------------------------------------------------- sentences
+
+
+def test_every_sentence_is_written_once_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("nmt.distillation.sentences._CHUNK", 2)
+    examples = [Example(text, ("x",), ("",)) for text in ("One.", "Two.", "One.", "Three.")]
+    texts = [tmp_path / "a.txt", tmp_path / "b.txt.gz"]
+    texts[0].write_bytes("Two.\r\n\n  Four   words are here \nOne more\x85of five words\n".encode())
+    texts[1].write_bytes(gzip.compress("Caf\u0065\u0301.\nOne.\nCaf\u00e9.".encode()))
+    path = tmp_path / "out" / "sentences.txt"
+    assert write_sentences(path, examples, texts, max_words=4) == 5
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        "One.", "Two.", "Three.", "Four words are here", "Caf\u00e9.",
+    ]  # fmt: skip
+
+
+def test_a_text_that_cannot_be_read_leaves_no_file(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"good\n\xff\n")
+    with pytest.raises(DataError, match=r"a\.txt, line 2: not UTF-8"):
+        write_sentences(tmp_path / "sentences.txt", [], [tmp_path / "a.txt"], 10)
+    assert not (tmp_path / "sentences.txt").exists()
+
+
+def test_distinct_sentences_of_a_large_text():
+    many = (str(number % 30_000) for number in range(90_000))
+    assert list(distinct(many)) == [str(number) for number in range(30_000)]
+
+
+# ---------------------------------------------------------------- translating
+
+
+def make_run(folder: Path, tokenizers: tuple[Tokenizer, Tokenizer], seed: int, **changes) -> Run:
+    """A run with a checkpoint, as far as translating needs it."""
+    run, config = Run(folder), with_decoder(TINY, **changes)
+    model = tiny_model(*map(len, tokenizers), config, seed)
+    with torch.no_grad():  # so that half of the translations end
+        model.vocabulary.bias[3] += 1.0
+    save_checkpoint(run.best, Checkpoint(model, config, *tokenizers, {}))
+    return run
+
+
+@pytest.fixture(scope="module")
+def teachers(tokenizers, tmp_path_factory) -> list[Run]:
+    folder = tmp_path_factory.mktemp("teachers")
+    return [make_run(folder / "1", tokenizers, 1), make_run(folder / "2", tokenizers, 2, style="luong")]
+
+
+@pytest.fixture
+def sentences(tmp_path) -> Path:
+    path = tmp_path / "sentences.txt"
+    path.write_text("".join(f"{sentence}\n" for sentence in SENTENCES), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(translating, "_PART", 2)
+
+
+def expected(teachers: list[Run]) -> str:
+    found = load_ensemble(teachers, DECODING, torch.device("cpu")).translate(SENTENCES)
+    kept = [(text, best.text) for text, (best,) in zip(SENTENCES, found, strict=True) if best.finished]
+    assert 0 < len(kept) < len(SENTENCES)
+    return "".join(f"{text}\t{translation}\n" for text, translation in kept if translation)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_that_is_finished_is_written_in_order(teachers, sentences, tmp_path, workers):
+    output = tmp_path / "synthetic.tsv"
+    threads = torch.get_num_threads()
+    translate_file(sentences, output, teachers, DECODING, "cpu", workers)
+    assert output.read_text(encoding="utf-8") == expected(teachers)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sentences.txt", "synthetic.tsv"]
+    assert torch.get_num_threads() == threads
+
+
+def test_no_part_is_translated_twice(teachers, sentences, tmp_path, monkeypatch):
+    output, done = tmp_path / "synthetic.tsv", []
+    whole = translating._Teachers.__call__
+
+    def interrupted(self, part):
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        done.append(part)
+        return whole(self, part)
+
+    monkeypatch.setattr(translating._Teachers, "__call__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        translate_file(sentences, output, teachers, DECODING, "cpu", 1)
+    assert not output.exists()
+    before = list(done)
+    monkeypatch.setattr(
+        translating._Teachers, "__call__", lambda self, part: done.append(part) or whole(self, part)
+    )
+    translate_file(sentences, output, teachers, DECODING, "cpu", 1)
+    assert [sentence for part in done for sentence in part] == SENTENCES
+    assert done[:4] == before
+    assert output.read_text(encoding="utf-8") == expected(teachers)
+
+
+def test_teachers_with_other_tokenizers_are_refused(teachers, sentences, tokenizers, tmp_path):
+    source, _ = tokenizers
+    other = make_run(tmp_path / "other", (source, source), 3)
+    with pytest.raises(ConfigError, match="its target tokenizer is not the same as in"):
+        translate_file(sentences, tmp_path / "out", [*teachers, other], DECODING, "cpu", 1)
+
+
+def test_teachers_that_finish_no_translation_are_refused(teachers, sentences, tmp_path):
+    short = dataclasses.replace(DECODING, max_length=1)
+    with pytest.raises(RunError, match=r"none of the 20 translations .* can be used"):
+        translate_file(sentences, tmp_path / "synthetic.tsv", teachers, short, "cpu", 1)
+    assert not (tmp_path / "synthetic.tsv").exists()
+
+
+def test_batches_are_large_on_a_gpu():
+    assert translating._with_large_batches(DECODING).batch_tokens == 32_768
+    larger = dataclasses.replace(DECODING, batch_tokens=100_000)
+    assert translating._with_large_batches(larger) == larger

@@ -50,8 +50,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=RUN,RUN",
-        help="train nothing: mean and spread over the runs (folders, or patterns such as 'runs/big-*') of "
-        "each recipe, and the significance of its difference from the first",
+        help="train nothing: mean and spread over the runs (folders of runs or evaluations, or patterns "
+        "such as 'runs/big-*') of each recipe, and the significance of its difference from the first",
     )
     parser.add_argument(
         "--split",

@@ -1,9 +1,11 @@
 """Reading of finished runs: what they translated, grouped by recipe."""
 
 import glob
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from nmt.errors import ConfigError, RunError
 
 _IGNORED = ("seed", "name", "runs", "resume", "device", "threads", "data.cache")
 """Settings that may differ within a recipe."""
+_TRANSLATIONS = "translations.tsv"
 CLAIM = 3  # seeds that a claim needs
 
 
@@ -21,15 +24,15 @@ class Recipe:
 
     Attributes:
         name: as given.
-        runs: their folders.
-        seeds: of each run.
+        runs: their folders, or those of evaluations.
+        seeds: of each run; None of an evaluation.
         outputs: the N translations of each run.
         warnings: what makes them a bad sample of the recipe, one line each.
     """
 
     name: str
     runs: list[str]
-    seeds: list[int]
+    seeds: list[int | None]
     outputs: list[list[str]]
     warnings: list[str]
 
@@ -44,7 +47,7 @@ class TestSet:
         references: of each sentence.
         tokenizer: for BLEU.
         rarest: how often the rarest word of each source was seen in training; None if no run knows.
-        counted_by: the run whose counts these are; all groups of sentences are the same for all runs.
+        run: whose set, and whose counts, these are.
     """
 
     split: str
@@ -52,11 +55,11 @@ class TestSet:
     references: list[tuple[str, ...]]
     tokenizer: str
     rarest: list[int | None] | None
-    counted_by: str
+    run: str
 
 
 def parse_recipe(text: str) -> tuple[str, list[Path]]:
-    """The name and the run folders of `NAME=RUN,RUN,…`, in which a run may be a pattern such as `runs/big-*`.
+    """The name and the folders of `NAME=RUN,RUN,…`, in which a run may be a pattern such as `runs/big-*`.
 
     Raises:
         ConfigError: for another form, a pattern that no run matches, or a run that is given twice.
@@ -77,10 +80,14 @@ def _matching(name: str, pattern: str) -> list[Path]:
     from nmt.runs.latest import is_pointer
 
     found = [Path(path) for path in sorted(glob.glob(pattern))]  # noqa: PTH207 (absolute patterns too)
-    runs = [path for path in found if (path / "config.yaml").is_file() and not is_pointer(path)]
+    runs = [path for path in found if _is_run(path) and not is_pointer(path)]
     if not runs:
         raise ConfigError(f"--recipe {name}: no run matches {pattern}")
     return runs
+
+
+def _is_run(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("config.yaml", _TRANSLATIONS))
 
 
 def read_recipes(groups: Sequence[tuple[str, list[Path]]], split: str) -> tuple[list[Recipe], TestSet]:
@@ -97,43 +104,46 @@ def read_recipes(groups: Sequence[tuple[str, list[Path]]], split: str) -> tuple[
     names = [name for name, _ in groups]
     if len(set(names)) < len(names):
         raise ConfigError("--recipe: give each recipe a name of its own")
-    all_runs = [run for _, runs in groups for run in runs]
-    expected = _read_test_set(all_runs[0], split)
-    for run in all_runs[1:]:
-        other = _read_test_set(run, split)
+    read = [[_read_evaluation(run, split) for run in runs] for _, runs in groups]
+    expected = read[0][0][0]
+    for other, _ in chain.from_iterable(read):
         if (other.sources, other.references) != (expected.sources, expected.references):
-            raise RunError(
-                f"{run}: its {split} set is not that of {all_runs[0]}, so no score can be compared"
-            )
+            raise RunError(f"{other.run}: its {split} set is not that of {expected.run}: no score compares")
         if other.tokenizer != expected.tokenizer:
             raise RunError(
-                f"{run}: BLEU's tokenizer is {other.tokenizer}, that of {all_runs[0]} {expected.tokenizer}"
+                f"{other.run}: BLEU's tokenizer is {other.tokenizer}, that of {expected.run} "
+                f"{expected.tokenizer}"
             )
-        if expected.rarest is None:
-            expected = other
-    return [_read_recipe(name, runs, split, expected.sources) for name, runs in groups], expected
+    counted = [test for test, _ in chain.from_iterable(read) if test.rarest is not None]
+    recipes = [
+        _recipe(name, runs, [translations for _, translations in found])
+        for (name, runs), found in zip(groups, read, strict=True)
+    ]
+    return recipes, counted[0] if counted else expected
 
 
-def _read_recipe(name: str, runs: Sequence[Path], split: str, sources: Sequence[str]) -> Recipe:
+def _recipe(name: str, runs: Sequence[Path], outputs: list[list[str]]) -> Recipe:
     settings = [_settings(run) for run in runs]
-    seeds = [int(one.get("seed", 0)) for one in settings]
+    seeds = [one.get("seed") for one in settings]
+    known = [seed for seed in seeds if seed is not None]
     keys = sorted(set().union(*settings).difference(_IGNORED))
     changed = [key for key in keys if any(one.get(key) != settings[0].get(key) for one in settings)]
     warnings = []
     if changed:
         warnings.append(f"{name}: its runs differ in more than the seed: {', '.join(changed)}")
-    if len(set(seeds)) < len(seeds):
+    if len(set(known)) < len(known):
         warnings.append(f"{name}: some of its runs have the same seed, so they are not independent")
     if len(runs) < CLAIM:
         warnings.append(f"{name}: {len(runs)} of the {CLAIM} seeds that a claim needs")
-    outputs = [_read_translations(run, split, sources) for run in runs]
     return Recipe(name, [str(run) for run in runs], seeds, outputs, warnings)
 
 
 def _settings(run: Path) -> dict[str, Any]:
-    """The settings of a run of any version, by dotted key."""
+    """The settings of a run of any version, by dotted key; none of an evaluation."""
     import yaml
 
+    if (run / _TRANSLATIONS).exists():
+        return {}
     try:
         values = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
         return dict(_flat(values, ""))
@@ -148,34 +158,30 @@ def _flat(values: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
     return found
 
 
-def _read_test_set(run: Path, split: str) -> TestSet:
-    from nmt.data.examples import load_examples
+def _read_evaluation(run: Path, split: str) -> tuple[TestSet, list[str]]:
+    """What a run has translated, and its translations.
+
+    Args:
+        run: a run folder, or that of an evaluation (`nmt.evaluate --output`).
+        split: of a run folder.
+    """
     from nmt.data.word_counts import rarest_count
     from nmt.runs.run import Run
-    from nmt.runs.scoring import recorded_tokenizer, recorded_word_counts
+    from nmt.runs.scoring import recorded_word_counts
 
-    folder = Run(run)
-    examples = load_examples(folder.examples(split))
-    sources, counts = [example.source for example in examples], recorded_word_counts(folder)
-    return TestSet(
-        split,
-        sources,
-        [example.references for example in examples],
-        recorded_tokenizer(folder),
-        None if counts is None else [rarest_count(source, counts) for source in sources],
-        str(run),
-    )
-
-
-def _read_translations(run: Path, split: str, sources: Sequence[str]) -> list[str]:
-    path = run / split / "translations.tsv"
-    again = command("python", "-m", "nmt.evaluate", *option("--run", run), "--split", split)
+    folder = run if (run / _TRANSLATIONS).exists() else run / split
     try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        rows = [line.split("\t") for line in lines[1:]]
-        found = [(row[0], row[1]) for row in rows]
-    except (OSError, ValueError, IndexError) as error:
-        raise RunError(f"{path}: missing or corrupt; evaluate the run with: {again}") from error
-    if [source for source, _ in found] != list(sources):
-        raise RunError(f"{path}: not of the {split} set of the run; evaluate the run with: {again}")
-    return [translation for _, translation in found]
+        text = (folder / _TRANSLATIONS).read_text(encoding="utf-8").removesuffix("\n")
+        head, *rows = (line.split("\t") for line in text.split("\n"))
+        columns = [head.index(name) for name in ("source", "translation", "references")]
+        sources, translations = ([row[column] for row in rows] for column in columns[:2])
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        signature = dict(part.split(":", 1) for part in metrics["scores"]["BLEU"]["signature"].split("|"))
+        tokenizer = signature["tok"]
+    except (OSError, ValueError, IndexError, KeyError, TypeError) as error:
+        again = command("python", "-m", "nmt.evaluate", *option("--run", run), "--split", split)
+        raise RunError(f"{folder}: no evaluation, or corrupt; evaluate the run with: {again}") from error
+    counts = recorded_word_counts(Run(run))
+    seen = None if counts is None else [rarest_count(source, counts) for source in sources]
+    references = [tuple(row[columns[2] :]) for row in rows]
+    return TestSet(split, sources, references, tokenizer, seen, str(run)), translations

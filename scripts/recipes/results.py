@@ -61,7 +61,7 @@ class Result:
 
     recipe: str
     runs: list[str]
-    seeds: list[int]
+    seeds: list[int | None]
     scores: dict[str, Scores]
     differences: dict[str, Difference]
     by_rarest: list[Bucket] | None

@@ -74,7 +74,7 @@ def notes(recipes: Sequence[Recipe], test: TestSet) -> list[str]:
     if test.rarest is None:
         lines.append("No table by the rarest word: no run has data/source_words.tsv.")
     else:
-        lines.append(f"Rarest word seen: times in the training sources of {test.counted_by}.")
+        lines.append(f"Rarest word seen: times in the training sources of {test.run}.")
     return lines + [f"Warning: {warning}." for recipe in recipes for warning in recipe.warnings]
 
 

@@ -138,10 +138,15 @@ def make_run(folder, name, outputs, seed=1, counts=True, changed=(), **settings)
     if counts:
         words = {f"s{i}": [0, 1, 5, 20, 100][i % 5] for i in range(40)} | {f"word{i}": 500 for i in range(4)}
         write_text(run / "data" / "source_words.tsv", "".join(f"{k}\t{v}\n" for k, v in words.items() if v))
-    lines = ["source\ttranslation\tchrF2"]
-    lines += [f"{example.source}\t{text}\t0" for example, text in zip(examples, outputs, strict=True)]
-    write_text(run / "test" / "translations.tsv", "\n".join(lines) + "\n")
+    write_evaluation(run / "test", [*examples, *changed], [*outputs, *("more" for _ in changed)])
     return run
+
+
+def write_evaluation(folder, examples, outputs):
+    rows = [["source", "translation", "chrF2", "references"]]
+    rows += [[one.source, text, "0", *one.references] for one, text in zip(examples, outputs, strict=True)]
+    write_text(folder / "translations.tsv", "".join("\t".join(row) + "\n" for row in rows))
+    write_json(folder / "metrics.json", {"scores": {"BLEU": {"signature": "nrefs:var|tok:13a|v:2"}}})
 
 
 @pytest.fixture
@@ -223,6 +228,16 @@ def test_what_makes_a_bad_sample_is_said(runs, compare):
     assert "against" not in out
 
 
+def test_an_evaluation_is_compared_as_a_run_is(runs, compare):
+    make_run(runs / "elsewhere", "run", noisy(5, 0.3))
+    (runs / "elsewhere" / "run" / "test").rename(runs / "beam9")
+    out = compare("--recipe", f"a={runs}/a*", "--recipe", f"b={runs}/beam*", "--output", runs / "o")
+    found = json.loads((runs / "o" / "recipes.json").read_text(encoding="utf-8"))["recipes"][1]
+    assert (found["seeds"], found["runs"]) == ([None], [str(runs / "beam9")])
+    assert found["scores"]["BLEU"]["mean"] == METRICS["BLEU"].corpus_score(noisy(5, 0.3), STREAMS).score
+    assert f"Rarest word seen: times in the training sources of {runs}/a1." in out
+
+
 def test_one_seed_each_is_no_claim(runs, compare):
     out = compare("--recipe", f"a={runs}/a1", "--recipe", f"b={runs}/b1")
     assert "(spread unknown, p 0.001): no claim" in out
@@ -239,10 +254,11 @@ MISTAKES = {
     "not evaluated": (
         ["--recipe", "a=a1", "--split", "dev"],
         RunError,
-        "a1/dev/translations.tsv: missing or corrupt; evaluate the run with: python -m nmt.evaluate --run a1",
+        "a1/dev: no evaluation, or corrupt; evaluate the run with: python -m nmt.evaluate --run a1",
     ),
     "other set": (["--recipe", "a=a1,x"], RunError, "x: its test set is not that of a1"),
-    "other sentences": (["--recipe", "a=a1,y"], RunError, "y/test/translations.tsv: not of the test set"),
+    "corrupt": (["--recipe", "a=a1,y"], RunError, "y/test: no evaluation, or corrupt"),
+    "other tokenizer": (["--recipe", "a=a1,z"], RunError, "z: BLEU's tokenizer is zh, that of a1 13a"),
 }
 
 
@@ -254,6 +270,8 @@ def test_mistakes(runs, compare, monkeypatch, name):
     write_text(
         make_run(runs, "y", noisy(1, 0.5)) / "test" / "translations.tsv", "source\ttranslation\na\tb\n"
     )
+    metrics = {"scores": {"BLEU": {"signature": "nrefs:var|tok:zh"}}}
+    write_json(make_run(runs, "z", noisy(1, 0.5)) / "test" / "metrics.json", metrics)
     with pytest.raises(error, match="^" + message):
         compare(*arguments)
 

@@ -9,9 +9,10 @@ import torch
 
 from nmt.config.settings import Config
 from nmt.data.batching import TrainingBatches
-from nmt.data.corpus import load_links, load_tokenized
+from nmt.data.corpus import TokenizedPairs, load_links, load_tokenized
 from nmt.data.examples import Example, save_examples
-from nmt.data.tokenizer import PAD
+from nmt.data.subword_sampling import SampledPairs
+from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.data.vocabulary import Corpus, load_corpus
 from nmt.errors import DataError
 from nmt.evaluation.bleu_tokenizer import check_tokenizer
@@ -196,4 +197,21 @@ def _batches(setup: Setup, checkpoint: Checkpoint) -> TrainingBatches:
         config.seed,
         links,
         batches_per_update=config.training.accumulate * setup.processes.size,
+        sampled=_sampled(config, train, (source, target)),
+    )
+
+
+def _sampled(
+    config: Config, train: TokenizedPairs, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> SampledPairs | None:
+    training = config.training
+    if not training.subword_sampling:
+        return None
+    kind, strength, below = (
+        config.data.tokenizer.kind,
+        training.subword_sampling,
+        training.subword_sampling_below,
+    )
+    return SampledPairs(
+        train.source, train.target, tokenizers, kind, strength, below, config.seed, training.epochs
     )

@@ -67,6 +67,21 @@ class TrainingConfig:
         "(0: none); twice the time per update",
         at_least=0,
     )
+    subword_sampling: float = option(
+        0.0,
+        "another segmentation of the training sentences in each epoch (0: the same in all); bpe: probability "
+        "of leaving out a merge (BPE-dropout); unigram: a segmentation is drawn by its probability to this "
+        "power",
+        at_least=0,
+        below=1,
+        used_if={"data.tokenizer.kind": ("bpe", "unigram")},
+    )
+    subword_sampling_below: int | None = option(
+        None,
+        "sub-word sampling only of words seen fewer times than this in training, on their side",
+        at_least=1,
+        unused_if={"training.subword_sampling": (0.0,)},
+    )
     label_smoothing: float = option(0.1, "label smoothing", at_least=0, below=1)
     precision: str = option(
         "auto",

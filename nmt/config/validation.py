@@ -226,6 +226,11 @@ def _guiding_conflicts(config: Config) -> list[str]:
     if not config.training.guided_alignment:
         return []
     key, found = f"training.guided_alignment={config.training.guided_alignment:g}", []
+    if config.training.subword_sampling:
+        found.append(
+            f"{key}: cannot be combined with training.subword_sampling, as alignments are between the pieces "
+            "of one segmentation"
+        )
     if config.model.decoder.style == "vector":
         found.append(f"{key}: model.decoder.style=vector has no attention to guide")
     if config.model.attention.scope == "hard":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nmt.data.batches import Batch, MicroBatches, gather
 from nmt.data.mixture import uses
 from nmt.data.ragged import Ragged
+from nmt.data.subword_sampling import SampledPairs
 
 _BLOCK = 65_536  # lengths that are Python integers at a time
 _LENGTH_NOISE = 1.0  # tokens of noise on lengths for sorting, so that batches differ between epochs
@@ -102,6 +103,7 @@ class TrainingBatches:
         links: piece links (source, target) of each pair for guided alignment, if given.
         batches_per_update: batches per update; the last update of an epoch may have fewer.
         weights: how often each pair is used per epoch, [N], if not once: see `mixture.uses`.
+        sampled: the pairs as segmented in each epoch, in place of `sources` and `targets`; without links.
     """
 
     def __init__(
@@ -113,11 +115,11 @@ class TrainingBatches:
         links: Ragged | None = None,
         batches_per_update: int = 1,
         weights: NDArray[np.float64] | None = None,
+        sampled: SampledPairs | None = None,
     ) -> None:
-        self._sources, self._targets, self._links = sources, targets, links
-        self._source_lengths, self._target_lengths = (  # with end-of-sentence
-            (side.lengths + 1).astype(np.int32) for side in (sources, targets)
-        )
+        assert sampled is None or links is None, "links are between the pieces of one segmentation"
+        self._links, self._sampled, self._sampled_epoch = links, sampled, -1
+        self._use(sources, targets)
         self.max_tokens, self.batches_per_update, self._seed = max_tokens, batches_per_update, seed
         self._weights = weights
         self._plan: tuple[tuple[int, int, int], Plan] | None = None  # of the latest epoch
@@ -130,15 +132,32 @@ class TrainingBatches:
         key = (epoch, max_tokens or self.max_tokens, batches_per_update or self.batches_per_update)
         if self._plan is None or self._plan[0] != key:
             self._plan = None  # no two plans of a large corpus in memory
+            if self._sampled is not None and epoch != self._sampled_epoch:
+                self._use(*self._sampled.at(epoch))
+                self._sampled_epoch = epoch
             self._plan = key, self._planned(*key)
         return self._plan[1]
 
     def count(self, epoch: int, max_tokens: int | None = None, batches_per_update: int | None = None) -> int:
-        """The number of batches in an epoch; `max_tokens` and `batches_per_update` override the defaults."""
+        """The number of batches in an epoch; `max_tokens` and `batches_per_update` override the defaults.
+
+        With sub-word sampling the lengths differ from epoch to epoch, and this is the number for those of the
+        latest plan.
+        """
+        if self._sampled is not None:
+            assert self._sampled_epoch >= 0, "there must be a plan"
+            epoch = self._sampled_epoch
         key = (epoch, max_tokens or self.max_tokens, batches_per_update or self.batches_per_update)
         if key not in self._counts:
             self._counts[key] = len(self._by_length(self._generator(epoch), epoch, key[1]))
         return self._counts[key]
+
+    def _use(self, sources: Ragged, targets: Ragged) -> None:
+        """Make batches of these tokens."""
+        self._sources, self._targets = sources, targets
+        self._source_lengths, self._target_lengths = (  # with end-of-sentence
+            (side.lengths + 1).astype(np.int32) for side in (sources, targets)
+        )
 
     def _generator(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, epoch])

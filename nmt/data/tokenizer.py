@@ -21,7 +21,7 @@ from nmt.errors import ConfigError, DataError, RunError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3  # the same in every vocabulary
 EOS_PIECE = "</s>"
-_SPACE = "\u2581"
+SPACE = "\u2581"
 _RESERVED = "\u2585"
 _TRAINER_SPEC = 0x12  # its tag in SentencePiece's ModelProto
 _INPUT_FORMAT = b"\x3a\x03tsv"  # as a field of TrainerSpec
@@ -69,6 +69,16 @@ class Tokenizer:
         """Every piece, in the order of the ids: special tokens, `<0x00>` … for bytes, then those of text."""
         found: list[str] = self._processor.id_to_piece(list(range(len(self))))
         return found
+
+    def texts(self) -> dict[int, str]:
+        """The pieces of text, by id: without special tokens and bytes; `▁` for a space."""
+        model = self._processor
+        special = (model.is_control, model.is_unknown, model.is_byte, model.is_unused)
+        return {i: piece for i, piece in enumerate(self.pieces()) if not any(kind(i) for kind in special)}
+
+    def score(self, number: int) -> float:
+        """Of a piece of text: the log-probability (unigram), or the priority of merging to it (bpe)."""
+        return float(self._processor.get_score(number))
 
     def encode(self, text: str) -> list[int]:
         """Cleaned text → ids, without end-of-sentence."""
@@ -118,13 +128,13 @@ class Tokenizer:
             ends.append(len(text))
         text += decoder.decode(b"", final=True)
         ends[-1:] = [len(text)] if ends else []  # an incomplete character belongs to the last piece
-        shift = int(text.startswith(_SPACE))  # SentencePiece puts a space before the first word
+        shift = int(text.startswith(SPACE))  # SentencePiece puts a space before the first word
         starts = [0, *ends][: len(ends)]
         offsets = [
             CharSpan(max(start - shift, 0), max(end - shift, 0))
             for start, end in zip(starts, ends, strict=True)
         ]
-        return Tokens(text[shift:].replace(_SPACE, " "), ids, pieces, offsets)
+        return Tokens(text[shift:].replace(SPACE, " "), ids, pieces, offsets)
 
 
 def count_words(sentences: Iterable[str]) -> Counter[str]:

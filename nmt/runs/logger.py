@@ -117,7 +117,7 @@ class TrainingLogger:
         self._hook, threading.excepthook = threading.excepthook, _ignore_write_errors
         self._folder = folder
         self._writer = SummaryWriter(str(folder), purge_step=done + 1)
-        self._total, self._done = total, done
+        self._done = done
         self._start = time.perf_counter()
         self._speeds: list[float] = []
         self._bar = tqdm(
@@ -138,9 +138,9 @@ class TrainingLogger:
         """Advance the progress bar by one update."""
         self._bar.update()
 
-    def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
-        """Report the training loss, speed and time left."""
-        speed = metrics.speed
+    def reported(self, state: TrainState, metrics: RunningMetrics, total: int) -> None:
+        """Report the training loss, speed and time left; `total`: planned number of updates by now."""
+        speed, self._bar.total = metrics.speed, total
         self._speeds.append(speed)
         scalars = {
             "train/loss": metrics.loss,
@@ -153,9 +153,9 @@ class TrainingLogger:
             self._writer.add_scalar(name, value, state.step)
         self._bar.set_postfix_str(f"loss {metrics.loss:.3f}, {speed:,.0f} tokens/s")
         if self._bar.disable:
-            left = duration(self.elapsed / (state.step - self._done) * (self._total - state.step))
+            left = duration(self.elapsed / (state.step - self._done) * (total - state.step))
             logger.info(
-                f"step {state.step}/{self._total}  epoch {state.epoch + 1}  loss {metrics.loss:.3f}  "
+                f"step {state.step}/{total}  epoch {state.epoch + 1}  loss {metrics.loss:.3f}  "
                 f"lr {metrics.lr:.2e}  {speed:,.0f} tokens/s  {left} left"
             )
 

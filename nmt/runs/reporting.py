@@ -54,7 +54,7 @@ class MainCallbacks:
 
     def reported(self, state: TrainState, metrics: RunningMetrics) -> None:
         """Add a point to the training curves."""
-        self.logger.reported(state, metrics)
+        self.logger.reported(state, metrics, self._trainer.total)
 
     def validate(self, state: TrainState) -> dict[str, float]:
         """Translate and score the development set."""

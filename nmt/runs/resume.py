@@ -23,7 +23,11 @@ _LAUNCHES = "launches"
 _GROUPS = ("data", "model", "experiment")
 _OTHERS = ("resume", "name", "runs")
 """Settings that identify the run and do not affect training."""
-_FIXED = {"training.initialise_from": "different initial weights"}
+_FIXED = {
+    "training.initialise_from": "different initial weights",
+    "training.subword_sampling": "different training data",
+    "training.subword_sampling_below": "different training data",
+}
 """Training settings that may not change, and what a change would mean."""
 _LOCATIONS = (
     "data.archive",

@@ -9,10 +9,11 @@ import torch
 
 from nmt.config.settings import Config
 from nmt.data.batching import TrainingBatches
-from nmt.data.corpus import load_links, load_tokenized
+from nmt.data.corpus import TokenizedPairs, load_links, load_tokenized
 from nmt.data.examples import Example, StoredExamples, save_examples
 from nmt.data.mixture import row_weights
-from nmt.data.tokenizer import PAD
+from nmt.data.subword_sampling import SampledPairs
+from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.data.vocabulary import Corpus, load_corpus
 from nmt.data.word_counts import count_source_words, save_word_counts
 from nmt.errors import DataError
@@ -203,4 +204,21 @@ def _batches(setup: Setup, checkpoint: Checkpoint) -> TrainingBatches:
         links,
         batches_per_update=config.training.accumulate * setup.processes.size,
         weights=row_weights(corpus.prepared.mixture, train.left_out),
+        sampled=_sampled(config, train, (source, target)),
+    )
+
+
+def _sampled(
+    config: Config, train: TokenizedPairs, tokenizers: tuple[Tokenizer, Tokenizer]
+) -> SampledPairs | None:
+    training = config.training
+    if not training.subword_sampling:
+        return None
+    kind, strength, below = (
+        config.data.tokenizer.kind,
+        training.subword_sampling,
+        training.subword_sampling_below,
+    )
+    return SampledPairs(
+        train.source, train.target, tokenizers, kind, strength, below, config.seed, training.epochs
     )

@@ -40,7 +40,8 @@ class Trainer:
         state: how far training is.
         metrics: statistics since the last report. They and the state's `seconds` and `skipped` are read from
             the device for a report, a validation and a checkpoint only: the host does not wait for updates.
-        total: planned number of updates.
+        total: planned number of updates. With sub-word sampling the lengths of later epochs are not known: it
+            is planned anew in each epoch, as if the later ones had as many batches; exact in the last.
         stopped: the signal that stopped training, or 0.
     """
 
@@ -164,6 +165,7 @@ class Trainer:
                 state.epoch, state.batch = epoch, 0
                 state.max_tokens = self.batches.max_tokens
                 state.batches_per_update = self.batches.batches_per_update
+                self.total = self._planned()
             size = state.max_tokens, state.batches_per_update
             left = len(self.batches.plan(epoch, *size).batches) - state.batch
             for micro_batches, batches in self.batches.epoch(epoch, state.batch, *size, *rank_and_size):

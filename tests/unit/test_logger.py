@@ -21,7 +21,7 @@ def losses(folder: Path) -> list[tuple[int, float]]:
 def write(folder: Path, done: int, steps: range, loss: float) -> TrainingLogger:
     logger = TrainingLogger(folder, total=100, done=done)
     for step in steps:
-        logger.reported(TrainState(step=step), RunningMetrics(nll=loss * step, tokens=1))
+        logger.reported(TrainState(step=step), RunningMetrics(nll=loss * step, tokens=1), 10)
     return logger
 
 

@@ -153,6 +153,7 @@ def test_changes_are_logged_and_kept(run, logged):
         ("data.tokenizer.vocab_size", 100, "different training data"),
         ("data.source_column", 3, "different training data"),
         ("seed", 2, "different training data"),
+        ("training.subword_sampling", 0.1, "different training data"),
         ("training.initialise_from", "runs/x", "different initial weights"),
     ],
 )

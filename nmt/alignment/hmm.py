@@ -22,7 +22,8 @@ JUMPS = 2 * WINDOW + 1
 def jumps(words: int) -> NDArray[np.int64]:
     """The number of the jump from each position to each other, [I, I]."""
     positions = np.arange(words)
-    return np.clip(positions - positions[:, None], -WINDOW, WINDOW) + WINDOW
+    numbers: NDArray[np.int64] = np.clip(positions - positions[:, None], -WINDOW, WINDOW) + WINDOW
+    return numbers
 
 
 def transitions(weights: Floats, words: int) -> Floats:

@@ -75,10 +75,11 @@ class _Direction:
 
     Args:
         given: for each pair of words, the one that is translated, [C].
+        word: the one that it is translated to, [C]; a pair where this is no word takes no part.
     """
 
-    def __init__(self, given: Ids) -> None:
-        self._given = given
+    def __init__(self, given: Ids, word: Ids) -> None:
+        self._given, self._prior = given, np.where(word > 0, ALPHA, 0.0)
         self._table, self._jumps = np.ones(len(given)), np.ones(JUMPS)
         self._found: list[tuple[Ids, Floats]] = []
         self._moves = np.ones(JUMPS)
@@ -103,17 +104,17 @@ class _Direction:
         self._found.append((pairs.ravel(), posteriors.ravel()))
 
     def maximise(self) -> None:
-        """Learn from all that was counted since the last call: t(f | e) = exp(ψ(c_ef + α) − ψ(Σ (c_ef + α)))."""
+        """Learn from all that was counted since the last call: t(f | e) = exp(ψ(c_ef + α) − ψ(Σ_f c_ef + α))."""
         pairs, posteriors = (np.concatenate(one) for one in zip(*self._found, strict=True))
-        counts = np.bincount(pairs, posteriors, len(self._given)) + ALPHA
-        totals = np.bincount(self._given, counts)
-        self._table = np.exp(_digamma(counts) - _digamma(totals)[self._given])
+        counts: Floats = np.bincount(pairs, posteriors, len(self._given)) + self._prior
+        totals: Floats = np.bincount(self._given, counts)
+        self._table = np.exp(_digamma(counts) - _digamma(totals)[self._given])  # ψ(0) = −∞
         self._jumps, self._moves, self._found = self._moves, np.ones(JUMPS), []
 
 
 def _digamma(values: Floats) -> Floats:
-    with np.errstate(divide="ignore"):
-        return np.asarray(torch.special.digamma(torch.from_numpy(values)).numpy(), np.float64)
+    found: Floats = torch.special.digamma(torch.from_numpy(values)).numpy()
+    return found
 
 
 class WordAligner:
@@ -128,7 +129,7 @@ class WordAligner:
         self._size = len(sources)
         batches, pairs = _batches(_numbered(sources), _numbered(targets))
         self._batches = batches
-        self._forward, self._backward = _Direction(pairs[0]), _Direction(pairs[1])
+        self._forward, self._backward = _Direction(*pairs), _Direction(*pairs[::-1])
         for _ in range(ROUNDS):
             self._learn(_Direction.model1)
         for _ in range(ROUNDS):

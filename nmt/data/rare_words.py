@@ -47,8 +47,8 @@ def open_rare_words(config: DataConfig, train: Iterable[bytes], folder: Path) ->
     pairs = [(example.source, example.references[0]) for example in examples]
     if len(pairs) > MOST_PAIRS:
         raise ConfigError(
-            f"data.rare_words={config.rare_words}: for training sets of at most {MOST_PAIRS:,} pairs; this one "
-            f"has {len(pairs):,}"
+            f"data.rare_words={config.rare_words}: for training sets of at most {MOST_PAIRS:,} pairs; this "
+            f"one has {len(pairs):,}"
         )
     path = folder / "rare_words.tsv"
     with replacing(path) as file:

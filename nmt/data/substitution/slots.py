@@ -51,12 +51,11 @@ def find_slots(source: Side, target: Side) -> Slots:
         _beside_linked(side, counts) & side.are_words()[side.ids] & (counts == 1)
         for side, counts in zip((source, target), linked, strict=True)
     ]
-    sentence, *positions = (
-        one[(links[3] >= SURE) & safe[0][links[1]] & safe[1][links[2]]] for one in links[:3]
-    )
-    words = source.ids[positions[0]], target.ids[positions[1]]
-    pairs, pair = np.unique(words[0] * len(target.vocabulary) + words[1], return_inverse=True)
-    return Slots(sentence, *positions, pair, *divmod(pairs, len(target.vocabulary)))
+    chosen = (links[3] >= SURE) & safe[0][links[1]] & safe[1][links[2]]
+    sentence, at_source, at_target = links[0][chosen], links[1][chosen], links[2][chosen]
+    size = len(target.vocabulary)
+    pairs, pair = np.unique(source.ids[at_source] * size + target.ids[at_target], return_inverse=True)
+    return Slots(sentence, at_source, at_target, pair, pairs // size, pairs % size)
 
 
 def _links(source: Side, target: Side) -> tuple[Ids, Ids, Ids, NDArray[np.float64]]:
@@ -68,8 +67,8 @@ def _links(source: Side, target: Side) -> tuple[Ids, Ids, Ids, NDArray[np.float6
         joint = posteriors.joint
         rows, columns = np.nonzero(joint > POSSIBLE)
         found.append((np.full(len(rows), number), rows, columns, joint[rows, columns]))
-    number, rows, columns, joint = (np.concatenate(one) for one in zip(*found, strict=True))
-    return number, source.starts[number] + rows, target.starts[number] + columns, joint
+    sentence, row, column, probability = (np.concatenate(one) for one in zip(*found, strict=True))
+    return sentence, source.starts[sentence] + row, target.starts[sentence] + column, probability
 
 
 def _beside_linked(side: Side, counts: Ids) -> NDArray[np.bool_]:
@@ -78,7 +77,8 @@ def _beside_linked(side: Side, counts: Ids) -> NDArray[np.bool_]:
     fraction = np.bincount(side.ids, counts > 0, size) / np.maximum(np.bincount(side.ids, minlength=size), 1)
     missing = (counts == 0) & (fraction[side.ids] >= USUALLY)
     missing[side.ids == 0] = False
-    return ~(np.roll(missing, 1) | np.roll(missing, -1))
+    safe: NDArray[np.bool_] = ~(np.roll(missing, 1) | np.roll(missing, -1))
+    return safe
 
 
 def slots_of(pair: Ids, pairs: int) -> Sequence[Ids]:

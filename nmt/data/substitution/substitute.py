@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.substitution.fit import Fit, Joins
-from nmt.data.substitution.slots import Slots, find_slots, slots_of
+from nmt.data.substitution.slots import find_slots, slots_of
 from nmt.data.substitution.vectors import word_vectors
-from nmt.data.substitution.words import Ids, Side, read_side
+from nmt.data.substitution.words import Ids, read_side
 
 RARE = 9  # a word with more occurrences in different sentences is not rare
 REPLACED = range(5, 401)  # occurrences of a word that is replaced; above are function words
@@ -81,7 +81,7 @@ class _Substituter:
     def found(self, per_word: int) -> Iterator[Substitution]:
         """The best substitutions for each rare word."""
         uses, known = Counter[str](), {pair[0].casefold() for pair in self._pairs}
-        for word, candidates in self._candidates().items():
+        for candidates in self._candidates().values():
             replaced, translations, made = Counter[int](), Counter[int](), 0
             share = self._shares([one.pair for one in candidates], per_word)
             for one in sorted(candidates, key=lambda one: (-one.score, one.slot, one.pair)):

@@ -86,4 +86,5 @@ def _decomposed(matrix: Tensor, dimensions: int) -> Tensor:
     projected = torch.sparse.mm(transposed, basis)  # [contexts, width]
     squares, rotation = torch.linalg.eigh(projected.T @ projected)
     largest = squares.argsort(descending=True)[:dimensions]
-    return basis @ rotation[:, largest] * squares[largest].clamp(min=0) ** 0.25
+    vectors: Tensor = basis @ rotation[:, largest] * squares[largest].clamp(min=0) ** 0.25
+    return vectors

@@ -89,6 +89,13 @@ class DataConfig:
     extra: list[ExtraCorpus] = option(
         [], "further corpora to train on: [{kind: tsv, path: FILE, weight: 0.5, tag: synthetic}, …]"
     )
+    rare_words: int = option(
+        0,
+        "add so many new training pairs for each rare source word, which takes a similar word's place "
+        "(0: none)",
+        at_least=0,
+        at_most=100,
+    )
     swap: bool = option(False, "translate in the other direction")
     cache: str = option("data/cache", "folder for downloads and prepared data", literal="path")
     max_words: int = option(100, "drop pairs with more words than this on a side", at_least=1)

@@ -29,6 +29,7 @@ from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
 from nmt.data.keys import Keys, SeenKeys, text_keys
 from nmt.data.mixture import Mixture
 from nmt.data.pairs import grouped
+from nmt.data.rare_words import extra_corpora, open_rare_words, rare_words_identity
 from nmt.data.sources.source import open_source
 from nmt.data.split import SPLITS, TRAIN, assign_splits, components
 from nmt.errors import DataError
@@ -76,6 +77,7 @@ def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
     described = [_described(file) for file in files]
     digests = {split: [str(_described(file)["sha256"]) for file in held] for split, held in own.items()}
     further = [one.identity(lambda file: str(_described(file)["sha256"])) for one in extra]
+    further += rare_words_identity(config)
     fingerprint = _fingerprint(config, [str(file["sha256"]) for file in described], digests, further)
     folder = Path(config.cache) / "prepared" / fingerprint[:16]
     report_path = folder / "prepared.json"
@@ -90,11 +92,12 @@ def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
             + [{**_described(file), "split": split} for split, held in own.items() for file in held],
         }
         further = [one.identity(lambda file: str(file.resolve())) for one in extra]
+        further += rare_words_identity(config)
         identity = _fingerprint(config, [str(file.resolve()) for file in files], locations, further)
         identities = {"identity": identity, "fingerprint": fingerprint}
         with explained(folder):
             _make(config, files, own, extra, folder, report, identities, workers)
-    return _load(folder, fresh, config.extra)
+    return _load(folder, fresh, extra_corpora(config))
 
 
 def _described(file: Path) -> dict[str, Any]:
@@ -195,6 +198,10 @@ def _make(
             if not size:
                 raise DataError(why_empty(split, len(cleaned), sizes, dropped), files[0])
         unseen = HeldOut(held, config.swap)
+        if config.rare_words:
+            made = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder.parent)))
+            extra = [*extra, open_rare_words(config, cleaned.lines(in_train), made)]
+            others.append(stack.enter_context(tempfile.TemporaryFile(dir=folder.parent)))
         further = [
             clean_extra(one, unseen, seen, other, workers) for one, other in zip(extra, others, strict=True)
         ]

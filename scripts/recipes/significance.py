@@ -64,17 +64,20 @@ def deviation(scores: Sequence[float]) -> float | None:
 
 
 def paired_bootstrap(metric: Any, baseline: Statistics, system: Statistics) -> float:
-    """The p-value of the difference between two recipes' mean scores under resampling of the sentences.
+    """The p-value of the difference between two recipes' mean scores under resampling of the sentences; 1 if
+    there is none, which sacreBLEU's formula calls significant if the outputs are the same.
 
     Args:
         metric: as in `sentence_statistics`.
         baseline: statistics of its runs, [R1, N, K].
         system: of the other's runs, on the same sentences, [R2, N, K].
     """
+    observed = abs(fmean(run_scores(metric, system)) - fmean(run_scores(metric, baseline)))
+    if not observed:
+        return 1.0
     sentences = baseline.shape[1]
     drawn = np.random.default_rng(SEED).choice(sentences, size=(RESAMPLES, sentences), replace=True)
     counts = np.stack([np.bincount(row, minlength=sentences) for row in drawn]).astype(np.float64)
-    observed = abs(fmean(run_scores(metric, system)) - fmean(run_scores(metric, baseline)))
     differences = np.abs(_resampled(metric, counts, system) - _resampled(metric, counts, baseline))
     extreme = int((differences - differences.mean() > observed).sum())
     return (extreme + 1) / (RESAMPLES + 1)

@@ -188,6 +188,24 @@ def test_a_tag_stands_before_the_source(tmp_path: Path, kind: str, joint: bool) 
             target.piece_id("<made>")
 
 
+def test_the_tags_of_two_corpora_may_change_places(tmp_path: Path) -> None:
+    """The tokenizers are the same, and the ids are not."""
+    one, other = extra_of(tmp_path, NEW[:10], "1.tsv"), extra_of(tmp_path, NEW[10:], "2.tsv")
+    for tags in (("a", "b"), ("b", "a")):
+        tagged = [dataclasses.replace(extra, tag=tag) for extra, tag in zip((one, other), tags, strict=True)]
+        rows, _, source, _ = ids_of(with_extra(settings(tmp_path), *tagged))
+        expected = [source.piece_id(f"<{tag}>") for tag in tags for _ in range(10)]
+        assert [ids[0] for ids in rows[-20:]] == expected
+
+
+@pytest.mark.parametrize("length", [1, 60, 99, 100, 101, 300])
+def test_a_tokenizer_is_readable_whatever_the_length_of_its_tag(length: int) -> None:
+    """The length of the part of the model file that has the tag takes one byte or two."""
+    piece, config = f"<{'t' * length}>", TokenizerConfig(vocab_size=320)
+    tokenizer = Tokenizer(train_tokenizer(["some words"], config, "", [piece]))
+    assert tokenizer.decode_with_offsets([tokenizer.piece_id(piece)]).pieces == [piece]
+
+
 def test_pieces_of_text_and_special_tokens_are_no_tags(tmp_path: Path) -> None:
     source, _ = load_tokenizers(prepare(settings(tmp_path)), settings(tmp_path))
     for piece in ("<s>", "<unk>", "\u2581", "<0x41>", "<made>"):

@@ -26,7 +26,10 @@ class DataConfig:
 
     source: str = option("manythings", "the corpus", choices=SOURCES.names())
     language: str = option(
-        "mar", "manythings: the code in <code>-eng.zip", used_by="data.source", literal="name"
+        "mar",
+        "manythings: the code in <code>-eng.zip; gettext: the folder of the language, such as mr",
+        used_by="data.source",
+        literal="name",
     )
     url: str = option(
         "https://www.manythings.org/anki/{language}-eng.zip",
@@ -38,7 +41,12 @@ class DataConfig:
     archive: str | None = option(
         None, "manythings: a local .zip instead of downloading", used_by="data.source", literal="path"
     )
-    path: str | None = option(None, "tsv: the file (plain or .gz)", used_by="data.source", literal="path")
+    path: str | None = option(
+        None,
+        "tsv, dictionary: the file (plain or .gz); gettext: the folder",
+        used_by="data.source",
+        literal="path",
+    )
     source_column: int = option(
         1, "tsv: column of the source sentence, from 1", at_least=1, used_by="data.source"
     )

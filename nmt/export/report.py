@@ -77,5 +77,13 @@ def _data_rows(report: dict[str, Any]) -> list[tuple[str, str]]:
         for split, size in report["splits"].items()
     ]
     drops = [(f"dropped: {reason}", f"{count:,}") for reason, count in report["dropped"].items()]
+    extra = [
+        (
+            f"extra: {one['kind']} {one['path'] or ''}",
+            f"{one['pairs_kept']:,} of {one['pairs_read']:,} pairs, weight {one['weight']:g}",
+        )
+        for one in report.get("extra", ())
+    ]
     files = [(file["name"], f"SHA-256 {file['sha256']}") for file in report["files"]]
-    return [("source", str(report["source"])), ("licence", str(report["licence"])), *splits, *drops, *files]
+    about = [("source", str(report["source"])), ("licence", str(report["licence"]))]
+    return [*about, *splits, *drops, *extra, *files]

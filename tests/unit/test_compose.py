@@ -18,7 +18,12 @@ from nmt.launch.compose import configs_folder, to_config
 from nmt.launch.main import with_config
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {"tsv": ["data.path=pairs.tsv"], "moses": ["data.source_path=a.en", "data.target_path=a.mr"]}
+FILES = {
+    "tsv": ["data.path=pairs.tsv"],
+    "dictionary": ["data.path=words.tsv"],
+    "gettext": ["data.path=/usr/share/locale"],
+    "moses": ["data.source_path=a.en", "data.target_path=a.mr"],
+}
 CHOICES = sorted(
     (file.parent.name, file.stem) for file in (ROOT / "configs").glob("*/*.yaml") if file.stem[0] != "_"
 )
@@ -190,7 +195,10 @@ def test_a_signal_stops_a_sweep(
         ("model.bridge=rope", "model.bridge=rope: choose one of last, mean"),
         ("model=transformer9", "model=transformer9: no such choice; available: bahdanau, "),
         ("experiment=big", "experiment=big: no such choice; available: debug, "),
-        ("data=other", "data=other: no such choice; available: manythings, moses, sample, tsv"),
+        (
+            "data=other",
+            "data=other: no such choice; available: dictionary, gettext, manythings, moses, sample, tsv",
+        ),
         ("data=tsv", "data.path: data=tsv needs it; add data.path=FILE"),
         ("training.epochs", "training.epochs: cannot be parsed; write KEY=VALUE"),
         ("-m training.epochs=0,2", "training.epochs=0: must be at least 1"),

@@ -21,6 +21,9 @@ from nmt.errors import ConfigError
 
 LEAVES = settings(Config())
 STEP = 1e-3  # past a bound
+NEEDED = {
+    "tsv": ["path"], "dictionary": ["path"], "gettext": ["path"], "moses": ["source_path", "target_path"],
+}  # fmt: skip
 
 
 def with_value(key: str, value: Any) -> Config:
@@ -94,7 +97,7 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
     assert refused(with_value(key, "nonsense"))[0] == f"{key}=nonsense: choose one of {', '.join(choices)}"
     for choice in choices:
         config = with_value(key, choice)
-        for name in {"tsv": ["path"], "moses": ["source_path", "target_path"]}.get(config.data.source, []):
+        for name in NEEDED.get(config.data.source, []):
             setattr(config.data, name, "file")
         check(config)
 
@@ -147,19 +150,23 @@ def test_all_faults_are_reported_at_once() -> None:
 # ---------------------------------------------------------------- conflicts
 
 
-@pytest.mark.parametrize(
-    ("source", "needed"), [("tsv", ["data.path"]), ("moses", ["data.source_path", "data.target_path"])]
-)
+@pytest.mark.parametrize(("source", "needed"), NEEDED.items())
 def test_a_corpus_of_your_own_needs_its_files(source: str, needed: list[str]) -> None:
     faults = refused(with_value("data.source", source))
     assert faults == [
-        message for key in needed for message in (f"{key}: data={source} needs it", f"add {key}=FILE")
+        message
+        for name in needed
+        for message in (f"data.{name}: data={source} needs it", f"add data.{name}=FILE")
     ]
 
 
 @pytest.mark.parametrize(
     ("source", "key", "owner"),
-    [("manythings", "path", "tsv"), ("sample", "archive", "manythings"), ("tsv", "source_path", "moses")],
+    [
+        ("manythings", "path", "dictionary or gettext or tsv"),
+        ("sample", "archive", "manythings"),
+        ("tsv", "source_path", "moses"),
+    ],
 )
 def test_a_file_that_would_not_be_read_is_refused(source: str, key: str, owner: str) -> None:
     config = with_value("data.source", source)

@@ -16,7 +16,7 @@ MEMBERS = [(point, name) for point in EXTENSION_POINTS.values() for name in poin
 
 
 def test_the_sources_are_found() -> None:
-    assert SOURCES.names() == ("manythings", "moses", "sample", "tsv")
+    assert SOURCES.names() == ("dictionary", "gettext", "manythings", "moses", "sample", "tsv")
     assert LEAVES["data.source"][0].metadata["choices"] == SOURCES.names()
     assert all(issubclass(SOURCES.load(name), DataSource) for name in SOURCES.names())
 
@@ -48,6 +48,6 @@ def test_listing_the_choices_imports_none_of_them() -> None:
 def test_a_choice_that_is_not_here_is_named() -> None:
     """As for a run that was made with an extension of another checkout."""
     with pytest.raises(
-        ConfigError, match=r"^data\.source=jsonl: no such choice; available: manythings, moses"
+        ConfigError, match=r"^data\.source=jsonl: no such choice; available: dictionary, gettext, manythings"
     ):
         SOURCES.load("jsonl")

@@ -4,6 +4,8 @@ import dataclasses
 import gzip
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ from nmt.config.data import DataConfig, TokenizerConfig
 from nmt.config.extra_corpus import ExtraCorpus
 from nmt.config.settings import Config
 from nmt.config.validation import check
+from nmt.data import vocabulary
 from nmt.data.corpus import load_links
 from nmt.data.extra import check_extra
 from nmt.data.mixture import row_weights
 from nmt.data.prepare import Prepared, prepare
-from nmt.data.tokenizer import Tokenizer
+from nmt.data.tokenizer import Tokenizer, train_on_words, train_tokenizer
 from nmt.data.vocabulary import load_corpus, load_tokenizers
 from nmt.errors import ConfigError, DataError
 
@@ -228,6 +231,36 @@ def test_overlong_pairs_are_counted_for_their_corpus(tmp_path: Path) -> None:
     assert weights.tolist() == [1.0] * (main + 4) + [3.0] * 16
     tagged = [len(loaded.train.source[k]) for k in range(main, main + 20)]
     assert tagged == [len(loaded.source.encode(one)) + (k >= 4) for k, (one, _) in enumerate(NEW)]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_tokenizers_see_words_as_often_as_weights_say(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[Counter[str]] = []
+
+    def of_words(words: Counter[str], *rest: Any) -> bytes:
+        counts.append(Counter(words))
+        return train_on_words(words, *rest)
+
+    def of_sentences(sentences: Iterable[str], *rest: Any) -> bytes:
+        texts = list(sentences)
+        counts.append(Counter(" ".join(texts).split()))
+        return train_tokenizer(texts, *rest)
+
+    monkeypatch.setattr(vocabulary, "train_on_words", of_words)
+    monkeypatch.setattr(vocabulary, "train_tokenizer", of_sentences)
+    config = settings(tmp_path, tokenizer=TokenizerConfig(kind=kind, vocab_size=320))
+    weights = {"Half": 0.5, "Twice": 2.0, "Once": 1.0}
+    texts = {word: [(f"{word} {k} now", f"{word} {k} आता") for k in range(20)] for word in weights}
+    extra = [extra_of(tmp_path, pairs, f"{word}.tsv", weight=weights[word]) for word, pairs in texts.items()]
+    load_tokenizers(prepare(with_extra(config, *extra)), with_extra(config, *extra), 1)
+    main = prepare(config).splits["train"]
+    for side in counts:
+        assert {word: side[word] for word in weights} == {"Half": 10, "Twice": 40, "Once": 20}
+    assert counts[0]["Sentence"] == len(main)
+    load_tokenizers(prepare(with_extra(config, *extra[:1])), with_extra(config, *extra[:1]), 1)
+    assert len(counts) == 4
 
 
 # ---------------------------------------------------------------- kinds and errors

@@ -70,9 +70,7 @@ def test_a_resumed_run_finds_moved_files_and_keeps_its_data(folder: Path) -> Non
     for changed in (EXTRA.replace("0.5", "0.25"), EXTRA.replace("<made>", "<other>")):
         answer = inside(train, *longer, changed.replace("made.tsv", "moved.tsv"), folder=folder)
         assert answer.code == 2
-        assert answer.err.startswith(
-            "error: data.extra: [{path: made.tsv, weight: 0.5, tag: <made>},{kind: "
-        )
+        assert answer.err.startswith("error: data.extra: [{path: made.tsv, weight: 0.5, tag: <made>},{kind: ")
         assert "would mean different training data" in answer.err
     answer = inside(train, *longer, EXTRA.replace("made.tsv", "moved.tsv"), folder=folder)
     assert answer.code == 0, answer.err

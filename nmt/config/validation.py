@@ -244,10 +244,11 @@ def _distillation_conflicts(distillation: DistillationConfig, typed: Collection[
     if distillation.requested:
         return []
     needed = "has no effect without distillation.train_teachers or distillation.teachers; leave it out"
+    values = {key: value for key, _, value in settings(distillation, "distillation.")}
     return [
-        f"{key}={as_text(value)}: {needed}"
-        for key, item, value in settings(distillation, "distillation.")
-        if key != "distillation.train_teachers" and (key in typed or value != item.metadata["default"])
+        f"{key}={as_text(values[key])}: {needed}"
+        for key, given in (("distillation.texts", bool(distillation.texts)), ("distillation.weight", False))
+        if given or key in typed
     ]
 
 

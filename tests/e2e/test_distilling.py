@@ -18,26 +18,36 @@ from nmt.runs.run import reopen_run
 SETTINGS = ("distillation.train_teachers=2", "threads=1", "seed=3")
 
 
-@pytest.fixture(autouse=True)
-def anything_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models that have learnt nothing seldom end a translation: take all."""
+def take_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models that have learnt nothing seldom end a translation: use also what is cut at the length limit."""
 
     def translated(self: translating._Teachers, sentences: list[str]) -> str:
         found = self._translator.translate(sentences)
-        return "".join(
-            f"{text}\t{best.text or '?'}\n" for text, (best,) in zip(sentences, found, strict=True)
-        )
+        pairs = zip(sentences, found, strict=True)
+        return "".join(f"{sentence}\t{best.text or '?'}\n" for sentence, (best,) in pairs)
 
     monkeypatch.setattr(translating._Teachers, "__call__", translated)
 
 
+@pytest.fixture(autouse=True)
+def anything_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    take_anything(monkeypatch)
+
+
 @pytest.fixture(scope="module")
-def distilled(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def distil(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Begin:
+    """Start a short training run as `begin` does, with a cache of its own for the synthetic data."""
+    cache = f"data.cache={tmp_path_factory.mktemp('cache')}"
+    return lambda folder, *arguments: begin(folder, cache, *arguments)
+
+
+@pytest.fixture(scope="module")
+def distilled(distil: Begin, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of an uninterrupted distillation."""
     folder = tmp_path_factory.mktemp("distilled")
     with pytest.MonkeyPatch.context() as patch:
-        anything_counts.__wrapped__(patch)
-        answer = begin(folder, *SETTINGS)
+        take_anything(patch)
+        answer = distil(folder, *SETTINGS)
     assert answer.code == 0, answer.err
     return folder / "runs" / "run"
 
@@ -77,7 +87,7 @@ def test_the_student_is_a_run_that_has_learnt_from_both(distilled, tmp_path):
     assert inside(translate, *both_teachers, "x", folder=tmp_path).code == 0
 
 
-def test_what_is_complete_is_not_done_again(begin, distilled, tmp_path, monkeypatch):
+def test_what_is_complete_is_not_done_again(distil, distilled, tmp_path, monkeypatch):
     """The same command after an interruption of each stage, and once by `resume=`."""
     trained = []
 
@@ -90,7 +100,7 @@ def test_what_is_complete_is_not_done_again(begin, distilled, tmp_path, monkeypa
     stages_train, whole = stages.train, translating._Teachers.__call__
     monkeypatch.setattr(stages, "train", interrupted_training)
     run = tmp_path / "runs" / "run"
-    assert begin(tmp_path, *SETTINGS).code == 130
+    assert distil(tmp_path, *SETTINGS).code == 130
     assert (run / "distillation" / "teachers" / "1" / "report.html").exists()
     parts = []
 
@@ -101,7 +111,7 @@ def test_what_is_complete_is_not_done_again(begin, distilled, tmp_path, monkeypa
         return whole(self, sentences)
 
     monkeypatch.setattr(translating._Teachers, "__call__", interrupted_translating)
-    answer = begin(tmp_path, *SETTINGS)
+    answer = distil(tmp_path, *SETTINGS)
     assert (answer.code, len(trained)) == (130, 3)
     assert "teacher 1 of 2: complete" in answer.out
     answer = inside(train, "resume=runs/run", folder=tmp_path)
@@ -110,21 +120,21 @@ def test_what_is_complete_is_not_done_again(begin, distilled, tmp_path, monkeypa
     assert weights(run) == weights(distilled)
     synthetic = Path("distillation", "synthetic.tsv")
     assert (run / synthetic).read_bytes() == (distilled / synthetic).read_bytes()
-    again = begin(tmp_path, *SETTINGS)
+    again = distil(tmp_path, *SETTINGS)
     assert (again.code, len(trained)) == (130, 5)
-    again = begin(tmp_path, *SETTINGS)
+    again = distil(tmp_path, *SETTINGS)
     assert (again.code, len(parts)) == (0, len(parts)), again.err
     assert "teacher" not in again.out
     assert weights(run) == weights(distilled)
 
 
-def test_teachers_and_texts_may_be_given(begin, uninterrupted, tmp_path, monkeypatch):
+def test_teachers_and_texts_may_be_given(distil, uninterrupted, tmp_path, monkeypatch):
     """In the other direction, which a corpus is swapped for: so are the synthetic pairs."""
     teacher = tmp_path / "a teacher"
     shutil.copytree(uninterrupted, teacher)
     (tmp_path / "more.txt").write_text("कोणीही नाही.\n", encoding="utf-8")
     given = (f"distillation.teachers={teacher}", "distillation.texts=more.txt")
-    answer = begin(tmp_path, *given, "data.swap=true", "threads=1")
+    answer = distil(tmp_path, *given, "data.swap=true", "threads=1")
     assert answer.code == 0, answer.err
     assert f"warning: {teacher}: its test set is not that of this run" in answer.out
     run = tmp_path / "runs" / "run"
@@ -143,11 +153,11 @@ def refused(answer: Answer) -> str:
     return answer.err
 
 
-def test_what_cannot_be_is_refused(begin, distilled, tmp_path, monkeypatch):
+def test_what_cannot_be_is_refused(distil, distilled, tmp_path, monkeypatch):
     shutil.copytree(distilled, tmp_path / "runs" / "run")
     assert "runs/run exists, with other settings (seed: 3, not 4)" in refused(
-        begin(tmp_path, *SETTINGS, "seed=4")
+        distil(tmp_path, *SETTINGS, "seed=4")
     )
-    assert "nothing: no such run" in refused(begin(tmp_path, "name=new", "distillation.teachers=nothing"))
+    assert "nothing: no such run" in refused(distil(tmp_path, "name=new", "distillation.teachers=nothing"))
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "cannot run under torchrun" in refused(begin(tmp_path, "name=other", *SETTINGS))
+    assert "cannot run under torchrun" in refused(distil(tmp_path, "name=other", *SETTINGS))

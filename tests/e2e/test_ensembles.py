@@ -16,7 +16,7 @@ def others(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     folder = tmp_path_factory.mktemp("others")
     for name, *settings in (
         ("luong", "model=luong", "seed=2"),
-        ("pieces", "data.tokenizer.vocab_size=400", "model=seq2seq"),
+        ("pieces", "data.tokenizer.vocab_size=400", "model=seq2seq", f"data.cache={folder / 'cache'}"),
     ):
         answer = begin(folder, f"name={name}", *settings)
         assert answer.code == 0, answer.err

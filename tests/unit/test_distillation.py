@@ -39,8 +39,9 @@ SENTENCES = [f"{text} {number}" for number in range(4) for text in ENGLISH]
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):
+    typed = {f"distillation.{key}" for key in settings}
     with pytest.raises(ConfigError, match=message):
-        check(Config(distillation=DistillationConfig(**settings)))
+        check(Config(distillation=DistillationConfig(**settings)), typed)
 
 
 def test_given_teachers_take_the_place_of_trained_ones():

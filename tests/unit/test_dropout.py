@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from nmt.model.dropout import Dropout, noise
+from nmt.model.embedding import TokenEmbedding
 
 
 @pytest.mark.parametrize("p", [0.1, 0.4, 0.9])
@@ -32,6 +33,18 @@ def test_gradient_and_value_use_the_same_units():
     found.sum().backward()
     assert 0 < (found == 0).sum() < units.numel()
     torch.testing.assert_close(found, units * units.grad)
+
+
+def test_word_dropout_drops_entire_embeddings_and_scales_the_others():
+    torch.manual_seed(0)
+    embedding = TokenEmbedding(9, 5, 0, 0.0, 0.25).train()
+    tokens = torch.randint(1, 9, (50, 80))
+    found = embedding(tokens)
+    dropped = (found == 0).all(dim=-1)
+    assert torch.equal(dropped, (found == 0).any(dim=-1))
+    assert dropped.double().mean().item() == pytest.approx(0.25, abs=0.03)
+    torch.testing.assert_close(found[~dropped], embedding.table(tokens)[~dropped] / 0.75)
+    assert torch.equal(embedding.eval()(tokens), embedding.table(tokens))
 
 
 def test_nothing_is_dropped_or_drawn_in_evaluation_or_with_probability_zero():

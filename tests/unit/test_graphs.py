@@ -219,12 +219,12 @@ def test_where_there_are_none_a_line_says_why(caplog, monkeypatch, device, setti
 
 
 def on_gpu(
-    name: str, graphs: bool, precision: Precision, dropout: float = 0.0, lr: float = 2e-3
+    name: str, graphs: bool, precision: Precision, dropout: float = 0.0, lr: float = 2e-3, rdrop: float = 0.0
 ) -> tuple[TrainStep, list[float]]:
     """Sixty updates of a small model."""
     torch.manual_seed(1)
     model = small_model(name, DropoutRates(dropout, dropout)).to(precision.device)
-    train_step = TrainStep(model, TrainingConfig(cuda_graphs=graphs), precision)
+    train_step = TrainStep(model, TrainingConfig(cuda_graphs=graphs, rdrop=rdrop), precision)
     torch.manual_seed(2)
     return train_step, train(train_step, [*BATCHES, *BATCHES, *BATCHES[:12]], lr=lr)
 
@@ -246,9 +246,10 @@ def test_captured_on_a_gpu_is_as_plain(monkeypatch, name):
 @needs_gpu
 @pytest.mark.parametrize("name", ["bahdanau", "transformer"])
 @pytest.mark.parametrize("kind", ["bf16", "fp16"])
-def test_captured_on_a_gpu_learns_in_half_precision(name, kind):
+@pytest.mark.parametrize("rdrop", [0.0, 2.5])
+def test_captured_on_a_gpu_learns_in_half_precision(name, kind, rdrop):
     precision = choose_precision(kind, torch.device("cuda", 0))
-    captured, losses = on_gpu(name, True, precision, dropout=0.1)
+    captured, losses = on_gpu(name, True, precision, dropout=0.1, rdrop=rdrop)
     assert captured.graphs.count > 5
     assert losses[-1] < losses[0]
     assert captured.totals.read().skipped_in_a_row == 0

@@ -56,14 +56,13 @@ def one_hot(tensor: torch.Tensor, classes: int) -> torch.Tensor:
     return (tensor.unsqueeze(-1) == torch.arange(classes)).long()
 
 
-def check(model: str, precision: Precision, padded: bool) -> None:
+def check(model: str, precision: Precision, padded: bool, rdrop: float = 0.0) -> None:
     """Two updates of two batches, with dropout and guided alignment."""
     batch = small_batch(links=model != "seq2seq")
     if padded:
         batch = pad_batch(batch, Shape(6, 8, 8, 20))
-    train_step = TrainStep(
-        small_model(model, DropoutRates(0.3, 0.2, 0.1)), TrainingConfig(guided_alignment=0.1), precision
-    )
+    config = TrainingConfig(guided_alignment=0.1, rdrop=rdrop)
+    train_step = TrainStep(small_model(model, DropoutRates(0.3, 0.2, 0.1)), config, precision)
     with WithoutSync(packs=not padded):
         for step in range(2):
             train_step.update(micro_batches(batch, batch), 1e-3, step, 10)
@@ -76,6 +75,13 @@ def test_an_update_has_none(monkeypatch, model, padded):
     """Scheduled sampling is left out: its model has no other operations than search, which may wait."""
     monkeypatch.setattr("torch.nn.functional.one_hot", one_hot)
     check(model, choose_precision("fp32", CPU), padded)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("model", ["bahdanau", "luong", "transformer"])
+def test_nor_has_rdrop(monkeypatch, model, padded):
+    monkeypatch.setattr("torch.nn.functional.one_hot", one_hot)
+    check(model, choose_precision("fp32", CPU), padded, rdrop=2.5)
 
 
 @pytest.mark.parametrize("model", ["bahdanau", "transformer"])

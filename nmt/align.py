@@ -1,4 +1,4 @@
-"""`python -m nmt.align`: word alignments of given sentence pairs from a trained run."""
+"""`python -m nmt.align`: word alignments of given pairs, from a trained run or from the pairs alone."""
 
 import argparse
 import sys
@@ -54,7 +54,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--symmetrise",
         choices=("intersection", "union", "grow-diag-final"),
-        help="symmetrisation method with --reverse (default: grow-diag-final)",
+        help="symmetrisation method with --reverse or --statistical (default: grow-diag-final)",
+    )
+    parser.add_argument(
+        "--statistical",
+        action="store_true",
+        help="use no run: learn the alignments from these pairs alone, of which there should be thousands",
     )
     cli.add_run_arguments(parser, search=False)
     return parser
@@ -77,10 +82,12 @@ def main() -> None:
             empty = source if not pair[0].strip() else target
             raise DataError("an empty line cannot be aligned; remove the pair from both files", empty, number)
     gold = _gold(Path(arguments.gold), pairs) if arguments.gold else None
-    forced = _force_decode(arguments.run, pairs, arguments.device)
+    forced = [] if arguments.statistical else _force_decode(arguments.run, pairs, arguments.device)
     links = [one.links(arguments.shift, arguments.threshold) for one in forced]
     if arguments.reverse:
         links = _symmetrised(arguments, pairs, links)
+    if arguments.statistical:
+        links = _statistical(arguments, pairs)
     lines = "".join(format_pharaoh(one) + "\n" for one in links)
     scores = alignment_scores(links, *gold).summary() if gold else None
     with cli.open_output(arguments.output) as out:
@@ -99,8 +106,12 @@ def _check(arguments: argparse.Namespace) -> None:
 
     cli.check_output(arguments.output)
     check_threshold(arguments.threshold)
-    if arguments.symmetrise and not arguments.reverse:
-        raise ConfigError(f"--symmetrise {arguments.symmetrise}: needs --reverse RUN")
+    if arguments.statistical:
+        for name in ("attention", "threshold", "shift", "reverse"):
+            if getattr(arguments, name):
+                raise ConfigError(f"--{name}: needs a run; leave out --statistical")
+    elif arguments.symmetrise and not arguments.reverse:
+        raise ConfigError(f"--symmetrise {arguments.symmetrise}: needs --reverse RUN or --statistical")
     if arguments.reverse and Path(arguments.reverse).resolve() == Path(arguments.run).resolve():
         raise ConfigError(
             f"--reverse {arguments.reverse}: the same run as --run; give one that translates the other way"
@@ -135,6 +146,21 @@ def _symmetrised(
         symmetrise(one, frozenset((s, t) for t, s in other.links(arguments.shift, arguments.threshold)))
         for one, other in zip(links, backward, strict=True)
     ]
+
+
+def _statistical(
+    arguments: argparse.Namespace, pairs: "Sequence[tuple[str, str]]"
+) -> "list[frozenset[Link]]":
+    from nmt.alignment.statistical import WordAligner
+    from nmt.alignment.symmetrise import SYMMETRISATIONS
+    from nmt.data.text import clean, words
+
+    sides = (
+        [[word.casefold() for word in words(clean(text))] for text in texts]
+        for texts in zip(*pairs, strict=True)
+    )
+    symmetrise = SYMMETRISATIONS[arguments.symmetrise or "grow-diag-final"]
+    return [symmetrise(*one.links()) for one in WordAligner(*sides).posteriors()]
 
 
 def _gold(

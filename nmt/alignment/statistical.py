@@ -104,10 +104,11 @@ class _Direction:
         self._found.append((pairs.ravel(), posteriors.ravel()))
 
     def maximise(self) -> None:
-        """Learn from all that was counted since the last call: t(f | e) = exp(ψ(c_ef + α) − ψ(Σ_f c_ef + α))."""
+        """Learn from what was counted since the last call: t(f | e) = exp(ψ(c_ef + α) − ψ(Σ_f c_ef + α))."""
         pairs, posteriors = (np.concatenate(one) for one in zip(*self._found, strict=True))
-        counts: Floats = np.bincount(pairs, posteriors, len(self._given)) + self._prior
-        totals: Floats = np.bincount(self._given, counts)
+        found = np.bincount(pairs, posteriors, len(self._given))
+        counts = np.asarray(found + self._prior, np.float64)
+        totals = np.asarray(np.bincount(self._given, counts), np.float64)
         self._table = np.exp(_digamma(counts) - _digamma(totals)[self._given])  # ψ(0) = −∞
         self._jumps, self._moves, self._found = self._moves, np.ones(JUMPS), []
 

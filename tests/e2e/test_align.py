@@ -116,3 +116,19 @@ def test_gold_that_does_not_fit_is_refused(trained, call, pairs, tmp_path):
     assert line.endswith("links are counted from 0")
     (tmp_path / "gold").write_text("0-0\n" * 9, encoding="utf-8")
     assert "gold: 9 lines, but 10 sentence pairs" in refused()
+
+
+def test_statistical_alignment_needs_no_run(trained, call, pairs):
+    """Ten pairs are few to learn from; `tests/unit/test_statistical.py` measures more."""
+    answer = call(align, "--statistical", *pairs, "--gold", "gold")
+    assert answer.code == 0, answer.err
+    assert len(links_of(answer.out)) == 10
+    assert answer.err.startswith("alignment error rate 0.")
+    both = call(align, "--statistical", *pairs, "--symmetrise", "intersection")
+    found = zip(links_of(both.out), links_of(answer.out), strict=True)
+    assert all(fewer <= more for fewer, more in found)
+    refused = call(align, "--statistical", *pairs, "--threshold", 0.5)
+    assert (refused.code, refused.err.strip()) == (
+        2,
+        "error: --threshold: needs a run; leave out --statistical",
+    )

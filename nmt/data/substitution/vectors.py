@@ -17,6 +17,7 @@ from nmt.data.substitution.words import MARGIN, Ids, Side
 
 DIMENSIONS = 100
 _MORE, _ITERATIONS = 20, 2  # of the randomised decomposition
+_ZERO = 1e-9
 _OWN_ENDINGS = {1: 0.5, 2: 0.5, 3: 0.3}  # by number of letters: weight, where a context's is at most 1
 
 
@@ -35,7 +36,7 @@ def word_vectors(side: Side) -> NDArray[np.float64]:
     matrix = torch.sparse_coo_tensor(places, entries, shape, check_invariants=False).coalesce()
     found = _decomposed(matrix, min(DIMENSIONS, *shape)).numpy()
     norms = np.linalg.norm(found, axis=1, keepdims=True)
-    vectors: NDArray[np.float64] = found / np.maximum(norms, np.finfo(np.float64).tiny)
+    vectors: NDArray[np.float64] = np.where(norms > _ZERO, found / np.maximum(norms, _ZERO), 0)
     return vectors
 
 

@@ -97,7 +97,11 @@ def stop_and_resume(bench: Bench, model: str) -> str:
     output = python(bench, "-m", "nmt.train", f"resume=runs/{name}")
     if f"resuming after step {stopped[1]} " not in output:
         raise FailedError(f"stopped after step {stopped[1]}, but did not resume from there", output)
-    return f"stopped after step {stopped[1]} of {bench.steps}; {compared(bench, model, uninterrupted, name)}"
+    found = f"stopped after step {stopped[1]} of {bench.steps}"
+    try:
+        return f"{found}; {compared(bench, model, uninterrupted, name)}"
+    except FailedError as failure:
+        raise FailedError(f"{found}; {failure}") from failure
 
 
 def torchrun(bench: Bench, model: str) -> str:
@@ -142,10 +146,18 @@ def compared(bench: Bench, model: str, uninterrupted: Path, name: str) -> str:
     """
     if model not in bench.apart:
         raise SkippedError("needs two runs of the same command to compare with; the second failed")
-    apart, usual = difference(uninterrupted, bench.run(name)), bench.apart[model]
+    differing, usual = differences(uninterrupted, bench.run(name)), bench.apart[model]
+    weight, apart = max(differing.items(), key=lambda item: item[1])
     if apart == 0:
         return "identical weights"
-    found = f"weights differ by up to {apart:.1e}, those of two runs of the same command by up to {usual:.1e}"
+    losses = [
+        read_json(run / "training.json")["validations"][-1]["loss"]
+        for run in (uninterrupted, bench.run(name))
+    ]
+    found = (
+        f"weights differ by up to {apart:.1e} ({weight}), those of two runs of the same command by up to "
+        f"{usual:.1e}; last losses {losses[0]:.5f} and {losses[1]:.5f}"
+    )
     if apart > AS_FAR * usual:
         raise FailedError(found)
     return found
@@ -153,7 +165,12 @@ def compared(bench: Bench, model: str, uninterrupted: Path, name: str) -> str:
 
 def difference(one: Path, other: Path) -> float:
     """The largest difference between the non-EMA weights of two runs."""
+    return max(differences(one, other).values())
+
+
+def differences(one: Path, other: Path) -> dict[str, float]:
+    """The largest difference between the non-EMA weights of two runs, by the name of the weight."""
     from safetensors.torch import load_file
 
     ours, theirs = (load_file(run / "checkpoints" / "last" / "model.safetensors") for run in (one, other))
-    return max(float((ours[name] - theirs[name]).abs().max()) for name in ours)
+    return {name: float((ours[name] - theirs[name]).abs().max()) for name in ours}

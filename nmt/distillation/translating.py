@@ -107,7 +107,7 @@ def translate_file(
         )
     _join(translations, output)
     shutil.rmtree(parts)
-    logger.info(f"synthetic pairs: {kept:,} of {total:,} sentences; the others came out blank or too long")
+    logger.info(f"synthetic pairs: {kept:,}; {total - kept:,} translations were blank or too long")
 
 
 def _with_large_batches(decoding: DecodingConfig) -> DecodingConfig:

@@ -25,9 +25,7 @@ from nmt.data.substitution.vectors import word_vectors
 RARE = 9  # a word with more occurrences in different sentences is not rare
 REPLACED = range(5, 401)  # occurrences of a word that is replaced; above are function words
 LEAST_SLOTS = 3  # of a pair that is replaced
-SIMILAR = (
-    0.4  # least cosine similarity to it, on both sides; at 0.3 twice as many pairs, of which fewer are right
-)
+SIMILAR = 0.4  # least cosine similarity to it, on both sides; with 0.3, twice as many, fewer of them right
 NEIGHBOURS = 20  # similar pairs that are considered
 MOST_SLOTS = 50  # of each of them
 LENGTHS = range(3, 16)  # words of a source sentence

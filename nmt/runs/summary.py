@@ -40,8 +40,9 @@ def _extra_line(entry: Mapping[str, Any]) -> str:
     """What is trained on besides: an entry of the report for an extra corpus."""
     tag = f", tag {entry['tag']}" if entry["tag"] else ""
     drops = ", ".join(f"{count:,} {reason}" for reason, count in entry["dropped"].items() if count)
+    name = " ".join(filter(None, (entry["kind"], entry["path"])))
     return (
-        f"extra data: {entry['kind']} {entry['path'] or ''} (weight {entry['weight']:g}{tag}), "
+        f"extra data: {name} (weight {entry['weight']:g}{tag}), "
         f"{entry['pairs_kept']:,} of {entry['pairs_read']:,} pairs; dropped: {drops or 'none'}"
     )
 

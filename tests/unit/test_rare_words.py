@@ -103,8 +103,8 @@ def test_a_large_training_set_is_refused(
 
 
 def test_bundled_corpus(tmp_path: Path) -> None:
-    """Nothing replaced: in the other direction, where words are inflected, many are rare."""
+    """Nothing is mocked: in the other direction, where words are inflected, many are rare."""
     config = DataConfig(source="sample", cache=str(tmp_path), rare_words=1, swap=True)
     prepared = prepare(config, 1)
     made = prepared.report["extra"][0]["pairs_kept"]
-    assert 100 < made == prepared.mixture[1].lines
+    assert 20 < made == prepared.mixture[1].lines

@@ -9,10 +9,10 @@ import pytest
 
 from nmt.data.substitution import fit, substitute, vectors
 from nmt.data.substitution.fit import Fit, Joins
+from nmt.data.substitution.sides import read_side
 from nmt.data.substitution.slots import Slots, find_slots, slots_of
 from nmt.data.substitution.substitute import substitutions
 from nmt.data.substitution.vectors import word_vectors
-from nmt.data.substitution.words import read_side
 from nmt.data.text import words
 
 CORPUS = Path(__file__).resolve().parents[2] / "data" / "sample" / "corpus.tsv"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.data.substitution.sides import Ids, Side
 from nmt.data.substitution.slots import Slots
-from nmt.data.substitution.words import Ids, Side
 
 WORD, ENDING = 0.5, 0.5  # weight of the word beside a slot, and of its last two letters alone
 _FLOOR = 1e-3

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.alignment.statistical import WordAligner
-from nmt.data.substitution.words import Ids, Side
+from nmt.data.substitution.sides import Ids, Side
 
 LETTERS = 5  # that words are aligned by
 SURE = 0.8  # least probability of a slot's link

@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.substitution.fit import Fit, Joins
+from nmt.data.substitution.sides import Ids, read_side
 from nmt.data.substitution.slots import find_slots, slots_of
 from nmt.data.substitution.vectors import word_vectors
-from nmt.data.substitution.words import Ids, read_side
 
 RARE = 9  # a word with more occurrences in different sentences is not rare
 REPLACED = range(5, 401)  # occurrences of a word that is replaced; above are function words
 LEAST_SLOTS = 3  # of a pair that is replaced
-SIMILAR = 0.3  # least cosine similarity to it, on both sides
+SIMILAR = 0.4  # least cosine similarity to it, on both sides; with 0.3, twice as many, fewer of them right
 NEIGHBOURS = 20  # similar pairs that are considered
 MOST_SLOTS = 50  # of each of them
 LENGTHS = range(3, 16)  # words of a source sentence

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.data.substitution.words import MARGIN, Ids, Side
+from nmt.data.substitution.sides import MARGIN, Ids, Side
 
 DIMENSIONS = 100
 _MORE, _ITERATIONS = 20, 2  # of the randomised decomposition

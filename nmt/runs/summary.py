@@ -16,7 +16,10 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
     """Log what a new run trains on."""
     report = prepared.report
     drops = ", ".join(f"{count} {reason}" for reason, count in report["dropped"].items() if count)
-    splits = ", ".join(f"{split} {size['pairs']:,}" for split, size in report["splits"].items())
+    pairs = {split: f"{size['pairs']:,}" for split, size in report["splits"].items()}
+    if "extra" in report:
+        pairs["train"] += " with extra data"
+    splits = ", ".join(f"{split} {count}" for split, count in pairs.items())
     logger.info(f"run folder: {run.folder}")
     change = report["since_previous"]
     if prepared.fresh and change is not None:

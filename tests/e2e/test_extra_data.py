@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_was_trained_on_is_logged_and_recorded(folder: Path) -> None:
     log = (folder / "runs/run/train.log").read_text(encoding="utf-8")
+    assert re.search(r" data: sample, .* \(train [\d,]+ with extra data, dev ", log)
     assert "extra data: tsv made.tsv (weight 0.5, tag <made>), 30 of 31 pairs; dropped: 1 " in log
     assert "extra data: dictionary words.tsv (weight 1), 1 of 1 pairs; dropped: none" in log
     assert "extra data: gettext share (weight 2), 2 of 2 pairs; dropped: none" in log

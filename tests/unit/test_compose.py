@@ -194,7 +194,7 @@ def test_a_signal_stops_a_sweep(
         ("training.dropout=nan", "training.dropout=nan: must be at least 0"),
         ("model.bridge=rope", "model.bridge=rope: choose one of last, mean"),
         ("model=transformer9", "model=transformer9: no such choice; available: bahdanau, "),
-        ("experiment=big", "experiment=big: no such choice; available: debug, "),
+        ("experiment=big", "experiment=big: no such choice; available: best, debug, "),
         (
             "data=other",
             "data=other: no such choice; available: dictionary, gettext, manythings, moses, sample, tsv",

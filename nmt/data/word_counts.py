@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from nmt.data.examples import Numbered, StoredExamples
@@ -53,26 +54,29 @@ def rarest_count(text: str, counts: WordCounts) -> int | None:
     return min((counts.get(word, 0) for word in counted_words(text)), default=None)
 
 
-def count_source_words(train: StoredExamples, workers: int | None = None) -> Counter[str]:
+def count_source_words(train: StoredExamples, lines: int, workers: int | None = None) -> Counter[str]:
     """The number of occurrences of each word in the sources of a training set; a source that has several
     translations is in as many pairs, and counts as often.
 
     Args:
         train: the training set.
+        lines: how many of its examples count, from the first: those of the main corpus, so that runs with
+            and without extra corpora have the same counts.
         workers: as in `in_order`.
 
     Raises:
         DataError: if the set is corrupt.
     """
     counts: Counter[str] = Counter()
-    with closing(train.map_chunks(_count_chunk, workers)) as chunks:
+    with closing(train.map_chunks(partial(_count_chunk, lines), workers)) as chunks:
         for chunk in chunks:
             counts.update(chunk)
     return counts
 
 
-def _count_chunk(chunk: Numbered) -> Counter[str]:
-    tokens = Counter(token for example in chunk.examples for token in example.source.split())
+def _count_chunk(lines: int, chunk: Numbered) -> Counter[str]:
+    examples = chunk.examples[: max(0, lines - chunk.first)]
+    tokens = Counter(token for example in examples for token in example.source.split())
     counts: Counter[str] = Counter()
     for token, count in tokens.items():  # no word has a space in it: each distinct token is split once
         for word in counted_words(token):

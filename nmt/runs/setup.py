@@ -144,7 +144,8 @@ def open_checkpoint(setup: Setup) -> tuple[Checkpoint, SavedState]:
     if state is None or not run.word_counts.exists():  # a resumed run may be older than the file
         train = prepared.splits["train"]
         assert isinstance(train, StoredExamples)
-        save_word_counts(run.word_counts, count_source_words(train, config.threads))
+        lines = prepared.mixture[0].lines if prepared.mixture else len(train)
+        save_word_counts(run.word_counts, count_source_words(train, lines, config.threads))
     if config.resume is not None:
         keep_settings(run, config)
     if state is None:

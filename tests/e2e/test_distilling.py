@@ -132,7 +132,7 @@ def test_teachers_and_texts_may_be_given(distil, uninterrupted, tmp_path, monkey
     """In the other direction, which a corpus is swapped for: so are the synthetic pairs."""
     teacher = tmp_path / "a teacher"
     shutil.copytree(uninterrupted, teacher)
-    (tmp_path / "more.txt").write_text("कोणीही नाही.\n", encoding="utf-8")
+    (tmp_path / "more.txt").write_text("वाचवा.\n", encoding="utf-8")
     given = (f"distillation.teachers={teacher}", "distillation.texts=more.txt")
     answer = distil(tmp_path, *given, "data.swap=true", "threads=1")
     assert answer.code == 0, answer.err
@@ -141,7 +141,7 @@ def test_teachers_and_texts_may_be_given(distil, uninterrupted, tmp_path, monkey
     assert not (run / "distillation" / "teachers").exists()
     synthetic = (run / "distillation" / "synthetic.tsv").read_text(encoding="utf-8")
     last = synthetic.splitlines()[-1].split("\t")
-    assert last[0] == "कोणीही नाही."
+    assert last[0] == "वाचवा."
     monkeypatch.chdir(tmp_path)
     train_set = prepare(reopen_run(run)[1].data, 1).splits["train"]
     assert [*train_set][-1] == Example(last[0], (last[1],), ("",))

@@ -64,6 +64,7 @@ LOADED = {
     "prepared.json": "train evaluate",
     "data/test.jsonl": "evaluate",
     "data/dev.jsonl": "evaluate --split dev",
+    "data/source_words.tsv": "evaluate",
 }
 """Every file of a run that a command loads."""
 

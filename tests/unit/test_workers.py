@@ -138,7 +138,7 @@ PROGRAM = """
 import os, time
 from nmt.data.workers import in_order
 from test_workers import slow
-for pid in in_order(slow, range(1000), 2):
+for pid in in_order(slow, range(100_000), 2):  # longer than any machine takes to stop it
     print(pid, flush=True)
 """
 

@@ -89,7 +89,16 @@ def test_a_resumed_run_finds_moved_files_and_keeps_its_data(folder: Path) -> Non
             "[{path: a.tsv}, {kind: moses}]",
             r"data\.extra\[1\]\.path: kind=moses needs it; add path: FILE; .*",
         ),
-        ("a.tsv", r"data\.extra: Invalid value assigned: str is not a ListConfig, list or tuple\."),
+        *(
+            (value, rf"data\.extra{place}: must be a list of corpora, such as \[{{kind: tsv, path: FILE, .*")
+            for value, place in (
+                ("a.tsv", ""),
+                ("null", ""),
+                ("{path: a.tsv}", ""),
+                ("[a.tsv]", r"\[0\]"),
+                ("[null]", r"\[0\]"),
+            )
+        ),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, value: str, said: str) -> None:

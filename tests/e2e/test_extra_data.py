@@ -78,6 +78,14 @@ def test_a_resumed_run_finds_moved_files_and_keeps_its_data(folder: Path) -> Non
     assert "resuming after step 4 of 5" in answer.out
 
 
+def test_a_corpus_without_a_pair_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "nothing.tsv").touch()
+    answer = begin(tmp_path, "data.extra=[{path: nothing.tsv}]")
+    assert answer.code == 0, answer.err
+    line = "extra data: tsv nothing.tsv (weight 1), 0 of 0 pairs; dropped: none"
+    assert f"\nwarning: {line}: it has no effect\n" in answer.out
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -155,6 +155,8 @@ def _statistical(
     from nmt.alignment.symmetrise import SYMMETRISATIONS
     from nmt.data.text import clean, words
 
+    if not pairs:
+        return []
     sides = (
         [[word.casefold() for word in words(clean(text))] for text in texts]
         for texts in zip(*pairs, strict=True)

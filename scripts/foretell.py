@@ -41,6 +41,8 @@ def main() -> None:
         + (f"; left out, as they are not finished: {', '.join(skipped)}" if skipped else "")
     )
     print(table(found))
+    if same := [f"dev {name}" for name in points[0].dev if name not in {one.dev for one in found}]:
+        print(f"\nleft out, as it is the same for all runs or not finite: {', '.join(same)}")
     if arguments.output:
         from nmt.files import write_json
 
@@ -52,6 +54,8 @@ def _folders(given: Sequence[str]) -> list[Path]:
     from nmt.runs.latest import is_pointer
 
     folders = [Path(text) for text in given]
+    if missing := [path for path in folders if not path.exists()]:
+        raise RunError(f"{missing[0]}: no such folder")
     runs = [path for path in folders if (path / "config.yaml").is_file() and not is_pointer(path)]
     if not runs:
         raise RunError(f"{folders[0]}: no run")

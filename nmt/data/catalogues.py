@@ -51,7 +51,9 @@ def _read_binary(file: Path) -> Iterator[Message]:
     try:
         _check_sizes(content)
         catalogue = vars(gettext.GNUTranslations(io.BytesIO(content)))["_catalog"]
-    except (OSError, ValueError, LookupError, struct.error) as error:
+    except struct.error as error:  # whose message is about buffers
+        raise DataError("not a complete gettext catalogue (too short)", file) from error
+    except (OSError, ValueError, LookupError) as error:
         raise DataError(f"not a complete gettext catalogue ({error})", file) from error
     for number, (original, translation) in enumerate(catalogue.items(), 1):
         if isinstance(original, str) and original and translation:  # the empty one is the header

@@ -16,6 +16,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import torch
+
 from nmt.cli import command
 from nmt.config.distillation import DistillationConfig
 from nmt.config.extra_corpus import ExtraCorpus
@@ -25,12 +27,14 @@ from nmt.data.lines import file_lines
 from nmt.data.prepare import Prepared, prepare
 from nmt.distillation.sentences import write_sentences
 from nmt.distillation.translating import translate_file
-from nmt.errors import ConfigError, StoppedError
+from nmt.errors import ConfigError, DataError, RunError, StoppedError
 from nmt.runs.latest import find_run
+from nmt.runs.load import load_ensemble
 from nmt.runs.logger import errors_logged, start_log
-from nmt.runs.pipeline import train
+from nmt.runs.pipeline import check_new, train
 from nmt.runs.resume import Request, changed_settings, keep_settings, resumed
 from nmt.runs.run import CONFIG, Run, create_run, locked, open_run, reopen_run, write_config
+from nmt.training.signals import StopAtOnce
 
 logger = logging.getLogger("nmt")
 NO_DISTILLATION = DistillationConfig()
@@ -61,7 +65,8 @@ def distil(request: Request) -> float:
         start_log(run.log)
         with locked(run), errors_logged(run.log):
             teachers = _teachers(request, config, run)
-            synthetic = _synthetic(config, run, teachers)
+            with StopAtOnce(_stopped(run, "while the teachers translated; what is translated is saved")):
+                synthetic = _synthetic(config, run, teachers)
             _begin_student(config, run, synthetic)
         logger.info("student: training on the training pairs and the synthetic ones")
         request = replace(request, config=replace(request.config, resume=str(run.folder)), overrides=())
@@ -101,21 +106,44 @@ def _continued(request: Request) -> Request:
 def _opened(request: Request) -> tuple[Config, Run]:
     """The settings and the run, which is new or resumed."""
     if request.config.resume is None:
-        _check_given(request.config.distillation)
-        return request.config, create_run(request.config, request.name)
+        _check_given(request.config)
+        config = check_new(request)
+        return config, create_run(config, request.name)
     config, run = resumed(request)
     if config.distillation.requested:
-        _check_given(config.distillation)
+        _check_given(config)
         keep_settings(run, config)
     return config, run
 
 
-def _check_given(given: DistillationConfig) -> None:
-    """Check that the teachers and texts can be read, before hours of training."""
-    for teacher in given.teachers:
-        open_run(Path(teacher))
-    for text in given.texts:
-        next(file_lines(Path(text)), None)
+def _check_given(config: Config) -> None:
+    """Check that the teachers can translate together, and that the texts can be read, before hours of
+    training.
+    """
+    teachers = []
+    for teacher in config.distillation.teachers:
+        try:
+            teachers.append(open_run(Path(teacher)))
+        except RunError as error:
+            said = f"distillation.teachers={teacher}: no such run, or one without a checkpoint"
+            raise RunError(said) from error
+    if teachers:
+        try:
+            load_ensemble(teachers, config.decoding, torch.device("cpu"))
+        except (ConfigError, RunError) as error:
+            raise type(error)(f"distillation.teachers: {error}") from error
+    for text in config.distillation.texts:
+        try:
+            for _ in file_lines(Path(text)):
+                pass
+        except DataError as error:
+            raise DataError(f"distillation.texts: {error}") from error
+
+
+def _stopped(run: Run, when: str) -> str:
+    """What is said when a signal stops a stage."""
+    resume = command("python", "-m", "nmt.train", f"resume={run.folder}")
+    return f"stopped {when}; resume with: {resume}"
 
 
 def _folder(run: Run) -> Path:
@@ -154,8 +182,7 @@ def _train_teacher(request: Request, config: Config, teacher: Run, run: Run) -> 
     try:
         train(own)
     except StoppedError as stop:
-        resume = command("python", "-m", "nmt.train", f"resume={run.folder}")
-        said = f"stopped in the training of a teacher, everything is saved; resume with: {resume}"
+        said = _stopped(run, "in the training of a teacher, everything is saved")
         raise StoppedError(said, stop.code - 128) from stop
 
 

@@ -71,6 +71,8 @@ def explain_hydra_error(error: Exception, overrides: Iterable[str] = ()) -> str:
         return _explain_in_extra(key, cause)
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):  # of a misspelt `a.b.c`, the key may be `a`
         return no_such_setting(next((k for k in map(key_of, overrides) if k.startswith(f"{key}.")), key))
+    if key.startswith("data.extra"):
+        return f"{key}: must be a list of corpora, such as [{{kind: tsv, path: FILE, weight: 0.5}}]"
     reason = _first_line(cause)
     return f"{key}: {reason}" if key else reason
 

@@ -7,6 +7,7 @@ import logging
 from contextlib import closing, nullcontext
 
 from nmt.cli import command
+from nmt.config.settings import Config
 from nmt.device import choose_device
 from nmt.errors import StoppedError
 from nmt.runs.finish import finish
@@ -68,6 +69,15 @@ def train(request: Request) -> float:
             log_error(run.log, stop)
         raise stop
     return best
+
+
+def check_new(request: Request) -> Config:
+    """The settings of a new run, after everything that is refused before its folder is made."""
+    with join_processes() as processes:
+        config, _ = choose_settings(request, processes)
+        choose_device(config.device)
+        load_scored_corpus(config, processes, None)
+    return config
 
 
 def _train(setup: Setup, signals: StopSignals) -> float:

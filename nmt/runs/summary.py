@@ -36,7 +36,11 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
         f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({splits}); dropped: {drops or 'none'}"
     )
     for entry in report.get("extra", ()):
-        logger.info(_extra_line(entry))
+        line = _extra_line(entry)
+        if entry["pairs_kept"]:
+            logger.info(line)
+        else:
+            logger.warning(f"warning: {line}: it has no effect")
 
 
 def _extra_line(entry: Mapping[str, Any]) -> str:

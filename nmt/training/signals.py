@@ -4,6 +4,8 @@ import signal
 import time
 from types import FrameType, TracebackType
 
+from nmt.errors import StoppedError
+
 _HANGUP, _WARNING = (getattr(signal, name, None) for name in ("SIGHUP", "SIGUSR1"))  # not on Windows
 _SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP, _WARNING) if number is not None]
 
@@ -44,3 +46,19 @@ class StopSignals:
             raise KeyboardInterrupt
         if not self.received:
             self.received, self._since = (signal.SIGTERM if number == _WARNING else number), now
+
+
+class StopAtOnce(StopSignals):
+    """Inside, where nothing is lost by stopping at any time, the same signals raise an error.
+
+    Args:
+        message: of the error, such as how to resume.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self._message = message
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        super()._note(number, frame)
+        raise StoppedError(self._message, self.received)

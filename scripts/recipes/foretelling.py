@@ -69,7 +69,7 @@ def read_points(runs: Sequence[Path]) -> tuple[list[Point], list[str]]:
     """
     finished = [run for run in runs if (run / "training.json").exists() and _metrics(run).exists()]
     if len(finished) < FEWEST:
-        raise RunError(f"{len(finished)} finished runs; a rank correlation needs {FEWEST} at least")
+        raise RunError(f"finished runs: {len(finished)}; a rank correlation needs {FEWEST} at least")
     for split in ("dev", "test"):
         digests = {run: sha256(run / "data" / f"{split}.jsonl") for run in finished}
         for run, digest in digests.items():

@@ -146,9 +146,17 @@ def _settings(run: Path) -> dict[str, Any]:
         return {}
     try:
         values = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        return dict(_flat(values, ""))
-    except (OSError, yaml.YAMLError, AttributeError) as error:
+        settings = dict(_flat(values, ""))
+        extra = [_without_place(one, settings["name"]) for one in settings.get("data.extra") or ()]
+        return settings | {"data.extra": extra}
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise RunError(f"{run / 'config.yaml'}: missing or corrupt") from error
+
+
+def _without_place(corpus: dict[str, Any], name: str) -> dict[str, Any]:
+    """A corpus of `data.extra`; every student has the pairs of its teachers in its own folder."""
+    own = (name, "distillation", "synthetic.tsv")
+    return corpus | {"path": own[-1]} if Path(str(corpus["path"])).parts[-3:] == own else corpus
 
 
 def _flat(values: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:

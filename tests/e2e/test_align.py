@@ -1,5 +1,7 @@
 """`python -m nmt.align`: alignments of given pairs, alone and symmetrised with a reverse model."""
 
+import os
+
 import numpy as np
 import pytest
 from console import TRAINING, command
@@ -127,6 +129,8 @@ def test_statistical_alignment_needs_no_run(trained, call, pairs):
     both = call(align, "--statistical", *pairs, "--symmetrise", "intersection")
     found = zip(links_of(both.out), links_of(answer.out), strict=True)
     assert all(fewer <= more for fewer, more in found)
+    nothing = call(align, "--statistical", "--source", os.devnull, "--target", os.devnull)
+    assert (nothing.code, nothing.out, nothing.err) == (0, "", "")
     refused = call(align, "--statistical", *pairs, "--threshold", 0.5)
     assert (refused.code, refused.err.strip()) == (
         2,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,14 @@ SETTINGS = ("distillation.train_teachers=2", "threads=1", "seed=3")
 
 
 def take_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Models that have learnt nothing seldom end a translation: use also what is cut at the length limit."""
+    """Models that have learnt nothing seldom end a translation: use also what is cut at the length
+    limit, and a stand-in of the same length for what is blank.
+    """
 
     def translated(self: translating._Teachers, sentences: list[str]) -> str:
         found = self._translator.translate(sentences)
         pairs = zip(sentences, found, strict=True)
-        return "".join(f"{sentence}\t{best.text or '?'}\n" for sentence, (best,) in pairs)
+        return "".join(f"{sentence}\t{best.text or sentence[::-1]}\n" for sentence, (best,) in pairs)
 
     monkeypatch.setattr(translating._Teachers, "__call__", translated)
 
@@ -147,6 +150,26 @@ def test_teachers_and_texts_may_be_given(distil, uninterrupted, tmp_path, monkey
     assert [*train_set][-1] == Example(last[0], (last[1],), ("",))
 
 
+def test_a_signal_while_teachers_translate_says_how_to_resume(distil, tmp_path, monkeypatch):
+    """Outside a training, SIGTERM would end the process in silence."""
+
+    def terminated(*_: object) -> str:
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError
+
+    monkeypatch.setattr(translating._Teachers, "__call__", terminated)
+    before = signal.getsignal(signal.SIGTERM)
+    answer = distil(tmp_path, *SETTINGS)
+    run = tmp_path / "runs" / "run"
+    said = (
+        f"what is translated is saved; resume with: python -m nmt.train resume={run.relative_to(tmp_path)}\n"
+    )
+    assert answer.code == 143
+    assert answer.err == f"stopped while the teachers translated; {said}"
+    assert said in (run / "train.log").read_text(encoding="utf-8")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def refused(answer: Answer) -> str:
     assert answer.code == 2
     assert answer.err.count("\n") == 1
@@ -158,6 +181,15 @@ def test_what_cannot_be_is_refused(distil, distilled, tmp_path, monkeypatch):
     assert "runs/run exists, with other settings (seed: 3, not 4)" in refused(
         distil(tmp_path, *SETTINGS, "seed=4")
     )
-    assert "nothing: no such run" in refused(distil(tmp_path, "name=new", "distillation.teachers=nothing"))
+    teachers = "distillation.teachers=nothing"
+    said = "no such run, or one without a checkpoint"
+    assert refused(distil(tmp_path, "name=new", teachers)) == f"error: {teachers}: {said}\n"
+    (tmp_path / "bad.txt").write_bytes(b"good\n\xff\n")
+    assert refused(distil(tmp_path, "name=new", *SETTINGS, "distillation.texts=bad.txt")).startswith(
+        "error: distillation.texts: bad.txt, line 2: not UTF-8"
+    )
+    small = "data.tokenizer.vocab_size=8"
+    assert f"{small}: must be at least" in refused(distil(tmp_path, "name=new", *SETTINGS, small))
+    assert not (tmp_path / "runs" / "new").exists()
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert "cannot run under torchrun" in refused(distil(tmp_path, "name=other", *SETTINGS))

@@ -78,6 +78,14 @@ def test_a_resumed_run_finds_moved_files_and_keeps_its_data(folder: Path) -> Non
     assert "resuming after step 4 of 5" in answer.out
 
 
+def test_a_corpus_without_a_pair_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "nothing.tsv").touch()
+    answer = begin(tmp_path, "data.extra=[{path: nothing.tsv}]")
+    assert answer.code == 0, answer.err
+    line = "extra data: tsv nothing.tsv (weight 1), 0 of 0 pairs; dropped: none"
+    assert f"\nwarning: {line}: it has no effect\n" in answer.out
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -89,7 +97,16 @@ def test_a_resumed_run_finds_moved_files_and_keeps_its_data(folder: Path) -> Non
             "[{path: a.tsv}, {kind: moses}]",
             r"data\.extra\[1\]\.path: kind=moses needs it; add path: FILE; .*",
         ),
-        ("a.tsv", r"data\.extra: Invalid value assigned: str is not a ListConfig, list or tuple\."),
+        *(
+            (value, rf"data\.extra{place}: must be a list of corpora, such as \[{{kind: tsv, path: FILE, .*")
+            for value, place in (
+                ("a.tsv", ""),
+                ("null", ""),
+                ("{path: a.tsv}", ""),
+                ("[a.tsv]", r"\[0\]"),
+                ("[null]", r"\[0\]"),
+            )
+        ),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, value: str, said: str) -> None:

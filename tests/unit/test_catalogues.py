@@ -152,6 +152,11 @@ def test_a_header_that_lies_is_an_error_and_runs_nothing(tmp_path: Path, header:
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_too_short_for_a_catalogue_is_called_so(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.mo: not a complete gettext catalogue \(too short\)$"):
+        read(tmp_path, "a.mo", b"garbage\n")
+
+
 def test_a_bomb_is_refused(tmp_path: Path) -> None:
     """Every entry is the entire file."""
     content = bytearray(binary({f"message {k}": "text" for k in range(50)}))

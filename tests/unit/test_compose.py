@@ -1,5 +1,6 @@
 """`configs/` and overrides over the schema: all choices compose, every user error is one line."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from nmt.config.settings import Config
 from nmt.errors import DataError, NmtError, StoppedError
 from nmt.launch.compose import configs_folder, to_config
 from nmt.launch.main import with_config
+from nmt.train import help_text
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {
@@ -27,6 +29,11 @@ FILES = {
 CHOICES = sorted(
     (file.parent.name, file.stem) for file in (ROOT / "configs").glob("*/*.yaml") if file.stem[0] != "_"
 )
+
+
+def test_help_names_every_experiment() -> None:
+    (listed,) = re.findall(r"experiment=(\S+)", help_text())
+    assert set(listed.split("|")) == {name for group, name in CHOICES if group == "experiment"}
 
 
 @pytest.fixture

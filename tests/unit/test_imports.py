@@ -31,7 +31,7 @@ IMPORTS = {  # a package or module in nmt/: which others it may import
     "runs": BASE
     | {"alignment", "data", "model", "training", "decoding", "evaluation", "export", "visualisation"},
     "launch": BASE | {"data", "training", "runs"},
-    "distillation": BASE | {"data", "decoding", "runs"},
+    "distillation": BASE | {"data", "training", "decoding", "runs"},
 }
 COMMANDS = {"train", "translate", "evaluate", "align"}
 HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")

@@ -7,6 +7,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 import pytest
+import yaml
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.significance import PairedTest
@@ -228,6 +229,19 @@ def test_what_makes_a_bad_sample_is_said(runs, compare):
     assert "against" not in out
 
 
+def test_each_student_has_its_own_synthetic_pairs(runs, compare):
+    for seed in (1, 2, 3):
+        run = make_run(runs, f"s{seed}", noisy(seed, 0.5), seed)
+        settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        extra = {"kind": "tsv", "path": f"before/s{seed}/distillation/synthetic.tsv", "weight": 1.0}
+        settings |= {"name": f"s{seed}", "data": {"extra": [extra]}}
+        write_text(run / "config.yaml", yaml.safe_dump(settings))
+    assert "Warning" not in compare("--recipe", f"s={runs}/s*")
+    settings["data"]["extra"][0]["weight"] = 2.0
+    write_text(run / "config.yaml", yaml.safe_dump(settings))
+    assert "s: its runs differ in more than the seed: data.extra." in compare("--recipe", f"s={runs}/s*")
+
+
 def test_an_evaluation_is_compared_as_a_run_is(runs, compare):
     make_run(runs / "elsewhere", "run", noisy(5, 0.3))
     (runs / "elsewhere" / "run" / "test").rename(runs / "beam9")
@@ -338,11 +352,35 @@ def test_foretelling(trained, tokenizers, monkeypatch, capsys):
     assert lines[:2] == [["dev", "chrf"], ["dev", "bleu+chrf"]]
 
 
+def test_a_run_that_does_not_exist_is_not_left_out(trained, monkeypatch):
+    """An unfinished run is left out, which is said; a misspelt one would be missed in silence."""
+    import foretell
+
+    runs = sorted(str(run) for run in trained.iterdir())
+    monkeypatch.setattr("sys.argv", ["foretell.py", *runs, str(trained / "r6*")])
+    with pytest.raises(RunError, match=r"r6\*: no such folder"):
+        foretell.main()
+
+
+def test_a_metric_without_a_correlation_is_named(trained, monkeypatch, capsys):
+    import foretell
+
+    for run in (runs := sorted(trained.iterdir())):
+        record = json.loads((run / "training.json").read_text(encoding="utf-8"))
+        record["validations"][1]["bleu"] = 0.0
+        write_json(run / "training.json", record)
+    monkeypatch.setattr("sys.argv", ["foretell.py", *map(str, runs)])
+    foretell.main()
+    out = capsys.readouterr().out
+    assert "dev bleu " not in out
+    assert "left out, as it is the same for all runs or not finite: dev bleu\n" in out
+
+
 def test_runs_that_cannot_be_compared(trained):
     from recipes.foretelling import read_points
 
     runs = sorted(trained.iterdir())
-    with pytest.raises(RunError, match="3 finished runs; a rank correlation needs 4"):
+    with pytest.raises(RunError, match=r"^finished runs: 3; a rank correlation needs 4"):
         read_points(runs[:3])
     write_text(runs[4] / "data" / "dev.jsonl", "")
     with pytest.raises(RunError, match=f"^{runs[4]}: its dev set is not that of {runs[0]}"):

@@ -77,7 +77,7 @@ def _add_conditions(parser: argparse.ArgumentParser) -> None:
         "--precision",
         nargs="+",
         metavar="P",
-        help="training: fp32, bf16, fp16 (default: fp32, and bf16 if the hardware has it)",
+        help="training: fp32, bf16, fp16 (default: fp32, and bf16 on a GPU that has it)",
     )
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda:1 …")
 
@@ -171,8 +171,8 @@ def _device(name: str, precisions: Sequence[str], small: bool) -> "tuple[torch.d
         choose_precision(precision, device)  # is it possible?
     if precisions:
         return device, tuple(precisions)
-    fast = not small and choose_precision("auto", device).dtype == torch.bfloat16
-    return device, ("fp32", "bf16") if fast else ("fp32",)
+    on_gpu = not small and choose_precision("auto", device).dtype == torch.bfloat16
+    return device, ("fp32", "bf16") if on_gpu else ("fp32",)
 
 
 def refuse_busy(load: "Load | None", allowed: bool) -> "Load | None":

@@ -93,8 +93,9 @@ class LossScale:
 
 
 def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision for a setting: `auto` is bf16 where the hardware supports it; otherwise fp16 on a CUDA
-    GPU and fp32 on other devices. On Apple GPUs it is always fp32.
+    """The precision for a setting: `auto` is bf16 on a CUDA GPU that supports it, fp16 on others, and fp32 on
+    other devices: even on a CPU with bf16 instructions, as oneDNN compiles a kernel for every new number of
+    rows, and batches of sentences have new ones all the time (docs/speed.md).
 
     Args:
         name: auto, fp32, bf16 or fp16.
@@ -107,15 +108,9 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         if device.type == "cuda":
             name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         else:
-            name = "bf16" if device.type == "cpu" and _multiplies_bf16() else "fp32"
+            name = "fp32"
     if name == "fp16" and device.type != "cuda":
         raise ConfigError(
             f"training.precision=fp16: only supported on CUDA GPUs; on {device.type} use fp32 or bf16"
         )
     return Precision(device, _TYPES[name])
-
-
-def _multiplies_bf16() -> bool:
-    """Whether the CPU has bf16 instructions; without them bf16 is slower than fp32."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))

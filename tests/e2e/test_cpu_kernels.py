@@ -38,7 +38,10 @@ PROCESSORS = {
 }
 
 
-@pytest.mark.parametrize("processor", PROCESSORS)
+OLDEST, USUAL = PROCESSORS
+
+
+@pytest.mark.parametrize("processor", [USUAL, pytest.param(OLDEST, marks=pytest.mark.slow)])
 def test_numbers_are_right_on_another_processor(processor: str) -> None:
     arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
     tests = subprocess.run(

@@ -110,6 +110,9 @@ def _check(arguments: argparse.Namespace) -> None:
         for name in ("attention", "threshold", "shift", "reverse"):
             if getattr(arguments, name):
                 raise ConfigError(f"--{name}: needs a run; leave out --statistical")
+        for name in ("run", "device"):
+            if getattr(arguments, name) != parser().get_default(name):
+                raise ConfigError(f"--{name}: has no effect with --statistical; leave one of them out")
     elif arguments.symmetrise and not arguments.reverse:
         raise ConfigError(f"--symmetrise {arguments.symmetrise}: needs --reverse RUN or --statistical")
     if arguments.reverse and Path(arguments.reverse).resolve() == Path(arguments.run).resolve():

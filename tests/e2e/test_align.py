@@ -131,6 +131,9 @@ def test_statistical_alignment_needs_no_run(trained, call, pairs):
     assert all(fewer <= more for fewer, more in found)
     nothing = call(align, "--statistical", "--source", os.devnull, "--target", os.devnull)
     assert (nothing.code, nothing.out, nothing.err) == (0, "", "")
+    for option, value in (("--run", trained), ("--device", "cpu")):
+        refused = call(align, "--statistical", *pairs, option, value)
+        assert (refused.code, f"error: {option}: has no effect" in refused.err) == (2, True)
     refused = call(align, "--statistical", *pairs, "--threshold", 0.5)
     assert (refused.code, refused.err.strip()) == (
         2,

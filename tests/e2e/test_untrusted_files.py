@@ -108,10 +108,10 @@ def test_no_other_file_of_a_run_is_loaded(copy, mark, uninterrupted):
     check_finished(copy, uninterrupted)
 
 
-def test_code_in_the_cache_is_refused(begin, trained, mark, tmp_path):
+def test_code_in_the_cache_is_refused(begin, mark, tmp_path):
     """In each file of the prepared data, the tokenizers and the token ids; there are no other files."""
     cache = tmp_path / "cache"
-    shutil.copytree(trained.parent.parent / "data" / "cache", cache)
+    assert begin(tmp_path, f"data.cache={cache}", "name=first").code == 0
     files = [path for path in cache.rglob("*") if path.is_file()]
     assert sorted(path.name.split(".", 1)[-1] for path in files) == [
         *["bin"] * 6, "json", "json", "jsonl", "jsonl", "jsonl", "source.model", "target.model",

@@ -290,12 +290,12 @@ def test_mistakes(runs, compare, monkeypatch, name):
         compare(*arguments)
 
 
-# ---------------------------------------------------------------- which metric foretells the test
+# ---------------------------------------------------------------- which metric predicts the test score
 
 
 def test_spearman():
     """By hand, and against the formula for ranks without ties."""
-    from recipes.foretelling import ranks, spearman
+    from recipes.correlation import ranks, spearman
 
     assert ranks(np.array([10.0, 30, 20, 20, 5])).tolist() == [2, 5, 3.5, 3.5, 1]
     assert spearman(np.array([1.0, 2, 3]), np.array([4.0, 50, 600])) == pytest.approx(1)
@@ -323,13 +323,13 @@ def trained(tmp_path, tokenizers):
     return tmp_path
 
 
-def test_foretelling(trained, tokenizers, monkeypatch, capsys):
-    import foretell
+def test_metric_correlation(trained, tokenizers, monkeypatch, capsys):
+    import metric_correlation
 
     make_run(trained, "unfinished", noisy(1, 0.5))
     runs = sorted(str(run) for run in trained.iterdir())
-    monkeypatch.setattr("sys.argv", ["foretell.py", *runs, "--output", str(trained / "out.json")])
-    foretell.main()
+    monkeypatch.setattr("sys.argv", ["metric_correlation.py", *runs, "--output", str(trained / "out.json")])
+    metric_correlation.main()
     out = capsys.readouterr().out
     assert out.startswith(f"5 runs; left out, as they are not finished: {trained}/unfinished\n")
     (first, *_) = json.loads((trained / "out.json").read_text(encoding="utf-8"))["runs"]
@@ -354,30 +354,30 @@ def test_foretelling(trained, tokenizers, monkeypatch, capsys):
 
 def test_a_run_that_does_not_exist_is_not_left_out(trained, monkeypatch):
     """An unfinished run is left out, which is said; a misspelt one would be missed in silence."""
-    import foretell
+    import metric_correlation
 
     runs = sorted(str(run) for run in trained.iterdir())
-    monkeypatch.setattr("sys.argv", ["foretell.py", *runs, str(trained / "r6*")])
+    monkeypatch.setattr("sys.argv", ["metric_correlation.py", *runs, str(trained / "r6*")])
     with pytest.raises(RunError, match=r"r6\*: no such folder"):
-        foretell.main()
+        metric_correlation.main()
 
 
 def test_a_metric_without_a_correlation_is_named(trained, monkeypatch, capsys):
-    import foretell
+    import metric_correlation
 
     for run in (runs := sorted(trained.iterdir())):
         record = json.loads((run / "training.json").read_text(encoding="utf-8"))
         record["validations"][1]["bleu"] = 0.0
         write_json(run / "training.json", record)
-    monkeypatch.setattr("sys.argv", ["foretell.py", *map(str, runs)])
-    foretell.main()
+    monkeypatch.setattr("sys.argv", ["metric_correlation.py", *map(str, runs)])
+    metric_correlation.main()
     out = capsys.readouterr().out
     assert "dev bleu " not in out
     assert "left out, as it is the same for all runs or not finite: dev bleu\n" in out
 
 
 def test_runs_that_cannot_be_compared(trained):
-    from recipes.foretelling import read_points
+    from recipes.correlation import read_points
 
     runs = sorted(trained.iterdir())
     with pytest.raises(RunError, match=r"^finished runs: 3; a rank correlation needs 4"):

@@ -38,8 +38,8 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Foretelling:
-    """How well a development metric foretells a test score.
+class Correlation:
+    """How well a development metric predicts a test score.
 
     Attributes:
         test, dev: their names.
@@ -105,7 +105,7 @@ def _tokens_per_character(run: Path) -> float:
     return sum(len(tokenizer.encode(text)) + 1 for text in texts) / sum(map(len, texts))
 
 
-def foretell(points: Sequence[Point]) -> list[Foretelling]:
+def correlate(points: Sequence[Point]) -> list[Correlation]:
     """Every development metric that all runs have, against every test score; without those that are the same
     for all runs.
     """
@@ -119,7 +119,7 @@ def foretell(points: Sequence[Point]) -> list[Foretelling]:
     return [one for name, values in tests.items() for one in _against(name, values, varying)]
 
 
-def _against(test: str, scores: Values, dev: Mapping[str, Values]) -> list[Foretelling]:
+def _against(test: str, scores: Values, dev: Mapping[str, Values]) -> list[Correlation]:
     drawn = np.random.default_rng(SEED).choice(len(scores), (RESAMPLES, len(scores)))
     resampled = np.array([spearman(values[drawn], scores[drawn]) for values in dev.values()])
     known = resampled[:, np.isfinite(resampled).all(axis=0)]  # a resample of equal runs has no correlation
@@ -128,7 +128,7 @@ def _against(test: str, scores: Values, dev: Mapping[str, Values]) -> list[Foret
     for (name, values), rhos in zip(dev.items(), known, strict=True):
         low, high = np.percentile(rhos, (2.5, 97.5)).tolist()
         found.append(
-            Foretelling(
+            Correlation(
                 test,
                 name,
                 float(spearman(values, scores)),
@@ -168,7 +168,7 @@ def _agreeing_pairs(one: Values, other: Values) -> float:
     return sum(sign > 0 for sign in decided) / len(decided) if decided else math.nan
 
 
-def table(found: Sequence[Foretelling]) -> str:
+def table(found: Sequence[Correlation]) -> str:
     """A line for each metric, under a head for each test score, the highest correlation first."""
     from recipes.tables import aligned
 

@@ -1,4 +1,4 @@
-"""Which development metric foretells the test score? Over finished runs, the rank correlation (Spearman) of
+"""Which development metric predicts the test score? Over finished runs, the rank correlation (Spearman) of
 each metric at the selected checkpoint with the test scores.
 
 It is a way to choose the metric that selects checkpoints (`training.metric`), once and over many trainings;
@@ -17,7 +17,7 @@ from nmt.errors import RunError
 def parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
     parser = argparse.ArgumentParser(
-        prog="python scripts/foretell.py",
+        prog="python scripts/metric_correlation.py",
         description=str(__doc__).split("\n\n", maxsplit=1)[0],
         epilog="rho: Spearman's, with a 95 % interval from resampling the runs. first: the fraction of these "
         "resamples in which no metric has a higher rho. pairs: the fraction of pairs of runs that the metric "
@@ -32,10 +32,10 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
-    from recipes.foretelling import foretell, read_points, table
+    from recipes.correlation import correlate, read_points, table
 
     points, skipped = read_points(_folders(arguments.runs))
-    found = foretell(points)
+    found = correlate(points)
     print(
         f"{len(points)} runs"
         + (f"; left out, as they are not finished: {', '.join(skipped)}" if skipped else "")

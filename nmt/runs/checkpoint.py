@@ -21,7 +21,6 @@ from typing import IO, Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch.nn import RNNBase
 
 from nmt.config.model import ModelConfig
 from nmt.config.schema import from_dict, rename_keys, to_dict
@@ -248,9 +247,7 @@ def _read_checkpoint(folder: Path, device: torch.device, dropout: DropoutRates) 
         if description["format"] == 1:
             moved = rename_weights(moved)
         model.load_state_dict(moved, assign=True)
-        for module in model.modules():
-            if isinstance(module, RNNBase):
-                module.flatten_parameters()  # contiguous weights for cuDNN
+        model.to(device)  # cuDNN's layers make their weights contiguous here, not at their first forward pass
     except (ConfigError, SafetensorError, RuntimeError, KeyError) as error:
         first_line = str(error).splitlines()[0]
         raise RunError(f"{folder}: model.json and model.safetensors do not match: {first_line}") from error

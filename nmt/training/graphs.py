@@ -116,6 +116,7 @@ class UpdateGraphs:
         self._seen: Counter[Hashable] = Counter()
         self._gradients: dict[Hashable, _Captured] = {}
         self._step: Work | None = None
+        self._addresses: list[int] = []  # of the weights, which must not change once a graph is captured
         self._failed = False
 
     @property
@@ -129,6 +130,9 @@ class UpdateGraphs:
         Args:
             batch: on the CPU.
             work: runs them for a batch on the device, and accumulates gradients in place.
+
+        Raises:
+            RuntimeError: if a weight is no longer where the graphs read and write it.
         """
         batch = pad_batch(batch, common_shape(shape_of(batch)))
         batch = batch.pinned() if self._device.type == "cuda" else batch
@@ -141,17 +145,25 @@ class UpdateGraphs:
                 self._recorder.eagerly(lambda: work(inputs))
                 return
             captured = self._gradients[key] = _Captured(inputs, replay)
+        self._check_addresses()
         for own, given in zip(captured.inputs.tensors(), batch.tensors(), strict=True):
             own.copy_(given, non_blocking=True)
         captured.replay()
 
     def step(self, work: Work) -> None:
-        """Run what follows the gradient, which is the same in every update."""
+        """Run what follows the gradient, which is the same in every update; see `gradient`."""
         self._step = self._step or self._captured("step", work)
         if self._step is None:
             self._recorder.eagerly(work)
         else:
+            self._check_addresses()
             self._step()
+
+    def _check_addresses(self) -> None:
+        addresses = [parameter.data_ptr() for parameter in self._parameters]
+        self._addresses = self._addresses or addresses
+        if self._addresses != addresses:
+            raise RuntimeError("a weight has moved in memory since CUDA graphs were captured")
 
     def _captured(self, key: Hashable, work: Work) -> Work | None:
         """The captured work, if it is time to capture it and that succeeds."""
@@ -159,6 +171,7 @@ class UpdateGraphs:
         warm = self._seen["step"] >= _WARM_UP
         if self._failed or not warm or self._seen[key] < _SEEN or self.count >= self._limit:
             return None
+        self._check_addresses()
         before = [parameter.grad for parameter in self._parameters]
         try:
             replay = self._recorder.capture(work)

@@ -332,3 +332,8 @@ def test_recurrent_weights_are_laid_out_for_the_device_once_they_are_there(folde
     recurrent = [id(module) for module in model.modules() if isinstance(module, torch.nn.RNNBase)]
     assert len(recurrent) == 2
     assert {name for name, empty in laid_out if not empty} == set(recurrent)
+    laid_out.clear()
+    for module in model.modules():
+        if isinstance(module, torch.nn.RNNBase):
+            module(torch.zeros(1, 2, module.input_size))
+    assert not laid_out  # on a GPU it moves the weights, which CUDA graphs and the weight average refer to

@@ -127,6 +127,17 @@ def test_gradients_keep_their_place():
     assert all(found == places[0] for found in places)
 
 
+def test_a_weight_that_moves_is_an_error():
+    """Graphs would go on with the memory where it was."""
+    model = small_model("bahdanau")
+    train_step = make(model, Replayer())
+    train(train_step, [BATCHES[0]] * 5)
+    weight = next(model.parameters())
+    weight.data = weight.data.clone()
+    with pytest.raises(RuntimeError, match="a weight has moved"):
+        train(train_step, [BATCHES[0]])
+
+
 def test_batches_are_only_read():
     """Also on a CPU, where they need not be copied to the device."""
     before = [[tensor.clone() for tensor in batch.tensors()] for batch in BATCHES]

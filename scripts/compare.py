@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         "       %(prog)s --recipe NAME=RUN,RUN,... --recipe ... [--split dev] [--output FOLDER]",
         description=f"{__doc__} A model that has a finished run with the same settings in FOLDER is "
         "not trained again. Writes comparison.md, comparison.json and bleu_by_length.png, .svg to FOLDER; "
-        "with --recipe, recipes.md and recipes.json.",
+        "with --recipe, recipes.md, recipes.json and the figure.",
         epilog="Exit status: 0 success, 1 some training run failed, 2 none finished or user error, "
         "128 + N stopped by signal N.",
     )
@@ -113,7 +113,7 @@ def _compare_recipes(arguments: argparse.Namespace) -> None:
     print(render(results, recipes, test, aligned), end="")
     if folder is not None:
         write_recipes(folder, results, recipes, test)
-        print(f"\nwritten: {folder}/recipes.md, recipes.json")
+        print(f"\nwritten: {folder}/recipes.md, recipes.json, bleu_by_length.png, .svg")
 
 
 # ---------------------------------------------------------------- settings and trainings

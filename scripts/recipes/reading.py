@@ -98,12 +98,18 @@ def read_recipes(groups: Sequence[tuple[str, list[Path]]], split: str) -> tuple[
         split: "dev" or "test".
 
     Raises:
-        ConfigError: if two recipes have the same name.
+        ConfigError: if two recipes have the same name, or the same run.
         RunError: if a run was not evaluated, or on other sentences than the first, or with another tokenizer.
     """
     names = [name for name, _ in groups]
     if len(set(names)) < len(names):
         raise ConfigError("--recipe: give each recipe a name of its own")
+    owners: dict[Path, str] = {}
+    for name, runs in groups:
+        for run in runs:
+            owner = owners.setdefault(run.resolve(), name)
+            if owner != name:
+                raise ConfigError(f"--recipe {name}: {run} is a run of {owner} too")
     read = [[_read_evaluation(run, split) for run in runs] for _, runs in groups]
     expected = read[0][0][0]
     for other, _ in chain.from_iterable(read):

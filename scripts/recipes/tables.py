@@ -131,7 +131,9 @@ def markdown(rows: Rows) -> str:
 
 
 def write_recipes(folder: Path, results: Sequence[Result], recipes: Sequence[Recipe], test: TestSet) -> None:
-    """Write recipes.md and recipes.json to a folder."""
+    """Write recipes.md, recipes.json and bleu_by_length.png, .svg to a folder."""
+    from nmt.visualisation.curves import draw_by_length, save_figure
+
     write_text(folder / "recipes.md", render(results, recipes, test, markdown, "- "))
     values = {
         "split": test.split,
@@ -143,6 +145,10 @@ def write_recipes(folder: Path, results: Sequence[Result], recipes: Sequence[Rec
         "recipes": [_plain(result) for result in results],
     }
     write_json(folder / "recipes.json", values)
+    lengths = results[0].by_length
+    lines = {result.recipe: [bucket.bleu for bucket in result.by_length] for result in results}
+    labels, sentences = [one.label for one in lengths], [one.sentences for one in lengths]
+    save_figure(folder / "bleu_by_length", draw_by_length(labels, sentences, lines, ""))
 
 
 def _plain(result: Result) -> dict[str, object]:

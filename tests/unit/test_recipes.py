@@ -175,6 +175,7 @@ def compare(monkeypatch, capsys):
 def test_means_spreads_and_tables(runs, compare):
     out = compare("--recipe", f"a={runs}/a*", "--recipe", f"b={runs}/b1,{runs}/b[23]", "--output", runs / "o")
     found = json.loads((runs / "o" / "recipes.json").read_text(encoding="utf-8"))
+    assert (runs / "o" / "bleu_by_length.png").read_bytes().startswith(b"\x89PNG")
     a, b = found["recipes"]
     assert [Path(run).name for run in a["runs"] + b["runs"]] == ["a1", "a2", "a3", "b1", "b2", "b3"]
     for name, metric in METRICS.items():
@@ -262,6 +263,7 @@ MISTAKES = {
     "nothing": (["--recipe", "a=nothing*"], ConfigError, r"--recipe a: no run matches nothing\*"),
     "twice": (["--recipe", "a=a1,a2,a1"], ConfigError, "--recipe a: .*a1 is given twice"),
     "names": (["--recipe", "a=a1", "--recipe", "a=a2"], ConfigError, "--recipe: give each recipe a name"),
+    "of two": (["--recipe", "a=a1,a2", "--recipe", "b=a2"], ConfigError, "--recipe b: a2 is a run of a too"),
     "models": (["--recipe", "a=a1", "--models", "b"], ConfigError, "--recipe: give it without --models"),
     "settings": (["--recipe", "a=a1", "seed=1"], ConfigError, "--recipe: give it without"),
     "split": (["--models", "a", "--split", "dev"], ConfigError, "--split: give it with --recipe only"),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, dead_end_error, nan_error
-from nmt.decoding.interface import StepModel
+from nmt.model.inference.step_model import StepModel
 from nmt.errors import ConfigError
 from nmt.model.decoders.decoder import MemoryT, StateT
 

@@ -36,7 +36,7 @@ from nmt.decoding.beam import Beams, SearchOptions
 from nmt.decoding.candidates import allowed, best, first_best
 from nmt.decoding.greedy import greedy
 from nmt.decoding.hypothesis import BackPointer, History, Hypothesis, banned_tokens, dead_end_error, nan_error
-from nmt.decoding.interface import StepModel
+from nmt.model.inference.step_model import StepModel
 from nmt.decoding.live import Rows
 from nmt.errors import ConfigError
 from nmt.model.decoders.decoder import MemoryT, StateT

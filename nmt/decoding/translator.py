@@ -18,7 +18,7 @@ from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
 from nmt.decoding.greedy import check_temperature, sample
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import InferenceModel
+from nmt.model.inference.step_model import InferenceModel
 from nmt.decoding.result import Translation
 from nmt.decoding.search import beam_search
 from nmt.model.decoders.decoder import MemoryT, StateT

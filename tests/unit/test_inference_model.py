@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nmt.config.training import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.interface import InferenceModel, MemoryT, StateT
+from nmt.model.inference.step_model import InferenceModel, MemoryT, StateT
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.model.mode import check_evaluating, evaluating

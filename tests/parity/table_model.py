@@ -91,7 +91,7 @@ class TableModel:
         generators = generators or [np.random.default_rng((seed, i)) for i in range(len(lengths))]
         options = SearchOptions(attention=frozenset(range(len(lengths)) if attention is None else attention))
         given, config = sources(lengths, sentences), DecodingConfig(length_penalty=0.0)
-        return sample(TorchModel(self), given, config, SPECIAL, generators, temperature, options)
+        return sample(TorchModel(self), given, config, SPECIAL, options, generators, temperature)
 
 
 def sources(lengths: list[int], sentences: list[int] | None = None) -> Sources:

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
-from nmt.model.inference.step_model import InferenceModel, MemoryT, StateT
 from nmt.decoding.arrays import ArrayAttention, ArrayStep
 from nmt.decoding.interface import Query, Rows
 from nmt.decoding.result import Translation
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
+from nmt.model.inference.step_model import InferenceModel, MemoryT, StateT
 from nmt.model.mode import check_evaluating, evaluating
 from nmt.model.translation import DropoutRates, TranslationModel
 

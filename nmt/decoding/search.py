@@ -139,7 +139,8 @@ class Search(Generic[StateT]):
         query = self._too_short if self._steps < self._config.min_length else self._query
         if self._constrained:
             query = self._constrained.query(query, sentences, rows)
-        answer = self._choose(found, query, self._sentences[rows.sentences])
+        of_rows = self._sentences[rows.sentences] if rows.width > 1 else self._sentences
+        answer = self._choose(found, query, of_rows)
         extensions = self._beams.extensions(*padded(answer, rows), self._special.eos)
         if self._constrained:
             self._constrained.extend(extensions, self._beams.totals, answer, sentences, query.count)
@@ -219,16 +220,17 @@ class Search(Generic[StateT]):
     def _live(self) -> Booleans:
         """[b, K]: the hypotheses to go on with; always the first ones of a sentence."""
         beams, config, length = self._beams, self._config, self._steps + 1
-        longest = beams.limits
+        going, longest = (beams.limits > length)[:, None], beams.limits
+        if config.beam_size == 1:
+            return (beams.totals > -np.inf) & going
         if config.lookahead is not None:
             longest = np.minimum(longest, length + config.lookahead)
         # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order. No
         # coverage penalty is above 0.
         bound = beams.totals / self._ranking.norms[longest - 1][:, None]
-        going = beams.limits > length
         if config.patience is not None:
-            going &= beams.ended < config.patience * config.beam_size
-        live: Booleans = (bound > beams.finished.scores[:, -1:]) & going[:, None]
+            going &= (beams.ended < config.patience * config.beam_size)[:, None]
+        live: Booleans = (bound > beams.finished.scores[:, -1:]) & going
         return live
 
     def _go_on(self, rows: Rows) -> None:

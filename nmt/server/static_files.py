@@ -1,5 +1,6 @@
 """The files of the page, as the server sends them: no build step, nothing from another host."""
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -8,15 +9,14 @@ from nmt.visualisation.webfont import DEVANAGARI, devanagari_woff
 
 INDEX = "index.html"
 FONT = "devanagari.woff"
-HEADERS = {
+_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self' data:; "
     "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # a page of one version with a script of another would not work
 }
-"""Sent with every file of the page: the browser then runs no script and fetches nothing from elsewhere."""
+"""Of every file of the page: the browser then runs no script and fetches nothing from elsewhere."""
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
@@ -31,6 +31,7 @@ class StaticFile(NamedTuple):
 
     content: bytes
     media_type: str
+    headers: Mapping[str, str]
 
 
 @cache
@@ -40,15 +41,20 @@ def static_names() -> tuple[str, ...]:
     return (*sorted(names), FONT)
 
 
-@cache
 def static_file(name: str) -> StaticFile | None:
     """A file of `static_names()`, or None for any other name.
 
     The font takes a second the first time, so a server calls this outside its event loop.
     """
-    if name not in static_names():
-        return None
+    return _read(name) if name in static_names() else None
+
+
+@cache
+def _read(name: str) -> StaticFile:
     media_type = _TYPES[name.rpartition(".")[2]]
     if name == FONT:
-        return StaticFile(devanagari_woff(DEVANAGARI), media_type)
-    return StaticFile((resources.files("nmt.server") / "static" / name).read_bytes(), media_type)
+        headers = _HEADERS | {"Cache-Control": "max-age=604800"}
+        return StaticFile(devanagari_woff(DEVANAGARI), media_type, headers)
+    content = (resources.files("nmt.server") / "static" / name).read_bytes()
+    headers = _HEADERS | {"Cache-Control": "no-cache"}  # never the page of one version, the script of another
+    return StaticFile(content, media_type, headers)

@@ -66,9 +66,10 @@ def main() -> None:
     serving = _import()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     from nmt.server.service import Service
+    from nmt.server.translator_engine import TranslatorEngine
 
     with serving.bind(config) as listener:
-        models = {name: _load(name, paths, arguments) for name, paths in runs.items()}
+        models = {name: TranslatorEngine(_load(name, paths, arguments)) for name, paths in runs.items()}
         service = Service.of(config, key, models)
         server = serving.Server(service)
         for line in _greeting(serving.address_of(listener), config, key, models):

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from nmt.server.event_stream import EventStream
+from nmt.server.languages import language_code
 from nmt.server.payload import (
     RequestError,
     alternatives_ask,
@@ -17,7 +18,7 @@ from nmt.server.payload import (
     translation_ask,
 )
 from nmt.server.service import Service, read_body
-from nmt.server.static_files import HEADERS, INDEX, static_file
+from nmt.server.static_files import INDEX, static_file
 
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -93,7 +94,8 @@ class Api:
         """`GET /v1/models`."""
         found = []
         for name, batcher in self._service.batchers.items():
-            languages = dict(zip(("source", "target"), batcher.engine.languages or (), strict=False))
+            codes = map(language_code, batcher.engine.languages or ())
+            languages = dict(zip(("source", "target"), codes, strict=False))
             found.append({"name": name, **languages, "attention": batcher.engine.heads > 0})
         return JsonResponse({"models": found})
 
@@ -119,7 +121,7 @@ class Api:
         found = await run_in_threadpool(static_file, request.path_params.get("name", INDEX))
         if found is None:
             raise RequestError("no such page", None, 404)
-        return Response(found.content, media_type=found.media_type, headers=HEADERS)
+        return Response(found.content, media_type=found.media_type, headers=found.headers)
 
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._service.config)

@@ -110,14 +110,13 @@ class _Block(NamedTuple):
 
     at: float
     value: float
-    count: int
+    number: int
 
     def pooled(self, other: "_Block") -> "_Block":
-        count = self.count + other.count
-        share = self.count / count
-        return _Block(
-            self.at * share + other.at * (1 - share), self.value * share + other.value * (1 - share), count
-        )
+        number = self.number + other.number
+        share = self.number / number
+        mean_at, mean = (a * share + b * (1 - share) for a, b in zip(self[:2], other[:2], strict=True))
+        return _Block(mean_at, mean, number)
 
 
 def right_words(words: Sequence[str], references: Sequence[Sequence[str]]) -> list[bool]:

@@ -13,12 +13,12 @@ from nmt.decoding.result import Translation as Found
 
 TRUNCATED, SPLIT, REPETITION, COPY = "truncated", "split", "repetition", "copy"
 FLAGS = {
-    TRUNCATED: "cut off at the maximum length",
-    SPLIT: "longer than the limit of the model, and translated in parts",
-    REPETITION: "repeats itself: the model may have been caught in a loop",
-    COPY: "a copy of its source, untranslated",
+    TRUNCATED: "the translation was truncated at the length limit",
+    SPLIT: "longer than what the model knows, so it was translated in parts",
+    REPETITION: "the translation repeats itself; the model may have been caught in a loop",
+    COPY: "the translation is a copy of the source",
 }
-"""What can be remarkable about a translation, and what it means."""
+"""What can be remarkable about a translation, and how it is said."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Word:
     start: int
     end: int
     confidence: float | None = None
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it is not a punctuation mark."""
+        return any(character.isalnum() for character in self.text)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,6 @@ def test_nbest_and_json(trained, call):
         assert len(row["alternatives"]) == 2
         for one in (row, *row["alternatives"]):
             assert one["log_probability"] <= one["score"] < 0
-    assert [row["text"] for row in rows] == best
     truncated = [number for number, row in enumerate(rows, 1) if "truncated" in row["flags"]]
     said = [f"warning: line {number}: the translation was truncated" for number in truncated[:1]]
     assert all(one in answer.err for one in said)

@@ -26,6 +26,7 @@ def joined(found: Sequence[Found], heads: int) -> Found:
     if len(found) == 1:
         return found[0]
     source, target = (_tokens([getattr(one, side) for one in found]) for side in ("source", "target"))
+    last = found[-1].log_probabilities[len(found[-1].target.ids) :] if found else []
     wanted = not found or found[0].attention is not None
     return Found(
         source,
@@ -34,6 +35,7 @@ def joined(found: Sequence[Found], heads: int) -> Found:
         sum(one.score for one in found),
         _attention(found, heads, len(target.ids), len(source.ids)) if wanted else None,
         bool(found) and found[-1].finished,
+        [log for one in found for log in one.log_probabilities[: len(one.target.ids)]] + last,
     )
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nmt.config.decoding import DecodingConfig
 from nmt.config.schema import option
-from nmt.config.training import DecodingConfig
 from nmt.config.validation import violations
 from nmt.errors import ConfigError
 

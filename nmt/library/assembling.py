@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nmt.alignment.words import merge_to_words, piece_groups
 from nmt.data.text import CharSpan, word_spans
 from nmt.decoding.result import Translation as Found
-from nmt.library.confidence import Calibration
+from nmt.evaluation.confidence import Calibration
 from nmt.library.flags import is_copy, is_repetitive
 from nmt.library.segments import Document, Segment, positions
 from nmt.library.translated import COPY, REPETITION, SPLIT, TRUNCATED, Token, Translation, Word

@@ -8,7 +8,7 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import load_examples
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translator import Translator as SearchTranslator
-from nmt.library.confidence import UNCALIBRATED, Calibration
+from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.runs.run import Run, open_run, reopen_run
 
 _SHORTEST_LIMIT = 50

@@ -76,7 +76,7 @@ class Translation:
             models also attend to end-of-sentence. None if it was not asked for, or the model has none.
         coverage: the total attention that each source word received, Sw numbers: near 0, it may have been
             left out. None with `attention`.
-        confidence: 0 to 1: the estimated quality, see `nmt.library.confidence`.
+        confidence: 0 to 1: the estimated quality, see `nmt.evaluation.confidence`.
         alternatives: the other translations of the n best, best first.
         flags: what is remarkable, of `FLAGS`.
         segments: what the search returned for each segment of the source (see `nmt.library.segments`):

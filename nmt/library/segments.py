@@ -17,6 +17,7 @@ from nmt.data.tokenizer import Tokenizer
 _LINE_END = re.compile(r"\r?\n")
 _OTHER_LINE_ENDS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _SENTENCE_END = re.compile("[.!?…।॥؟۔]+[\"'”’»)\\]]*(?=\\s+)|[。！？]+[」』”）]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a pair is no character, and no UTF-8
 _MARKS = 16  # of a character; more than any language has
 _CLAUSE_END = ",;:،、，；：–—"
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|[ei]\.[eg])\.$")
@@ -64,6 +65,7 @@ def segment(text: str, tokenizer: Tokenizer, limit: int) -> Document:
         limit: of a line that stays whole; a longer one is split at the ends of its sentences, and a longer
             sentence at the last punctuation mark, space, or else character within the limit.
     """
+    original, text = text, _SURROGATE.sub("\ufffd", text)
     spans: list[tuple[int, int]] = []
     split = False
     for start, end in _lines(text):
@@ -83,7 +85,7 @@ def segment(text: str, tokenizer: Tokenizer, limit: int) -> Document:
         if cleaned:
             segments.append(Segment(start, end, cleaned, _white_space(text[position:start])))
             position = end
-    return Document(text, tuple(segments), _white_space(text[position:]), split)
+    return Document(original, tuple(segments), _white_space(text[position:]), split)
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from nmt.data.text import JOINERS, clean
 from nmt.data.tokenizer import Tokenizer
@@ -141,7 +142,7 @@ def _place(text: str, start: int, reach: int, end: int) -> int:
     for position in range(reach, start, -1):
         if text[position : position + 1].isspace():
             return position
-    for position in (*range(reach, start, -1), *range(reach + 1, min(reach + _MARKS, end))):
+    for position in chain(range(reach, start, -1), range(reach + 1, min(reach + _MARKS, end))):
         if position == len(text) or not _continues(text[position]):
             return position
     return reach

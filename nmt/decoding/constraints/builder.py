@@ -121,7 +121,7 @@ class ConstraintBuilder:
         if required:
             found.append(required.within(limit))
         if self._forbid:
-            found.append(self._forbid)
+            found.append(self._forbid.within(limit))
         if self._request.no_repeat_ngram:
             found.append(NoRepeatedNgrams(self._request.no_repeat_ngram))
         return Built(All(found) if len(found) > 1 else found[0] if found else None, limit)

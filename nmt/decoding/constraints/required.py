@@ -87,13 +87,15 @@ class RequiredPhrases:
         more room than they need.
         """
         position = state.position
+        if position.value.groups == self._all:
+            return None
         complete = self._is_complete(position)
         room = self._limit - state.used - 1  # after the next token
         if sum(self._missing(position.value.groups)) < room:
             return None if complete else Except((EOS,))
         leading = [
             token
-            for token in self.wanted(state)
+            for token in sorted(self._leading_on(position, all_ways=True))
             if self._needed(self._stream.advance(position, token)) < room
         ]
         return Only((*leading, EOS) if complete else tuple(leading))
@@ -103,7 +105,7 @@ class RequiredPhrases:
         position = state.position
         key = position.value, stand_in(position.last), position.undecoded
         if key not in self._known:
-            self._known[key] = tuple(sorted(self._leading_on(*key)))
+            self._known[key] = tuple(sorted(self._leading_on(position)))
         return self._known[key]
 
     def met(self, state: State) -> int:
@@ -162,12 +164,32 @@ class RequiredPhrases:
         """The phrases of groups that have not been found."""
         return [index for index, group in enumerate(self._group_of) if not groups >> group & 1]
 
-    def _leading_on(self, found: Found, last: str, undecoded: bytes) -> set[int]:
-        tokens = {self._spellings[index].next(length, undecoded) for index, length in self._begun(found)}
+    def _leading_on(self, position: Position[Found], all_ways: bool = False) -> set[int]:
+        """The tokens that lead on in a missing phrase, or begin it.
+
+        Args:
+            position: where.
+            all_ways: whether all tokens that do, or those that training has for the phrases.
+        """
+        found, last, undecoded = position.value, position.last, position.undecoded
+        places = self._begun(found)
         for index in self._unmet(found.groups):
-            spelling = self._spellings[index]
-            if last == " " or (last and not is_inside(last, spelling.text[1])):
-                tokens.add(spelling.next(1, undecoded))
+            if last == " " or (last and not is_inside(last, self._spellings[index].text[1])):
+                places.append((index, 1))
             if last != " " and not undecoded:
-                tokens.add(spelling.next(0))
+                places.append((index, 0))
+        tokens = self._tokens_at(places, undecoded, all_ways)
+        if undecoded and not tokens:  # nothing continues the character: it becomes U+FFFD
+            tokens = self._tokens_at([(index, 0) for index in self._unmet(found.groups)], b"", all_ways)
+        return tokens
+
+    def _tokens_at(self, places: list[tuple[int, int]], undecoded: bytes, all_ways: bool) -> set[int]:
+        """The next tokens of phrases, of which there are some characters."""
+        tokens = set()
+        for index, start in places:
+            spelling = self._spellings[index]
+            if all_ways:
+                tokens |= {move.token for move in spelling.moves(start, undecoded)}
+            else:
+                tokens |= {spelling.next(start, undecoded)}
         return {token for token in tokens if token is not None}

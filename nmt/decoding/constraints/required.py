@@ -149,16 +149,23 @@ class RequiredPhrases:
         """A number of tokens that is enough for all that is missing: as many as each phrase takes, but for
         one that has begun.
         """
-        found = position.value
-        missing = self._missing(found.groups)
-        begun = self._begun(found)
-        if position.last == " ":
-            begun += [(index, 1) for index in self._unmet(found.groups)]
         saved = (
             self._least[self._group_of[index]] - self._spellings[index].least(length, position.undecoded)
-            for index, length in begun
+            for index, length in self._places(position)
         )
-        return sum(missing) - max((0.0, *saved))
+        return sum(self._missing(position.value.groups)) - max((0.0, *saved))
+
+    def _places(self, position: Position[Found]) -> list[tuple[int, int]]:
+        """The missing phrases that can go on here, or begin without a space, and the number of characters that
+        there are, with the space before them.
+        """
+        found, last = position.value, position.last
+        begun = self._begun(found)
+        return begun + [
+            (index, 1)
+            for index in self._unmet(found.groups)
+            if last == " " or (last and not is_inside(last, self._spellings[index].text[1]))
+        ]
 
     def _unmet(self, groups: int) -> list[int]:
         """The phrases of groups that have not been found."""
@@ -171,25 +178,19 @@ class RequiredPhrases:
             position: where.
             all_ways: whether all tokens that do, or those that training has for the phrases.
         """
-        found, last, undecoded = position.value, position.last, position.undecoded
-        places = self._begun(found)
-        for index in self._unmet(found.groups):
-            if last == " " or (last and not is_inside(last, self._spellings[index].text[1])):
-                places.append((index, 1))
-            if last != " " and not undecoded:
-                places.append((index, 0))
+        undecoded = position.undecoded
+        places = self._places(position)
+        first = [(index, 0) for index in self._unmet(position.value.groups)]
+        if not undecoded and (all_ways or position.last != " "):
+            places += first
         tokens = self._tokens_at(places, undecoded, all_ways)
-        if undecoded and not tokens:  # nothing continues the character: it becomes U+FFFD
-            tokens = self._tokens_at([(index, 0) for index in self._unmet(found.groups)], b"", all_ways)
-        return tokens
+        # If nothing continues an incomplete character, it becomes U+FFFD.
+        return tokens or self._tokens_at(first, b"", all_ways)
 
     def _tokens_at(self, places: list[tuple[int, int]], undecoded: bytes, all_ways: bool) -> set[int]:
         """The next tokens of phrases, of which there are some characters."""
-        tokens = set()
-        for index, start in places:
-            spelling = self._spellings[index]
-            if all_ways:
-                tokens |= {move.token for move in spelling.moves(start, undecoded)}
-            else:
-                tokens |= {spelling.next(start, undecoded)}
+        spellings = [(self._spellings[index], start) for index, start in places]
+        if all_ways:
+            return {move.token for one, start in spellings for move in one.moves(start, undecoded)}
+        tokens = {one.next(start, undecoded) for one, start in spellings}
         return {token for token in tokens if token is not None}

@@ -65,8 +65,8 @@ class Spelling:
         return [*moves, Move(token, start + (decode(byte)[0] == self.text[start]))]
 
     def next(self, start: int, undecoded: bytes = b"") -> int | None:
-        """The token with which training has the text go on; if it is none of its tokens that starts there, the
-        longest one that can be generated; None: none can.
+        """The token with which training has the text go on; if none of its tokens starts there, the longest
+        one that can be generated; None: none can.
         """
         if not undecoded and start in self._canonical:
             return self._canonical[start]

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import Tokens
-from nmt.decoding.interface import Constraint, SearchOptions
+from nmt.decoding.constraints.builder import Built
+from nmt.decoding.interface import SearchOptions
 from nmt.decoding.result import Translation as Found
 from nmt.decoding.search import Search
 from nmt.decoding.translator import Translator as SearchTranslator
@@ -71,8 +72,7 @@ class _Ready:
 
     job: int
     source: Tokens
-    limit: int
-    constraint: Constraint | None
+    built: Built | None
 
 
 class Searcher:
@@ -121,7 +121,7 @@ class Searcher:
                     ready.append(self._prepare(translator, jobs, index))
                 except ConfigError as error:
                     yield JobResult(index, error=error)
-            for chosen in translator.batches([one.source for one in ready], translator.config.beam_size):
+            for chosen in translator.batches([one.source for one in ready]):
                 yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
 
     def _score(self, job: Job, given: str) -> list[Found]:
@@ -147,12 +147,11 @@ class Searcher:
         """
         job = jobs[index]
         source = translator.source.encode_with_offsets(job.text)
-        limit = translator.limit(source)
         if job.steering.request == NOTHING:
-            return _Ready(index, source, limit, None)
+            return _Ready(index, source, None)
         builder = self._builders.of(job.steering.request)
-        built = builder.build(job.text, limit, translator.config.max_length)
-        return _Ready(index, source, built.limit, built.constraint)
+        limit = int(translator.prepare([source]).limits[0])
+        return _Ready(index, source, builder.build(job.text, limit, translator.config.max_length))
 
 
 def _how(options: TranslationOptions, own: DecodingConfig) -> tuple[object, ...]:
@@ -173,10 +172,17 @@ def _run(
         nbest=every[0].nbest,
         attention=frozenset(row for row, own in enumerate(every) if own.attention),
         trace=frozenset(row for row, own in enumerate(every) if own.tree),
-        constraints={row: one.constraint for row, one in enumerate(batch) if one.constraint is not None},
+        constraints={
+            row: one.built.constraint
+            for row, one in enumerate(batch)
+            if one.built is not None and one.built.constraint is not None
+        },
     )
-    sources = translator.prepare([one.source for one in batch], [one.limit for one in batch])
-    search = translator.start(sources, options)
+    sources = translator.prepare([one.source for one in batch])
+    for row, one in enumerate(batch):
+        if one.built is not None:
+            sources.limits[row] = one.built.limit
+    search = translator.search(sources, options)
     followed = [row for row, one in enumerate(batch) if one.job in streamed]
     while search.active:
         for row in search.step():
@@ -201,5 +207,5 @@ def _result(
             "glossary …); ask for less, or raise beam_size"
         )
         return JobResult(one.job, error=ConfigError(reason))
-    found = [translator.result(one.source, hypothesis) for hypothesis in hypotheses]
+    found = [translator.translation(one.source, hypothesis) for hypothesis in hypotheses]
     return JobResult(one.job, found, tree=search.tree(row) if options.tree else None)

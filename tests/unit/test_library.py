@@ -19,6 +19,7 @@ from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.errors import ConfigError
 from nmt.evaluation.confidence import UNCALIBRATED
+from nmt.library.collecting import Finishing
 from nmt.library.joining import joined
 from nmt.library.loading import Loaded
 from nmt.library.options import OptionError, TranslationOptions
@@ -40,7 +41,7 @@ def make(tokenizers, style="bahdanau", limit=40) -> nmt.Translator:
         decoding=DECODING,
         source=source,
         heads=model.heads,
-        calibration=UNCALIBRATED,
+        finishing=Finishing(target, UNCALIBRATED),
         limit=limit,
         languages=None,
     )

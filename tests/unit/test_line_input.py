@@ -58,7 +58,6 @@ def test_lines_before_an_error_are_yielded():
     for read in (chunks(lines(), 9), waiting_chunks(lines(), 9)):
         found = []
         with pytest.raises(DataError, match="bad"):
-            for chunk in read:
-                found += chunk
-        assert found == ["one", "two"]
+            found.extend(read)
+        assert [line for chunk in found for line in chunk] == ["one", "two"]
     assert [line for chunk in waiting_chunks(iter(()), 9) for line in chunk] == []

@@ -9,7 +9,8 @@ from nmt.library.translated import Translation, Word
 def translation(text: str, confidence: float = 0.9, *flags: str, **changes: object) -> Translation:
     """Of a source that says the same in capitals; blank if it is."""
     segments = (None,) if text.strip() else ()
-    return Translation(text.upper(), text, -1.0, -2.0, confidence=confidence, flags=flags, segments=segments, **changes)  # fmt: skip
+    changes |= {"confidence": confidence, "flags": flags, "segments": segments}
+    return Translation(text.upper(), text, -1.0, -2.0, **changes)
 
 
 def test_plain_text_and_json():

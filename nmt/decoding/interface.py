@@ -9,7 +9,7 @@ sentence (the beam size), H attention heads, S source length, T target length, V
 row, M tokens asked for by name. Masks are True at real tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
@@ -241,8 +241,8 @@ class Constraint(Protocol):
         ...
 
     def met(self, state: ConstraintState) -> int:
-        """How much of the constraint is met, at least 0, in tokens. The slots of the beam are shared among the
-        hypotheses with different numbers (dynamic beam allocation: Post and Vilar, 2018).
+        """How much of the constraint is met, at least 0, in tokens. The slots of the beam are shared among
+        the hypotheses with different numbers (dynamic beam allocation: Post and Vilar, 2018).
         """
         ...
 
@@ -260,9 +260,11 @@ class SearchOptions:
         attention: the sentences whose hypotheses get their attention.
         trace: the sentences whose beam is kept as a tree.
         constraints: of each sentence that has any.
+        text: tokens → text; given: of several hypotheses with the same text only the best one counts.
     """
 
     nbest: int = 1
     attention: frozenset[int] = frozenset()
     trace: frozenset[int] = frozenset()
     constraints: dict[int, Constraint] = field(default_factory=dict)
+    text: Callable[[list[int]], Hashable] | None = None

@@ -62,7 +62,8 @@ def draw(values: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[n
     Returns:
         [M], for each u the first token whose sum is above u times the total: none with probability 0.
     """
-    return np.searchsorted(values, uniform * values[-1], side="right")
+    tokens: NDArray[np.int64] = np.searchsorted(values, uniform * values[-1], side="right")
+    return tokens
 
 
 def generator(seed: int, text: str, number: int = 0) -> np.random.Generator:

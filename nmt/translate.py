@@ -105,6 +105,10 @@ def main() -> None:
     config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest or 1)
     config.batch_tokens = arguments.batch_tokens or config.batch_tokens
     config.lookahead = None if arguments.exact else config.lookahead
+    if arguments.sample:
+        config.method = "sample"
+        config.sampling.temperature = 1.0 if arguments.temperature is None else arguments.temperature
+        config.sampling.seed = arguments.seed or 0
     translator = load_ensemble(runs, config, choose_device(arguments.device))
     if (arguments.attention or arguments.show) and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
@@ -200,17 +204,8 @@ def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iter
     lines = _lines(arguments)
     attention = bool(arguments.attention or arguments.show)
     interactive = not arguments.text and arguments.input is None and sys.stdin.isatty()
-    done = 0
     for chunk in _chunks(lines, 1 if interactive else max(_CHUNK, arguments.batch_tokens or 0)):
-        if arguments.sample:
-            temperature = 1.0 if arguments.temperature is None else arguments.temperature
-            seed, first, done = arguments.seed or 0, done, done + len(chunk)
-            for one in translator.sample(
-                chunk, temperature=temperature, seed=seed, first=first, attention=attention
-            ):
-                yield [one]
-        else:
-            yield from translator.translate(chunk, arguments.nbest or 1, attention)
+        yield from translator.translate(chunk, arguments.nbest or 1, attention)
 
 
 def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:

@@ -14,11 +14,14 @@ Shapes: C candidates, R pseudo-references.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from fastchrf import pairwise_chrf
 from numpy.typing import NDArray
+
+from nmt.decoding.hypothesis import Hypothesis
 
 
 class Ranked(NamedTuple):
@@ -77,3 +80,22 @@ def normalised_probabilities(log_probabilities: Sequence[float]) -> list[float]:
     probabilities = np.exp(values - values.max())
     found: list[float] = (probabilities / probabilities.sum()).tolist()
     return found
+
+
+def rank_hypotheses(
+    hypotheses: Sequence[Hypothesis], texts: Sequence[str], weighted: bool
+) -> list[Hypothesis]:
+    """The hypotheses of a sentence with different texts, by expected utility, best first, which becomes their
+    score; of several with the same text, the first.
+
+    Args:
+        hypotheses: an n-best list, or samples; perhaps none.
+        texts: of each.
+        weighted: whether the pseudo-references, which are the hypotheses themselves, are weighted by their
+            probability; samples are not.
+    """
+    if not hypotheses:
+        return []
+    weights = normalised_probabilities([one.log_probability for one in hypotheses]) if weighted else None
+    ranked = rank_by_utility(texts, texts, weights)
+    return [replace(hypotheses[one.number], score=one.utility) for one in ranked]

@@ -1,79 +1,263 @@
-"""Sampling: translations drawn from the model's distribution, token by token (ancestral sampling).
+"""Sampling: random translations, drawn token by token from the model's distribution (ancestral sampling).
 
-A token is drawn from p' of three steps, each of which may do nothing:
+The random numbers of a sentence come from the seed, its text and the number of the draw (`random_generators`), not
+from the batch, the order of sentences, or how many draws there are.
 
-    temperature T    p'(y) ∝ p(y)^(1/T)
-    top-k            p'(y) = 0 except for the k most probable tokens (Fan et al. 2018)
-    nucleus, top-p   p'(y) = 0 except for the fewest most probable tokens that together have at least the
-                     probability P after the steps before (Holtzman et al. 2020)
+Draws of a sentence that have the same tokens so far are in the same state, so they share a row: the model
+computes as many rows as there are different beginnings, one for each sentence at the first step.
 
-Tokens that are as probable as the last one kept are kept too, so nothing depends on the order of tokens.
-
-The random numbers of a sentence come from the seed, its text and the number of the draw: not from the batch,
-the order of sentences, or how many draws there are.
-
-Shapes: N rows, V vocabulary.
+Shapes: B sentences, b of them active, D draws that go on, N rows, V vocabulary, H attention heads, S source
+length.
 """
 
 import hashlib
+from collections.abc import Sequence
+from typing import Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nmt.config.stochastic import SamplingConfig
+from nmt.config.decoding import DecodingConfig
+from nmt.decoding.hypothesis import Hypothesis, dead_end_error, nan_error
+from nmt.decoding.interface import (
+    Attention,
+    Booleans,
+    ConstraintState,
+    Except,
+    Floats,
+    Integers,
+    Only,
+    Rows,
+    SearchModel,
+    SearchOptions,
+    StateT,
+)
+from nmt.decoding.live import first_rows
+from nmt.decoding.ranking import length_norms
+from nmt.decoding.search import Sources, Special
+from nmt.decoding.truncation import draw, probabilities
 
-Floats = NDArray[np.float32]
-
-
-def probabilities(log_probabilities: Floats, config: SamplingConfig) -> Floats:
-    """The distribution to draw from, [N, V], not normalised: the largest of each row is 1.
-
-    Args:
-        log_probabilities: [N, V]; minus infinity for what must not be drawn. Each row has a finite one.
-        config: temperature, top-k and top-p.
-    """
-    highest = log_probabilities.max(axis=1, keepdims=True)
-    found: Floats = np.exp((log_probabilities - highest) / np.float32(config.temperature))
-    V = found.shape[1]
-    if config.top_k is not None and config.top_k < V:
-        least = np.partition(found, V - config.top_k, axis=1)[:, V - config.top_k, None]
-        found[found < least] = 0.0
-    if config.top_p < 1.0:
-        found[found < _least_of_nucleus(found, config.top_p)] = 0.0
-    return found
-
-
-def _least_of_nucleus(values: Floats, top_p: float) -> Floats:
-    """The smallest probability in the nucleus of each row, [N, 1]; the rows need not be normalised."""
-    descending = -np.sort(-values, axis=1)
-    sums = descending.cumsum(axis=1, dtype=np.float64)
-    reached = sums >= top_p * sums[:, -1:]  # true from the last token of the nucleus on
-    least: Floats = np.take_along_axis(descending, reached.argmax(axis=1)[:, None], axis=1)
-    return least
+_ROWS = 64  # whose distributions are in memory at a time
 
 
-def draw(values: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Tokens by the inverse of the cumulative distribution.
+def sample(
+    model: SearchModel[StateT],
+    sources: Sources,
+    config: DecodingConfig,
+    special: Special,
+    generators: Sequence[Sequence[np.random.Generator]],
+    options: SearchOptions = SearchOptions(),
+) -> list[list[Hypothesis]]:
+    """Draw hypotheses from the model's distribution over the allowed tokens.
 
     Args:
-        values: [V], cumulative sums of probabilities that need not be normalised; the last is above 0.
-        uniform: [M], random numbers in [0, 1).
+        model, sources, special, options: as for `beam_search`; `options.nbest` does not count.
+        config: temperature, top-k, top-p and lengths; the beam does not count.
+        generators: of each sentence, one for each draw.
 
     Returns:
-        [M], for each u the first token whose sum is above u times the total: none with probability 0.
+        For each sentence its draws, in order, without those that come to where its constraint allows no token.
+        Log-probabilities are those of the model, at temperature 1 and not renormalised over what may be drawn;
+        scores are divided by the length as in beam search.
+
+    Raises:
+        NmtError: as for `beam_search`.
     """
-    tokens: NDArray[np.int64] = np.searchsorted(values, uniform * values[-1], side="right")
-    return tokens
+    sampler = _Sampler(model, sources, config, special, generators, options)
+    while len(sampler.live):
+        sampler.step()
+    return sampler.hypotheses()
 
 
-def generator(seed: int, text: str, number: int = 0) -> np.random.Generator:
-    """The random numbers of one draw of a sentence.
+def random_generators(seed: int, text: str, draws: int) -> list[np.random.Generator]:
+    """The random numbers of the draws of a sentence, one generator for each.
 
     Args:
         seed: at least 0.
         text: the sentence, cleaned.
-        number: of the draw, from 0.
+        draws: their number; the generators of the first are the same for any.
     """
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     words: list[int] = np.frombuffer(digest, dtype="<u4").tolist()
-    return np.random.default_rng([seed, number, *words])
+    return [np.random.default_rng([seed, number, *words]) for number in range(draws)]
+
+
+class _Sampler(Generic[StateT]):
+    """Sampling in progress; `sample` says what the arguments are.
+
+    Attributes:
+        live: [D], the draws that go on, by their number among those of all sentences.
+    """
+
+    def __init__(
+        self,
+        model: SearchModel[StateT],
+        sources: Sources,
+        config: DecodingConfig,
+        special: Special,
+        generators: Sequence[Sequence[np.random.Generator]],
+        options: SearchOptions,
+    ) -> None:
+        self._model, self._config, self._special, self._limits = model, config, special, sources.limits
+        B = len(sources.limits)
+        self._generators = [one for group in generators for one in group]
+        self._sentence_of_draw = np.repeat(np.arange(B), [len(group) for group in generators])
+        self.live = np.arange(len(self._generators))
+        self._row_of_draw = self._sentence_of_draw  # [D], of the draws that go on
+        self._sentences = np.arange(B)  # [b], those that the rows are of
+        self._rows, self._steps = first_rows(B, special.bos, 1), 0
+        self._constraints = options.constraints
+        self._constraint_states: list[ConstraintState] = [  # of each row; None without a constraint
+            self._constraints[i].start() if i in self._constraints else None for i in range(B)
+        ]
+        self._draws = [_Draw() for _ in self._generators]
+        self._attention = _KeptAttention(np.isin(self._sentence_of_draw, list(options.attention)))
+        if B:
+            self._state = model.encode(sources.tokens, sources.mask)
+
+    def step(self) -> None:
+        """One token of each draw that goes on.
+
+        Raises:
+            NmtError: if the model returns NaN, or probability zero for every token.
+        """
+        found = self._model.step(self._state, self._rows)
+        predicted = found.log_probabilities()
+        if np.isnan(predicted).any():
+            raise nan_error()
+        allowed, possible = self._allowed(predicted)
+        going = possible[self._row_of_draw]
+        for number in self.live[~going].tolist():
+            self._draws[number].possible = False
+        self.live, self._row_of_draw = self.live[going], self._row_of_draw[going]
+        tokens = self._drawn(allowed)
+        self._attention.append(self.live, self._row_of_draw, found.attention)
+        values = predicted[self._row_of_draw, tokens]
+        for number, token, value in zip(self.live.tolist(), tokens.tolist(), values.tolist(), strict=True):
+            self._draws[number].append(token, value)
+        self._state, self._steps = found.state, self._steps + 1
+        ended = tokens == self._special.eos
+        for number in self.live[ended].tolist():
+            self._draws[number].finished = True
+        on = ~ended & (self._limits[self._sentence_of_draw[self.live]] > self._steps)
+        self._advance(on, tokens, predicted.shape[1])
+
+    def _allowed(self, predicted: Floats) -> tuple[Floats, Booleans]:
+        """Log-probabilities [N, V], minus infinity where a token is not allowed; and the rows, [N], with one
+        that is.
+        """
+        special, sentences = self._special, self._sentences[self._rows.sentences].tolist()
+        allowed = predicted.copy()
+        allowed[:, sorted({*special.forbidden} | ({special.bos} - {special.eos}))] = -np.inf
+        if self._steps < self._config.min_length:
+            allowed[:, special.eos] = -np.inf
+        for row, sentence in enumerate(sentences):
+            if sentence not in self._constraints:
+                continue
+            choice = self._constraints[sentence].allowed(self._constraint_states[row])
+            if isinstance(choice, Except):
+                allowed[row, list(choice.tokens)] = -np.inf
+            elif isinstance(choice, Only):
+                only = list(choice.tokens)
+                kept = allowed[row, only]
+                allowed[row] = -np.inf
+                allowed[row, only] = kept
+        possible: Booleans = allowed.max(axis=1) > -np.inf
+        if not all(sentences[row] in self._constraints for row in np.flatnonzero(~possible)):
+            raise dead_end_error()
+        return allowed, possible
+
+    def _drawn(self, allowed: Floats) -> Integers:
+        """The next token of each draw, [D]."""
+        uniform = np.array([self._generators[number].random() for number in self.live.tolist()])
+        tokens = np.zeros(len(uniform), np.int64)
+        order = np.argsort(self._row_of_draw, kind="stable")
+        rows, starts = np.unique(self._row_of_draw[order], return_index=True)
+        members = np.split(order, starts[1:])
+        for first in range(0, len(rows), _ROWS):
+            some = rows[first : first + _ROWS]
+            sums = probabilities(allowed[some], self._config.sampling).cumsum(axis=1, dtype=np.float64)
+            for values, of_row in zip(sums, members[first : first + _ROWS], strict=True):
+                tokens[of_row] = draw(values, uniform[of_row])
+        return tokens
+
+    def _advance(self, on: Booleans, tokens: Integers, V: int) -> None:
+        """Make the rows of the next step: one for each different beginning of the draws that go `on`, [D]."""
+        before = self._rows
+        beginnings, row_of_draw = np.unique(self._row_of_draw[on] * V + tokens[on], return_inverse=True)
+        parents, lasts = beginnings // V, beginnings % V
+        counts = np.bincount(before.sentences[parents], minlength=len(before.counts))
+        going = np.flatnonzero(counts)
+        if len(going) == len(counts):
+            going = None
+        else:
+            self._sentences, counts = self._sentences[going], counts[going]
+        self.live, self._row_of_draw = self.live[on], row_of_draw
+        self._rows = Rows(lasts, parents, counts, going, int(counts.max(initial=1)))
+        if self._constraints:
+            sentences = self._sentences[self._rows.sentences].tolist()
+            states = [self._constraint_states[parent] for parent in parents.tolist()]
+            self._constraint_states = [
+                self._constraints[sentence].advance(state, token) if sentence in self._constraints else None
+                for sentence, state, token in zip(sentences, states, lasts.tolist(), strict=True)
+            ]
+
+    def hypotheses(self) -> list[list[Hypothesis]]:
+        """The draws of each sentence, once none goes on."""
+        norms = length_norms(int(self._limits.max(initial=1)), self._config)
+        attention = self._attention.read()
+        groups: list[list[Hypothesis]] = [[] for _ in self._limits]
+        for number, (sentence, one) in enumerate(zip(self._sentence_of_draw.tolist(), self._draws, strict=True)):
+            if one.possible:
+                groups[sentence].append(one.hypothesis(norms, attention.get(number)))
+        return groups
+
+
+class _Draw:
+    """One draw: its tokens so far, EOS included, and their log-probabilities."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.values: list[float] = []
+        self.finished, self.possible = False, True
+
+    def append(self, token: int, value: float) -> None:
+        self.tokens.append(token)
+        self.values.append(value)
+
+    def hypothesis(self, norms: Floats, attention: Floats | None) -> Hypothesis:
+        total, length = sum(self.values), len(self.tokens)
+        score = total / float(norms[length - 1])
+        tokens = self.tokens[: length - self.finished]
+        return Hypothesis(tokens, self.values, total, score, attention, self.finished)
+
+
+class _KeptAttention:
+    """The attention of the draws for which it is wanted.
+
+    Args:
+        wanted: bool, of each draw of all sentences.
+    """
+
+    def __init__(self, wanted: Booleans) -> None:
+        self._wanted = wanted
+        self._kept: list[Attention] = []
+        self._rows: dict[int, list[int]] = {number: [] for number in np.flatnonzero(wanted).tolist()}
+        self._count = 0
+
+    def append(self, live: Integers, row_of_draw: Integers, attention: Attention) -> None:
+        """Keep those of a step: of the draws [D] and the row of each, [D]."""
+        wanted = self._wanted[live]
+        rows, where = np.unique(row_of_draw[wanted], return_inverse=True)
+        if not len(rows):
+            return
+        self._kept.append(attention.select(rows))
+        for number, place in zip(live[wanted].tolist(), where.tolist(), strict=True):
+            self._rows[number].append(self._count + place)
+        self._count += len(rows)
+
+    def read(self) -> dict[int, Floats]:
+        """The attention of each draw, [T, H, S], by its number."""
+        if not self._kept:
+            return {}
+        everything = self._kept[0].concatenate(self._kept[1:]).numpy()
+        return {number: everything[rows] for number, rows in self._rows.items()}

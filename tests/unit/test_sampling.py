@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from nmt.config.stochastic import SamplingConfig
-from nmt.decoding.sampling import draw, generator, probabilities
+from nmt.config.decoding import SamplingConfig
+from nmt.decoding.sampling import random_generators
+from nmt.decoding.truncation import draw, probabilities
 
 
 def expected(log_probabilities, temperature, top_k, top_p):

@@ -1,0 +1,59 @@
+"""The distribution that a token of a sample is drawn from: p', of three steps, each of which may do nothing.
+
+    temperature T    p'(y) ∝ p(y)^(1/T)
+    top-k            p'(y) = 0 except for the k most probable tokens (Fan et al. 2018)
+    nucleus, top-p   p'(y) = 0 except for the fewest most probable tokens that together have at least the
+                     probability P after the steps before (Holtzman et al. 2020)
+
+Tokens that are as probable as the last one kept are kept too, so nothing depends on the order of tokens.
+
+Shapes: N rows, V vocabulary.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.config.decoding import SamplingConfig
+
+Floats = NDArray[np.float32]
+
+
+def probabilities(log_probabilities: Floats, config: SamplingConfig) -> Floats:
+    """The distribution to draw from, [N, V], not normalised: the largest of each row is 1.
+
+    Args:
+        log_probabilities: [N, V]; minus infinity for what must not be drawn. Each row has a finite one.
+        config: temperature, top-k and top-p.
+    """
+    highest = log_probabilities.max(axis=1, keepdims=True)
+    found: Floats = np.exp((log_probabilities - highest) / np.float32(config.temperature))
+    V = found.shape[1]
+    if config.top_k is not None and config.top_k < V:
+        least = np.partition(found, V - config.top_k, axis=1)[:, V - config.top_k, None]
+        found[found < least] = 0.0
+    if config.top_p < 1.0:
+        found[found < _least_of_nucleus(found, config.top_p)] = 0.0
+    return found
+
+
+def _least_of_nucleus(values: Floats, top_p: float) -> Floats:
+    """The smallest probability in the nucleus of each row, [N, 1]; the rows need not be normalised."""
+    descending = -np.sort(-values, axis=1)
+    sums = descending.cumsum(axis=1, dtype=np.float64)
+    reached = sums >= top_p * sums[:, -1:]  # true from the last token of the nucleus on
+    least: Floats = np.take_along_axis(descending, reached.argmax(axis=1)[:, None], axis=1)
+    return least
+
+
+def draw(values: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Tokens by the inverse of the cumulative distribution.
+
+    Args:
+        values: [V], cumulative sums of probabilities that need not be normalised; the last is above 0.
+        uniform: [M], random numbers in [0, 1).
+
+    Returns:
+        [M], for each u the first token whose sum is above u times the total: none with probability 0.
+    """
+    tokens: NDArray[np.int64] = np.searchsorted(values, uniform * values[-1], side="right")
+    return tokens

@@ -63,16 +63,16 @@ class DecodingConfig:
 
     method: str = option(
         "beam",
-        "beam: the most probable translation that beam search finds; sample: a random one; mbr: minimum Bayes "
-        "risk, of several candidates the one most like all of them (chrF)",
+        "beam: the most probable translation that beam search finds; sample: a random one; mbr: of several, "
+        "the one most like all of them (minimum Bayes risk with chrF)",
         choices=("beam", "sample", "mbr"),
     )
 
     beam_size: int = option(5, "beam size (1: greedy)", at_least=1)
     length_penalty: float = option(
         1.0,
-        "length penalty: power: log-probability is divided by length to this power; wu: by ((5 + length) / 6) "
-        "to this power",
+        "length penalty: power: log-probability is divided by length to this power; wu: by "
+        "((5 + length) / 6) to this power",
         at_least=0,
     )
     normalisation: str = option(

@@ -8,6 +8,7 @@ from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchModel, SearchOptions, StateT
 from nmt.decoding.sampling import random_generators, sample
 from nmt.decoding.search import Sources, Special, beam_search
+from nmt.decoding.truncation import check_sampling
 
 
 def hypotheses_per_sentence(config: DecodingConfig, nbest: int) -> int:
@@ -22,7 +23,7 @@ def decode(
     detokenise: Callable[[list[int]], str],
     config: DecodingConfig,
     special: Special,
-    options: SearchOptions = SearchOptions(),
+    options: SearchOptions,
 ) -> list[list[Hypothesis]]:
     """Translate sentences by the method of the settings.
 
@@ -34,8 +35,8 @@ def decode(
         config: `method`, and its settings.
 
     Returns:
-        As `beam_search`; with sampling, the draws in order; with minimum Bayes risk, hypotheses with different
-        texts, whose score is the expected chrF2, 0 to 100.
+        As `beam_search`; with sampling, the draws in order; with minimum Bayes risk, hypotheses with
+        different texts, whose score is the expected chrF2, 0 to 100.
 
     Raises:
         ConfigError, NmtError: as `beam_search`.
@@ -67,5 +68,6 @@ def _draws(
     special: Special,
     options: SearchOptions,
 ) -> list[list[Hypothesis]]:
+    check_sampling(config.sampling)
     generators = [random_generators(config.sampling.seed, text, options.nbest) for text in texts]
-    return sample(model, sources, config, special, generators, options)
+    return sample(model, sources, config, special, options, generators)

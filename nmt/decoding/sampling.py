@@ -1,7 +1,7 @@
 """Sampling: random translations, drawn token by token from the model's distribution (ancestral sampling).
 
-The random numbers of a sentence come from the seed, its text and the number of the draw (`random_generators`), not
-from the batch, the order of sentences, or how many draws there are.
+The random numbers of a sentence come from the seed, its text and the number of the draw: see
+`random_generators`. Results do not depend on the batch, the order of sentences, or how many draws there are.
 
 Draws of a sentence that have the same tokens so far are in the same state, so they share a row: the model
 computes as many rows as there are different beginnings, one for each sentence at the first step.
@@ -17,7 +17,7 @@ from typing import Generic
 import numpy as np
 
 from nmt.config.decoding import DecodingConfig
-from nmt.decoding.hypothesis import Hypothesis, dead_end_error, nan_error
+from nmt.decoding.hypothesis import Doubles, Hypothesis, dead_end_error, nan_error
 from nmt.decoding.interface import (
     Attention,
     Booleans,
@@ -34,7 +34,7 @@ from nmt.decoding.interface import (
 from nmt.decoding.live import first_rows
 from nmt.decoding.ranking import length_norms
 from nmt.decoding.search import Sources, Special
-from nmt.decoding.truncation import draw, probabilities
+from nmt.decoding.truncation import check_sampling, draw, probabilities
 
 _ROWS = 64  # whose distributions are in memory at a time
 
@@ -44,8 +44,8 @@ def sample(
     sources: Sources,
     config: DecodingConfig,
     special: Special,
+    options: SearchOptions,
     generators: Sequence[Sequence[np.random.Generator]],
-    options: SearchOptions = SearchOptions(),
 ) -> list[list[Hypothesis]]:
     """Draw hypotheses from the model's distribution over the allowed tokens.
 
@@ -55,14 +55,16 @@ def sample(
         generators: of each sentence, one for each draw.
 
     Returns:
-        For each sentence its draws, in order, without those that come to where its constraint allows no token.
-        Log-probabilities are those of the model, at temperature 1 and not renormalised over what may be drawn;
-        scores are divided by the length as in beam search.
+        For each sentence its draws, in order, without those that come to where its constraint allows no
+        token. Log-probabilities are those of the model, at temperature 1 and not renormalised over what may
+        be drawn; scores are divided by the length as in beam search.
 
     Raises:
+        ConfigError: if a setting is out of range.
         NmtError: as for `beam_search`.
     """
-    sampler = _Sampler(model, sources, config, special, generators, options)
+    check_sampling(config.sampling)
+    sampler = _Sampler(model, sources, config, special, options, generators)
     while len(sampler.live):
         sampler.step()
     return sampler.hypotheses()
@@ -94,8 +96,8 @@ class _Sampler(Generic[StateT]):
         sources: Sources,
         config: DecodingConfig,
         special: Special,
-        generators: Sequence[Sequence[np.random.Generator]],
         options: SearchOptions,
+        generators: Sequence[Sequence[np.random.Generator]],
     ) -> None:
         self._model, self._config, self._special, self._limits = model, config, special, sources.limits
         B = len(sources.limits)
@@ -187,12 +189,11 @@ class _Sampler(Generic[StateT]):
         parents, lasts = beginnings // V, beginnings % V
         counts = np.bincount(before.sentences[parents], minlength=len(before.counts))
         going = np.flatnonzero(counts)
-        if len(going) == len(counts):
-            going = None
-        else:
-            self._sentences, counts = self._sentences[going], counts[going]
+        everything = len(going) == len(counts)
+        self._sentences, counts = self._sentences[going], counts[going]
         self.live, self._row_of_draw = self.live[on], row_of_draw
-        self._rows = Rows(lasts, parents, counts, going, int(counts.max(initial=1)))
+        width = int(counts.max(initial=1))
+        self._rows = Rows(lasts, parents, counts, None if everything else going, width)
         if self._constraints:
             sentences = self._sentences[self._rows.sentences].tolist()
             states = [self._constraint_states[parent] for parent in parents.tolist()]
@@ -206,9 +207,9 @@ class _Sampler(Generic[StateT]):
         norms = length_norms(int(self._limits.max(initial=1)), self._config)
         attention = self._attention.read()
         groups: list[list[Hypothesis]] = [[] for _ in self._limits]
-        for number, (sentence, one) in enumerate(zip(self._sentence_of_draw.tolist(), self._draws, strict=True)):
-            if one.possible:
-                groups[sentence].append(one.hypothesis(norms, attention.get(number)))
+        for number, sentence in enumerate(self._sentence_of_draw.tolist()):
+            if self._draws[number].possible:
+                groups[sentence].append(self._draws[number].hypothesis(norms, attention.get(number)))
         return groups
 
 
@@ -224,7 +225,7 @@ class _Draw:
         self.tokens.append(token)
         self.values.append(value)
 
-    def hypothesis(self, norms: Floats, attention: Floats | None) -> Hypothesis:
+    def hypothesis(self, norms: Doubles, attention: Floats | None) -> Hypothesis:
         total, length = sum(self.values), len(self.tokens)
         score = total / float(norms[length - 1])
         tokens = self.tokens[: length - self.finished]

@@ -1,7 +1,7 @@
 """The translator: text cleaning, tokenization, search, detokenization.
 
-Shapes: B sentences, H attention heads, S source subwords and T target subwords, both including end-of-sentence
-as the last one.
+Shapes: B sentences, H attention heads, S source subwords and T target subwords, both including
+end-of-sentence as the last one.
 """
 
 from collections.abc import Collection, Iterator, Sequence

@@ -14,8 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.decoding import SamplingConfig
+from nmt.errors import ConfigError
 
+_COLDEST = 1e-6  # lower temperatures would be the same as greedy, and could overflow
 Floats = NDArray[np.float32]
+
+
+def check_sampling(config: SamplingConfig) -> None:
+    """Check the settings of sampling.
+
+    Raises:
+        ConfigError: if one is out of range.
+    """
+    if not _COLDEST <= config.temperature < np.inf:
+        raise ConfigError(
+            f"temperature={config.temperature:g}: must be at least {_COLDEST:g} and finite; for the most "
+            "probable tokens, use greedy search"
+        )
+    if config.top_k is not None and config.top_k < 1:
+        raise ConfigError(f"top_k={config.top_k}: must be at least 1")
+    if not 0 < config.top_p <= 1:
+        raise ConfigError(f"top_p={config.top_p:g}: must be above 0 and at most 1")
+    if config.seed < 0:
+        raise ConfigError(f"seed={config.seed}: must be at least 0")
 
 
 def probabilities(log_probabilities: Floats, config: SamplingConfig) -> Floats:

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.config.decoding import DecodingConfig
+from nmt.config.decoding import DecodingConfig, SamplingConfig
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import SearchOptions
+from nmt.decoding.interface import Constraint, SearchOptions
 from nmt.decoding.sampling import sample
 from nmt.decoding.search import Sources, Special, beam_search
 from nmt.decoding.torch_model import TorchModel
@@ -84,14 +84,30 @@ class TableModel:
         lengths: list[int],
         sentences: list[int] | None = None,
         seed: int = 0,
-        temperature: float = 1.0,
         generators: list[np.random.Generator] | None = None,
         attention: Collection[int] | None = None,
+        **sampling,
     ) -> list[Hypothesis]:
         generators = generators or [np.random.default_rng((seed, i)) for i in range(len(lengths))]
-        options = SearchOptions(attention=frozenset(range(len(lengths)) if attention is None else attention))
-        given, config = sources(lengths, sentences), DecodingConfig(length_penalty=0.0)
-        return sample(TorchModel(self), given, config, SPECIAL, generators, temperature, options)
+        draws = [[one] for one in generators]
+        return [one for (one,) in self.draw(lengths, draws, sentences, attention, **sampling)]
+
+    def draw(
+        self,
+        lengths: list[int],
+        generators: list[list[np.random.Generator]],
+        sentences: list[int] | None = None,
+        attention: Collection[int] | None = None,
+        constraints: dict[int, Constraint] | None = None,
+        min_length: int = 0,
+        **sampling,
+    ) -> list[list[Hypothesis]]:
+        wanted = frozenset(range(len(lengths)) if attention is None else attention)
+        options = SearchOptions(attention=wanted, constraints=constraints or {})
+        config = DecodingConfig(
+            length_penalty=0.0, min_length=min_length, sampling=SamplingConfig(**sampling)
+        )
+        return sample(TorchModel(self), sources(lengths, sentences), config, SPECIAL, options, generators)
 
 
 def sources(lengths: list[int], sentences: list[int] | None = None) -> Sources:

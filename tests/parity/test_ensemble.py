@@ -11,17 +11,16 @@ import torch
 from table_model import SPECIAL, SharedModel, TableModel, enumerate_all, random_model, search, sources
 from test_prepared import MODELS, SOURCE, STEPS, layout_of
 from tiny import ENGLISH, MARATHI, tiny_config, tiny_model, tiny_tokenizers
-from torch import Tensor
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
-from nmt.model.inference.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchOptions
 from nmt.decoding.sampling import sample
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
+from nmt.model.inference.ensemble import Ensemble
 from nmt.model.inference.prepared import PreparedModel
 
 
@@ -70,11 +69,11 @@ def test_greedy_search_and_samples_are_those_of_the_mean_model():
     found = search(ensemble, lengths, beam_size=1, length_penalty=0.0)
     for (one,), other in zip(found, mean.greedy(lengths), strict=True):
         check_same(one, other)
-    generators = [np.random.default_rng((0, i)) for i in range(4)]
+    generators = [[np.random.default_rng((0, i))] for i in range(4)]
     options = SearchOptions(attention=frozenset(range(4)))
     config = DecodingConfig(length_penalty=0.0)
-    drawn = sample(TorchModel(ensemble), sources(lengths), config, SPECIAL, generators, options=options)
-    for one, other in zip(drawn, mean.sample(lengths), strict=True):
+    drawn = sample(TorchModel(ensemble), sources(lengths), config, SPECIAL, options, generators)
+    for (one,), other in zip(drawn, mean.sample(lengths), strict=True):
         check_same(one, other)
 
 
@@ -101,7 +100,9 @@ def test_certain_tokens_are_not_above_certainty(size):
     certain.table[...] = -math.inf
     certain.table[..., 4] = 0.0
     ensemble, _ = ensemble_of(*[certain] * size)
-    predicted, _, _ = ensemble.step(torch.tensor([1]), *ensemble.encode(torch.zeros(1, 1).long(), torch.ones(1, 1)))
+    predicted, _, _ = ensemble.step(
+        torch.tensor([1]), *ensemble.encode(torch.zeros(1, 1).long(), torch.ones(1, 1))
+    )
     assert predicted.max() == 0.0
 
 

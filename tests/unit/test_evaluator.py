@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tiny import ENGLISH, MARATHI, tiny_model
 
-from nmt.config.settings import Config
 from nmt.config.decoding import DecodingConfig
+from nmt.config.settings import Config
 from nmt.data.examples import Example
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator

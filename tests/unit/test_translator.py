@@ -9,8 +9,8 @@ import torch
 from tiny import ENGLISH, MARATHI, TINY, tiny_model, with_decoder
 
 from nmt.config.data import TokenizerConfig
-from nmt.config.model import AttentionConfig
 from nmt.config.decoding import DecodingConfig
+from nmt.config.model import AttentionConfig
 from nmt.data.text import clean, words
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
 from nmt.decoding.result import Translation
@@ -40,7 +40,9 @@ def model(request, tokenizers) -> TranslationModel:
 @pytest.fixture
 def configured(model, tokenizers) -> Callable[..., Translator]:
     """A translator with changed settings."""
-    return lambda **changes: Translator(TorchModel(model), *tokenizers, dataclasses.replace(DECODING, **changes))
+    return lambda **changes: Translator(
+        TorchModel(model), *tokenizers, dataclasses.replace(DECODING, **changes)
+    )
 
 
 @pytest.fixture

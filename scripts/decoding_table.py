@@ -3,8 +3,8 @@
 python scripts/decoding_table.py --run runs/a [--run runs/b --run runs/c] [--output table.md]
 
 With the first run: greedy search, beams, minimum Bayes risk over an n-best list and over samples; then, if
-there are several, their ensemble. All methods translate the same sentences, in turn and several times, so that a
-machine that becomes slower meanwhile slows all of them.
+there are several, their ensemble. All methods translate the same sentences, in turn and several times, so
+that a machine that becomes slower meanwhile slows all of them.
 """
 
 import argparse

@@ -90,8 +90,11 @@ def methods(runs: int) -> list[Method]:
     """The lines of the table, for a number of runs."""
     beams = [Method("greedy" if size == 1 else f"beam {size}", {"beam_size": size}) for size in (1, 5, 12)]
     mbr = [
-        Method("MBR, 12 best", {"method": "mbr", "beam_size": 12, "mbr.candidates": "nbest"}),
-        *(Method(f"MBR, {n} samples", {"method": "mbr", "mbr.samples": n}) for n in (16, 64)),
+        Method("MBR, 12 best", {"method": "mbr", "mbr.size": 12}),
+        *(
+            Method(f"MBR, {n} samples", {"method": "mbr", "mbr.candidates": "samples", "mbr.size": n})
+            for n in (16, 64)
+        ),
     ]
     together = [Method(f"ensemble of {runs}, beam 5", {"beam_size": 5}, ensemble=True)] if runs > 1 else []
     return beams + mbr + together

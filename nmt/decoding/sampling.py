@@ -1,6 +1,6 @@
 """Sampling: random translations, drawn token by token from the model's distribution (ancestral sampling).
 
-The random numbers of a sentence come from the seed, its text and the number of the draw: see
+The random numbers of a sentence come from the seed, its pieces and the number of the draw: see
 `random_generators`. Results do not depend on the batch, the order of sentences, or how many draws there are.
 
 Draws of a sentence that have the same tokens so far are in the same state, so they share a row: the model
@@ -33,61 +33,38 @@ from nmt.decoding.interface import (
 )
 from nmt.decoding.live import first_rows
 from nmt.decoding.ranking import length_norms
-from nmt.decoding.search import Sources, Special
+from nmt.decoding.sources import Sources, Special
+from nmt.decoding.tree import SearchTree
 from nmt.decoding.truncation import check_sampling, draw, probabilities
 
 _ROWS = 64  # whose distributions are in memory at a time
 
 
-def sample(
-    model: SearchModel[StateT],
-    sources: Sources,
-    config: DecodingConfig,
-    special: Special,
-    options: SearchOptions,
-    generators: Sequence[Sequence[np.random.Generator]],
-) -> list[list[Hypothesis]]:
-    """Draw hypotheses from the model's distribution over the allowed tokens.
-
-    Args:
-        model, sources, special, options: as for `beam_search`; `options.nbest` does not count.
-        config: temperature, top-k, top-p and lengths; the beam does not count.
-        generators: of each sentence, one for each draw.
-
-    Returns:
-        For each sentence its draws, in order, without those that come to where its constraint allows no
-        token. Log-probabilities are those of the model, at temperature 1 and not renormalised over what may
-        be drawn; scores are divided by the length as in beam search.
-
-    Raises:
-        ConfigError: if a setting is out of range.
-        NmtError: as for `beam_search`.
-    """
-    check_sampling(config.sampling)
-    sampler = _Sampler(model, sources, config, special, options, generators)
-    while len(sampler.live):
-        sampler.step()
-    return sampler.hypotheses()
-
-
-def random_generators(seed: int, text: str, draws: int) -> list[np.random.Generator]:
+def random_generators(seed: int, source: Integers, draws: int) -> list[np.random.Generator]:
     """The random numbers of the draws of a sentence, one generator for each.
 
     Args:
         seed: at least 0.
-        text: the sentence, cleaned.
+        source: the sentence, as int64 tokens without padding.
         draws: their number; the generators of the first are the same for any.
     """
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    digest = hashlib.sha256(source.astype("<i8").tobytes()).digest()
     words: list[int] = np.frombuffer(digest, dtype="<u4").tolist()
     return [np.random.default_rng([seed, number, *words]) for number in range(draws)]
 
 
-class _Sampler(Generic[StateT]):
-    """Sampling in progress; `sample` says what the arguments are.
+class Sampler(Generic[StateT]):
+    """Draws of sentences from the model's distribution over the allowed tokens, in progress. Sentences that
+    are done are removed. The methods are those of `Search`.
 
-    Attributes:
-        live: [D], the draws that go on, by their number among those of all sentences.
+    Args:
+        model, sources, special, options: as for `beam_search`; `options.nbest` is the number of draws of each
+            sentence.
+        config: temperature, top-k, top-p, seed and lengths; the beam does not count.
+        generators: of each sentence, one for each draw; None: as `random_generators` makes them.
+
+    Raises:
+        ConfigError: if a setting is out of range.
     """
 
     def __init__(
@@ -97,51 +74,100 @@ class _Sampler(Generic[StateT]):
         config: DecodingConfig,
         special: Special,
         options: SearchOptions,
-        generators: Sequence[Sequence[np.random.Generator]],
+        generators: Sequence[Sequence[np.random.Generator]] | None = None,
     ) -> None:
+        check_sampling(config.sampling)
         self._model, self._config, self._special, self._limits = model, config, special, sources.limits
         B = len(sources.limits)
+        if generators is None:
+            given = [row[real] for row, real in zip(sources.tokens, sources.mask, strict=True)]
+            generators = [random_generators(config.sampling.seed, row, options.nbest) for row in given]
         self._generators = [one for group in generators for one in group]
         self._sentence_of_draw = np.repeat(np.arange(B), [len(group) for group in generators])
-        self.live = np.arange(len(self._generators))
-        self._row_of_draw = self._sentence_of_draw  # [D], of the draws that go on
+        self._draws = [_Draw() for _ in self._generators]
+        self._live = np.arange(len(self._draws))  # [D], by their number among those of all sentences
+        self._row_of_draw = self._sentence_of_draw  # [D]
         self._sentences = np.arange(B)  # [b], those that the rows are of
         self._rows, self._steps = first_rows(B, special.bos, 1), 0
+        self._cancelled: set[int] = set()
         self._constraints = options.constraints
         self._constraint_states: list[ConstraintState] = [  # of each row; None without a constraint
             self._constraints[i].start() if i in self._constraints else None for i in range(B)
         ]
-        self._draws = [_Draw() for _ in self._generators]
         self._attention = _KeptAttention(np.isin(self._sentence_of_draw, list(options.attention)))
         if B:
             self._state = model.encode(sources.tokens, sources.mask)
 
-    def step(self) -> None:
-        """One token of each draw that goes on.
+    @property
+    def active(self) -> list[int]:
+        """The sentences that are not done."""
+        found: list[int] = self._sentences.tolist()
+        return found
+
+    def step(self) -> list[int]:
+        """One token of each draw that goes on; returns the sentences that are done.
 
         Raises:
             NmtError: if the model returns NaN, or probability zero for every token.
         """
+        before = self._sentences
         found = self._model.step(self._state, self._rows)
         predicted = found.log_probabilities()
         if np.isnan(predicted).any():
             raise nan_error()
         allowed, possible = self._allowed(predicted)
-        going = possible[self._row_of_draw]
-        for number in self.live[~going].tolist():
-            self._draws[number].possible = False
-        self.live, self._row_of_draw = self.live[going], self._row_of_draw[going]
+        possible &= ~np.isin(before[self._rows.sentences], list(self._cancelled))
+        self._give_up(~possible[self._row_of_draw])
         tokens = self._drawn(allowed)
-        self._attention.append(self.live, self._row_of_draw, found.attention)
+        self._attention.append(self._live, self._row_of_draw, found.attention)
         values = predicted[self._row_of_draw, tokens]
-        for number, token, value in zip(self.live.tolist(), tokens.tolist(), values.tolist(), strict=True):
+        for number, token, value in zip(self._live.tolist(), tokens.tolist(), values.tolist(), strict=True):
             self._draws[number].append(token, value)
         self._state, self._steps = found.state, self._steps + 1
         ended = tokens == self._special.eos
-        for number in self.live[ended].tolist():
+        for number in self._live[ended].tolist():
             self._draws[number].finished = True
-        on = ~ended & (self._limits[self._sentence_of_draw[self.live]] > self._steps)
+        on = ~ended & (self._limits[self._sentence_of_draw[self._live]] > self._steps)
         self._advance(on, tokens, predicted.shape[1])
+        done: list[int] = np.setdiff1d(before, self._sentences).tolist()
+        return done
+
+    def cancel(self, sentence: int) -> None:
+        """Remove a sentence in the next step; it has no hypotheses."""
+        self._cancelled.add(sentence)
+
+    def shared(self, sentence: int) -> list[int]:
+        """The tokens with which the first hypothesis begins: of the first draw, all so far."""
+        number = int(np.searchsorted(self._sentence_of_draw, sentence))
+        one = self._draws[number]
+        return one.tokens[: len(one.tokens) - one.finished]
+
+    def hypotheses(self, sentences: Sequence[int]) -> list[list[Hypothesis]]:
+        """The draws of each of these sentences, which are done, in order; without those that came to where
+        the constraint allows no token. Log-probabilities are those of the model, at temperature 1 and not
+        renormalised over what may be drawn; scores are divided by the length as in beam search.
+        """
+        norms = length_norms(int(self._limits.max(initial=1)), self._config)
+        numbers = [np.flatnonzero(self._sentence_of_draw == sentence).tolist() for sentence in sentences]
+        attention = self._attention.read([number for group in numbers for number in group])
+        return [
+            [
+                self._draws[number].hypothesis(norms, attention.get(number))
+                for number in group
+                if self._draws[number].possible
+            ]
+            for group in numbers
+        ]
+
+    def tree(self, sentence: int) -> SearchTree:
+        """Samples have no beam."""
+        raise AssertionError("samples have no beam")
+
+    def _give_up(self, draws: Booleans) -> None:
+        """End draws, [D], that have no next token."""
+        for number in self._live[draws].tolist():
+            self._draws[number].possible = False
+        self._live, self._row_of_draw = self._live[~draws], self._row_of_draw[~draws]
 
     def _allowed(self, predicted: Floats) -> tuple[Floats, Booleans]:
         """Log-probabilities [N, V], minus infinity where a token is not allowed; and the rows, [N], with one
@@ -170,7 +196,7 @@ class _Sampler(Generic[StateT]):
 
     def _drawn(self, allowed: Floats) -> Integers:
         """The next token of each draw, [D]."""
-        uniform = np.array([self._generators[number].random() for number in self.live.tolist()])
+        uniform = np.array([self._generators[number].random() for number in self._live.tolist()])
         tokens = np.zeros(len(uniform), np.int64)
         order = np.argsort(self._row_of_draw, kind="stable")
         rows, starts = np.unique(self._row_of_draw[order], return_index=True)
@@ -191,7 +217,7 @@ class _Sampler(Generic[StateT]):
         going = np.flatnonzero(counts)
         everything = len(going) == len(counts)
         self._sentences, counts = self._sentences[going], counts[going]
-        self.live, self._row_of_draw = self.live[on], row_of_draw
+        self._live, self._row_of_draw = self._live[on], row_of_draw
         width = int(counts.max(initial=1))
         self._rows = Rows(lasts, parents, counts, None if everything else going, width)
         if self._constraints:
@@ -201,16 +227,6 @@ class _Sampler(Generic[StateT]):
                 self._constraints[sentence].advance(state, token) if sentence in self._constraints else None
                 for sentence, state, token in zip(sentences, states, lasts.tolist(), strict=True)
             ]
-
-    def hypotheses(self) -> list[list[Hypothesis]]:
-        """The draws of each sentence, once none goes on."""
-        norms = length_norms(int(self._limits.max(initial=1)), self._config)
-        attention = self._attention.read()
-        groups: list[list[Hypothesis]] = [[] for _ in self._limits]
-        for number, sentence in enumerate(self._sentence_of_draw.tolist()):
-            if self._draws[number].possible:
-                groups[sentence].append(self._draws[number].hypothesis(norms, attention.get(number)))
-        return groups
 
 
 class _Draw:
@@ -256,9 +272,12 @@ class _KeptAttention:
             self._rows[number].append(self._count + place)
         self._count += len(rows)
 
-    def read(self) -> dict[int, Floats]:
-        """The attention of each draw, [T, H, S], by its number."""
-        if not self._kept:
+    def read(self, draws: Sequence[int]) -> dict[int, Floats]:
+        """The attention of those of these draws for which it is wanted, [T, H, S], by their number."""
+        wanted = [number for number in draws if self._rows.get(number)]
+        if not wanted:
             return {}
-        everything = self._kept[0].concatenate(self._kept[1:]).numpy()
-        return {number: everything[rows] for number, rows in self._rows.items()}
+        rows = np.array([row for number in wanted for row in self._rows[number]])
+        read = self._kept[0].concatenate(self._kept[1:]).select(rows).numpy()
+        parts = np.split(read, np.cumsum([len(self._rows[number]) for number in wanted])[:-1])
+        return {number: part.copy() for number, part in zip(wanted, parts, strict=True)}

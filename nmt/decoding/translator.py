@@ -15,10 +15,10 @@ from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchModel, SearchOptions
-from nmt.decoding.methods import decode, hypotheses_per_sentence
+from nmt.decoding.methods import Decoding, begin, hypotheses_per_sentence
 from nmt.decoding.ranking import length_norms
 from nmt.decoding.result import Translation
-from nmt.decoding.search import Sources, Special
+from nmt.decoding.sources import Sources, Special
 
 SPECIAL = Special(BOS, EOS, (PAD, UNK))
 
@@ -66,13 +66,13 @@ class Translator:
         sources = [self.source.encode_with_offsets(clean(text)) for text in texts]
         wanted = _indices(attention, len(texts))
         results = [[self._blank(i in wanted)] for i in range(len(texts))]
-        for chosen in self._batches(sources, hypotheses_per_sentence(self.config, nbest)):
-            options = SearchOptions(nbest, frozenset(row for row, i in enumerate(chosen) if i in wanted))
-            batch = self._prepare([sources[i] for i in chosen])
-            cleaned = [sources[i].text for i in chosen]
-            found = decode(self.model, batch, cleaned, self._text, self.config, SPECIAL, options)
-            for i, hypotheses in zip(chosen, found, strict=True):
-                results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses]
+        for chosen in self.batches(sources, nbest):
+            rows = frozenset(row for row, i in enumerate(chosen) if i in wanted)
+            search = self.search(self.prepare([sources[i] for i in chosen]), SearchOptions(nbest, rows))
+            while search.active:
+                search.step()
+            for i, hypotheses in zip(chosen, search.hypotheses(range(len(chosen))), strict=True):
+                results[i] = [self.translation(sources[i], hypothesis) for hypothesis in hypotheses]
         return results
 
     def _blank(self, attention: bool) -> Translation:
@@ -80,23 +80,34 @@ class Translator:
         nothing, weights = Tokens("", [], [], []), np.zeros((self.heads, 0, 1), "f4")
         return Translation(nothing, nothing, 0.0, 0.0, weights if attention else None, False, [])
 
-    def _batches(self, sources: Sequence[Tokens], beam_size: int) -> Iterator[list[int]]:
-        """The indices of the sources that are not blank, in batches of similar lengths."""
+    def batches(self, sources: Sequence[Tokens], nbest: int = 1) -> Iterator[list[int]]:
+        """The indices of the sources that are not blank, in batches of similar lengths.
+
+        Args:
+            sources: texts as pieces.
+            nbest: number of translations of each.
+        """
         todo = [i for i, tokens in enumerate(sources) if tokens.ids]
-        max_tokens = max(1, self.config.batch_tokens // beam_size)
+        max_tokens = max(1, self.config.batch_tokens // hypotheses_per_sentence(self.config, nbest))
         for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], max_tokens):
             yield [todo[k] for k in batch]
 
-    def _prepare(self, sources: Sequence[Tokens]) -> Sources:
-        """Tokens and mask, and the maximum length of each translation in subwords."""
+    def prepare(self, sources: Sequence[Tokens]) -> Sources:
+        """A batch of sources, none of them blank, with the maximum lengths of their translations."""
         config, (tokens, mask) = self.config, pad([source.ids for source in sources], last=EOS)
         longest = (mask.sum(axis=1) * config.max_length_factor).astype(np.int64) + config.max_length_extra
         return Sources(tokens, mask, np.clip(longest, config.min_length + 1, config.max_length))
 
-    def _text(self, tokens: list[int]) -> str:
+    def search(self, batch: Sources, options: SearchOptions) -> Decoding:
+        """Translate a batch that `prepare` has made, by `config.method`; not yet begun."""
+        return begin(self.model, batch, self.config, SPECIAL, options, self.text)
+
+    def text(self, tokens: list[int]) -> str:
+        """Target pieces as one line of cleaned text."""
         return clean(self.target.decode(tokens))
 
-    def _translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
+    def translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
+        """A hypothesis for a source as text."""
         weights = None
         if hypothesis.attention is not None:
             weights = hypothesis.attention[:, :, : len(source.ids) + 1].swapaxes(0, 1)  # [H, T, S]

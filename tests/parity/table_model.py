@@ -16,9 +16,10 @@ from torch import Tensor
 
 from nmt.config.decoding import DecodingConfig, SamplingConfig
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import Constraint, SearchOptions
-from nmt.decoding.sampling import sample
-from nmt.decoding.search import Sources, Special, beam_search
+from nmt.decoding.interface import Constraint, SearchModel, SearchOptions
+from nmt.decoding.sampling import Sampler
+from nmt.decoding.search import beam_search
+from nmt.decoding.sources import Sources, Special
 from nmt.decoding.torch_model import TorchModel
 from nmt.model.inference.layout import Layout
 from nmt.model.inference.search_memory import SearchMemory
@@ -107,7 +108,23 @@ class TableModel:
         config = DecodingConfig(
             length_penalty=0.0, min_length=min_length, sampling=SamplingConfig(**sampling)
         )
-        return sample(TorchModel(self), sources(lengths, sentences), config, SPECIAL, options, generators)
+        return draws(TorchModel(self), sources(lengths, sentences), config, options, generators)
+
+
+def draws(
+    model: SearchModel,
+    given: Sources,
+    config: DecodingConfig,
+    options: SearchOptions,
+    generators: list[list[np.random.Generator]],
+) -> list[list[Hypothesis]]:
+    """Samples of a model."""
+    sampler = Sampler(model, given, config, SPECIAL, options, generators)
+    ended = []
+    while sampler.active:
+        ended += sampler.step()
+    assert sorted(ended) == list(range(len(given.limits)))
+    return sampler.hypotheses(range(len(given.limits)))
 
 
 def sources(lengths: list[int], sentences: list[int] | None = None) -> Sources:

@@ -116,8 +116,10 @@ class Sampler(Generic[StateT]):
         if np.isnan(predicted).any():
             raise nan_error()
         allowed, possible = self._allowed(predicted)
-        possible &= ~np.isin(before[self._rows.sentences], list(self._cancelled))
-        self._give_up(~possible[self._row_of_draw])
+        leaving = np.isin(self._sentence_of_draw, before[np.isin(before, list(self._cancelled))])
+        self._give_up(np.flatnonzero(leaving), leaving[self._live])
+        impossible = ~possible[self._row_of_draw]
+        self._give_up(self._live[impossible], impossible)
         tokens = self._drawn(allowed)
         self._attention.append(self._live, self._row_of_draw, found.attention)
         values = predicted[self._row_of_draw, tokens]
@@ -163,11 +165,11 @@ class Sampler(Generic[StateT]):
         """Samples have no beam."""
         raise AssertionError("samples have no beam")
 
-    def _give_up(self, draws: Booleans) -> None:
-        """End draws, [D], that have no next token."""
-        for number in self._live[draws].tolist():
+    def _give_up(self, draws: Integers, leaving: Booleans) -> None:
+        """End draws that will be no hypotheses, by number; `leaving`, [D]: which of those that go on are."""
+        for number in draws.tolist():
             self._draws[number].possible = False
-        self._live, self._row_of_draw = self._live[~draws], self._row_of_draw[~draws]
+        self._live, self._row_of_draw = self._live[~leaving], self._row_of_draw[~leaving]
 
     def _allowed(self, predicted: Floats) -> tuple[Floats, Booleans]:
         """Log-probabilities [N, V], minus infinity where a token is not allowed; and the rows, [N], with one

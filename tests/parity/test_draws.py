@@ -8,20 +8,25 @@ import math
 
 import numpy as np
 import pytest
+from sacrebleu.metrics.chrf import CHRF
 from table_model import (
     BOS,
     EOS,
     PAD,
+    SPECIAL,
     SharedModel,
     TableModel,
     check_forced,
     enumerate_all,
     random_model,
     same,
+    sources,
 )
 
-from nmt.config.decoding import SamplingConfig
-from nmt.decoding.interface import Except, Only
+from nmt.config.decoding import DecodingConfig, MbrConfig, SamplingConfig
+from nmt.decoding.interface import Except, Only, SearchOptions
+from nmt.decoding.methods import Decoding, begin
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.truncation import probabilities
 from nmt.errors import ConfigError
 
@@ -167,3 +172,71 @@ def test_the_minimum_length():
     model = random_model(2, longest=6)
     (found,) = model.draw([6], generators([0], 60), min_length=3)
     assert min(len(one.tokens) for one in found) == 3
+
+
+# ---------------------------------------------------------------- in progress
+
+
+def begun(model: TableModel, lengths: list[int], nbest: int, **settings) -> Decoding:
+    config = DecodingConfig(length_penalty=0.0, **settings)
+    options = SearchOptions(nbest=nbest, attention=frozenset((0, 2)))
+    return begin(
+        TorchModel(model), sources(lengths), config, SPECIAL, options, lambda tokens: str(tokens[:2])
+    )
+
+
+METHODS = {
+    "sample": {"method": "sample"},
+    "mbr of samples": {"method": "mbr", "mbr": MbrConfig("samples", 20)},
+    "mbr of a beam": {"method": "mbr", "mbr": MbrConfig("nbest", 20)},
+}
+
+
+@pytest.mark.parametrize("settings", METHODS.values(), ids=METHODS)
+def test_what_is_certain_stays_and_what_is_cancelled_leaves(settings):
+    model, lengths = random_model(5, sentences=4, longest=7), [7, 2, 7, 7]
+    whole = begun(model, lengths, 3, **settings)
+    while whole.active:
+        whole.step()
+    expected = whole.hypotheses(range(4))
+    assert all(1 <= len(group) <= 3 for group in expected)
+    decoding, certain, done = begun(model, lengths, 3, **settings), {}, []
+    while decoding.active:
+        for sentence in decoding.active:
+            tokens = decoding.shared(sentence)
+            assert tokens[: len(certain.get(sentence, []))] == certain.get(sentence, [])
+            certain[sentence] = tokens
+        done += (now := decoding.step())
+        assert not set(now) & set(decoding.active)
+        if len(done) == 1 and 2 in decoding.active:
+            decoding.cancel(2)
+    assert sorted(done) == [0, 1, 2, 3]
+    assert decoding.hypotheses([2]) == [[]]
+    assert decoding.shared(3) == expected[3][0].tokens
+    for sentence in (3, 0, 1):
+        (group,) = decoding.hypotheses([sentence])
+        assert certain[sentence] == group[0].tokens[: len(certain[sentence])]
+        assert [one.tokens for one in group] == [one.tokens for one in expected[sentence]]
+        for one in group:
+            assert (one.attention is None) == (sentence != 0)
+
+
+def test_risk_of_every_translation_there_is():
+    """A beam of all sequences, whose probabilities sum to 1: the exact expected utility."""
+    model = random_model(3, longest=3, vocabulary=6)
+    config = DecodingConfig(method="mbr", mbr=MbrConfig("nbest", 60), lookahead=None)
+    text = lambda tokens: "".join("_PEabcdef"[token] for token in tokens)  # noqa: E731
+    decoding = begin(TorchModel(model), sources([3]), config, SPECIAL, SearchOptions(nbest=5), text)
+    while decoding.active:
+        decoding.step()
+    everything = [(text(tokens), math.exp(score)) for tokens, _, score in enumerate_all(model, 3, 0.0)]
+    total = sum(probability for _, probability in everything)
+    expected = sorted(
+        (
+            sum(p * CHRF().sentence_score(one, [other]).score for other, p in everything) / total
+            for one, _ in everything
+        ),
+        reverse=True,
+    )
+    (found,) = decoding.hypotheses([0])
+    assert [one.score for one in found] == pytest.approx(expected[:5])

@@ -110,8 +110,6 @@ class Searcher:
         for index, job in enumerate(jobs):
             if job.steering.given is not None:
                 yield JobResult(index, self._score(job, job.steering.given))
-            elif job.options.sample:
-                yield JobResult(index, self._sample(job))
             else:
                 key = keys.get(id(job.options)) or keys.setdefault(id(job.options), self._how(job.options))
                 groups.setdefault(key, []).append(index)
@@ -123,7 +121,8 @@ class Searcher:
                     ready.append(self._prepare(translator, jobs, index))
                 except ConfigError as error:
                     yield JobResult(index, error=error)
-            for chosen in translator.batches([one.source for one in ready]):
+            nbest = jobs[members[0]].options.nbest
+            for chosen in translator.batches([one.source for one in ready], nbest):
                 yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
 
     def _how(self, options: TranslationOptions) -> tuple[object, ...]:
@@ -133,17 +132,6 @@ class Searcher:
     def _score(self, job: Job, given: str) -> list[Found]:
         translator = self._make(job.options.decoding(self._own))
         return translator.align([job.text], [given], job.options.attention)
-
-    def _sample(self, job: Job) -> list[Found]:
-        options = job.options
-        translator = self._make(options.decoding(self._own))
-        return translator.sample(
-            [job.text],
-            temperature=options.temperature,
-            seed=options.seed,
-            first=options.number,
-            attention=options.attention,
-        )
 
     def _prepare(self, translator: SearchTranslator, jobs: Sequence[Job], index: int) -> _Ready:
         """Tokenize a segment and make its constraint.

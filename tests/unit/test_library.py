@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tiny import ENGLISH, TINY, tiny_model, with_decoder
 
 import nmt
-from nmt.config.decoding import DecodingConfig
+from nmt.config.decoding import DecodingConfig, MbrConfig, SamplingConfig
 from nmt.data.text import clean, word_spans
 from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.alternatives import next_word
@@ -189,7 +189,7 @@ def test_options_of_each_text(translator):
         TranslationOptions(),
         TranslationOptions(nbest=3),
         TranslationOptions(beam_size=1),
-        TranslationOptions(sample=True, seed=4),
+        TranslationOptions(sample=True, seed=4, nbest=2, top_k=9, attention=True),
         TranslationOptions(attention=True, max_length=3),
     ]
     found = translator.translate(ENGLISH, options)
@@ -215,7 +215,14 @@ def test_options_of_each_text(translator):
         ({"glossary": ["a"]}, "glossary: must be a mapping, not list"),
         ({"glossary": {"a": ""}}, "glossary: a phrase is empty"),
         ({"seed": 1}, "seed: has no effect without sample=True"),
-        ({"sample": True, "nbest": 2}, "nbest: has no effect with sample=True"),
+        ({"sample": True, "beam_size": 2}, "beam_size: has no effect with sample=True"),
+        ({"mbr": "nbest", "beam_size": 2}, "beam_size: has no effect with mbr='nbest'"),
+        ({"mbr": "samples", "exact": True}, "exact: has no effect with mbr='samples'"),
+        ({"mbr": "nbest", "top_k": 2}, "top_k: has no effect without sample=True"),
+        ({"mbr": "nbest", "sample": True}, "mbr: has no effect with sample=True"),
+        ({"mbr_size": 3}, "mbr_size: has no effect without mbr"),
+        ({"mbr": "best"}, "mbr=best: choose one of nbest, samples"),
+        ({"sample": True, "top_p": 0.0}, "top_p=0.0: must be above 0"),
         ({"sample": True, "temperature": 0}, "temperature=0: must be at least 1e-06"),
     ],
 )
@@ -235,6 +242,10 @@ def test_the_options_have_the_settings_of_the_run():
     own = DecodingConfig(beam_size=4, lookahead=7)
     assert TranslationOptions().decoding(own) == own
     assert TranslationOptions(nbest=9).decoding(own) == replace(own, beam_size=9)
+    drawn = TranslationOptions(sample=True, top_p=0.5).decoding(own)
+    assert drawn == replace(own, method="sample", sampling=SamplingConfig(top_p=0.5))
+    ranked = TranslationOptions(mbr="nbest", nbest=20).decoding(own)
+    assert ranked == replace(own, beam_size=20, method="mbr", mbr=MbrConfig("nbest", 20))
     assert TranslationOptions(exact=True, max_length=3).decoding(own) == replace(
         own, lookahead=None, max_length=3
     )

@@ -27,7 +27,7 @@ from nmt.library.options import OptionError, TranslationOptions
 from nmt.library.settling import settled
 from nmt.library.translated import FLAGS, Translation
 
-DECODING = DecodingConfig(beam_size=3, max_length_factor=1.0, max_length_extra=4, max_length=20)
+DECODING = DecodingConfig(beam_size=3, max_length_factor=1.0, max_length_extra=4, max_length=32)
 STYLES = {"bahdanau": TINY, "vector": with_decoder(TINY, style="vector")}
 DOCUMENT = "  The dog sees the cat. \r\n\n\tDon't go to the house!\n"
 
@@ -268,7 +268,7 @@ def test_a_stream_is_the_translation(translator, beam_size):
 
 def test_a_long_document_streams_in_order(translator):
     """Whatever order its segments are searched in."""
-    for reverse, fewest in ((False, 4), (True, 1)):
+    for reverse, fewest in ((False, 2), (True, 1)):
         text = "\n".join(sorted(ENGLISH, key=len, reverse=reverse))
         pieces = list(translator.stream(text, beam_size=2))
         assert "".join(pieces) == translator.translate([text], beam_size=2)[0].text
@@ -324,7 +324,7 @@ def test_a_batch_of_several_users(translator):
         assert outcomes[index].score == pytest.approx(alone.score, abs=1e-5)
     assert "".join(pieces) == outcomes[0].text
     assert sorted(ended) == [0, 1, 3, 4]
-    assert asked.count(2) == 2
+    assert asked.count(2) == 3  # twice in the search, and when it has left it
     with pytest.raises(ConfigError, match="prefix: has more lines than the text"):
         translator.translate(["x"], prefix="a\nb")
 

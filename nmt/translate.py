@@ -58,31 +58,10 @@ def parser() -> argparse.ArgumentParser:
         help="print only the N translations with the lowest confidence, worst first: confidence, line, "
         "source, translation, doubtful words, and what is remarkable, separated by tabs",
     )
-    _add_sampling_arguments(parser)
     add_library_arguments(parser)
     _add_attention_arguments(parser)
     cli.add_run_arguments(parser)
     return parser
-
-
-def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--sample",
-        action="store_true",
-        help="draw each translation from the model's distribution instead of searching for the best one",
-    )
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        metavar="T",
-        help="--sample: divide the log-probabilities by T; below 1 favours probable tokens (default: 1)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="--sample: another N draws other translations (default: 0)",
-    )
 
 
 def _add_attention_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +115,7 @@ def _translated(
 
     done = 0
     for chunk in _chunks(arguments):
-        found = translator.translate(chunk, options.changed({"number": done}))
+        found = translator.translate(chunk, options)
         yield [Line(number, translation) for number, translation in enumerate(found, done + 1)]
         done += len(chunk)
 
@@ -235,17 +214,23 @@ def _check(arguments: argparse.Namespace) -> "TranslationOptions":
 def _check_sampling(arguments: argparse.Namespace) -> None:
     from nmt.errors import ConfigError
 
-    search = {
-        "--beam-size": arguments.beam_size,
-        "--nbest": arguments.nbest,
-        "--exact": arguments.exact or None,
+    search = {"--beam-size": arguments.beam_size, "--exact": arguments.exact or None, "--mbr": arguments.mbr}
+    sampling = {
+        "--temperature": arguments.temperature,
+        "--top-k": arguments.top_k,
+        "--top-p": arguments.top_p,
+        "--seed": arguments.seed,
     }
-    sampling = {"--temperature": arguments.temperature, "--seed": arguments.seed}
+    random = arguments.sample or arguments.mbr == "samples"
     for option, value in (search if arguments.sample else sampling).items():
         if value is not None and arguments.sample:
             raise ConfigError(f"--sample and {option}: give only one of them; sampling uses no beam")
-        if value is not None:
-            raise ConfigError(f"{option} has no effect without --sample; add --sample")
+        if value is not None and not random:
+            raise ConfigError(f"{option} has no effect without --sample or --mbr samples; add one of them")
+    if arguments.mbr and arguments.beam_size is not None:
+        raise ConfigError("--mbr and --beam-size: give --mbr-size, the number of candidates, instead")
+    if arguments.mbr_size is not None and not arguments.mbr:
+        raise ConfigError("--mbr-size has no effect without --mbr; add --mbr nbest")
 
 
 if __name__ == "__main__":

@@ -66,12 +66,14 @@ def main() -> None:
     parser.add_argument("--lines", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--attention", action="store_true", help="also write the attention, as JSON lines")
     parser.add_argument("--beam-size", default="1", help="of the search (default: %(default)s)")
+    parser.add_argument("--max-length", default="4", help="of a translation (default: %(default)s)")
     arguments = parser.parse_args()
     peaks = []
     with tempfile.TemporaryDirectory() as folder:
         for count in arguments.lines:
             file = Path(folder) / "attention.jsonl" if arguments.attention else None
-            memory, seconds = peak(arguments.run, count, file, ["--beam-size", arguments.beam_size])
+            options = ["--beam-size", arguments.beam_size, "--max-length", arguments.max_length]
+            memory, seconds = peak(arguments.run, count, file, options)
             size = f", {file.stat().st_size / 2**20:.0f} MiB of attention" if file else ""
             print(f"{count} lines: {memory:.1f} MiB, {seconds:.0f} s{size}", flush=True)
             peaks.append(memory)

@@ -77,7 +77,7 @@ class Translator:
 
         Args:
             texts: any text, of any length and number of lines; N texts give N translations.
-            options: of all texts, or of each. If one is for all, samples of the texts differ in `number`.
+            options: of all texts, or of each.
             changes: fields of `TranslationOptions`, by name, instead of those of `options`.
 
         Raises:
@@ -86,8 +86,7 @@ class Translator:
         if isinstance(texts, str):
             raise ConfigError("texts: a list of texts is needed; put the text in a list")
         if options is None or isinstance(options, TranslationOptions):
-            one = (options or TranslationOptions()).changed(changes)
-            every = [replace(one, number=one.number + i) if one.sample else one for i in range(len(texts))]
+            every = [(options or TranslationOptions()).changed(changes)] * len(texts)
         else:
             every = [own.changed(changes) for own in options]
         found: list[Translation] = []

@@ -47,6 +47,33 @@ SEARCH = (
     _number("--max-length", int, "N", "maximum length of a translation in subwords"),
     _number("--no-repeat-ngram", int, "N", "no sequence of N subwords occurs twice in a translation"),
 )
+SAMPLING = (
+    _Flag(
+        "--sample",
+        "sample",
+        {
+            "action": "store_true",
+            "help": "draw translations (N with --nbest N) from the model's distribution, without search; "
+            "they depend on the sentence and the seed, not on other lines",
+        },
+    ),
+    _Flag(
+        "--mbr",
+        "mbr",
+        {
+            "choices": ("nbest", "samples"),
+            "help": "minimum Bayes risk: of an n-best list or of samples, the translation most like all of "
+            "them (chrF)",
+        },
+    ),
+    _number("--mbr-size", int, "N", "number of candidates of --mbr (default: the 12 best, or 64 samples)"),
+    _number("--temperature", float, "T", "divide log-probabilities by T; below 1 favours probable tokens"),
+    _number("--top-k", int, "K", "draw among the K most probable tokens only"),
+    _number(
+        "--top-p", float, "P", "draw only among the most probable tokens that together have probability P"
+    ),
+    _number("--seed", int, "N", "another N draws other translations"),
+)
 CONSTRAINTS = (
     _Flag(
         "--prefix",
@@ -77,9 +104,6 @@ OTHERS = {
     "--beam-size": "beam_size",
     "--nbest": "nbest",
     "--exact": "exact",
-    "--sample": "sample",
-    "--temperature": "temperature",
-    "--seed": "seed",
 }
 """Arguments of commands with an option of the library each."""
 
@@ -88,6 +112,9 @@ def add_library_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for the search, and for what translations must be like."""
     group = parser.add_argument_group("search", "by default as the settings of the run say (decoding.*)")
     for flag in SEARCH:
+        group.add_argument(flag.name, dest=flag.field, **flag.settings)
+    group = parser.add_argument_group("sampling and minimum Bayes risk")
+    for flag in SAMPLING:
         group.add_argument(flag.name, dest=flag.field, **flag.settings)
     group = parser.add_argument_group("what translations must be like")
     for flag in CONSTRAINTS:
@@ -109,7 +136,7 @@ def translation_options(arguments: argparse.Namespace, attention: bool) -> "Tran
     from nmt.decoding.constraints.glossary import read_glossary
     from nmt.library.options import OptionError, TranslationOptions
 
-    names = OTHERS | {flag.name: flag.field for flag in (*SEARCH, *CONSTRAINTS)}
+    names = OTHERS | {flag.name: flag.field for flag in (*SEARCH, *SAMPLING, *CONSTRAINTS)}
     values: dict[str, Any] = {field: getattr(arguments, field, None) for field in names.values()}
     given = {field: value for field, value in values.items() if value is not None}
     if arguments.glossary:

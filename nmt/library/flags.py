@@ -26,7 +26,8 @@ def is_repetitive(source: str, text: str) -> bool:
         source: the source.
         text: its translation.
     """
-    most = _most_in_a_row(_content(text))
+    found = _content(text)
+    most = _most_in_a_row(found) if len(set(found)) < len(found) else 1
     if most >= LOOP and most > _most_in_a_row(_content(source)):
         return True
     return _has_loop_in_a_word(text) and not _has_loop_in_a_word(source)
@@ -39,12 +40,12 @@ def is_copy(source: str, text: str) -> bool:
         source: the source.
         text: its translation.
     """
-    given = _content(source)
-    if not any(character.isalpha() for word in given for character in word):
-        return False
     if canonical_key(source) == canonical_key(text):
-        return True
-    if len(given) < _FEWEST_COPIED:
+        return any(map(str.isalpha, source))
+    if set(source.split()).isdisjoint(text.split()):
+        return False
+    given = _content(source)
+    if len(given) < _FEWEST_COPIED or not any(map(str.isalpha, source)):
         return False
     return _common(given, _content(text)) >= COPIED * len(given)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nmt.config.decoding import DecodingConfig
+from nmt.config.decoding import DecodingConfig, MbrConfig
 from nmt.config.schema import option
 from nmt.config.validation import violations
 from nmt.decoding.constraints.request import KINDS
@@ -53,13 +53,20 @@ class TranslationOptions:
     no_repeat_ngram: int = option(0, "no sequence of so many subwords occurs twice (0: any may)", at_least=0)
     attention: bool = option(False, "whether the translation has its attention and coverage")
     tree: bool = option(False, "whether the translation has the beam as a tree")
-    sample: bool = option(False, "draw a random translation instead of searching for the best one")
-    temperature: float = option(1.0, "of sampling: divides the log-probabilities", at_least=1e-6)
-    seed: int = option(0, "of sampling", at_least=0)
-    number: int = option(0, "of sampling: texts with other numbers draw other samples", at_least=0)
+    sample: bool = option(False, "draw random translations, nbest of them, instead of searching for the best")
+    mbr: str | None = option(
+        None, "of several candidates the one most like all of them (chrF)", choices=("nbest", "samples")
+    )
+    mbr_size: int | None = option(None, "number of candidates of mbr", at_least=2)
+    temperature: float | None = option(None, "of sampling: divides the log-probabilities", at_least=1e-6)
+    top_k: int | None = option(None, "of sampling: only the most probable tokens, so many", at_least=1)
+    top_p: float | None = option(
+        None, "of sampling: only the most probable tokens, with this probability together", above=0, at_most=1
+    )
+    seed: int | None = option(None, "of sampling", at_least=0)
 
     def __post_init__(self) -> None:
-        for name, kinds in _KINDS.items():
+        for name, kinds in OPTIONS.items():
             _check_kind(name, getattr(self, name), kinds)
         for name in ("required", "forbidden", "keep"):
             _check_phrases(name, getattr(self, name))
@@ -81,12 +88,20 @@ class TranslationOptions:
         return any(asked)
 
     def _check_sampling(self) -> None:
-        searching = {"nbest": self.nbest > 1, "beam_size": self.beam_size is not None, "exact": self.exact}
-        sampling = {"temperature": self.temperature != 1, "seed": self.seed != 0}
-        for name, given in (searching if self.sample else sampling).items():
+        if self.sample and self.mbr:
+            raise OptionError("mbr", "has no effect with sample=True; leave out one of them")
+        if self.mbr_size is not None and not self.mbr:
+            raise OptionError("mbr_size", "has no effect without mbr; add mbr='nbest'")
+        random = self.sample or self.mbr == "samples"
+        why = "with sample=True" if self.sample else f"with mbr={self.mbr!r}"
+        searching = {"exact": self.exact, "tree": self.tree} if random else {}
+        searching |= {"beam_size": self.beam_size is not None} if random or self.mbr else {}
+        for name, given in searching.items():
             if given:
-                why = "with sample=True" if self.sample else "without sample=True"
                 raise OptionError(name, f"has no effect {why}; leave it out")
+        for name in SAMPLING:
+            if getattr(self, name) is not None and not random:
+                raise OptionError(name, "has no effect without sample=True or mbr='samples'; leave it out")
 
     def changed(self, changes: Mapping[str, Any]) -> "TranslationOptions":
         """With other values of some fields, by name.
@@ -95,8 +110,8 @@ class TranslationOptions:
             OptionError: if there is no such field, or as for the class.
         """
         for name in changes:
-            if name not in _KINDS:
-                raise OptionError(name, f"no such option; choose from {', '.join(_KINDS)}")
+            if name not in OPTIONS:
+                raise OptionError(name, f"no such option; choose from {', '.join(OPTIONS)}")
         return dataclasses.replace(self, **changes)
 
     def decoding(self, own: DecodingConfig) -> DecodingConfig:
@@ -105,6 +120,15 @@ class TranslationOptions:
         settings = dataclasses.replace(own, **given)
         settings.beam_size = max(settings.beam_size, self.nbest)
         settings.lookahead = None if self.exact else settings.lookahead
+        drawing = {name: getattr(self, name) for name in SAMPLING if getattr(self, name) is not None}
+        settings.sampling = dataclasses.replace(own.sampling, **drawing)
+        if self.sample:
+            settings.method = "sample"
+        elif self.mbr:
+            settings.method = "mbr"
+            settings.mbr = MbrConfig(self.mbr, self.mbr_size)
+        if settings.method == "mbr":
+            settings.mbr = dataclasses.replace(settings.mbr, size=max(settings.mbr.count, self.nbest))
         return settings
 
 
@@ -119,8 +143,10 @@ _SEARCH = (
     "max_length",
 )
 """Options that are settings of the search (`decoding.*`)."""
+SAMPLING = ("temperature", "top_k", "top_p", "seed")
+"""Options that are settings of sampling (`decoding.sampling.*`)."""
 _NUMBER, _WHOLE, _NOTHING = (int, float), (int,), (type(None),)
-_KINDS: dict[str, tuple[type, ...]] = {
+OPTIONS: dict[str, tuple[type, ...]] = {
     "nbest": _WHOLE,
     "beam_size": _WHOLE + _NOTHING,
     "length_penalty": _NUMBER + _NOTHING,
@@ -140,9 +166,12 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "attention": (bool,),
     "tree": (bool,),
     "sample": (bool,),
-    "temperature": _NUMBER,
-    "seed": _WHOLE,
-    "number": _WHOLE,
+    "mbr": (str, *_NOTHING),
+    "mbr_size": _WHOLE + _NOTHING,
+    "temperature": _NUMBER + _NOTHING,
+    "top_k": _WHOLE + _NOTHING,
+    "top_p": _NUMBER + _NOTHING,
+    "seed": _WHOLE + _NOTHING,
 }
 
 

@@ -7,14 +7,14 @@ of each.
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import Tokens
 from nmt.decoding.constraints.builder import Built
+from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchOptions
 from nmt.decoding.result import Translation as Found
-from nmt.decoding.search import Search
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.decoding.tree import SearchTree
 from nmt.errors import ConfigError, NmtError
@@ -106,13 +106,13 @@ class Searcher:
             NmtError: if the model returns NaN, or probability zero for every token.
         """
         groups: dict[tuple[object, ...], list[int]] = {}
+        keys: dict[int, tuple[object, ...]] = {}  # by the identity of options, as most jobs have the same
         for index, job in enumerate(jobs):
             if job.steering.given is not None:
                 yield JobResult(index, self._score(job, job.steering.given))
-            elif job.options.sample:
-                yield JobResult(index, self._sample(job))
             else:
-                groups.setdefault(_how(job.options, self._own), []).append(index)
+                key = keys.get(id(job.options)) or keys.setdefault(id(job.options), self._how(job.options))
+                groups.setdefault(key, []).append(index)
         for members in groups.values():
             translator = self._make(jobs[members[0]].options.decoding(self._own))
             ready: list[_Ready] = []
@@ -121,23 +121,17 @@ class Searcher:
                     ready.append(self._prepare(translator, jobs, index))
                 except ConfigError as error:
                     yield JobResult(index, error=error)
-            for chosen in translator.batches([one.source for one in ready]):
+            nbest = jobs[members[0]].options.nbest
+            for chosen in translator.batches([one.source for one in ready], nbest):
                 yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
+
+    def _how(self, options: TranslationOptions) -> tuple[object, ...]:
+        """What must be equal for a search together."""
+        return (*dataclasses.astuple(options.decoding(self._own)), options.nbest)
 
     def _score(self, job: Job, given: str) -> list[Found]:
         translator = self._make(job.options.decoding(self._own))
         return translator.align([job.text], [given], job.options.attention)
-
-    def _sample(self, job: Job) -> list[Found]:
-        options = job.options
-        translator = self._make(options.decoding(self._own))
-        return translator.sample(
-            [job.text],
-            temperature=options.temperature,
-            seed=options.seed,
-            first=options.number,
-            attention=options.attention,
-        )
 
     def _prepare(self, translator: SearchTranslator, jobs: Sequence[Job], index: int) -> _Ready:
         """Tokenize a segment and make its constraint.
@@ -152,11 +146,6 @@ class Searcher:
         builder = self._builders.of(job.steering.request)
         limit = int(translator.prepare([source]).limits[0])
         return _Ready(index, source, builder.build(job.text, limit, translator.config.max_length))
-
-
-def _how(options: TranslationOptions, own: DecodingConfig) -> tuple[object, ...]:
-    """What must be equal for a search together."""
-    return (*dataclasses.astuple(options.decoding(own)), options.nbest)
 
 
 def _run(
@@ -185,8 +174,10 @@ def _run(
     search = translator.search(sources, options)
     followed = [row for row, one in enumerate(batch) if one.job in streamed]
     while search.active:
-        for row in search.step():
-            yield _result(translator, search, batch[row], row, every[row])
+        done = search.step()
+        for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):
+            tree = search.tree(row) if hypotheses and every[row].tree else None
+            yield _result(translator, batch[row], hypotheses, tree)
         active = set(search.active)
         for row in followed:
             if row in active and (tokens := search.shared(row)):
@@ -198,9 +189,8 @@ def _run(
 
 
 def _result(
-    translator: SearchTranslator, search: Search[Any], one: _Ready, row: int, options: TranslationOptions
+    translator: SearchTranslator, one: _Ready, hypotheses: Sequence[Hypothesis], tree: SearchTree | None
 ) -> JobResult:
-    (hypotheses,) = search.hypotheses([row])
     if not hypotheses:
         reason = (
             "no translation with what is asked of it was found (prefix, required and forbidden phrases, "
@@ -208,4 +198,4 @@ def _result(
         )
         return JobResult(one.job, error=ConfigError(reason))
     found = [translator.translation(one.source, hypothesis) for hypothesis in hypotheses]
-    return JobResult(one.job, found, tree=search.tree(row) if options.tree else None)
+    return JobResult(one.job, found, tree=tree)

@@ -67,22 +67,21 @@ def segment(text: str, tokenizer: Tokenizer, limit: int) -> Document:
             sentence at the last punctuation mark, space, or else character within the limit.
     """
     original, text = text, _SURROGATE.sub("\ufffd", text)
-    spans: list[tuple[int, int]] = []
+    spans: list[tuple[int, int, str]] = []
     split = False
     for start, end in _lines(text):
         line = clean(text[start:end])
         if not line:
             continue
         if not _is_longer(line, tokenizer, limit):
-            spans.append((start, end))
+            spans.append((start, end, line))
             continue
         split = True
         for from_, to in _sentences(text, start, end):
-            spans += _cut(text, from_, to, tokenizer, limit)
+            spans += [(*part, clean(text[slice(*part)])) for part in _cut(text, from_, to, tokenizer, limit)]
     segments, position = [], 0
-    for start, end in spans:
+    for start, end, cleaned in spans:
         start, end = _stripped(text, start, end)
-        cleaned = clean(text[start:end])
         if cleaned:
             segments.append(Segment(start, end, cleaned, _white_space(text[position:start])))
             position = end
@@ -173,6 +172,8 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _white_space(gap: str) -> str:
     """The white space of what stands between segments: the rest of it is invisible."""
+    if gap in ("", "\n"):
+        return gap
     kept = "".join(character for character in gap if character.isspace())
     return "".join(
         part if _LINE_END.fullmatch(part) else _OTHER_LINE_ENDS.sub(" ", part)

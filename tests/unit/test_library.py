@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tiny import ENGLISH, TINY, tiny_model, with_decoder
 
 import nmt
-from nmt.config.decoding import DecodingConfig
-from nmt.data.text import word_spans
+from nmt.config.decoding import DecodingConfig, MbrConfig, SamplingConfig
+from nmt.data.text import clean, word_spans
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.errors import ConfigError
@@ -23,9 +24,10 @@ from nmt.library.collecting import Finishing
 from nmt.library.joining import joined
 from nmt.library.loading import Loaded
 from nmt.library.options import OptionError, TranslationOptions
+from nmt.library.settling import settled
 from nmt.library.translated import FLAGS, Translation
 
-DECODING = DecodingConfig(beam_size=3, max_length_factor=2.0, max_length_extra=4)
+DECODING = DecodingConfig(beam_size=3, max_length_factor=1.0, max_length_extra=4, max_length=32)
 STYLES = {"bahdanau": TINY, "vector": with_decoder(TINY, style="vector")}
 DOCUMENT = "  The dog sees the cat. \r\n\n\tDon't go to the house!\n"
 
@@ -166,11 +168,11 @@ def test_half_a_surrogate_pair(translator):
 
 def test_several_threads(translator):
     """The same results as one after the other."""
-    asked = [(ENGLISH[i % 5], {"beam_size": 1 + i % 3, "attention": i % 2 == 0}) for i in range(30)]
+    asked = [(ENGLISH[i % 5], {"beam_size": 1 + i % 3, "attention": i % 2 == 0}) for i in range(20)]
     expected = [translator.translate([text], **options)[0] for text, options in asked]
     order = list(range(len(asked)))
     random.Random(1).shuffle(order)
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         jobs = {i: pool.submit(translator.translate, [asked[i][0]], **asked[i][1]) for i in order}
     for i, one in enumerate(expected):
         (found,) = jobs[i].result()
@@ -187,7 +189,7 @@ def test_options_of_each_text(translator):
         TranslationOptions(),
         TranslationOptions(nbest=3),
         TranslationOptions(beam_size=1),
-        TranslationOptions(sample=True, seed=4),
+        TranslationOptions(sample=True, seed=4, nbest=2, top_k=9, attention=True),
         TranslationOptions(attention=True, max_length=3),
     ]
     found = translator.translate(ENGLISH, options)
@@ -213,7 +215,14 @@ def test_options_of_each_text(translator):
         ({"glossary": ["a"]}, "glossary: must be a mapping, not list"),
         ({"glossary": {"a": ""}}, "glossary: a phrase is empty"),
         ({"seed": 1}, "seed: has no effect without sample=True"),
-        ({"sample": True, "nbest": 2}, "nbest: has no effect with sample=True"),
+        ({"sample": True, "beam_size": 2}, "beam_size: has no effect with sample=True"),
+        ({"mbr": "nbest", "beam_size": 2}, "beam_size: has no effect with mbr='nbest'"),
+        ({"mbr": "samples", "exact": True}, "exact: has no effect with mbr='samples'"),
+        ({"mbr": "nbest", "top_k": 2}, "top_k: has no effect without sample=True"),
+        ({"mbr": "nbest", "sample": True}, "mbr: has no effect with sample=True"),
+        ({"mbr_size": 3}, "mbr_size: has no effect without mbr"),
+        ({"mbr": "best"}, "mbr=best: choose one of nbest, samples"),
+        ({"sample": True, "top_p": 0.0}, "top_p=0.0: must be above 0"),
         ({"sample": True, "temperature": 0}, "temperature=0: must be at least 1e-06"),
     ],
 )
@@ -233,6 +242,146 @@ def test_the_options_have_the_settings_of_the_run():
     own = DecodingConfig(beam_size=4, lookahead=7)
     assert TranslationOptions().decoding(own) == own
     assert TranslationOptions(nbest=9).decoding(own) == replace(own, beam_size=9)
+    drawn = TranslationOptions(sample=True, top_p=0.5).decoding(own)
+    assert drawn == replace(own, method="sample", sampling=SamplingConfig(top_p=0.5))
+    ranked = TranslationOptions(mbr="nbest", nbest=20).decoding(own)
+    assert ranked == replace(own, beam_size=20, method="mbr", mbr=MbrConfig("nbest", 20))
     assert TranslationOptions(exact=True, max_length=3).decoding(own) == replace(
         own, lookahead=None, max_length=3
     )
+
+
+# ---------------------------------------------------------------- streaming and batches
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_stream_is_the_translation(translator, beam_size):
+    for text in (*ENGLISH, DOCUMENT, "the dog " * 30, "", " \n"):
+        pieces = list(translator.stream(text, beam_size=beam_size))
+        (one,) = translator.translate([text], beam_size=beam_size)
+        assert "".join(pieces) == one.text
+        assert all(pieces)
+    assert len(list(translator.stream(ENGLISH[4], beam_size=1))) > 3
+    with pytest.raises(ConfigError, match="forbidden"):
+        list(translator.stream("a", required=["घर"], forbidden=["घर"]))
+
+
+def test_a_long_document_streams_in_order(translator):
+    """Whatever order its segments are searched in."""
+    for reverse, fewest in ((False, 2), (True, 1)):
+        text = "\n".join(sorted(ENGLISH, key=len, reverse=reverse))
+        pieces = list(translator.stream(text, beam_size=2))
+        assert "".join(pieces) == translator.translate([text], beam_size=2)[0].text
+        assert len(pieces) >= fewest
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_what_is_settled_stays(tokenizers, data):
+    """Whatever tokens follow: bytes, marks that compose, spaces."""
+    target = tokenizers[1]
+    odd = [token for text in "\u093c\u0301\u200d\u11a8\ufeffe\u1112" for token in target.encode(text)[1:]]
+    tokens = data.draw(st.lists(st.sampled_from([*range(4, len(target)), *odd * 20]), max_size=12))
+    before = ""
+    for count in range(len(tokens) + 1):
+        shown = settled(target, tokens[:count])
+        assert shown.startswith(before)
+        before = shown
+    assert clean(target.decode(tokens)).startswith(before)
+
+
+def test_a_batch_of_several_users(translator):
+    """Errors and cancelling concern one text; the others are translated as if alone."""
+    impossible = TranslationOptions(required=["घर"], forbidden=["घर"])
+    long = TranslationOptions(prefix="a\nb")
+    options = [TranslationOptions(), impossible, TranslationOptions(), long, TranslationOptions(nbest=2)]
+    asked: list[int] = []
+    pieces: list[str] = []
+    ended: list[int] = []
+
+    def cancelled(index: int) -> bool:
+        asked.append(index)
+        return index == 2 and asked.count(2) > 1
+
+    outcomes = translator.translate_batch(
+        ENGLISH,
+        options,
+        cancelled=cancelled,
+        streamed=[0],
+        report=lambda index, piece: pieces.append(piece),
+        finished=lambda index, outcome: ended.append(index),
+    )
+    assert [type(one).__name__ for one in outcomes] == [
+        "Translation",
+        "ConfigError",
+        "NoneType",
+        "ConfigError",
+        "Translation",
+    ]
+    for index in (0, 4):
+        (alone,) = translator.translate([ENGLISH[index]], options[index])
+        assert outcomes[index].text == alone.text
+        assert outcomes[index].score == pytest.approx(alone.score, abs=1e-5)
+    assert "".join(pieces) == outcomes[0].text
+    assert sorted(ended) == [0, 1, 3, 4]
+    assert asked.count(2) == 3  # twice in the search, and when it has left it
+    with pytest.raises(ConfigError, match="prefix: has more lines than the text"):
+        translator.translate(["x"], prefix="a\nb")
+
+
+# ---------------------------------------------------------------- prefixes
+
+
+def test_a_prefix_of_a_document(translator):
+    """Cut anywhere, also after earlier lines were changed."""
+    text = f"{ENGLISH[0]}\n\n{ENGLISH[2]} {ENGLISH[3]}"
+    for whole in (translator.translate([text])[0].text, "घर\n\nकुत्रा मांजर. तो"):
+        for cut in range(0, len(whole) + 1, 7):
+            (one,) = translator.translate([text], prefix=whole[:cut], beam_size=1)
+            assert one.text.startswith(whole[:cut].rstrip())
+            assert one.text.count("\n") == 2
+
+
+def test_a_prefix_of_a_line_in_parts(tokenizers):
+    translator = make(tokenizers, limit=12)
+    text = "The dog sees. A cat sees. Where is my house?"
+    (one,) = translator.translate([text], prefix="घर आहे. कुत्रा")
+    assert one.text.startswith("घर आहे. कुत्रा")
+    assert [part.source.text for part in one.segments] == text.replace(". ", ".\n").split("\n")
+    assert one.segments[0].text == "घर आहे."
+
+
+def test_alternatives_differ_in_the_next_word(translator):
+    for prefix in ("", "घर ", "कुत्रा मांज"):
+        found = translator.alternatives(ENGLISH[0], prefix, count=3)
+        assert len(found) == 3
+        assert all(one.text.startswith(prefix.rstrip()) for one in found)
+        assert len({next_word(one.text, prefix) for one in found}) == 3
+        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    found = translator.alternatives(f" {ENGLISH[1]}\n{ENGLISH[0]}", "घर\nकुत्", count=3)
+    assert all(one.text.startswith(" घर\nकुत्") for one in found)
+    assert len({one.text for one in found}) == 3
+
+
+def test_phrases_in_a_document(translator):
+    """Required ones somewhere in it, forbidden ones nowhere, and terms where their source is."""
+    (plain,) = translator.translate([DOCUMENT])
+    bad = plain.words[0].text
+    (one,) = translator.translate([DOCUMENT], required=["घर"], forbidden=[bad], glossary={"house": "गाव"})
+    words = [word.text for word in one.words]
+    assert "घर" in words
+    assert bad not in words
+    assert "गाव" in [word for word in words if one.text.index(word) > one.text.index("\n")]
+
+
+def test_the_beam_as_a_tree(translator):
+    (one,) = translator.translate([ENGLISH[0]], tree=True, nbest=2)
+    nodes = one.to_dict()["tree"]["nodes"]
+    assert nodes[0] == {"id": 0, "parent": None, "text": "", "log_probability": 0.0, "state": "best"}
+    assert all(node["parent"] < node["id"] for node in nodes[1:])
+    best = [node for node in nodes if node["state"] == "best"]
+    assert "".join(node["text"] for node in best) == one.text
+    assert best[-1]["log_probability"] == pytest.approx(one.log_probability, abs=1e-5)
+    assert {node["state"] for node in nodes} >= {"best", "kept", "pruned"}
+    (plain,) = translator.translate([ENGLISH[0]])
+    assert "tree" not in plain.to_dict()

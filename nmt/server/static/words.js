@@ -22,6 +22,8 @@ export function showWords(translation, { kept, open, point }) {
     button.addEventListener("click", () => open(row, button));
   });
   describe(translation);
+  rove(source);
+  rove(target);
   byId("source-words").replaceChildren(...source);
   byId("target-words").replaceChildren(...between(translation, target));
   byId("coverage").hidden = !source.some((button) => button.classList.contains("uncovered"));
@@ -81,6 +83,22 @@ function describe({ source_words, words }) {
   if (!attention) return;
   source.forEach((button, column) => label(button, attention.map((weights) => weights[column]), words));
   target.forEach((button, row) => label(button, attention[row] ?? [], source_words));
+}
+
+// One stop of the Tab key for all words; the arrow keys move between them.
+function rove(buttons) {
+  buttons.forEach((button, i) => {
+    button.tabIndex = i ? -1 : 0;
+    button.addEventListener("focus", () => {
+      for (const other of buttons) other.tabIndex = other === button ? 0 : -1;
+    });
+    button.addEventListener("keydown", (event) => {
+      const next = { ArrowRight: buttons[i + 1], ArrowLeft: buttons[i - 1], Home: buttons[0], End: buttons.at(-1) }[event.key];
+      if (!next) return;
+      event.preventDefault();
+      next.focus();
+    });
+  });
 }
 
 function paint(button, strength, chosen) {

@@ -16,9 +16,7 @@ class ServerConfig:
     allow_origin: list[str] = option(
         [], "let pages of this origin, such as https://example.org, use the server from a browser (*: of any)"
     )
-    batch_size: int = option(
-        4096, "what is translated together, in source pieces × beam size", at_least=1
-    )
+    batch_size: int = option(4096, "what is translated together, in source pieces × beam size", at_least=1)
     queue_size: int = option(
         100_000,
         "what may wait for a model or be in translation, in source pieces × beam size; beyond: status 503",

@@ -44,9 +44,13 @@ class Translator:
         config: DecodingConfig,
     ) -> None:
         self.source, self.target, self.config = source, target, config
-        self.device, self.heads = model.device, model.heads
+        self.device, self.heads, self._model = model.device, model.heads, model
         self._search, self._sample = partial(_search, model), partial(_sample, model)
         self._score = model.score
+
+    def configured(self, config: DecodingConfig) -> "Translator":
+        """A translator with the same model, and these settings."""
+        return Translator(self._model, self.source, self.target, config)
 
     @torch.inference_mode()
     def translate(

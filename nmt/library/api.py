@@ -1,14 +1,21 @@
 """`nmt.Translator`: translate text with trained runs, from Python.
 
-    translator = nmt.Translator.load("runs/latest")
-    (translation,) = translator.translate(["Rahul is a good boy."], nbest=3, attention=True)
+translator = nmt.Translator.load("runs/latest")
+(translation,) = translator.translate(["Rahul is a good boy."], nbest=3, attention=True)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nmt.data.text import clean
+from nmt.errors import ConfigError, NmtError
+from nmt.library.assembling import assemble
+from nmt.library.loading import Loaded, load_runs
 from nmt.library.options import TranslationOptions
+from nmt.library.searching import Job, search
+from nmt.library.segments import segment
 from nmt.library.translated import Translation
 
 
@@ -18,17 +25,21 @@ class Translator:
     Attributes:
         name: of the run (its folder), or of all runs of an ensemble, joined by "+".
         heads: number of attention heads; 0: the model has none.
+        languages: codes of the source and the target language, as far as the run knows them.
+        beam_size: of a translation whose options name none.
     """
 
-    name: str
-    heads: int
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self.name, self.heads, self.languages = loaded.name, loaded.heads, loaded.languages
+        self.beam_size = loaded.decoding.beam_size
 
     @classmethod
     def load(cls, *runs: str | Path, device: str = "auto", threads: int | None = None) -> "Translator":
         """Load a run, several runs as an ensemble, or a folder written by `nmt.export`.
 
         Args:
-            runs: run folders; "runs/latest" is the newest run.
+            runs: run folders (default: runs/latest, the newest run).
             device: auto (a CUDA GPU if available, else the CPU), cpu, cuda, cuda:1 … or mps.
             threads: CPU threads of the whole process (default: one per core).
 
@@ -36,7 +47,7 @@ class Translator:
             RunError: if a run is missing or corrupt.
             ConfigError: if runs of an ensemble do not have the same tokenizers, or there is no such device.
         """
-        raise NotImplementedError
+        return cls(load_runs([Path(run) for run in runs or ("runs/latest",)], device, threads))
 
     def translate(
         self,
@@ -48,17 +59,61 @@ class Translator:
 
         Args:
             texts: any text, of any length and number of lines; N texts give N translations.
-            options: of all texts, or of each.
+            options: of all texts, or of each. If one is for all, samples of the texts differ in `number`.
             changes: fields of `TranslationOptions`, by name, instead of those of `options`.
 
         Raises:
             ConfigError: for an option that is out of range, or a constraint that cannot be met.
         """
-        raise NotImplementedError
+        if isinstance(texts, str):
+            raise ConfigError("texts: a list of texts is needed; put the text in a list")
+        if options is None or isinstance(options, TranslationOptions):
+            one = (options or TranslationOptions()).changed(changes)
+            every = [replace(one, number=one.number + i) if one.sample else one for i in range(len(texts))]
+        else:
+            every = [own.changed(changes) for own in options]
+        found: list[Translation] = []
+        for outcome in self.translate_batch(texts, every):
+            if isinstance(outcome, NmtError):
+                raise outcome
+            assert outcome is not None, "nothing is cancelled"
+            found.append(outcome)
+        return found
+
+    def translate_batch(
+        self,
+        texts: Sequence[str],
+        options: Sequence[TranslationOptions],
+        *,
+        cancelled: Callable[[int], bool] | None = None,
+    ) -> list[Translation | NmtError | None]:
+        """Translate texts of several users: none is harmed by what another asks for.
+
+        Args:
+            texts: as for `translate`.
+            options: of each.
+            cancelled: asked for the index of each text after every step of the search; once True, the text
+                leaves the batch.
+
+        Returns:
+            of each text the translation, why it cannot be translated as asked, or None if it was cancelled.
+        """
+        loaded = self._loaded
+        documents = [segment(text, loaded.source, loaded.limit) for text in texts]
+        jobs = [
+            Job(part.text, own)
+            for document, own in zip(documents, options, strict=True)
+            for part in document.segments
+        ]
+        found = iter(search(loaded.make, loaded.decoding, jobs))
+        return [
+            assemble(document, [next(found) for _ in document.segments], own.nbest, loaded.calibration)
+            for document, own in zip(documents, options, strict=True)
+        ]
 
     def size(self, text: str) -> int:
         """The number of source subwords of a text, what its translation costs."""
-        raise NotImplementedError
+        return len(self._loaded.source.encode(clean(text)))
 
     def stream(self, text: str, options: TranslationOptions | None = None, **changes: Any) -> Iterator[str]:
         """The translation of a text in pieces, as they become certain: what all hypotheses of the beam share.
@@ -66,8 +121,6 @@ class Translator:
         """
         raise NotImplementedError
 
-    def alternatives(
-        self, text: str, prefix: str = "", count: int = 5, **changes: Any
-    ) -> list[Translation]:
+    def alternatives(self, text: str, prefix: str = "", count: int = 5, **changes: Any) -> list[Translation]:
         """Translations that begin with `prefix` and differ in the next word, best first."""
         raise NotImplementedError

@@ -1,37 +1,133 @@
 """What can be asked of a translation: one validated dataclass for the library, the command and the server."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
+
+from nmt.config.schema import option
+from nmt.config.training import DecodingConfig
+from nmt.config.validation import violations
+from nmt.errors import ConfigError
+
+
+class OptionError(ConfigError):
+    """An option that is misspelt, of the wrong type, out of range, or in conflict with another.
+
+    Attributes:
+        field: its name.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}{message}")
+        self.field = field
 
 
 @dataclass(frozen=True)
 class TranslationOptions:
-    """Options of one translation. None: as the run's own `decoding.*` settings say.
+    """Options of one translation. Search settings that are None are those of the run (`decoding.*`).
 
-    Attributes:
-        nbest: how many translations; all but the best are its `alternatives`. The beam is at least as large.
-        beam_size, length_penalty: of the search; see `nmt.config.training.DecodingConfig`.
-        prefix: characters that the translation begins with, exactly.
-        required: phrases that must appear in the translation.
-        forbidden: phrases that must not.
-        glossary: source term → target term that must translate it wherever it occurs.
-        attention: whether translations have their attention and coverage.
-        sample: draw a random translation instead of searching for the best one.
-        temperature, top_k, top_p, seed: of sampling.
-        tree: whether translations have the beam as a tree.
+    Raises:
+        OptionError: for a value of the wrong type or out of range, or one that has no effect with the others.
     """
 
-    nbest: int = 1
-    beam_size: int | None = None
-    length_penalty: float | None = None
-    prefix: str = ""
-    required: Sequence[str] = ()
-    forbidden: Sequence[str] = ()
-    glossary: Mapping[str, str] = field(default_factory=dict)
-    attention: bool = False
-    sample: bool = False
-    temperature: float = 1.0
-    top_k: int | None = None
-    top_p: float | None = None
-    seed: int = 0
-    tree: bool = False
+    nbest: int = option(1, "number of translations; the beam is at least as large", at_least=1)
+    beam_size: int | None = option(None, "beam size (1: greedy)", at_least=1)
+    length_penalty: float | None = option(None, "exponent of the length in the score", at_least=0)
+    exact: bool = option(False, "search without decoding.lookahead")
+    max_length: int | None = option(None, "maximum length in subwords", at_least=1)
+    prefix: str = option("", "characters that the translation begins with")
+    required: Sequence[str] = option((), "phrases that must appear")
+    forbidden: Sequence[str] = option((), "phrases that must not appear")
+    glossary: Mapping[str, str] = option({}, "source term → the target term that translates it")
+    attention: bool = option(False, "whether the translation has its attention and coverage")
+    sample: bool = option(False, "draw a random translation instead of searching for the best one")
+    temperature: float = option(1.0, "of sampling: divides the log-probabilities", at_least=1e-6)
+    seed: int = option(0, "of sampling", at_least=0)
+    number: int = option(0, "of sampling: texts with other numbers draw other samples", at_least=0)
+
+    def __post_init__(self) -> None:
+        for name, kinds in _KINDS.items():
+            _check_kind(name, getattr(self, name), kinds)
+        for name in ("required", "forbidden"):
+            _check_phrases(name, getattr(self, name))
+        for name, value in self.glossary.items():
+            _check_phrases("glossary", (name, value))
+        if found := violations(self):
+            name = found[0].partition("=")[0]
+            raise OptionError(name, found[0].removeprefix(name))
+        self._check_sampling()
+
+    def _check_sampling(self) -> None:
+        searching = {"nbest": self.nbest > 1, "beam_size": self.beam_size is not None, "exact": self.exact}
+        sampling = {"temperature": self.temperature != 1, "seed": self.seed != 0}
+        for name, given in (searching if self.sample else sampling).items():
+            if given:
+                why = "with sample=True" if self.sample else "without sample=True"
+                raise OptionError(name, f": has no effect {why}; leave it out")
+
+    def changed(self, changes: Mapping[str, Any]) -> "TranslationOptions":
+        """With other values of some fields, by name.
+
+        Raises:
+            OptionError: if there is no such field, or as for the class.
+        """
+        for name in changes:
+            if name not in _KINDS:
+                raise OptionError(name, f": no such option; choose from {', '.join(_KINDS)}")
+        return dataclasses.replace(self, **changes)
+
+    def decoding(self, own: DecodingConfig) -> DecodingConfig:
+        """The search settings, where they are not given those of the run."""
+        given = {name: getattr(self, name) for name in _SEARCH if getattr(self, name) is not None}
+        settings = dataclasses.replace(own, **given)
+        settings.beam_size = max(settings.beam_size, self.nbest)
+        settings.lookahead = None if self.exact else settings.lookahead
+        return settings
+
+
+_SEARCH = ("beam_size", "length_penalty", "max_length")
+"""Options that are settings of the search (`decoding.*`)."""
+_NUMBER, _WHOLE, _NOTHING = (int, float), (int,), (type(None),)
+_KINDS: dict[str, tuple[type, ...]] = {
+    "nbest": _WHOLE,
+    "beam_size": _WHOLE + _NOTHING,
+    "length_penalty": _NUMBER + _NOTHING,
+    "exact": (bool,),
+    "max_length": _WHOLE + _NOTHING,
+    "prefix": (str,),
+    "required": (list, tuple),
+    "forbidden": (list, tuple),
+    "glossary": (Mapping,),
+    "attention": (bool,),
+    "sample": (bool,),
+    "temperature": _NUMBER,
+    "seed": _WHOLE,
+    "number": _WHOLE,
+}
+
+
+def _check_kind(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        named = " or ".join(_NAMES.get(kind, kind.__name__) for kind in kinds)
+        raise OptionError(name, f": must be {named}, not {type(value).__name__}")
+
+
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "text",
+    list: "a list",
+    tuple: "a tuple",
+    type(None): "None",
+    Mapping: "a mapping",
+}
+
+
+def _check_phrases(name: str, phrases: Sequence[object]) -> None:
+    for phrase in phrases:
+        if not isinstance(phrase, str):
+            raise OptionError(name, f": must be texts, not {type(phrase).__name__}")
+        if not phrase.strip():
+            raise OptionError(name, ": a phrase is empty; leave it out")

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.decoding.result import Translation as Found
+
 TRUNCATED, SPLIT, REPETITION, COPY = "truncated", "split", "repetition", "copy"
 FLAGS = {
     TRUNCATED: "cut off at the maximum length",
@@ -72,6 +74,8 @@ class Translation:
         confidence: 0 to 1: the estimated quality, see `nmt.library.confidence`.
         alternatives: the other translations of the n best, best first.
         flags: what is remarkable, of `FLAGS`.
+        segments: what the search returned for each segment of the source (see `nmt.library.segments`):
+            subwords and their attention, of each head.
     """
 
     source: str
@@ -81,11 +85,12 @@ class Translation:
     tokens: tuple[Token, ...] = ()
     words: tuple[Word, ...] = ()
     source_words: tuple[Word, ...] = ()
-    attention: NDArray[np.float32] | None = field(default=None, repr=False)
+    attention: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     coverage: tuple[float, ...] | None = field(default=None, repr=False)
     confidence: float = 1.0
     alternatives: tuple["Translation", ...] = ()
     flags: tuple[str, ...] = ()
+    segments: tuple[Found, ...] = field(default=(), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """As values that JSON can express: the form of the server and of `nmt.translate --json`."""

@@ -30,8 +30,8 @@ Outcome = Result | NmtError | None
 
 
 class Engine(Protocol):
-    """A model that translates batches. One thread calls `translate_batch` and `alternatives`; any may call the
-    others.
+    """A model that translates batches. One thread calls `translate_batch` and `alternatives`; any may call
+    the others.
     """
 
     heads: int
@@ -50,6 +50,10 @@ class Engine(Protocol):
         """The number of source pieces of a text."""
         ...
 
+    def target_size(self, text: str) -> int:
+        """The number of pieces of a text in the target language."""
+        ...
+
     def translate_batch(
         self,
         texts: Sequence[str],
@@ -66,7 +70,8 @@ class Engine(Protocol):
             options: of each text.
             cancelled: asked for the index of each text after every step of the search; once True, the text
                 leaves the batch.
-            report: called with the index of a text of `streamed` and what is newly certain of its translation.
+            report: called with the index of a text of `streamed` and what is newly certain of its
+                translation.
             streamed: the texts that are reported.
         """
         ...

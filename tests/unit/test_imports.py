@@ -33,7 +33,7 @@ IMPORTS = {  # a package or module in nmt/: which others it may import
     "launch": BASE | {"data", "training", "runs"},
     "distillation": BASE | {"data", "training", "decoding", "runs"},
 }
-COMMANDS = {"train", "translate", "evaluate", "align"}
+COMMANDS = {"train", "translate", "evaluate", "align", "serve"}
 HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")
 HELP_MODULES = 100  # what --help may import, beyond a bare interpreter; measured: 59 to 71
 
@@ -160,7 +160,7 @@ except SystemExit as end:
     assert not end.code, end.code
 print(len(sys.modules) - bare, *[module for module in {HEAVY!r} if module in sys.modules], file=sys.stderr)
 """
-LIGHT = ["train", "translate", "evaluate", "align"]
+LIGHT = ["train", "translate", "evaluate", "align", "serve"]
 
 
 def ask(*arguments: str) -> subprocess.CompletedProcess[str]:

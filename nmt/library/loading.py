@@ -1,0 +1,82 @@
+"""What a `Translator` needs of run folders: models, tokenizers, settings, calibration."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmt.config.training import DecodingConfig
+from nmt.data.examples import load_examples
+from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.translator import Translator as SearchTranslator
+from nmt.library.confidence import UNCALIBRATED, Calibration
+from nmt.runs.run import Run, open_run, reopen_run
+
+_SHORTEST_LIMIT = 50
+"""Subwords; a shorter limit would split what models that know only short sentences translate as well."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a translator is made of.
+
+    Attributes:
+        name: of the run, or of all runs of an ensemble, joined by "+".
+        make: a translator for other settings of the search, with the same model.
+        decoding: the settings of the run.
+        source: its tokenizer.
+        heads: number of attention heads.
+        calibration: of the confidence.
+        limit: input of more source subwords than this is split.
+        languages: codes of the source and the target language, as in the settings; None: unknown.
+    """
+
+    name: str
+    make: Callable[[DecodingConfig], SearchTranslator]
+    decoding: DecodingConfig
+    source: Tokenizer
+    heads: int
+    calibration: Calibration
+    limit: int
+    languages: tuple[str, str] | None
+
+
+def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded:
+    """Load run folders; see `nmt.Translator.load`."""
+    import torch
+
+    from nmt.device import choose_device
+    from nmt.runs.load import load_ensemble
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    runs = [open_run(path) for path in paths]
+    decoding = runs[0].decoding()
+    first = load_ensemble(runs, decoding, choose_device(device))
+    return Loaded(
+        name="+".join(run.folder.name for run in runs),
+        make=first.configured,
+        decoding=decoding,
+        source=first.source,
+        heads=first.heads,
+        calibration=Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED,
+        limit=_limit(runs[0], first.source),
+        languages=_languages(runs[0]),
+    )
+
+
+def _limit(run: Run, tokenizer: Tokenizer) -> int:
+    """The longest source of the development and test sets, in subwords: about the longest of the training
+    set. Models translate badly what is much longer than all that they have seen.
+    """
+    files = [run.examples(split) for split in ("dev", "test") if run.examples(split).exists()]
+    sources = [example.source for file in files for example in load_examples(file)]
+    return max([len(ids) for ids in tokenizer.encode_all(sources)] + [_SHORTEST_LIMIT])
+
+
+def _languages(run: Run) -> tuple[str, str] | None:
+    """Codes of the languages, where the settings of the data name them."""
+    data = reopen_run(run.folder)[1].data
+    if data.source != "manythings":
+        return None
+    pair = ("eng", data.language)
+    return (pair[1], pair[0]) if data.swap else pair

@@ -13,7 +13,7 @@ from nmt.server.static_files import INDEX, static_file
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Answered as the server answers what it refuses: a status and a message."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -22,9 +22,12 @@ class Refused(Exception):
 
 
 class PageServer(ThreadingHTTPServer):
-    """Attributes that tests change: `answers` by path, `delay` in seconds of all of them, `key` if one is needed.
+    """Serves the page, and answers its requests as a test says.
 
     Attributes:
+        answers: by path; tests may change them.
+        delay: of all answers, in seconds.
+        key: the API key, if one is needed.
         requests: path and body of each request for an answer; body None for GET.
         paths: all paths asked for.
     """
@@ -67,11 +70,11 @@ class _Handler(BaseHTTPRequestHandler):
         status, answer = 200, {}
         try:
             if self.server.key and self.headers["Authorization"] != f"Bearer {self.server.key}":
-                raise Refused(401, "this server needs an API key")
+                raise RefusedError(401, "this server needs an API key")
             self.server.requests.append((self.path, body))
             time.sleep(self.server.delay)
             answer = self.server.answers[self.path](body or {})
-        except Refused as refused:
+        except RefusedError as refused:
             status, answer = refused.status, {"error": {"message": str(refused)}}
         self._send(status, json.dumps(answer).encode(), "application/json", {})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from page_server import PageServer, Refused, serving
+from page_server import PageServer, RefusedError, serving
 
 from nmt.server.static_files import static_file, static_names
 
@@ -77,7 +77,7 @@ def translate(body: dict) -> dict:
     best = translation(source, text)
     if body["nbest"] > 1 and source == SOURCE and not prefix:
         best["alternatives"] = [translation(source, OTHER, confidence=0.4)]
-    if body["tree"]:
+    if body.get("tree"):
         names = ("id", "parent", "text", "log_probability", "state")
         best["tree"] = {"nodes": [dict(zip(names, node, strict=True)) for node in TREE]}
     return {"model": body.get("model", "first"), "translations": [best]}
@@ -291,7 +291,7 @@ def test_another_translation_of_the_list_is_shown(page):
 
 def test_the_search_is_a_tree_to_walk_in(page, server):
     write(page)
-    assert not asked(server)[-1]["tree"]
+    assert "tree" not in asked(server)[-1]
     page.find_element(By.ID, "unfold").click()
     until(lambda: len(find(page, "#tree .node")) == 7)
     assert asked(server)[-1]["tree"]
@@ -340,7 +340,7 @@ def test_pictures_and_numbers_are_downloaded(page, tmp_path):
     assert (width, height) == (2 * int(picture.get("width")), 2 * int(picture.get("height")))
     page.find_element(By.ID, "json").click()
     values = json.loads(downloaded(tmp_path, "translation.json"))
-    assert values == {"text": SOURCE, **translate({"text": SOURCE, "nbest": 5, "tree": False})}
+    assert values == {"text": SOURCE, **translate({"text": SOURCE, "nbest": 5})}
 
 
 def test_a_downloaded_picture_has_its_letters(page, tmp_path):
@@ -361,7 +361,7 @@ def test_a_downloaded_picture_has_its_letters(page, tmp_path):
 
 def test_an_error_is_one_line_and_can_be_tried_again(page, server):
     def busy(body: dict) -> dict:
-        raise Refused(503, "the queue is full:\n try again in 1 s")
+        raise RefusedError(503, "the queue is full:\n try again in 1 s")
 
     server.answers["/v1/translate"] = busy
     page.find_element(By.ID, "text").send_keys(SOURCE)
@@ -387,13 +387,14 @@ def test_a_server_with_a_key(page, server):
 
 def test_several_models(page, server):
     server.answers["/v1/models"] = lambda body: {
-        "models": [{"name": "first"}, {"name": "second", "target": "mar"}]
+        "models": [{"name": "first"}, {"name": "second", "target": "mar", "attention": False}]
     }
     page.refresh()
     until(lambda: page.find_element(By.ID, "models").is_displayed())
     write(page)
     Select(page.find_element(By.ID, "model")).select_by_visible_text("second")
     until(lambda: asked(server)[-1]["model"] == "second")
+    assert not asked(server)[-1]["attention"]
     assert page.find_element(By.ID, "target-language").text == "Translation: Marathi"
 
 

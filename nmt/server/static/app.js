@@ -49,7 +49,8 @@ async function translate() {
   const { signal } = (request = new AbortController());
   busy(true);
   try {
-    const wanted = { ...body(), nbest: NBEST, attention: true, tree: treeWanted(), ...(prefix && { prefix }) };
+    const attention = chosenModel().attention !== false;
+    const wanted = { ...body(), nbest: NBEST, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
     answer = await api.translate(wanted, signal);
     const [best] = answer.translations;
     show(best);
@@ -91,9 +92,11 @@ async function start() {
   else fail(null);
 }
 
+const chosenModel = () => models.find(({ name }) => name === byId("model").value) ?? {};
+
 // The languages of the chosen model, as far as it names them.
 function languages() {
-  const model = models.find(({ name }) => name === byId("model").value) ?? {};
+  const model = chosenModel();
   for (const [side, title] of [["source", "Text"], ["target", "Translation"]]) {
     const [language, name] = languageOf(model[side]);
     byId(`${side}-language`).textContent = name ? `${title}: ${name}` : title;

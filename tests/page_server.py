@@ -1,6 +1,7 @@
 """A small server for the tests of the page: its answers are given by the test, its requests are kept."""
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,10 +30,8 @@ class PageServer(ThreadingHTTPServer):
         delay: of all answers, in seconds.
         key: the API key, if one is needed.
         requests: path and body of each request for an answer; body None for GET.
-        paths: all paths asked for.
+        left: how many clients left before their answer.
     """
-
-    daemon_threads = True
 
     def __init__(self, answers: dict[str, Answer]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -40,7 +39,13 @@ class PageServer(ThreadingHTTPServer):
         self.delay = 0.0
         self.key: str | None = None
         self.requests: list[tuple[str, dict[str, Any] | None]] = []
-        self.paths: list[str] = []
+        self.left = 0
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Called with the exception of a request as the current one."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+        self.left += 1
 
     @property
     def address(self) -> str:
@@ -52,7 +57,6 @@ class _Handler(BaseHTTPRequestHandler):
     server: PageServer
 
     def do_GET(self) -> None:
-        self.server.paths.append(self.path)
         if self.path in self.server.answers:
             self._answer(None)
             return
@@ -63,7 +67,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, file.content, file.media_type, file.headers)
 
     def do_POST(self) -> None:
-        self.server.paths.append(self.path)
         self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def _answer(self, body: dict[str, Any] | None) -> None:

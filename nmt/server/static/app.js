@@ -6,10 +6,11 @@ import { byId, characters, make, percent } from "./dom.js";
 import { saveJson, savePng, saveSvg } from "./download.js";
 import { drawHeatmap, frame } from "./heatmap.js";
 import { drawTree } from "./tree.js";
-import { clearWords, DOUBTFUL, pointAt, showWords, UNSURE } from "./words.js";
+import { clearWords, isKnown, pointAt, showWords } from "./words.js";
 
 const WAIT = 300; // milliseconds after the last key
 const NBEST = 5;
+const POOR = 0.4, FAIR = 0.6; // expected similarity to a human translation (chrF2 / 100) below which one is warned
 const PADDING = 36; // pixels of a card, left and right
 const FLAGS = {
   truncated: "cut off at the length limit",
@@ -55,7 +56,6 @@ async function translate() {
     const [best] = answer.translations;
     show(best);
     list(best);
-    byId("status").textContent = `Translation: ${best.text}`;
   } catch (error) {
     if (error.name === "AbortError") return; // the next request is on its way
     if (!(error instanceof api.ServerError)) throw error;
@@ -67,6 +67,7 @@ async function translate() {
 
 function busy(waiting) {
   byId("result").setAttribute("aria-busy", String(waiting));
+  byId("status").textContent = waiting ? "Translating …" : shown ? `Translation: ${shown.text}` : "";
 }
 
 function fail(error) {
@@ -138,18 +139,18 @@ function show(translation) {
   const flags = (translation.flags ?? []).map((flag) => FLAGS[flag] ?? flag);
   byId("flags").hidden = !flags.length;
   byId("flags").textContent = `Careful: ${flags.join("; ")}.`;
-  confidence(translation.confidence ?? null);
+  confidence(translation.confidence);
   byId("more").hidden = !any;
   picture();
   tree();
 }
 
 function confidence(value) {
-  byId("confidence").hidden = value === null;
-  if (value === null) return;
+  byId("confidence").hidden = !isKnown(value);
+  if (!isKnown(value)) return;
   byId("meter").value = value;
-  const verdict = value < DOUBTFUL ? "probably wrong in places" : value < UNSURE ? "perhaps wrong in places" : "probably right";
-  byId("verdict").textContent = `Confidence ${percent(value)}: ${verdict}`;
+  const verdict = value < POOR ? "probably wrong" : value < FAIR ? "worth checking" : "probably good";
+  byId("verdict").textContent = `Expected quality ${percent(value)}: ${verdict}`;
 }
 
 function open(index, button) {
@@ -192,8 +193,8 @@ function item(translation, known) {
     end = word.end;
   }
   text.append(all.slice(end));
-  const value = translation.confidence ?? null;
-  const score = value === null ? `log p ${translation.log_probability.toFixed(2)}` : percent(value);
+  const value = translation.confidence;
+  const score = isKnown(value) ? percent(value) : `log p ${translation.log_probability.toFixed(2)}`;
   const button = make("button", { type: "button", class: "choice" }, text, make("span", { class: "score" }, score));
   button.addEventListener("click", () => {
     show(translation);

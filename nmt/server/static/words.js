@@ -24,11 +24,13 @@ export function showWords(translation, { kept, open, point }) {
   describe(translation);
   rove(source);
   rove(target);
-  byId("source-words").replaceChildren(...source);
-  byId("target-words").replaceChildren(...between(translation, target));
+  byId("source-words").replaceChildren(...between(translation.source, translation.source_words, source));
+  byId("target-words").replaceChildren(...between(translation.text, translation.words, target));
   byId("coverage").hidden = !source.some((button) => button.classList.contains("uncovered"));
-  byId("legend").hidden = !translation.words.some((word) => word.confidence < UNSURE);
+  byId("legend").hidden = !target.some((button) => button.matches(".unsure, .doubtful"));
 }
+
+export const isKnown = (confidence) => confidence !== null && confidence !== undefined;
 
 export function clearWords() {
   source = target = [];
@@ -52,23 +54,27 @@ function sourceWord(word, coverage) {
 function targetWord({ text, end, confidence }, kept) {
   const button = make("button", { type: "button", "aria-haspopup": "dialog" }, text);
   button.classList.toggle("kept", end <= kept);
-  if (confidence === null || confidence === undefined || end <= kept) return button;
+  if (!isKnown(confidence) || end <= kept || !spoken(text)) return button;
   button.classList.toggle("doubtful", confidence < DOUBTFUL);
   button.classList.toggle("unsure", confidence >= DOUBTFUL && confidence < UNSURE);
   button.title = `confidence ${percent(confidence)}`;
   return button;
 }
 
-// The words with the white space and punctuation between them, as in the translation.
-function between({ text, words }, buttons) {
+// The words with the white space between them, as in their text; no line begins with punctuation.
+function between(text, words, buttons) {
   const all = characters(text), parts = [];
   let end = 0;
   words.forEach((word, i) => {
-    parts.push(all.slice(end, word.start), buttons[i]);
+    const space = all.slice(end, word.start);
+    if (parts.length && !space && !spoken(word.text)) parts.push(make("span", { class: "together" }, parts.pop(), buttons[i]));
+    else parts.push(space, buttons[i]);
     end = word.end;
   });
   return [...parts, all.slice(end)];
 }
+
+const spoken = (text) => /[\p{L}\p{N}]/u.test(text); // not punctuation
 
 // For screen readers: what a word is linked to, how sure it is, what else is marked by lines.
 function describe({ source_words, words }) {

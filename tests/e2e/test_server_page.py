@@ -168,7 +168,7 @@ def test_one_request_for_what_is_typed_without_a_pause(page, server):
     write(page)
     assert [body["text"] for body in asked(server)] == [SOURCE]
     assert asked(server)[0] == {
-        "text": SOURCE, "model": "first", "nbest": 5, "attention": True, "tree": False,
+        "text": SOURCE, "model": "first", "nbest": 5, "attention": True,
     }  # fmt: skip
     assert page.find_element(By.ID, "source-language").text == "Text: English"
     assert page.find_element(By.ID, "target-words").get_attribute("lang") == "mr"
@@ -340,6 +340,19 @@ def test_pictures_and_numbers_are_downloaded(page, tmp_path):
     page.find_element(By.ID, "json").click()
     values = json.loads(downloaded(tmp_path, "translation.json"))
     assert values == {"text": SOURCE, **translate({"text": SOURCE, "nbest": 5})}
+
+
+def test_a_downloaded_tree_looks_as_on_the_page(page, tmp_path):
+    write(page)
+    page.find_element(By.ID, "unfold").click()
+    until(lambda: len(find(page, "#tree .node")) == 7)
+    find(page, "#search .save button")[0].click()
+    picture = ElementTree.fromstring(downloaded(tmp_path, "beam-search.svg"))
+    items = picture.findall("{http://www.w3.org/2000/svg}g")
+    boxes, texts = ([item[i] for item in items] for i in (0, 1))
+    assert {box.get("fill") for box in boxes} == {"rgba(0, 0, 0, 0)"}
+    weights = {text.text: text.get("font-weight") for text in texts}
+    assert (weights["सीता"], weights["सीते"]) == ("700", "400")
 
 
 def test_a_downloaded_picture_has_its_letters(page, tmp_path):

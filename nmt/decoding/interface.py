@@ -1,81 +1,268 @@
-"""What decoding needs from a model: whatever has these methods can be searched, sampled from and aligned.
+"""What search needs: of a model, and of a constraint.
 
-`TranslationModel` has them; an ensemble, or a model behind another runtime, can have them too. The decoder's
-state and the encoded source are values of the model's own types: decoding selects rows of them, and passes
-them back.
+Search runs on the host, in NumPy. A model computes wherever it likes (`nmt.decoding.torch_model` is the
+adapter to PyTorch): its state and its predictions are opaque values, and search asks for the few numbers that
+it needs, once per step.
 
-Shapes: B sentences, N rows (one per hypothesis), S source length, T target length, K heads, V vocabulary.
-Masks are True at real tokens.
+Shapes: B sentences, b of them still being decoded, N rows (hypotheses that are computed), K slots per
+sentence (the beam size), H attention heads, S source length, T target length, V vocabulary, C candidates per
+row, M tokens asked for by name. Masks are True at real tokens.
 """
 
-from typing import Protocol, TypeVar
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, Self, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from nmt.model.decoders.decoder import MemoryT, Selectable, StateT
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
-MemoryT_contra = TypeVar("MemoryT_contra", bound=Selectable, contravariant=True)
+_NOTHING: Integers = np.zeros(0, np.int64)
 
 
-class StepModel(Protocol[StateT, MemoryT_contra]):
-    """One step of a decoder, in evaluation mode."""
+# ---------------------------------------------------------------- models
 
-    def step(self, tokens: Tensor, state: StateT, memory: MemoryT_contra) -> tuple[Tensor, StateT, Tensor]:
-        """Process one token per row and predict the next.
 
-        Args:
-            tokens: int64 [N], the previous tokens.
-            state: decoder state, N rows.
-            memory: encoded source, N rows.
+class Rows(NamedTuple):
+    """What one step computes: N rows, sentence by sentence. The rows of a sentence are its best hypotheses,
+    in its first slots.
 
-        Returns:
-            log-probabilities [N, V], none above 0, a new tensor that the caller may change; the new state;
-            attention weights [N, K, S].
+    Attributes:
+        tokens: [N], the last token of each.
+        parents: [N], the row of the step before that each extends; at the first step, the sentence.
+        counts: [b], the number of rows of each sentence, 1 to K.
+        going: [b], which of the sentences of the step before these are, ascending; None: all of them.
+        width: K.
+    """
+
+    tokens: Integers
+    parents: Integers
+    counts: Integers
+    going: Integers | None
+    width: int
+
+    @property
+    def sentences(self) -> Integers:
+        """[N], the sentence of each row, 0 to b - 1, ascending."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    @property
+    def slots(self) -> Integers | None:
+        """[N], the slot of each row among b·K, ascending; None: every slot has a row."""
+        if len(self.tokens) == len(self.counts) * self.width:
+            return None
+        return np.flatnonzero(np.arange(self.width) < self.counts[:, None])
+
+
+@dataclass(frozen=True)
+class Query:
+    """What search asks of the predictions of a step.
+
+    Attributes:
+        count: C, the number of best tokens of each row.
+        banned: tokens that are not candidates in any row, [X].
+        bans: rows and tokens, [Y] and [Y]: the tokens that are not candidates in these rows either.
+        named: rows and tokens, [M] and [M]: tokens whose log-probabilities are wanted, candidates or not.
+        attention: whether the attention weights are wanted.
+    """
+
+    count: int
+    banned: Integers
+    bans: tuple[Integers, Integers] = (_NOTHING, _NOTHING)
+    named: tuple[Integers, Integers] = (_NOTHING, _NOTHING)
+    attention: bool = False
+
+
+class Answer(NamedTuple):
+    """The reply to a `Query`.
+
+    Attributes:
+        values: [N, C], log-probabilities of the best tokens; minus infinity if there are fewer than C. If a
+            row has a NaN, there is one among these.
+        tokens: [N, C], ascending in each row. Of tokens that are equally probable, the lower ones are among
+            the best.
+        named: [M], log-probabilities of the tokens asked for, as the model predicts them.
+        attention: [N, S], mean over the heads; None if not asked for.
+    """
+
+    values: Floats
+    tokens: Integers
+    named: Floats
+    attention: Floats | None
+
+
+class Attention(Protocol):
+    """Attention weights [N, H, S] of some rows, wherever they are."""
+
+    def select(self, rows: Integers) -> Self:
+        """Those of rows by index."""
+        ...
+
+    def concatenate(self, others: Sequence[Self]) -> Self:
+        """The rows of this one, then those of others; all of the same search."""
+        ...
+
+    def numpy(self) -> Floats:
+        """[N, H, S], an array of its own."""
+        ...
+
+
+StateT = TypeVar("StateT")
+StateT_co = TypeVar("StateT_co", covariant=True)
+
+
+class Step(Protocol[StateT_co]):
+    """The result of one step, for N rows."""
+
+    @property
+    def state(self) -> StateT_co:
+        """The state after this step."""
+        ...
+
+    @property
+    def attention(self) -> Attention:
+        """The attention weights of each row, N rows."""
+        ...
+
+    def read(self, query: Query) -> Answer:
+        """The numbers that beam and greedy search need. A GPU is waited for once, but where several tokens
+        are equally probable at the cut-off.
         """
         ...
 
+    def log_probabilities(self) -> Floats:
+        """[N, V], all of them, none above 0: a new array or a view that the caller must not change."""
+        ...
 
-class InferenceModel(StepModel[StateT, MemoryT], Protocol[StateT, MemoryT]):
-    """A model that a `Translator` can use. Its methods change nothing in it, so that several threads can call
-    them at the same time.
+
+class SearchModel(Protocol[StateT]):
+    """A model that can be searched, sampled from and aligned, in evaluation mode. Its methods change nothing
+    in it, so that several threads can call them at the same time. The state is an immutable value with the
+    decoder's state and the encoded source.
     """
 
     @property
-    def device(self) -> torch.device:
-        """The device of all tensors given to its methods."""
-        ...
-
-    @property
     def heads(self) -> int:
-        """K, the number of attention heads; 0: it has no attention."""
+        """H, the number of attention heads; 0: it has no attention."""
         ...
 
-    def encode(self, source: Tensor, mask: Tensor) -> tuple[StateT, MemoryT]:
+    def encode(self, source: Integers, mask: Booleans) -> StateT:
         """Encode sentences.
 
         Args:
-            source: int64 [B, S]; each sentence ends with end-of-sentence.
-            mask: bool [B, S].
+            source: [B, S]; each sentence ends with end-of-sentence.
+            mask: [B, S].
 
         Returns:
-            the decoder's initial state and the encoded source, B rows each.
+            the initial state, of B sentences with one row each.
+        """
+        ...
+
+    def step(self, state: StateT, rows: Rows) -> Step[StateT]:
+        """Process the last token of each row, and predict the next.
+
+        Args:
+            state: after the step before, or from `encode`.
+            rows: the hypotheses to extend.
         """
         ...
 
     def score(
-        self, source: Tensor, source_mask: Tensor, previous: Tensor, target: Tensor, target_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        source: Integers,
+        source_mask: Booleans,
+        previous: Integers,
+        target: Integers,
+        target_mask: Booleans,
+        attention: bool,
+    ) -> tuple[Floats, Floats | None]:
         """Forced decoding: score given translations.
 
         Args:
             source, source_mask: as for `encode`.
-            previous: int64 [B, T], the target shifted right, starting with begin-of-sentence.
-            target: int64 [B, T]; each sentence ends with end-of-sentence.
-            target_mask: bool [B, T].
+            previous: [B, T], the target shifted right, starting with begin-of-sentence.
+            target: [B, T]; each sentence ends with end-of-sentence.
+            target_mask: [B, T].
+            attention: whether the attention weights are wanted.
 
         Returns:
-            log-probability of each target token, float32 [B, T], of any value on padding; and attention
-            weights [B, K, T, S].
+            log-probability of each target token [B, T], of any value on padding; and attention weights
+            [B, H, T, S], or None.
         """
         ...
+
+
+# ---------------------------------------------------------------- constraints
+
+
+class Only(NamedTuple):
+    """The next token is one of these."""
+
+    tokens: Sequence[int]
+
+
+class Except(NamedTuple):
+    """The next token is none of these."""
+
+    tokens: Sequence[int]
+
+
+Allowed = Only | Except
+"""Which tokens may come next; end-of-sentence is a token like others."""
+
+ConstraintState = Hashable
+"""Where a hypothesis is in a constraint: an immutable value."""
+
+
+class Constraint(Protocol):
+    """What the translations of one sentence must be like. A hypothesis ends only where end-of-sentence is
+    allowed; a sentence for which no token is left has no translation (an empty list of hypotheses).
+    """
+
+    def start(self) -> ConstraintState:
+        """The state of the empty hypothesis."""
+        ...
+
+    def advance(self, state: ConstraintState, token: int) -> ConstraintState:
+        """The state after one more token, which is allowed in `state`; never end-of-sentence."""
+        ...
+
+    def allowed(self, state: ConstraintState) -> Allowed | None:
+        """The tokens that may come next; None: all."""
+        ...
+
+    def wanted(self, state: ConstraintState) -> Sequence[int]:
+        """Tokens to consider besides the most probable ones, such as the next of a required phrase. Those
+        that are not allowed are left out.
+        """
+        ...
+
+    def met(self, state: ConstraintState) -> int:
+        """How much of the constraint is met, at least 0, in tokens. The slots of the beam are shared among the
+        hypotheses with different numbers (dynamic beam allocation: Post and Vilar, 2018).
+        """
+        ...
+
+
+# ---------------------------------------------------------------- options
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What to search for in one call, beyond `nmt.config.decoding.DecodingConfig`; an index is the number of
+    a sentence in the call, from 0.
+
+    Attributes:
+        nbest: number of hypotheses of each sentence, at most the beam size.
+        attention: the sentences whose hypotheses get their attention.
+        trace: the sentences whose beam is kept as a tree.
+        constraints: of each sentence that has any.
+    """
+
+    nbest: int = 1
+    attention: frozenset[int] = frozenset()
+    trace: frozenset[int] = frozenset()
+    constraints: dict[int, Constraint] = field(default_factory=dict)

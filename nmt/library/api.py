@@ -35,19 +35,30 @@ class Translator:
         self.beam_size = loaded.decoding.beam_size
 
     @classmethod
-    def load(cls, *runs: str | Path, device: str = "auto", threads: int | None = None) -> "Translator":
+    def load(
+        cls,
+        *runs: str | Path,
+        device: str = "auto",
+        threads: int | None = None,
+        batch_tokens: int | None = None,
+    ) -> "Translator":
         """Load a run, several runs as an ensemble, or a folder written by `nmt.export`.
 
         Args:
             runs: run folders (default: runs/latest, the newest run).
             device: auto (a CUDA GPU if available, else the CPU), cpu, cuda, cuda:1 … or mps.
             threads: CPU threads of the whole process (default: one per core).
+            batch_tokens: batch size in source subwords × beam size; results do not depend on it (default:
+                decoding.batch_tokens of the run).
 
         Raises:
             RunError: if a run is missing or corrupt.
             ConfigError: if runs of an ensemble do not have the same tokenizers, or there is no such device.
         """
-        return cls(load_runs([Path(run) for run in runs or ("runs/latest",)], device, threads))
+        loaded = load_runs([Path(run) for run in runs or ("runs/latest",)], device, threads)
+        if batch_tokens is not None:
+            loaded = replace(loaded, decoding=replace(loaded.decoding, batch_tokens=batch_tokens))
+        return cls(loaded)
 
     def translate(
         self,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nmt.alignment.words import merge_to_words, piece_groups
 from nmt.data.text import CharSpan, word_spans
 from nmt.decoding.result import Translation as Found
-from nmt.library.confidence import Calibration
+from nmt.evaluation.confidence import Calibration
 from nmt.library.flags import is_copy, is_repetitive
 from nmt.library.segments import Document, Segment, positions
 from nmt.library.translated import COPY, REPETITION, SPLIT, TRUNCATED, Token, Translation, Word
@@ -111,7 +111,7 @@ class _Part:
     def tokens(self, shift: int) -> list[Token]:
         """With offsets in a text in which the segment begins at `shift`."""
         target = self._found.target
-        logs = _logs(self._found)
+        logs = self._found.log_probabilities
         return [
             Token(piece, start + shift, end + shift, log)
             for piece, (start, end), log in zip(target.pieces, self._offsets, logs, strict=False)
@@ -119,7 +119,7 @@ class _Part:
 
     def words(self, shift: int, calibration: Calibration) -> list[Word]:
         """Likewise."""
-        logs = _logs(self._found)
+        logs = self._found.log_probabilities
         return [
             Word(
                 self._text[start:end],
@@ -149,14 +149,8 @@ class _Part:
 
     def confidence(self, calibration: Calibration) -> float:
         """Of the segment."""
-        length = len(_logs(self._found))
+        length = len(self._found.log_probabilities)
         return calibration.sentence(self._found.log_probability / max(length, 1))
-
-
-def _logs(found: Found) -> list[float]:
-    """The log-probability of each subword, end-of-sentence included."""
-    count = len(found.target_pieces())
-    return [found.log_probability / count] * count
 
 
 def _block_diagonal(matrices: Sequence[Matrix]) -> Matrix:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import load_examples
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translator import Translator as SearchTranslator
-from nmt.library.confidence import UNCALIBRATED, Calibration
+from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.runs.run import Run, open_run, reopen_run
 
 _SHORTEST_LIMIT = 50
@@ -54,7 +54,7 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
     first = load_ensemble(runs, decoding, choose_device(device))
     return Loaded(
         name="+".join(run.folder.name for run in runs),
-        make=first.configured,
+        make=lambda config: SearchTranslator(first.model, first.source, first.target, config),
         decoding=decoding,
         source=first.source,
         heads=first.heads,

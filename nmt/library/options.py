@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nmt.config.decoding import DecodingConfig
 from nmt.config.schema import option
-from nmt.config.training import DecodingConfig
 from nmt.config.validation import violations
 from nmt.errors import ConfigError
 
@@ -16,11 +16,12 @@ class OptionError(ConfigError):
 
     Attributes:
         field: its name.
+        problem: what is wrong with it.
     """
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}{message}")
-        self.field = field
+    def __init__(self, field: str, problem: str, value: object = None) -> None:
+        super().__init__(f"{field}{'' if value is None else f'={value}'}: {problem}")
+        self.field, self.problem = field, problem
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ class TranslationOptions:
         for name, value in self.glossary.items():
             _check_phrases("glossary", (name, value))
         if found := violations(self):
-            name = found[0].partition("=")[0]
-            raise OptionError(name, found[0].removeprefix(name))
+            key, _, problem = found[0].partition(": ")
+            name, _, value = key.partition("=")
+            raise OptionError(name, problem, value)
         self._check_sampling()
 
     def _check_sampling(self) -> None:
@@ -64,7 +66,7 @@ class TranslationOptions:
         for name, given in (searching if self.sample else sampling).items():
             if given:
                 why = "with sample=True" if self.sample else "without sample=True"
-                raise OptionError(name, f": has no effect {why}; leave it out")
+                raise OptionError(name, f"has no effect {why}; leave it out")
 
     def changed(self, changes: Mapping[str, Any]) -> "TranslationOptions":
         """With other values of some fields, by name.
@@ -74,7 +76,7 @@ class TranslationOptions:
         """
         for name in changes:
             if name not in _KINDS:
-                raise OptionError(name, f": no such option; choose from {', '.join(_KINDS)}")
+                raise OptionError(name, f"no such option; choose from {', '.join(_KINDS)}")
         return dataclasses.replace(self, **changes)
 
     def decoding(self, own: DecodingConfig) -> DecodingConfig:
@@ -110,7 +112,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 def _check_kind(name: str, value: object, kinds: tuple[type, ...]) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         named = " or ".join(_NAMES.get(kind, kind.__name__) for kind in kinds)
-        raise OptionError(name, f": must be {named}, not {type(value).__name__}")
+        raise OptionError(name, f"must be {named}, not {type(value).__name__}")
 
 
 _NAMES = {
@@ -128,6 +130,6 @@ _NAMES = {
 def _check_phrases(name: str, phrases: Sequence[object]) -> None:
     for phrase in phrases:
         if not isinstance(phrase, str):
-            raise OptionError(name, f": must be texts, not {type(phrase).__name__}")
+            raise OptionError(name, f"must be texts, not {type(phrase).__name__}")
         if not phrase.strip():
-            raise OptionError(name, ": a phrase is empty; leave it out")
+            raise OptionError(name, "a phrase is empty; leave it out")

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.decoding.result import Translation as Found
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.library.options import TranslationOptions

@@ -13,12 +13,12 @@ from nmt.decoding.result import Translation as Found
 
 TRUNCATED, SPLIT, REPETITION, COPY = "truncated", "split", "repetition", "copy"
 FLAGS = {
-    TRUNCATED: "cut off at the maximum length",
-    SPLIT: "longer than the limit of the model, and translated in parts",
-    REPETITION: "repeats itself: the model may have been caught in a loop",
-    COPY: "a copy of its source, untranslated",
+    TRUNCATED: "the translation was truncated at the length limit",
+    SPLIT: "longer than what the model knows, so it was translated in parts",
+    REPETITION: "the translation repeats itself; the model may have been caught in a loop",
+    COPY: "the translation is a copy of the source",
 }
-"""What can be remarkable about a translation, and what it means."""
+"""What can be remarkable about a translation, and how it is said."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class Word:
     end: int
     confidence: float | None = None
 
+    @property
+    def is_content(self) -> bool:
+        """Whether it is not a punctuation mark."""
+        return any(character.isalnum() for character in self.text)
+
 
 @dataclass(frozen=True)
 class Translation:
@@ -71,7 +76,7 @@ class Translation:
             models also attend to end-of-sentence. None if it was not asked for, or the model has none.
         coverage: the total attention that each source word received, Sw numbers: near 0, it may have been
             left out. None with `attention`.
-        confidence: 0 to 1: the estimated quality, see `nmt.library.confidence`.
+        confidence: 0 to 1: the estimated quality, see `nmt.evaluation.confidence`.
         alternatives: the other translations of the n best, best first.
         flags: what is remarkable, of `FLAGS`.
         segments: what the search returned for each segment of the source (see `nmt.library.segments`):

@@ -15,7 +15,7 @@ from nmt.data.batches import MicroBatches, pad
 from nmt.data.batching import TrainingBatches
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
-from nmt.decoding.interface import InferenceModel, StepModel
+from nmt.model.inference.step_model import InferenceModel, StepModel
 from nmt.decoding.search import beam_search
 from nmt.launch.main import with_config
 from nmt.model.decoders.decoder import MemoryT, StateT

@@ -48,11 +48,14 @@ def test_one_line_out_for_every_line_in(trained, call, tmp_path):
     content = "one\n\n  \ntwo\u2028three\x85four\x0bfive\r\n\x00\n\ufeff\nsix\x1cseven\n\n".encode()
     (tmp_path / "in.txt").write_bytes(content)
     found = lines_of(call(translate, "--run", trained, "--input", "in.txt").out)
-    assert [bool(line) for line in found] == [True, False, False, True, False, False, True, False]
+    assert [bool(line.strip()) for line in found] == [True, False, False, True, False, False, True, False]
+    assert found[2] == "  "
+    assert found[3].endswith("\r")
     assert not any(line.splitlines()[1:] for line in found)
     assert call(translate, "--run", trained, stdin=b"").out == ""
     texts = ["one", "", "two\nlines", "\ufeff"]
-    assert [bool(line) for line in lines_of(call(translate, "--run", trained, *texts).out)] == [1, 0, 1, 0]
+    found = call(translate, "--run", trained, *texts).out
+    assert [bool(line) for line in lines_of(found)] == [1, 0, 1, 1, 0]  # a text keeps its lines
 
 
 def test_nbest_and_json(trained, call):
@@ -65,11 +68,12 @@ def test_nbest_and_json(trained, call):
     rows = [json.loads(line) for line in lines_of(answer.out)]
     assert [row["source"] for row in rows] == [*TEXTS, ""]
     for row in rows[:3]:
-        assert len(row["nbest"]) == 3
-        assert {name: row[name] for name in row["nbest"][0]} == row["nbest"][0]
-        for one in row["nbest"]:
+        assert len(row["alternatives"]) == 2
+        for one in (row, *row["alternatives"]):
             assert one["log_probability"] <= one["score"] < 0
-    assert "warning: line 1: the translation was truncated" in answer.err or rows[0]["finished"]
+    truncated = [number for number, row in enumerate(rows, 1) if "truncated" in row["flags"]]
+    said = [f"warning: line {number}: the translation was truncated" for number in truncated[:1]]
+    assert all(one in answer.err for one in said)
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -150,8 +154,8 @@ def test_sampling_is_random_but_repeatable(trained, call, tmp_path):
     assert lines_of(call(translate, *sample, *texts[:2]).out) == lines_of(found.out)[:2]
     answer = call(translate, *sample, "--json", "--attention", "a.jsonl", *texts)
     rows = [json.loads(line) for line in lines_of(answer.out)]
-    assert [row["translation"] for row in rows] == lines_of(found.out)
-    assert all(len(row["nbest"]) == 1 for row in rows)
+    assert [row["text"] for row in rows] == lines_of(found.out)
+    assert not any(row["alternatives"] for row in rows)
     assert len(load_attention(tmp_path / "a.jsonl")) == 7
     cold = call(translate, *sample, "--temperature", "1e-6", *TEXTS)
     assert cold.out == call(translate, "--run", trained, "--beam-size", 1, *TEXTS).out
@@ -262,12 +266,12 @@ MISTAKES = {
     "no temperature": (
         translate,
         ["--sample", "--temperature", "0", "x"],
-        "--temperature 0: must be above 0",
+        "--temperature 0: must be at least 1e-06",
     ),
     "too cold": (
         translate,
         ["--sample", "--temperature", "1e-9", "x"],
-        "temperature=1e-09: must be at least",
+        "--temperature 1e-09: must be at least",
     ),
     "no seed": (translate, ["--sample", "--seed", "-1", "x"], "--seed -1: must be at least 0"),
     "a picture of what": (

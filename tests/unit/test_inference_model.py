@@ -14,9 +14,9 @@ import torch
 from tiny import ENGLISH, MARATHI, TINY, tiny_model, with_decoder
 from torch import Tensor, nn
 
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.interface import InferenceModel, MemoryT, StateT
+from nmt.model.inference.step_model import InferenceModel, MemoryT, StateT
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.model.mode import check_evaluating, evaluating

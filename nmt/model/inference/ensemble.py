@@ -19,7 +19,7 @@ from typing import Generic, cast
 import torch
 from torch import Tensor
 
-from nmt.decoding.interface import InferenceModel
+from nmt.model.inference.step_model import InferenceModel
 from nmt.model.decoders.decoder import Selectable, StateT
 from nmt.model.inference.layout import Layout
 from nmt.model.inference.search_memory import SearchMemory

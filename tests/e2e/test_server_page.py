@@ -157,6 +157,8 @@ def test_small_and_with_no_code_or_style_in_the_page() -> None:
     index = files["index.html"].content.decode()
     assert re.findall(r"<script[^>]*>[^<]|<style|\son\w+=|\sstyle=|https?://", index) == []
     assert "script-src 'self';" in files["index.html"].headers["Content-Security-Policy"]
+    identifiers = re.findall(r'\sid="([^"]*)"', index)
+    assert len(identifiers) == len({*identifiers})
     assert static_file("../static_files.py") is None
     assert static_file("") is None
 
@@ -255,7 +257,7 @@ def test_the_keyboard_is_enough(page, server):
     page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     assert page.switch_to.active_element.text == "likes"
     assert strengths(page, "target") == pytest.approx([0.1, 0, 0, 0.7, 0])
-    for _ in ("Copy", "JSON", "सीताला"):
+    for _ in ("Options", "Copy", "JSON", "सीताला"):
         page.switch_to.active_element.send_keys(Keys.TAB)
     for _ in ("हे", "घर"):
         page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
@@ -276,6 +278,18 @@ def test_own_words_are_typed(page, server):
     page.find_element(By.CSS_SELECTOR, ".box input").send_keys("निवास", Keys.ENTER)
     until(lambda: shown(page) == OTHER)
     assert asked(server)[-1]["prefix"] == "सीताला हे निवास"
+
+
+def test_phrases_and_terms_are_sent(page, server):
+    page.find_element(By.CSS_SELECTOR, "#options summary").click()
+    for name, text in (("required", "घर\nसीता"), ("glossary", "house = घर"), ("beam-size", "3")):
+        page.find_element(By.ID, name).send_keys(text)
+    write(page)
+    options = {"required": ["घर", "सीता"], "glossary": {"house": "घर"}, "beam_size": 3}
+    assert options.items() <= asked(server)[-1].items()
+    page.find_element(By.ID, "glossary").send_keys("\nhouse")
+    line = page.find_element(By.CSS_SELECTOR, "#error span")
+    until(lambda: line.text == "Terms: write “term = translation”, not “house”")
 
 
 def test_another_translation_of_the_list_is_shown(page):

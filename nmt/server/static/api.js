@@ -2,7 +2,8 @@
 
 const KEY = "api-key";
 
-export class ServerError extends Error {
+// An error that is shown to the user, as one line; `status` is that of HTTP, 0 without an answer.
+export class ShownError extends Error {
   constructor(message, status) {
     super(message.replace(/\s+/g, " ").trim());
     this.status = status;
@@ -25,10 +26,10 @@ async function call(path, body, signal) {
     answer = await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    if (!response) throw new ServerError("The server does not answer. Is it still running?", 0);
-    throw new ServerError(`The server answered with ${response.status}, but not in JSON.`, response.status || 500);
+    if (!response) throw new ShownError("The server does not answer. Is it still running?", 0);
+    throw new ShownError(`The server answered with ${response.status}, but not in JSON.`, response.status || 500);
   }
-  if (!response.ok) throw new ServerError(answer?.error?.message ?? `The server answered with ${response.status}.`, response.status);
+  if (!response.ok) throw new ShownError(answer?.error?.message ?? `The server answered with ${response.status}.`, response.status);
   return answer;
 }
 

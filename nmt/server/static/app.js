@@ -5,6 +5,7 @@ import { closeAlternatives, openAlternatives } from "./alternatives.js";
 import { byId, characters, make, percent } from "./dom.js";
 import { saveJson, savePng, saveSvg } from "./download.js";
 import { drawHeatmap, frame } from "./heatmap.js";
+import { onOptions, options } from "./options.js";
 import { drawTree } from "./tree.js";
 import { clearWords, isKnown, pointAt, showWords } from "./words.js";
 
@@ -38,6 +39,11 @@ function later() {
 
 const body = () => ({ text: byId("text").value, ...(byId("model").value && { model: byId("model").value }) });
 
+function wanted() {
+  const attention = chosenModel().attention !== false;
+  return { ...body(), ...options(), nbest: NBEST, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
+}
+
 async function translate() {
   clearTimeout(timer);
   request?.abort();
@@ -50,15 +56,13 @@ async function translate() {
   const { signal } = (request = new AbortController());
   busy(true);
   try {
-    const attention = chosenModel().attention !== false;
-    const wanted = { ...body(), nbest: NBEST, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
-    answer = await api.translate(wanted, signal);
+    answer = await api.translate(wanted(), signal);
     const [best] = answer.translations;
     show(best);
     list(best);
   } catch (error) {
     if (error.name === "AbortError") return; // the next request is on its way
-    if (!(error instanceof api.ServerError)) throw error;
+    if (!(error instanceof api.ShownError)) throw error;
     clear();
     fail(error);
   }
@@ -85,7 +89,7 @@ async function start() {
     byId("models").hidden = models.length < 2;
     languages();
   } catch (error) {
-    if (!(error instanceof api.ServerError)) throw error;
+    if (!(error instanceof api.ShownError)) throw error;
     fail(error);
     return;
   }
@@ -238,6 +242,7 @@ function listen(id, event, action) {
   byId(id).addEventListener(event, action);
 }
 
+onOptions(later);
 document.querySelectorAll(".save").forEach(saving);
 listen("text", "input", later);
 listen("model", "change", () => {

@@ -69,12 +69,13 @@ def main() -> None:
     from nmt.server.translator_engine import TranslatorEngine
 
     with serving.bind(config) as listener:
-        models = {name: TranslatorEngine(_load(name, paths, arguments)) for name, paths in runs.items()}
-        service = Service.of(config, key, models)
-        server = serving.Server(service)
-        for line in _greeting(serving.address_of(listener), config, key, models):
-            print(line, file=sys.stderr, flush=True)
-        server.serve_on(listener)
+        models = {
+            name: TranslatorEngine(_load(name, paths, arguments), _languages(name))
+            for name, paths in runs.items()
+        }
+        lines = _greeting(serving.address_of(listener), config, key, models)
+        server = serving.Server(Service.of(config, key, models))
+        server.serve_on(listener, lambda: print(*lines, sep="\n", file=sys.stderr, flush=True))
 
 
 def _config(arguments: argparse.Namespace) -> ServerConfig:
@@ -135,6 +136,12 @@ def _load(name: str, paths: list[Path], arguments: argparse.Namespace) -> "Trans
     translator = Translator.load(*paths, device=arguments.device, threads=arguments.threads)
     translator.translate([name])
     return translator
+
+
+def _languages(name: str) -> tuple[str, str] | None:
+    """The languages that the name of a model says, if it does: en-mr."""
+    found = re.fullmatch("([a-z]{2,3})-([a-z]{2,3})", name)
+    return (found[1], found[2]) if found else None
 
 
 def _greeting(address: str, config: ServerConfig, key: str | None, models: "Iterable[str]") -> list[str]:

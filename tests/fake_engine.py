@@ -1,7 +1,9 @@
 """A model for the server that translates to upper case, a word per step, and can be held up at any step."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from nmt.errors import ConfigError
 from nmt.library.options import TranslationOptions
@@ -15,8 +17,7 @@ class FakeEngine:
     """The fake model.
 
     Attributes:
-        may_step: cleared, the next step waits.
-        in_step: set while a step waits.
+        held: set while a step waits.
         batches: the texts of each batch.
         live: for each step of each batch, the texts still in it.
     """
@@ -25,8 +26,8 @@ class FakeEngine:
 
     def __init__(self, languages: tuple[str, str] | None = ("eng", "mar")) -> None:
         self.languages = languages
-        self.may_step, self.in_step = threading.Event(), threading.Event()
-        self.may_step.set()
+        self.held = threading.Event()
+        self._changed, self._steps = threading.Condition(), math.inf
         self.batches: list[list[str]] = []
         self.live: list[list[str]] = []
 
@@ -46,6 +47,7 @@ class FakeEngine:
         cancelled: Callable[[int], bool],
         report: Callable[[int, str], None] | None = None,
         streamed: Sequence[int] = (),
+        finished: Callable[[int, Any], None] | None = None,
     ) -> list[Translation | ConfigError | None]:
         """As in `Engine`."""
         self.batches.append(list(texts))
@@ -61,6 +63,9 @@ class FakeEngine:
                 words = texts[i].upper().split()
                 if step < len(words) and report is not None:
                     report(i, ("" if step == 0 else " ") + words[step])
+            for i, text in enumerate(texts):
+                if finished and i not in gone and len(text.split()) == step + 1 and BROKEN not in texts:
+                    finished(i, self._outcome(text, options[i]))
         if BROKEN in texts:
             raise RuntimeError("the model is broken")
         return [
@@ -73,11 +78,23 @@ class FakeEngine:
         self._step()
         return [self._translation(text, f"{prefix}{number}") for number in range(count)]
 
+    def hold(self) -> None:
+        """Let the next step wait."""
+        self.go(0)
+
+    def go(self, steps: float = math.inf) -> None:
+        """Let so many steps be taken."""
+        with self._changed:
+            self._steps = steps
+            self._changed.notify_all()
+
     def _step(self) -> None:
-        if not self.may_step.is_set():
-            self.in_step.set()
-            assert self.may_step.wait(30)
-            self.in_step.clear()
+        with self._changed:
+            while self._steps < 1:
+                self.held.set()
+                assert self._changed.wait(30)
+            self.held.clear()
+            self._steps -= 1
 
     def _outcome(self, text: str, own: TranslationOptions) -> Translation | ConfigError:
         if text == IMPOSSIBLE:

@@ -10,7 +10,7 @@ from nmt.data.text import canonical_key, words
 LOOP = 3
 """A sequence of words that occurs this often in a row, and more often than any in the source, is a loop."""
 _LONGEST_LOOP = 12  # words
-_CHARACTER_LOOP = re.compile(r"(\w{1,12}?)\1{4,}")  # within a word
+_IN_A_WORD = re.compile(r"(\S{1,12}?)\1{4,}")
 COPIED = 0.75
 """A translation that has at least this fraction of the source's words, in their order, is a copy."""
 _FEWEST_COPIED = 4  # words, for a copy of a part
@@ -29,7 +29,7 @@ def is_repetitive(source: str, text: str) -> bool:
     most = _most_in_a_row(_content(text))
     if most >= LOOP and most > _most_in_a_row(_content(source)):
         return True
-    return bool(_CHARACTER_LOOP.search(text)) and not _CHARACTER_LOOP.search(source)
+    return _has_loop_in_a_word(text) and not _has_loop_in_a_word(source)
 
 
 def is_copy(source: str, text: str) -> bool:
@@ -47,6 +47,11 @@ def is_copy(source: str, text: str) -> bool:
     if len(given) < _FEWEST_COPIED:
         return False
     return _common(given, _content(text)) >= COPIED * len(given)
+
+
+def _has_loop_in_a_word(text: str) -> bool:
+    """Whether letters repeat, such as in lalalalala; digits do so by right, and punctuation is no word."""
+    return any(any(map(str.isalpha, match[1])) for match in _IN_A_WORD.finditer(text))
 
 
 def _content(text: str) -> list[str]:

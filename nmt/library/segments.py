@@ -17,6 +17,7 @@ from nmt.data.tokenizer import Tokenizer
 _LINE_END = re.compile(r"\r?\n")
 _OTHER_LINE_ENDS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _SENTENCE_END = re.compile("[.!?…।॥؟۔]+[\"'”’»)\\]]*(?=\\s+)|[。！？]+[」』”）]*")
+_MARKS = 16  # of a character; more than any language has
 _CLAUSE_END = ",;:،、，；：–—"
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|[ei]\.[eg])\.$")
 
@@ -121,16 +122,16 @@ def _cut(text: str, start: int, end: int, tokenizer: Tokenizer, limit: int) -> I
             start = window
         else:
             reach = start + offsets[limit].start  # in cleaned text, which is rarely longer
-            cut = _place(text, start, min(max(reach, start + 1), window))
+            cut = _place(text, start, min(max(reach, start + 1), window), window)
             yield start, cut
             start = cut
         if start >= end:
             return
 
 
-def _place(text: str, start: int, reach: int) -> int:
+def _place(text: str, start: int, reach: int, end: int) -> int:
     """Where to cut [start, reach]: after the last punctuation mark of the second half, else at the last
-    space, else before the last character that is not a mark of the one before.
+    space, else before the last character that is not a mark of the one before, or the first one after it.
     """
     for position in range(reach, (start + reach) // 2, -1):
         if text[position - 1] in _CLAUSE_END and text[position : position + 1].isspace():
@@ -138,7 +139,7 @@ def _place(text: str, start: int, reach: int) -> int:
     for position in range(reach, start, -1):
         if text[position : position + 1].isspace():
             return position
-    for position in range(reach, start, -1):
+    for position in (*range(reach, start, -1), *range(reach + 1, min(reach + _MARKS, end))):
         if position == len(text) or not _continues(text[position]):
             return position
     return reach

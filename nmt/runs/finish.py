@@ -51,7 +51,7 @@ def finish(setup: Setup, state: TrainState, callbacks: MainCallbacks) -> None:
 
 
 def _evaluate_best(setup: Setup, state: TrainState) -> dict[str, float]:
-    """Evaluate on the test set, write the report, and calibrate the confidence; returns the scores by name."""
+    """Evaluate on the test set, write the report, calibrate the confidence; returns the scores by name."""
     from nmt.evaluation.evaluator import evaluate
     from nmt.export.evaluation_files import write_evaluation
     from nmt.export.report import save_report

@@ -72,6 +72,7 @@ class Batcher:
                 cancelled=lambda i: units[i].over,
                 report=lambda i, piece: units[i].job.report(piece),
                 streamed=[i for i, unit in enumerate(units) if unit.job.streamed],
+                finished=lambda i, outcome: units[i].job.deliver(units[i].number, outcome),
             )
         except Exception as error:
             if len(units) == 1:

@@ -62,7 +62,8 @@ class Engine(Protocol):
         cancelled: Callable[[int], bool],
         report: Callable[[int, str], None] | None = None,
         streamed: Sequence[int] = (),
-    ) -> list[Outcome]:
+        finished: Callable[[int, Outcome], None] | None = None,
+    ) -> Sequence[Outcome]:
         """Translate texts, each with its own options.
 
         Args:
@@ -73,6 +74,7 @@ class Engine(Protocol):
             report: called with the index of a text of `streamed` and what is newly certain of its
                 translation.
             streamed: the texts that are reported.
+            finished: called with the index of each text and its outcome, as soon as its own search is done.
         """
         ...
 

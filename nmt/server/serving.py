@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -82,8 +83,14 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = self._service.draining = True
 
-    def serve_on(self, listener: socket.socket) -> None:
-        """Serve until a signal comes."""
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell."""
+        await super().startup(sockets)
+        self._started()
+
+    def serve_on(self, listener: socket.socket, started: Callable[[], None] = lambda: None) -> None:
+        """Serve until a signal comes; `started` is called when it listens."""
+        self._started = started
         try:
             self.run(sockets=[listener])
         finally:

@@ -13,12 +13,13 @@ class TranslatorEngine:
 
     Args:
         translator: the translator.
+        languages: the codes of its languages, if they are to be others than those that it knows.
     """
 
-    def __init__(self, translator: Translator) -> None:
+    def __init__(self, translator: Translator, languages: tuple[str, str] | None = None) -> None:
         self._translator = translator
         self.heads, self.beam_size = translator.heads, translator.beam_size
-        self.languages = translator.languages
+        self.languages = languages or translator.languages
         self.size = self.target_size = translator.size
 
     def translate_batch(
@@ -29,14 +30,15 @@ class TranslatorEngine:
         cancelled: Callable[[int], bool],
         report: Callable[[int, str], None] | None = None,
         streamed: Sequence[int] = (),
-    ) -> list[Outcome]:
+        finished: Callable[[int, Outcome], None] | None = None,
+    ) -> Sequence[Outcome]:
         """As in `Engine`."""
         found = self._translator.translate_batch(texts, options, cancelled=cancelled)
         for index in streamed:
             outcome = found[index]
             if report is not None and isinstance(outcome, Translation):
                 report(index, outcome.text)
-        return list(found)
+        return found
 
     def alternatives(self, text: str, prefix: str, count: int) -> Sequence[Translation]:
         """As in `Engine`."""

@@ -33,6 +33,7 @@ IMPORTS = {  # a package or module in nmt/: which others it may import
     "library": BASE | {"alignment", "data", "decoding", "evaluation", "export", "runs"},
     "launch": BASE | {"data", "training", "runs"},
     "distillation": BASE | {"data", "training", "decoding", "runs"},
+    "server": BASE | {"library", "visualisation"},
 }
 COMMANDS = {"train", "translate", "evaluate", "align", "serve"}
 HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")

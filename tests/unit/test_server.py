@@ -20,7 +20,7 @@ from served import Client, served, wait_until  # noqa: E402
 def engine() -> Iterator[FakeEngine]:
     engine = FakeEngine()
     yield engine
-    engine.may_step.set()
+    engine.go()
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def shared() -> Iterator[Client]:
 def client(engine: FakeEngine) -> Iterator[Client]:
     with served({"en-mr": engine}) as client:
         yield client
-        engine.may_step.set()
+        engine.go()
 
 
 def texts(reply: Any) -> list[str]:
@@ -85,13 +85,12 @@ def test_streaming_sends_pieces_then_the_translation(shared: Client) -> None:
 
 
 def test_pieces_are_sent_as_they_come(client: Client, engine: FakeEngine) -> None:
-    engine.may_step.clear()
+    engine.hold()
     with client.begin("/v1/stream", {"text": "one two"}) as connection:
-        assert engine.in_step.wait(10)
-        engine.may_step.set()
-        engine.may_step.clear()
+        assert engine.held.wait(10)
+        engine.go(1)
         wait_until(lambda: b"ONE" in connection.recv(4096))
-        engine.may_step.set()
+        engine.go()
 
 
 def test_a_stream_that_fails_before_its_first_piece_has_a_status(shared: Client) -> None:
@@ -169,29 +168,44 @@ def test_health_readiness_and_metrics(client: Client) -> None:
 
 
 def test_what_waits_is_translated_together(client: Client, engine: FakeEngine) -> None:
-    engine.may_step.clear()
+    engine.hold()
     with ThreadPoolExecutor(9) as pool:
         first = pool.submit(client.post, "/v1/translate", {"text": "first"})
-        assert engine.in_step.wait(10)
+        assert engine.held.wait(10)
         others = [pool.submit(client.post, "/v1/translate", {"text": f"text {n}"}) for n in range(8)]
         wait_until(lambda: client.load() == 2 + 8 * 4)
-        engine.may_step.set()
+        engine.go()
         assert texts(first.result()) == ["FIRST"]
         assert [texts(other.result()) for other in others] == [[f"TEXT {n}"] for n in range(8)]
     assert [len(batch) for batch in engine.batches] == [1, 8]
 
 
+def test_a_short_text_does_not_wait_for_a_long_one(client: Client, engine: FakeEngine) -> None:
+    engine.hold()
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(client.post, "/v1/translate", {"text": "first"})
+        assert engine.held.wait(10)
+        long = client.begin("/v1/translate", {"text": "long " * 900})
+        short = pool.submit(client.post, "/v1/translate", {"text": "short"})
+        wait_until(lambda: client.load() == 2 + 1800 + 2)
+        engine.go(2)
+        assert texts(first.result()) == ["FIRST"]
+        assert texts(short.result()) == ["SHORT"]
+        assert client.load() == 1800
+        long.close()
+
+
 @pytest.mark.parametrize(("wrong", "status"), [(IMPOSSIBLE, 400), (BROKEN, 500)])
 def test_one_bad_request_harms_no_other(client: Client, engine: FakeEngine, wrong: str, status: int) -> None:
-    engine.may_step.clear()
+    engine.hold()
     with ThreadPoolExecutor(4) as pool:
         blocking = pool.submit(client.post, "/v1/translate", {"text": "first"})
-        assert engine.in_step.wait(10)
+        assert engine.held.wait(10)
         bad = pool.submit(client.post, "/v1/translate", {"text": [wrong, "its neighbour"]})
         good = pool.submit(client.post, "/v1/translate", {"text": "good"})
         stream = pool.submit(client.post, "/v1/stream", {"text": "a b"})
         wait_until(lambda: client.load() == 2 + 2 + 4 + 2 + 4)
-        engine.may_step.set()
+        engine.go()
         assert blocking.result().status == 200
         assert bad.result().status == status
         assert bad.result().json["error"]["message"]
@@ -207,15 +221,15 @@ def test_one_bad_request_harms_no_other(client: Client, engine: FakeEngine, wron
 def test_a_client_that_leaves_frees_its_place_within_a_step(
     client: Client, engine: FakeEngine, path: str
 ) -> None:
-    engine.may_step.clear()
+    engine.hold()
     leaving = client.begin(path, {"text": "many words " * 100})
-    assert engine.in_step.wait(10)
+    assert engine.held.wait(10)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.post, "/v1/translate", {"text": "next"})
         wait_until(lambda: client.load() == 402)
         leaving.close()
         wait_until(lambda: client.load() == 2)
-        engine.may_step.set()
+        engine.go()
         assert texts(waiting.result()) == ["NEXT"]
     assert engine.live == [[], ["next"]]
 
@@ -228,7 +242,7 @@ def test_a_client_that_leaves_a_stream_midway_frees_its_place(client: Client, en
 
 
 def test_a_full_queue_asks_to_come_again(engine: FakeEngine) -> None:
-    engine.may_step.clear()
+    engine.hold()
     with served({"m": engine}, queue_size=10) as client, ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.post, "/v1/translate", {"text": "a b c d"})
         wait_until(lambda: client.load() == 8)
@@ -236,7 +250,7 @@ def test_a_full_queue_asks_to_come_again(engine: FakeEngine) -> None:
             busy = client.post(path, {"text": "a b"})
             assert busy.status == 503
             assert int(busy.headers["retry-after"]) >= 1
-        engine.may_step.set()
+        engine.go()
         assert first.result().status == 200
         assert client.post("/v1/translate", {"text": "a b"}).status == 200
         too_long = client.post("/v1/translate", {"text": "a b c d e f"})
@@ -280,13 +294,13 @@ def test_a_head_that_does_not_come_in_time_ends_the_connection(engine: FakeEngin
 
 @pytest.mark.parametrize("path", ["/v1/translate", "/v1/stream"])
 def test_an_answer_that_takes_too_long_is_given_up(engine: FakeEngine, path: str) -> None:
-    engine.may_step.clear()
+    engine.hold()
     with served({"m": engine}, timeout=0.1) as client:
         reply = client.post(path, {"text": "a"})
         assert reply.status == 504
         assert "0.1 s" in reply.json["error"]["message"]
         assert client.load() == 0
-        engine.may_step.set()
+        engine.go()
 
 
 def test_too_many_connections_are_refused(engine: FakeEngine) -> None:
@@ -315,15 +329,15 @@ def test_a_key_is_needed_if_there_is_one(engine: FakeEngine) -> None:
 
 
 def test_stopping_finishes_what_was_accepted(engine: FakeEngine) -> None:
-    engine.may_step.clear()
+    engine.hold()
     with served({"m": engine}) as client, ThreadPoolExecutor(3) as pool:
         running = pool.submit(client.post, "/v1/translate", {"text": "running"})
-        assert engine.in_step.wait(10)
+        assert engine.held.wait(10)
         waiting = pool.submit(client.post, "/v1/translate", {"text": "waiting"})
         stream = pool.submit(client.post, "/v1/stream", {"text": "a b"})
         wait_until(lambda: client.load() == 2 + 2 + 4)
         client.server.handle_exit(15, None)
-        threading.Timer(0.3, engine.may_step.set).start()
+        threading.Timer(0.3, engine.go).start()
         assert texts(running.result()) == ["RUNNING"]
         assert texts(waiting.result()) == ["WAITING"]
         assert events(stream.result().body)[-1]["translation"]["text"] == "A B"

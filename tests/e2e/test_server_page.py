@@ -35,6 +35,7 @@ TREE = [
     (5, 3, " ते", -1.3, "kept"),
     (6, 4, "", -0.5, "best"),
     (7, 5, "", -1.5, "finished"),
+    (8, 0, "ती", -3.0, "pruned"),
 ]
 
 
@@ -306,7 +307,7 @@ def test_the_search_is_a_tree_to_walk_in(page, server):
     write(page)
     assert "tree" not in asked(server)[-1]
     page.find_element(By.ID, "unfold").click()
-    until(lambda: len(find(page, "#tree .node")) == 7)
+    until(lambda: len(find(page, "#tree .node")) == 8)
     assert asked(server)[-1]["tree"]
     first = page.find_element(By.CSS_SELECTOR, "#tree [tabindex='0']")
     page.execute_script("arguments[0].focus()", first)
@@ -322,10 +323,11 @@ def test_the_search_is_a_tree_to_walk_in(page, server):
 def test_lines_of_the_tree_do_not_cross(page):
     write(page)
     page.find_element(By.ID, "unfold").click()
-    until(lambda: len(find(page, "#tree .node")) == 7)
+    until(lambda: len(find(page, "#tree .node")) == 8)
     at = {node.text: node.find_element(By.TAG_NAME, "rect").rect for node in find(page, "#tree .node")}
     assert at["सीता"]["y"] == at["·ला"]["y"] == at["हे"]["y"] < at["सीते"]["y"]
     assert at["ते"]["y"] == at["सीते"]["y"]  # side by side on the second line
+    assert at["ती"]["y"] > at["सीते"]["y"]
     assert at["सीते"]["x"] + at["सीते"]["width"] < at["ते"]["x"]
 
 
@@ -359,7 +361,7 @@ def test_pictures_and_numbers_are_downloaded(page, tmp_path):
 def test_a_downloaded_tree_looks_as_on_the_page(page, tmp_path):
     write(page)
     page.find_element(By.ID, "unfold").click()
-    until(lambda: len(find(page, "#tree .node")) == 7)
+    until(lambda: len(find(page, "#tree .node")) == 8)
     find(page, "#search .save button")[0].click()
     picture = ElementTree.fromstring(downloaded(tmp_path, "beam-search.svg"))
     items = picture.findall("{http://www.w3.org/2000/svg}g")

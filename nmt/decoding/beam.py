@@ -1,7 +1,7 @@
 """Beam state and its update, one step at a time: arrays only, no model.
 
-Shapes: b active sentences, K slots per sentence (the beam size), n best requested, N rows (live hypotheses), C
-candidates per row, S source length. A total of minus infinity marks an empty slot.
+Shapes: b active sentences, K slots per sentence (the beam size), n best requested, C candidates per slot, S
+source length. A total of minus infinity marks an empty slot.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.decoding.hypothesis import Doubles
+from nmt.decoding.hypothesis import BackPointer, Doubles
 from nmt.decoding.interface import Booleans, Integers
 
 NumberT = TypeVar("NumberT", bound=np.generic)
@@ -54,6 +54,15 @@ class Finished:
     def select(self, index: Integers) -> "Finished":
         """Select sentences by index."""
         return Finished(self.totals[index], self.scores[index], self.steps[index], self.slots[index])
+
+    def pointers(self, row: int, sentence: int) -> list[BackPointer]:
+        """The hypotheses in a row, those of a sentence with this number."""
+        columns = (column[row].tolist() for column in (self.totals, self.scores, self.steps, self.slots))
+        return [
+            BackPointer(sentence, step, slot, True, total, score)
+            for total, score, step, slot in zip(*columns, strict=True)
+            if total > -np.inf
+        ]
 
     def with_more(self, totals: Doubles, scores: Doubles, step: int, slots: Integers) -> "Finished":
         """The n best of these and of candidates [b, K] that end at `step`; ties go to the earlier one."""

@@ -4,7 +4,7 @@ Shapes: B sentences, b of them active, K slots per sentence, R hypotheses, H att
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +29,8 @@ class Hypothesis:
     score: float
     """Score used for ranking."""
     attention: Floats | None
-    """[T, H, S], a row per token; if finished [T + 1, H, S], the last row is for EOS. None if it was not asked
-    for."""
+    """[T, H, S], a row per token; if finished [T + 1, H, S], the last row is for EOS. None if it was not
+    asked for."""
     finished: bool
     """False: truncated at the maximum length, without EOS."""
 
@@ -78,11 +78,11 @@ class History:
         self._wanted = frozenset(attention)
         self._attention: list[Attention] = []
         self._attention_rows = 0
-        self._first_rows: list[dict[int, int]] = []  # for each step: sentence → its first row in the attention
+        self._first_rows: list[
+            dict[int, int]
+        ] = []  # for each step: sentence → its first row in the attention
 
-    def append(
-        self, sentences: Integers, tokens: Integers, origins: Integers, totals: Doubles
-    ) -> None:
+    def append(self, sentences: Integers, tokens: Integers, origins: Integers, totals: Doubles) -> None:
         """Add a step.
 
         Args:
@@ -141,6 +141,23 @@ class History:
             )
             for i, (back_pointer, length) in enumerate(zip(back_pointers, trace.lengths, strict=True))
         ]
+
+    def tokens(self, back_pointer: BackPointer) -> list[int]:
+        """The tokens of one hypothesis, without EOS."""
+        trace = self.trace([back_pointer])
+        tokens: list[int] = trace.tokens[: trace.lengths[0] - back_pointer.finished, 0].tolist()
+        return tokens
+
+    def common(self, back_pointers: Sequence[BackPointer]) -> list[int]:
+        """The tokens with which all of some hypotheses begin."""
+        trace = self.trace(back_pointers)
+        shortest = min(
+            length - pointer.finished for length, pointer in zip(trace.lengths, back_pointers, strict=True)
+        )
+        tokens = trace.tokens[:shortest]
+        same = (tokens == tokens[:, :1]).all(axis=1)
+        common: list[int] = tokens[: shortest if same.all() else same.argmin(), 0].tolist()
+        return common
 
     def trace(self, back_pointers: Sequence[BackPointer]) -> Trace:
         """Trace back hypotheses by the back-pointers, all of them step by step; at least one."""

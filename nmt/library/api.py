@@ -4,19 +4,23 @@ translator = nmt.Translator.load("runs/latest")
 (translation,) = translator.translate(["Rahul is a good boy."], nbest=3, attention=True)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nmt.data.text import clean
+from nmt.data.text import clean, word_spans
 from nmt.errors import ConfigError, NmtError
-from nmt.library.assembling import assemble
+from nmt.library.collecting import Collector
 from nmt.library.loading import Loaded, load_runs
 from nmt.library.options import TranslationOptions
-from nmt.library.searching import Job, search
+from nmt.library.searching import Beginning, Job, Searcher
 from nmt.library.segments import segment
+from nmt.library.steering import Builders, steer
 from nmt.library.translated import Translation
+
+Outcome = Translation | NmtError | None
+"""Of one text: its translation, why it cannot be translated as asked, or None if it was cancelled."""
 
 
 class Translator:
@@ -31,6 +35,7 @@ class Translator:
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
+        self._searcher = Searcher(loaded.make, loaded.decoding, Builders(loaded.finishing.target))
         self.name, self.heads, self.languages = loaded.name, loaded.heads, loaded.languages
         self.beam_size = loaded.decoding.beam_size
 
@@ -97,7 +102,10 @@ class Translator:
         options: Sequence[TranslationOptions],
         *,
         cancelled: Callable[[int], bool] | None = None,
-    ) -> list[Translation | NmtError | None]:
+        streamed: Collection[int] = (),
+        report: Callable[[int, str], None] | None = None,
+        finished: Callable[[int, Outcome], None] | None = None,
+    ) -> list[Outcome]:
         """Translate texts of several users: none is harmed by what another asks for.
 
         Args:
@@ -105,22 +113,23 @@ class Translator:
             options: of each.
             cancelled: asked for the index of each text after every step of the search; once True, the text
                 leaves the batch.
+            streamed: the indices of the texts that are reported.
+            report: called with the index of a text and what has become certain of its translation.
+            finished: called with the index of a text and its outcome, as soon as it is there.
 
         Returns:
             of each text the translation, why it cannot be translated as asked, or None if it was cancelled.
         """
-        loaded = self._loaded
-        documents = [segment(text, loaded.source, loaded.limit) for text in texts]
-        jobs = [
-            Job(part.text, own)
-            for document, own in zip(documents, options, strict=True)
-            for part in document.segments
-        ]
-        found = iter(search(loaded.make, loaded.decoding, jobs))
-        return [
-            assemble(document, [next(found) for _ in document.segments], own.nbest, loaded.calibration)
-            for document, own in zip(documents, options, strict=True)
-        ]
+        outcomes: list[Outcome] = [None] * len(texts)
+        for index, event in self._events(texts, options, cancelled, streamed):
+            if isinstance(event, str):
+                if report is not None:
+                    report(index, event)
+                continue
+            outcomes[index] = event
+            if finished is not None:
+                finished(index, event)
+        return outcomes
 
     def size(self, text: str) -> int:
         """The number of source subwords of a text, what its translation costs."""
@@ -129,9 +138,103 @@ class Translator:
     def stream(self, text: str, options: TranslationOptions | None = None, **changes: Any) -> Iterator[str]:
         """The translation of a text in pieces, as they become certain: what all hypotheses of the beam share.
         Joined, they are the text of `translate`; nothing is taken back.
-        """
-        raise NotImplementedError
 
-    def alternatives(self, text: str, prefix: str = "", count: int = 5, **changes: Any) -> list[Translation]:
-        """Translations that begin with `prefix` and differ in the next word, best first."""
-        raise NotImplementedError
+        Raises:
+            ConfigError: as `translate`, while iterating.
+        """
+        own = (options or TranslationOptions()).changed(changes)
+        for _, event in self._events([text], [own], None, (0,)):
+            if isinstance(event, NmtError):
+                raise event
+            if isinstance(event, str):
+                yield event
+
+    def alternatives(
+        self,
+        text: str,
+        prefix: str = "",
+        count: int = 5,
+        options: TranslationOptions | None = None,
+        **changes: Any,
+    ) -> list[Translation]:
+        """Translations that begin with a prefix and differ in the next word, best first.
+
+        Args:
+            text: as for `translate`.
+            prefix: characters; it may end inside a word, which the alternatives complete differently.
+            count: how many, at most: fewer if no others are found.
+            options, changes: as for `translate`.
+
+        Raises:
+            ConfigError: as `translate`, if there is none at all.
+        """
+        own = (options or TranslationOptions()).changed({"nbest": count, **changes, "prefix": prefix})
+        found: dict[str, Translation] = {}
+        while len(found) < count:
+            events = self._events([text], [own], None, (), tuple(found))
+            ((_, outcome),) = events
+            if isinstance(outcome, NmtError) and not found:
+                raise outcome
+            if not isinstance(outcome, Translation):
+                break
+            known = len(found)
+            for one in (outcome, *outcome.alternatives):
+                found.setdefault(next_word(one.text, prefix), replace(one, alternatives=()))
+            if len(found) == known:
+                break
+        return list(found.values())[:count]
+
+    def _events(
+        self,
+        texts: Sequence[str],
+        options: Sequence[TranslationOptions],
+        cancelled: Callable[[int], bool] | None,
+        streamed: Collection[int],
+        excluded: Sequence[str] = (),
+    ) -> Iterator[tuple[int, Outcome | str]]:
+        """What happens, with the index of its text: text that has become certain, and outcomes."""
+        loaded = self._loaded
+        collectors: list[Collector] = []
+        jobs: list[Job] = []
+        places: list[tuple[int, int]] = []  # of each job: its text, and the segment in it
+        for index, (text, own) in enumerate(zip(texts, options, strict=True)):
+            document = segment(text, loaded.source, loaded.limit)
+            collectors.append(Collector(document, own, loaded.finishing))
+            try:
+                steering = steer(document, own, excluded)
+            except ConfigError as error:
+                yield index, error
+                continue
+            if not steering:
+                yield from _end(index, collectors[index], index in streamed)
+            for place, (part, how) in enumerate(zip(document.segments, steering, strict=True)):
+                jobs.append(Job(part.text, own, how))
+                places.append((index, place))
+        left = None if cancelled is None else lambda job: cancelled(places[job][0])
+        followed = {job for job, (index, _) in enumerate(places) if index in streamed}
+        for event in self._searcher.search(jobs, left, followed):
+            index, place = places[event.job]
+            collector = collectors[index]
+            if isinstance(event, Beginning):
+                if news := collector.news(place, event.tokens):
+                    yield index, news
+                continue
+            before = collector.is_done
+            collector.add(place, event)
+            if collector.is_done and not before and not (left and left(event.job)):
+                yield from _end(index, collector, index in streamed)
+
+
+def _end(index: int, collector: Collector, streamed: bool) -> Iterator[tuple[int, Outcome | str]]:
+    """The last events of a text."""
+    outcome = collector.outcome()
+    if streamed and isinstance(outcome, Translation) and (news := collector.news()):
+        yield index, news
+    yield index, outcome
+
+
+def next_word(text: str, prefix: str) -> str:
+    """What follows a prefix in a translation that begins with it, up to the end of a word; "": nothing."""
+    start = len(prefix)
+    end = next((end for _, end in word_spans(text) if end > start), start)
+    return text[start:end]

@@ -6,6 +6,7 @@ Shapes: T target and S source subwords of a segment, both with end-of-sentence; 
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +40,17 @@ def assemble(
 
 
 def best_combinations(found: Sequence[Sequence[Found]], nbest: int) -> list[tuple[Found, ...]]:
-    """The `nbest` best ways to choose a hypothesis for each segment, by the sum of their scores."""
+    """The `nbest` best ways to choose a hypothesis for each segment, by the sum of their scores; those of
+    hypotheses that are behind others although their score is higher (truncated ones) count as the others'.
+    """
     combined: list[tuple[float, tuple[Found, ...]]] = [(0.0, ())]
     for hypotheses in found:
-        longer = [(total + one.score, (*chosen, one)) for total, chosen in combined for one in hypotheses]
+        ranked = [*accumulate((one.score for one in hypotheses), min)]
+        longer = [
+            (total + score, (*chosen, one))
+            for total, chosen in combined
+            for score, one in zip(ranked, hypotheses, strict=True)
+        ]
         combined = sorted(longer, key=lambda pair: -pair[0])[:nbest]
     return [chosen for _, chosen in combined]
 

@@ -9,6 +9,7 @@ from nmt.data.examples import load_examples
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
+from nmt.library.collecting import Finishing
 from nmt.runs.run import Run, open_run, reopen_run
 
 _SHORTEST_LIMIT = 50
@@ -25,7 +26,7 @@ class Loaded:
         decoding: the settings of the run.
         source: its tokenizer.
         heads: number of attention heads.
-        calibration: of the confidence.
+        finishing: tokenizer and calibration of translations.
         limit: input of more source subwords than this is split.
         languages: codes of the source and the target language, as in the settings; None: unknown.
     """
@@ -35,7 +36,7 @@ class Loaded:
     decoding: DecodingConfig
     source: Tokenizer
     heads: int
-    calibration: Calibration
+    finishing: Finishing
     limit: int
     languages: tuple[str, str] | None
 
@@ -58,7 +59,9 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         decoding=decoding,
         source=first.source,
         heads=first.heads,
-        calibration=Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED,
+        finishing=Finishing(
+            first.target, Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED
+        ),
         limit=_limit(runs[0], first.source),
         languages=_languages(runs[0]),
     )

@@ -8,6 +8,7 @@ from typing import Any
 from nmt.config.decoding import DecodingConfig
 from nmt.config.schema import option
 from nmt.config.validation import violations
+from nmt.decoding.constraints.request import KINDS
 from nmt.errors import ConfigError
 
 
@@ -35,13 +36,23 @@ class TranslationOptions:
     nbest: int = option(1, "number of translations; the beam is at least as large", at_least=1)
     beam_size: int | None = option(None, "beam size (1: greedy)", at_least=1)
     length_penalty: float | None = option(None, "exponent of the length in the score", at_least=0)
+    normalisation: str | None = option(None, "length normalisation", choices=("power", "wu"))
+    coverage_penalty: float | None = option(None, "weight of the coverage penalty", at_least=0)
+    patience: float | None = option(None, "stop when this × beam size hypotheses have ended", above=0)
     exact: bool = option(False, "search without decoding.lookahead")
+    distinct: bool | None = option(None, "n best: no two with the same text")
+    min_length: int | None = option(None, "minimum length in subwords", at_least=0)
     max_length: int | None = option(None, "maximum length in subwords", at_least=1)
-    prefix: str = option("", "characters that the translation begins with")
+    prefix: str = option("", "characters that the translation begins with, which may end inside a word")
     required: Sequence[str] = option((), "phrases that must appear")
     forbidden: Sequence[str] = option((), "phrases that must not appear")
-    glossary: Mapping[str, str] = option({}, "source term → the target term that translates it")
+    glossary: Mapping[str, str | tuple[str, ...]] = option(
+        {}, "source term → the target term that translates it, or several"
+    )
+    keep: Sequence[str] = option((), f"kinds of things that stay as they are: {', '.join(KINDS)}")
+    no_repeat_ngram: int = option(0, "no sequence of so many subwords occurs twice (0: any may)", at_least=0)
     attention: bool = option(False, "whether the translation has its attention and coverage")
+    tree: bool = option(False, "whether the translation has the beam as a tree")
     sample: bool = option(False, "draw a random translation instead of searching for the best one")
     temperature: float = option(1.0, "of sampling: divides the log-probabilities", at_least=1e-6)
     seed: int = option(0, "of sampling", at_least=0)
@@ -50,15 +61,24 @@ class TranslationOptions:
     def __post_init__(self) -> None:
         for name, kinds in _KINDS.items():
             _check_kind(name, getattr(self, name), kinds)
-        for name in ("required", "forbidden"):
+        for name in ("required", "forbidden", "keep"):
             _check_phrases(name, getattr(self, name))
-        for name, value in self.glossary.items():
-            _check_phrases("glossary", (name, value))
+        for term, target in self.glossary.items():
+            _check_phrases("glossary", (term, *((target,) if isinstance(target, str) else target)))
+        for kind in self.keep:
+            if kind not in KINDS:
+                raise OptionError("keep", f"choose from {', '.join(KINDS)}", kind)
         if found := violations(self):
             key, _, problem = found[0].partition(": ")
             name, _, value = key.partition("=")
             raise OptionError(name, problem, value)
         self._check_sampling()
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether anything is asked of the text of the translation."""
+        asked = (self.prefix, self.required, self.forbidden, self.glossary, self.keep, self.no_repeat_ngram)
+        return any(asked)
 
     def _check_sampling(self) -> None:
         searching = {"nbest": self.nbest > 1, "beam_size": self.beam_size is not None, "exact": self.exact}
@@ -88,20 +108,37 @@ class TranslationOptions:
         return settings
 
 
-_SEARCH = ("beam_size", "length_penalty", "max_length")
+_SEARCH = (
+    "beam_size",
+    "length_penalty",
+    "normalisation",
+    "coverage_penalty",
+    "patience",
+    "distinct",
+    "min_length",
+    "max_length",
+)
 """Options that are settings of the search (`decoding.*`)."""
 _NUMBER, _WHOLE, _NOTHING = (int, float), (int,), (type(None),)
 _KINDS: dict[str, tuple[type, ...]] = {
     "nbest": _WHOLE,
     "beam_size": _WHOLE + _NOTHING,
     "length_penalty": _NUMBER + _NOTHING,
+    "normalisation": (str, *_NOTHING),
+    "coverage_penalty": _NUMBER + _NOTHING,
+    "patience": _NUMBER + _NOTHING,
     "exact": (bool,),
+    "distinct": (bool, *_NOTHING),
+    "min_length": _WHOLE + _NOTHING,
     "max_length": _WHOLE + _NOTHING,
     "prefix": (str,),
     "required": (list, tuple),
     "forbidden": (list, tuple),
     "glossary": (Mapping,),
+    "keep": (list, tuple),
+    "no_repeat_ngram": _WHOLE,
     "attention": (bool,),
+    "tree": (bool,),
     "sample": (bool,),
     "temperature": _NUMBER,
     "seed": _WHOLE,

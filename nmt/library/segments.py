@@ -7,16 +7,18 @@ whoever counts them.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
-from nmt.data.text import JOINERS, clean
+from nmt.data.text import JOINERS, clean, is_mark
 from nmt.data.tokenizer import Tokenizer
 
 _LINE_END = re.compile(r"\r?\n")
 _OTHER_LINE_ENDS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _SENTENCE_END = re.compile("[.!?…।॥؟۔]+[\"'”’»)\\]]*(?=\\s+)|[。！？]+[」』”）]*")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a pair is no character, and no UTF-8
+_GAP = 64  # characters, in which what follows a sentence begins
 _MARKS = 16  # of a character; more than any language has
 _CLAUSE_END = ",;:،、，；：–—"
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|[ei]\.[eg])\.$")
@@ -64,6 +66,7 @@ def segment(text: str, tokenizer: Tokenizer, limit: int) -> Document:
         limit: of a line that stays whole; a longer one is split at the ends of its sentences, and a longer
             sentence at the last punctuation mark, space, or else character within the limit.
     """
+    original, text = text, _SURROGATE.sub("\ufffd", text)
     spans: list[tuple[int, int]] = []
     split = False
     for start, end in _lines(text):
@@ -83,7 +86,19 @@ def segment(text: str, tokenizer: Tokenizer, limit: int) -> Document:
         if cleaned:
             segments.append(Segment(start, end, cleaned, _white_space(text[position:start])))
             position = end
-    return Document(text, tuple(segments), _white_space(text[position:]), split)
+    return Document(original, tuple(segments), _white_space(text[position:]), split)
+
+
+def sentence_end(text: str) -> int:
+    """Where the first sentence of a text ends, if another one, or white space, follows; -1: it does not."""
+    for match in _SENTENCE_END.finditer(text):
+        if _ends_sentence(text[: match.end()], text[match.end() :]):
+            return match.end()
+    return -1
+
+
+def _ends_sentence(sentence: str, rest: str) -> bool:
+    return not rest.lstrip()[:1].islower() and not _ABBREVIATION.search(sentence)
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:
@@ -102,9 +117,7 @@ def _is_longer(line: str, tokenizer: Tokenizer, limit: int) -> bool:
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     position = start
     for match in _SENTENCE_END.finditer(text, start, end):
-        following = text[match.end() : end].lstrip()[:1]
-        sentence = text[position : match.end()]
-        if following and not following.islower() and not _ABBREVIATION.search(sentence):
+        if _ends_sentence(text[position : match.end()], text[match.end() : min(end, match.end() + _GAP)]):
             yield position, match.end()
             position = match.end()
     yield position, end
@@ -139,14 +152,14 @@ def _place(text: str, start: int, reach: int, end: int) -> int:
     for position in range(reach, start, -1):
         if text[position : position + 1].isspace():
             return position
-    for position in (*range(reach, start, -1), *range(reach + 1, min(reach + _MARKS, end))):
+    for position in chain(range(reach, start, -1), range(reach + 1, min(reach + _MARKS, end))):
         if position == len(text) or not _continues(text[position]):
             return position
     return reach
 
 
 def _continues(character: str) -> bool:
-    return character in JOINERS or unicodedata.category(character)[0] == "M"
+    return character in JOINERS or is_mark(character)
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:

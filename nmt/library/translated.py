@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.decoding.result import Translation as Found
+from nmt.library.beam_tree import TreeNode
 
 TRUNCATED, SPLIT, REPETITION, COPY = "truncated", "split", "repetition", "copy"
 FLAGS = {
@@ -79,6 +80,7 @@ class Translation:
         confidence: 0 to 1: the estimated quality, see `nmt.evaluation.confidence`.
         alternatives: the other translations of the n best, best first.
         flags: what is remarkable, of `FLAGS`.
+        tree: the beam, if it was asked for, and the text was translated in one piece.
         segments: what the search returned for each segment of the source (see `nmt.library.segments`):
             subwords and their attention, of each head.
     """
@@ -95,6 +97,7 @@ class Translation:
     confidence: float = 1.0
     alternatives: tuple["Translation", ...] = ()
     flags: tuple[str, ...] = ()
+    tree: tuple[TreeNode, ...] | None = field(default=None, repr=False)
     segments: tuple[Found, ...] = field(default=(), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -112,6 +115,7 @@ class Translation:
             "attention": None if self.attention is None else numbers(self.attention),
             "coverage": None if self.coverage is None else list(self.coverage),
             "alternatives": [one.to_dict() for one in self.alternatives],
+            **({} if self.tree is None else {"tree": {"nodes": [node.to_dict() for node in self.tree]}}),
         }
 
 

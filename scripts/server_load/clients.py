@@ -1,4 +1,4 @@
-"""Kinds of clients: each sends a request after another in its own way, and knows what it should be answered."""
+"""Kinds of clients: each sends one request after another in its own way, and knows what to expect."""
 
 import asyncio
 import json
@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 
 from server_load.wire import Reply, Wire, head
 
-LEFT, CLOSED = "left", "closed"
-"""No response: the client left, or the server closed the connection of one that stopped midway."""
+LEFT = "left"
+"""No response, as the client left."""
+_BUSY = ("good", "stream")
+"""Kinds that send the next request as soon as they have the answer; the others pause."""
+_PAUSE = 0.5  # seconds, on average
 
 
 @dataclass
@@ -18,7 +21,7 @@ class Tally:
     """What was answered.
 
     Attributes:
-        answers: how often each kind of client got each status, `LEFT` or `CLOSED`.
+        answers: how often each kind of client got each status, or `LEFT`.
         wrong: what should not have been, with an example.
     """
 
@@ -59,18 +62,24 @@ class Clients:
             except (OSError, TimeoutError) as error:
                 answer, right = type(error).__name__, False
             self._tally.add(kind, answer, right)
+            if kind not in _BUSY:
+                await asyncio.sleep(draw.random() * 2 * _PAUSE)
         wire.close()
 
     async def _good(self, wire: Wire, draw: random.Random) -> tuple[str, bool]:
         options = draw.choice([{}, {}, {}, {"attention": True}, {"nbest": 3}, {"beam_size": 2}])
         reply = await wire.post("/v1/translate", {"text": draw.choice(self._sentences), **options})
-        return str(reply.status), reply.status == 200 and bool(json.loads(reply.body)["translations"])
+        if reply.status != 200:
+            return f"{reply.status} {reply.body[:200]!r}", False
+        return str(reply.status), bool(json.loads(reply.body)["translations"])
 
     async def _stream(self, wire: Wire, draw: random.Random) -> tuple[str, bool]:
         reply = await wire.post("/v1/stream", {"text": draw.choice(self._sentences)})
+        if reply.status != 200:
+            return f"{reply.status} {reply.body[:200]!r}", False
         events = [json.loads(event[6:]) for event in reply.body.decode().split("\n\n") if event]
         pieces = "".join(event["piece"] for event in events[:-1])
-        return str(reply.status), reply.status == 200 and pieces == events[-1]["translation"]["text"]
+        return str(reply.status), pieces == events[-1]["translation"]["text"]
 
     async def _malformed(self, wire: Wire, draw: random.Random) -> tuple[str, bool]:
         body = draw.choice([b"{", b"[" * 1000, b'{"text": 1}', b'{"text": "a", "x": 1}', b"\xff", b"null"])

@@ -82,7 +82,8 @@ class ConstraintBuilder:
                 raise ConfigError(f"keep={kind}: must be one of {', '.join(KINDS)}")
         self._forbidden = {pattern(_clean("forbidden", phrase)): phrase for phrase in request.forbidden}
         self._prefix = self._begin_with(clean_prefix(request.prefix))
-        self._forbid = self._exclude([*self._forbidden, *self._continuations()])
+        self._forbid = ForbiddenPhrases(pieces, list(self._forbidden)) if self._forbidden else None
+        self._excluded = self._exclude()
         self._required = [self._possible("required", group) for group in map(_group, request.required)]
         self._glossary = Glossary(
             {
@@ -122,6 +123,8 @@ class ConstraintBuilder:
             found.append(required.within(limit))
         if self._forbid:
             found.append(self._forbid)
+        if self._excluded:
+            found.append(self._excluded)
         if self._request.no_repeat_ngram:
             found.append(NoRepeatedNgrams(self._request.no_repeat_ngram))
         return Built(All(found) if len(found) > 1 else found[0] if found else None, limit)
@@ -138,14 +141,12 @@ class ConstraintBuilder:
                 raise ConfigError(f"prefix {_shown(prefix)}: has {_shown(phrase)}, which is forbidden")
         return begin
 
-    def _continuations(self) -> list[str]:
-        """The strings of the continuations that are excluded."""
+    def _exclude(self) -> ForbiddenPhrases | None:
+        """The constraint that excludes continuations of the prefix."""
         prefix = clean_prefix(self._request.prefix)
         texts = [(clean(prefix + more), more == "") for more in self._request.excluded]
-        return [START + EDGE + with_edges(text) + EDGE + END * end for text, end in texts]
-
-    def _exclude(self, strings: list[str]) -> ForbiddenPhrases | None:
-        return ForbiddenPhrases(self._pieces, strings) if strings else None
+        strings = [START + EDGE + with_edges(text) + EDGE + END * end for text, end in texts]
+        return ForbiddenPhrases(self._pieces, strings, early=False) if strings else None
 
     def _groups(self, source: str) -> list[Group]:
         """What the translation of a sentence must have."""

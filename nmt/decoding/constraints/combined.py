@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from nmt.decoding.constraints.forbidden import ForbiddenPhrases
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.interface import Allowed, Constraint, ConstraintState, Except, Only
 
+_AVOIDING = ForbiddenPhrases, NoRepeatedNgrams
 State = tuple[ConstraintState, ...]
 """That of each constraint."""
 
@@ -12,8 +14,8 @@ State = tuple[ConstraintState, ...]
 class All:
     """A constraint (see `nmt.decoding.interface.Constraint`) that is met if all of several are.
 
-    That n-grams are not repeated comes last: where another constraint says which tokens may come, it has no
-    say, and it never rules out the next token of a phrase that is required.
+    What forbidden phrases and repeated n-grams avoid without need is allowed where another constraint says
+    which tokens may come, or wants them for a phrase that is required.
 
     Args:
         constraints: at least one.
@@ -34,20 +36,31 @@ class All:
 
     def allowed(self, state: State) -> Allowed | None:
         """What all allow."""
-        only: list[int] | None = None
+        only: Sequence[int] | None = None
         banned: set[int] = set()
-        repeating: set[int] = set()
+        avoided: set[int] = set()
         for constraint, own in zip(self._constraints, state, strict=True):
             found = constraint.allowed(own)
             if isinstance(found, Only):
                 only = [token for token in found.tokens if only is None or token in only]
             elif isinstance(found, Except):
-                (repeating if isinstance(constraint, NoRepeatedNgrams) else banned).update(found.tokens)
+                (avoided if isinstance(constraint, _AVOIDING) else banned).update(found.tokens)
+        needed = self.wanted(state) if only is None else only
+        if avoided.intersection(needed):
+            avoided.difference_update(set(needed).difference(self._never(state)))
+        banned |= avoided
         if only is not None:
             return Only(tuple(token for token in only if token not in banned))
-        if repeating:
-            banned |= repeating.difference(self.wanted(state))
         return Except(tuple(sorted(banned))) if banned else None
+
+    def _never(self, state: State) -> set[int]:
+        """The tokens that are avoided, needed or not."""
+        return {
+            token
+            for constraint, own in zip(self._constraints, state, strict=True)
+            if isinstance(constraint, _AVOIDING)
+            for token in (constraint.never(own) or Except(())).tokens
+        }
 
     def wanted(self, state: State) -> Sequence[int]:
         """What any wants."""

@@ -16,21 +16,23 @@ Node = int
 
 class ForbiddenPhrases:
     """A constraint (see `nmt.decoding.interface.Constraint`): a token that would complete a phrase is not
-    allowed. One object may serve many sentences: it keeps which tokens complete one, once it knows.
+    allowed. One object may serve many sentences: it keeps which tokens do, once it knows.
 
     Args:
         pieces: the vocabulary.
         strings: phrases with their edges (see `nmt.decoding.constraints.phrase_automaton.pattern`).
+        early: a token is not allowed either if the phrase is complete unless the next one goes on in its last
+            word. Otherwise such words are what the search is led to, and often they are none.
     """
 
-    def __init__(self, pieces: Pieces, strings: Sequence[str]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: Pieces, strings: Sequence[str], early: bool = True) -> None:
+        self._pieces, self._early = pieces, early
         self._automaton = PhraseAutomaton(strings)
         self._stream = TextStream[Node](pieces, self._read)
         texts = [text for text in map(without_edges, strings) if text]
         self._anywhere = {token for text in texts for token in pieces.containing(text)}
         self._anywhere |= {*pieces.unclean, *pieces.byte_tokens.values(), EOS}
-        self._known: dict[tuple[Node, str], Except | None] = {}
+        self._known: dict[tuple[Node, str, bool], Except | None] = {}
 
     def start(self) -> Position[Node]:
         """The position before the first token."""
@@ -43,14 +45,11 @@ class ForbiddenPhrases:
 
     def allowed(self, state: Position[Node]) -> Allowed | None:
         """All tokens but those that complete a phrase."""
-        if state.undecoded:
-            return self._after_bytes(state)
-        common = self._after(state.value, stand_in(state.last))
-        changing = self._pieces.changing(state.tail)
-        if not changing:
-            return common
-        banned = set(common.tokens if common else ()).difference(changing)
-        return _all_but(banned.union(token for token in changing if self._rejects(state, token)))
+        return self._all_but(state, self._early)
+
+    def never(self, state: Position[Node]) -> Except | None:
+        """The tokens that complete a phrase whatever follows."""
+        return self._all_but(state, early=False)
 
     def wanted(self, state: Position[Node]) -> Sequence[int]:
         """None in particular."""
@@ -66,20 +65,32 @@ class ForbiddenPhrases:
         node, found = self._automaton.read(node, left, character)
         return _REJECTED if found else node
 
-    def _rejects(self, position: Position[Node], token: int) -> bool:
-        if token == EOS:
-            position = self._stream.flush(position)
-            return self._read(position.value, position.last, END) == _REJECTED
-        return self._stream.advance(position, token).value == _REJECTED
+    def _rejects(self, position: Position[Node], token: int, early: bool) -> bool:
+        """Whether a token completes a phrase."""
+        after = position if token == EOS else self._stream.advance(position, token)
+        if after.value != _REJECTED and (token == EOS or (early and not after.undecoded)):
+            after = self._stream.flush(after)
+            return self._read(after.value, after.last, END) == _REJECTED
+        return after.value == _REJECTED
 
-    def _after(self, node: Node, left: str) -> Except | None:
+    def _all_but(self, position: Position[Node], early: bool) -> Except | None:
+        if position.undecoded:
+            return _without(self._after_bytes(position, early))
+        common = self._after(position.value, stand_in(position.last), early)
+        changing = self._pieces.changing(position.tail)
+        if not changing:
+            return common
+        banned = set(common.tokens if common else ()).difference(changing)
+        return _without(banned.union(token for token in changing if self._rejects(position, token, early)))
+
+    def _after(self, node: Node, left: str, early: bool) -> Except | None:
         """Where no character is incomplete, and none of the next token changes the last one."""
-        if (node, left) not in self._known:
+        if (node, left, early) not in self._known:
             position = Position(b"", "", left, node, node)
-            self._known[node, left] = _all_but(self._completing(position))
-        return self._known[node, left]
+            self._known[node, left, early] = _without(self._completing(position, early))
+        return self._known[node, left, early]
 
-    def _completing(self, position: Position[Node]) -> set[int]:
+    def _completing(self, position: Position[Node], early: bool) -> set[int]:
         """The tokens that complete a phrase: those that have it, or begin with what is left of it."""
         suspects = set(self._anywhere)
         banned = set()
@@ -93,21 +104,20 @@ class ForbiddenPhrases:
             for character, tokens in self._pieces.by_first_character.items():
                 if self._stream.characters(position, character).value == _REJECTED:
                     banned.update(tokens)
-        return banned.union(token for token in suspects if self._rejects(position, token))
+        return banned.union(token for token in suspects if self._rejects(position, token, early))
 
-    def _after_bytes(self, state: Position[Node]) -> Except | None:
+    def _after_bytes(self, position: Position[Node], early: bool) -> set[int]:
         """Where a character is incomplete: the tokens of text make it U+FFFD."""
-        flushed = self._stream.flush(state)
+        flushed = self._stream.flush(position)
         if flushed.value == _REJECTED:
             banned = {*self._pieces.texts, EOS}
         else:
-            common = self._after(flushed.value, stand_in(flushed.last))
+            common = self._after(flushed.value, stand_in(flushed.last), early)
             banned = set(common.tokens if common else ())
-        banned.difference_update(self._pieces.byte_tokens.values())
-        return _all_but(
-            banned.union(token for token in self._pieces.byte_tokens.values() if self._rejects(state, token))
-        )
+        spelling = self._pieces.byte_tokens.values()
+        banned.difference_update(spelling)
+        return banned.union(token for token in spelling if self._rejects(position, token, early))
 
 
-def _all_but(tokens: set[int]) -> Except | None:
+def _without(tokens: set[int]) -> Except | None:
     return Except(tuple(sorted(tokens))) if tokens else None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nmt.data.text import clean
-from nmt.decoding.constraints.characters import is_inside
+from nmt.decoding.constraints.characters import is_inside, is_word_character
 
 EDGE, START, END = "\ud800", "\ud801", "\ud802"  # surrogates, which no decoded text has
 ROOT = 0
@@ -23,7 +23,8 @@ def pattern(phrase: str) -> str:
         phrase: with a character other than the asterisk.
     """
     text = bare(phrase)
-    return EDGE + with_edges(text) + ("" if is_open(phrase) else EDGE)
+    ends = is_open(phrase) or not is_word_character(text[-1])  # or else there is an edge whatever follows
+    return EDGE + with_edges(text) + ("" if ends else EDGE)
 
 
 def bare(phrase: str) -> str:

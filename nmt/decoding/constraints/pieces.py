@@ -1,4 +1,4 @@
-"""A target vocabulary as text: what each token adds to a translation, and which tokens begin with given text."""
+"""A target vocabulary as text: what each token adds to a translation, and which begin with given text."""
 
 import re
 from bisect import bisect_left, bisect_right

@@ -39,6 +39,9 @@ class NoRepeatedNgrams:
         }
         return Except(tuple(sorted(banned))) if banned else None
 
+    def never(self, state: State) -> None:
+        """No token is ruled out where another constraint needs it."""
+
     def wanted(self, state: State) -> Sequence[int]:
         """None in particular."""
         return ()

@@ -87,13 +87,15 @@ class RequiredPhrases:
         more room than they need.
         """
         position = state.position
+        if position.value.groups == self._all:
+            return None
         complete = self._is_complete(position)
         room = self._limit - state.used - 1  # after the next token
         if sum(self._missing(position.value.groups)) < room:
             return None if complete else Except((EOS,))
         leading = [
             token
-            for token in self.wanted(state)
+            for token in sorted(self._leading_on(position, all_ways=True))
             if self._needed(self._stream.advance(position, token)) < room
         ]
         return Only((*leading, EOS) if complete else tuple(leading))
@@ -103,7 +105,7 @@ class RequiredPhrases:
         position = state.position
         key = position.value, stand_in(position.last), position.undecoded
         if key not in self._known:
-            self._known[key] = tuple(sorted(self._leading_on(*key)))
+            self._known[key] = tuple(sorted(self._leading_on(position)))
         return self._known[key]
 
     def met(self, state: State) -> int:
@@ -147,27 +149,48 @@ class RequiredPhrases:
         """A number of tokens that is enough for all that is missing: as many as each phrase takes, but for
         one that has begun.
         """
-        found = position.value
-        missing = self._missing(found.groups)
-        begun = self._begun(found)
-        if position.last == " ":
-            begun += [(index, 1) for index in self._unmet(found.groups)]
         saved = (
             self._least[self._group_of[index]] - self._spellings[index].least(length, position.undecoded)
-            for index, length in begun
+            for index, length in self._places(position)
         )
-        return sum(missing) - max((0.0, *saved))
+        return sum(self._missing(position.value.groups)) - max((0.0, *saved))
+
+    def _places(self, position: Position[Found]) -> list[tuple[int, int]]:
+        """The missing phrases that can go on here, or begin without a space, and the number of characters that
+        there are, with the space before them.
+        """
+        found, last = position.value, position.last
+        begun = self._begun(found)
+        return begun + [
+            (index, 1)
+            for index in self._unmet(found.groups)
+            if last == " " or (last and not is_inside(last, self._spellings[index].text[1]))
+        ]
 
     def _unmet(self, groups: int) -> list[int]:
         """The phrases of groups that have not been found."""
         return [index for index, group in enumerate(self._group_of) if not groups >> group & 1]
 
-    def _leading_on(self, found: Found, last: str, undecoded: bytes) -> set[int]:
-        tokens = {self._spellings[index].next(length, undecoded) for index, length in self._begun(found)}
-        for index in self._unmet(found.groups):
-            spelling = self._spellings[index]
-            if last == " " or (last and not is_inside(last, spelling.text[1])):
-                tokens.add(spelling.next(1, undecoded))
-            if last != " " and not undecoded:
-                tokens.add(spelling.next(0))
+    def _leading_on(self, position: Position[Found], all_ways: bool = False) -> set[int]:
+        """The tokens that lead on in a missing phrase, or begin it.
+
+        Args:
+            position: where.
+            all_ways: whether all tokens that do, or those that training has for the phrases.
+        """
+        undecoded = position.undecoded
+        places = self._places(position)
+        first = [(index, 0) for index in self._unmet(position.value.groups)]
+        if not undecoded and (all_ways or position.last != " "):
+            places += first
+        tokens = self._tokens_at(places, undecoded, all_ways)
+        # If nothing continues an incomplete character, it becomes U+FFFD.
+        return tokens or self._tokens_at(first, b"", all_ways)
+
+    def _tokens_at(self, places: list[tuple[int, int]], undecoded: bytes, all_ways: bool) -> set[int]:
+        """The next tokens of phrases, of which there are some characters."""
+        spellings = [(self._spellings[index], start) for index, start in places]
+        if all_ways:
+            return {move.token for one, start in spellings for move in one.moves(start, undecoded)}
+        tokens = {one.next(start, undecoded) for one, start in spellings}
         return {token for token in tokens if token is not None}

@@ -42,9 +42,11 @@ class Spelling:
         """What can be generated next.
 
         Args:
-            start: the number of characters that there are, less than all.
+            start: the number of characters that there are.
             undecoded: bytes of the character at `start` that there are as well.
         """
+        if start == len(self.text):
+            return []
         moves = []
         if not undecoded:
             moves = [Move(token, end) for token, end in self._pieces.within(self.text, start)]
@@ -63,11 +65,9 @@ class Spelling:
         return [*moves, Move(token, start + (decode(byte)[0] == self.text[start]))]
 
     def next(self, start: int, undecoded: bytes = b"") -> int | None:
-        """The token with which training has the text go on; if it is none of its tokens that starts there, the
-        longest one that can be generated; None: none can.
+        """The token with which training has the text go on; if none of its tokens starts there, the longest
+        one that can be generated; None: none can.
         """
-        if start == len(self.text):
-            return None
         if not undecoded and start in self._canonical:
             return self._canonical[start]
         within = [move for move in self.moves(start, undecoded) if not move.added]
@@ -95,7 +95,7 @@ class Spelling:
     def _fewest(self) -> list[float]:
         fewest = [math.inf] * len(self.text) + [0.0]
         for start in range(len(self.text) - 1, -1, -1):
-            for _, end in self.moves(start):
+            for _, end, _ in self.moves(start):
                 tokens = 1 if end > start else len(_spelt(self.text[start]))
                 fewest[start] = min(fewest[start], tokens + fewest[max(end, start + 1)])
         return fewest

@@ -88,6 +88,9 @@ function place(button) {
   box.style.top = `${word.bottom - card.top + 6}px`;
 }
 
+window.addEventListener("resize", () => {
+  if (box) place(opener);
+});
 document.addEventListener("pointerdown", (event) => {
   if (box && !box.contains(event.target) && !opener.contains(event.target)) closeAlternatives();
 });

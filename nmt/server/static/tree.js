@@ -58,7 +58,8 @@ function placeLine(node, first, lines) {
 // A piece within a word is marked by a dot.
 function name({ text }, up) {
   if (!text) return up ? END : "";
-  return /^\s/.test(text) || up?.up === null ? text.trim() || "␣" : `·${text}`;
+  const within = up.up !== null && /^[\p{L}\p{M}\p{N}]/u.test(text);
+  return within ? `·${text}` : text.trim() || "␣";
 }
 
 function edge({ up, x, y, state }) {

@@ -66,13 +66,9 @@ def main() -> None:
     serving = _import()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     from nmt.server.service import Service
-    from nmt.server.translator_engine import TranslatorEngine
 
     with serving.bind(config) as listener:
-        models = {
-            name: TranslatorEngine(_load(name, paths, arguments), _languages(name))
-            for name, paths in runs.items()
-        }
+        models = {name: _load(name, paths, arguments) for name, paths in runs.items()}
         lines = _greeting(serving.address_of(listener), config, key, models)
         server = serving.Server(Service.of(config, key, models))
         server.serve_on(listener, lambda: print(*lines, sep="\n", file=sys.stderr, flush=True))
@@ -134,6 +130,7 @@ def _load(name: str, paths: list[Path], arguments: argparse.Namespace) -> "Trans
     from nmt.library.api import Translator
 
     translator = Translator.load(*paths, device=arguments.device, threads=arguments.threads)
+    translator.languages = _languages(name) or translator.languages
     translator.translate([name])
     return translator
 

@@ -135,6 +135,10 @@ class Translator:
         """The number of source subwords of a text, what its translation costs."""
         return len(self._loaded.source.encode(clean(text)))
 
+    def target_size(self, text: str) -> int:
+        """The number of target subwords of a text in the target language."""
+        return len(self._loaded.finishing.target.encode(clean(text)))
+
     def stream(self, text: str, options: TranslationOptions | None = None, **changes: Any) -> Iterator[str]:
         """The translation of a text in pieces, as they become certain: what all hypotheses of the beam share.
         Joined, they are the text of `translate`; nothing is taken back.

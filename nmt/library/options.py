@@ -64,7 +64,7 @@ class TranslationOptions:
         for name in ("required", "forbidden", "keep"):
             _check_phrases(name, getattr(self, name))
         for term, target in self.glossary.items():
-            _check_phrases("glossary", (term, *((target,) if isinstance(target, str) else target)))
+            _check_phrases("glossary", (term, *(target if isinstance(target, list | tuple) else (target,))))
         for kind in self.keep:
             if kind not in KINDS:
                 raise OptionError("keep", f"choose from {', '.join(KINDS)}", kind)

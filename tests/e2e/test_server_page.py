@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from page_server import PageServer, RefusedError, serving
 
-from nmt.server.static_files import static_file, static_names
+from nmt.server.static_files import FONT, static_file, static_names
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -153,8 +153,8 @@ def downloaded(folder: Path, name: str) -> bytes:
 
 
 def test_small_and_with_no_code_or_style_in_the_page() -> None:
-    files = {name: static_file(name) for name in static_names()}
-    assert sum(len(file.content) for name, file in files.items() if name != "devanagari.woff") < 150_000
+    files = {name: static_file(name) for name in static_names() if name != FONT}
+    assert sum(len(file.content) for file in files.values()) < 150_000
     index = files["index.html"].content.decode()
     assert re.findall(r"<script[^>]*>[^<]|<style|\son\w+=|\sstyle=|https?://", index) == []
     assert "script-src 'self';" in files["index.html"].headers["Content-Security-Policy"]
@@ -250,6 +250,28 @@ def test_another_word_is_chosen_and_the_rest_translated_anew(page, server):
     page.find_element(By.CSS_SELECTOR, "#kept button").click()
     until(lambda: shown(page) == BEST)
     assert "prefix" not in asked(server)[-1]
+
+
+def test_a_translation_that_ends_with_the_chosen_word(page, server):
+    """With what ends there as a beginning, another translation may be better; the chosen one is shown."""
+    short, longer = "सीताला हे", "सीताला हे घर"
+
+    def translate(body: dict) -> dict:
+        best = translation(SOURCE, longer, alternatives=[translation(SOURCE, short)])
+        return {"model": "first", "translations": [best]}
+
+    server.answers["/v1/translate"] = translate
+    server.answers["/v1/alternatives"] = lambda body: {"alternatives": [translation(SOURCE, short)]}
+    write(page, SOURCE, longer)
+    find(page, "#target-words button")[1].click()
+    until(lambda: len(find(page, ".box .choice")) == 1)
+    find(page, ".box .choice")[0].click()
+    until(lambda: shown(page) == short)
+    assert asked(server)[-1]["prefix"] == short
+    assert [button.get_attribute("aria-pressed") for button in find(page, "#list button")] == [
+        "false",
+        "true",
+    ]
 
 
 def test_the_keyboard_is_enough(page, server):
@@ -470,3 +492,39 @@ def test_devanagari_is_shaped_without_a_font_on_the_machine(page):
         return word.getBoundingClientRect().width"""
     conjunct, apart = (page.execute_script(wide, text) for text in ("त्र", "त\u200cर"))
     assert 0 < conjunct < apart  # a conjunct is one letter
+
+
+# ---------------------------------------------------------------- with the server itself
+
+
+@pytest.fixture
+def real(browser, trained: Path):
+    """The page of a server with a real run, and its translator."""
+    for needed in ("starlette", "uvicorn", "prometheus_client"):
+        pytest.importorskip(needed, reason="needs the extra serve")
+    import nmt
+    from served import served
+
+    translator = nmt.Translator.load(trained)
+    browser.get_log("browser")
+    with served({"en-mr": translator}) as client:
+        browser.get(f"http://127.0.0.1:{client.port}/")
+        yield translator
+        assert browser.get_log("browser") == []
+
+
+def test_a_real_run_is_shown_and_steered(browser, real):
+    (best,) = real.translate([SOURCE], nbest=5)
+    write(browser, SOURCE, best.text)
+    assert len(find(browser, "#list button")) == 1 + len(best.alternatives)
+    browser.find_element(By.ID, "unfold").click()
+    until(lambda: find(browser, "#tree .node.best"))
+    line = "".join(node.text.removeprefix("·") for node in find(browser, "#tree .node.best:not(.end)"))
+    assert line == "".join(best.text.split())
+    find(browser, "#target-words button")[0].click()
+    until(lambda: find(browser, ".box .choice"))
+    other = next(one for one in find(browser, ".box .choice")[1:] if "\ufffd" not in one.text)
+    chosen = other.find_element(By.TAG_NAME, "b").text
+    other.click()
+    until(lambda: find(browser, "#kept bdi")[0].text == chosen)
+    assert shown(browser).startswith(chosen)

@@ -23,6 +23,7 @@ const FLAGS = {
 let answer = null; // the server's last answer
 let shown = null; // the translation of it that is shown
 let prefix = ""; // the beginning of the translation that is kept
+let whole = null; // the translation that the user has chosen to the end
 let models = [];
 let request = null, timer = null;
 
@@ -32,6 +33,7 @@ function later() {
   clearTimeout(timer);
   request?.abort();
   prefix = "";
+  whole = null;
   closeAlternatives();
   byId("clear").hidden = !byId("text").value;
   timer = setTimeout(translate, WAIT);
@@ -58,8 +60,10 @@ async function translate() {
   try {
     answer = await api.translate(wanted(), signal);
     const [best] = answer.translations;
-    show(best);
-    list(best);
+    const all = [best, ...(best.alternatives ?? [])];
+    const chosen = Math.max(0, all.findIndex(({ text }) => text === whole));
+    show(all[chosen]);
+    list(all, chosen);
   } catch (error) {
     if (error.name === "AbortError") return; // the next request is on its way
     if (!(error instanceof api.ShownError)) throw error;
@@ -161,8 +165,9 @@ function open(index, button) {
   openAlternatives({ translation: shown, index, button, body: body(), choose });
 }
 
-function choose(beginning) {
+function choose(beginning, end = null) {
   prefix = beginning;
+  whole = end;
   translate();
 }
 
@@ -179,13 +184,12 @@ function picture() {
 
 // ------------------------------------------------------------ the n-best list and the tree
 
-function list(best) {
-  const all = [best, ...(best.alternatives ?? [])];
+function list(all, chosen) {
   byId("others").hidden = all.length < 2;
-  const known = new Set(best.words.map((word) => word.text));
+  const known = new Set(all[0].words.map((word) => word.text));
   const items = all.map((translation) => item(translation, known));
   byId("list").replaceChildren(...items.map((button) => make("li", {}, button)));
-  mark(items[0]);
+  mark(items[chosen]);
 }
 
 // Words that the best translation lacks are bold.

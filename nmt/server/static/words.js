@@ -1,6 +1,6 @@
 // The words of the text and of the translation: pointing at one shows what it is linked to.
 
-import { byId, characters, make, percent } from "./dom.js";
+import { byId, characters, make, percent, spoken } from "./dom.js";
 
 const LINKED = 0.1; // minimum attention for words to count as linked
 const STRONG = 0.5; // attention from which a word is written in the other colour
@@ -73,8 +73,6 @@ function between(text, words, buttons) {
   });
   return [...parts, all.slice(end)];
 }
-
-const spoken = (text) => /[\p{L}\p{N}]/u.test(text); // not punctuation
 
 // For screen readers: what a word is linked to, how sure it is, what else is marked by lines.
 function describe({ source_words, words }) {

@@ -502,8 +502,9 @@ def real(browser, trained: Path):
     """The page of a server with a real run, and its translator."""
     for needed in ("starlette", "uvicorn", "prometheus_client"):
         pytest.importorskip(needed, reason="needs the extra serve")
-    import nmt
     from served import served
+
+    import nmt
 
     translator = nmt.Translator.load(trained)
     browser.get_log("browser")

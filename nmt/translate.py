@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt import cli
+from nmt.library.arguments import add_library_arguments, translation_options
 
 if TYPE_CHECKING:
     from nmt.library.api import Translator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 512  # lines translated together, at most
 _PROMPT = "> "
-_OPTIONS = ("nbest", "beam_size", "sample", "temperature", "seed", "exact")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
         "source, translation, doubtful words, and what is remarkable, separated by tabs",
     )
     _add_sampling_arguments(parser)
+    add_library_arguments(parser)
     _add_attention_arguments(parser)
     cli.add_run_arguments(parser)
     return parser
@@ -219,7 +220,6 @@ def _check(arguments: argparse.Namespace) -> "TranslationOptions":
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
     _check_sampling(arguments)
-    options = _options(arguments)
     check_threshold(arguments.threshold)
     kind = ""
     if arguments.attention:
@@ -229,21 +229,7 @@ def _check(arguments: argparse.Namespace) -> "TranslationOptions":
     for flag, kinds in (("grid", pictures), ("pieces", pictures), ("threshold", (".pharaoh",))):
         if getattr(arguments, flag) not in (None, False) and kind not in kinds:
             raise ConfigError(f"--{flag}: has no effect without --attention OUT{' or OUT'.join(kinds)}")
-    return options
-
-
-def _options(arguments: argparse.Namespace) -> "TranslationOptions":
-    """What is asked of every translation."""
-    from nmt.errors import ConfigError
-    from nmt.library.options import OptionError, TranslationOptions
-
-    given = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name) is not None}
-    try:
-        return TranslationOptions(**given, attention=bool(arguments.attention or arguments.show))
-    except OptionError as error:
-        value = given.get(error.field, "")
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
-        raise ConfigError(f"--{error.field.replace('_', '-')} {shown}: {error.problem}") from error
+    return translation_options(arguments, attention=bool(arguments.attention or arguments.show))
 
 
 def _check_sampling(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 Starts `python -m nmt.serve` on a free port of the loopback interface, and measures:
 
 1. a lone request, against the library in this process: the median of the differences, each between the
-   fastest of five;
+   fastest of fifteen;
 2. 32 clients at a time, against one after the other: requests per second, and the server's processor time, on
    which other programs have less influence;
 3. many clients at a time, for a minute and until 5,000 requests are answered: good ones, malformed ones,
@@ -37,7 +37,7 @@ from server_load.wire import Wire  # noqa: E402
 FIRST, LAST, GROWTH = 500, 5000, 0.05  # memory may grow by this between these requests
 SLOWER = 0.005  # seconds that a lone request may take longer than the library
 TOGETHER, FASTER = 32, 5.0  # clients, and how many times faster than one after the other
-TEXTS, REPETITIONS = 40, 5  # of lone requests and calls of the library
+TEXTS, REPETITIONS = 20, 15  # of lone requests and calls of the library
 MIX = {"good": 10, "stream": 2, "malformed": 2, "oversized": 1, "slow": 2, "leaving": 3}
 _ADDRESS = re.compile(r"on http://127\.0\.0\.1:(\d+) ")
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nmt.data.text import clean, word_spans
+from nmt.data.text import clean
+from nmt.decoding.constraints.alternatives import next_word
+from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.errors import ConfigError, NmtError
 from nmt.library.collecting import Collector
 from nmt.library.loading import Loaded, load_runs
@@ -173,20 +175,20 @@ class Translator:
             ConfigError: as `translate`, if there is none at all.
         """
         own = (options or TranslationOptions()).changed({"nbest": count, **changes, "prefix": prefix})
+        whole = clean_prefix(prefix) if "\n" not in prefix else prefix.lstrip()
         found: dict[str, Translation] = {}
         while len(found) < count:
-            events = self._events([text], [own], None, (), tuple(found))
-            ((_, outcome),) = events
+            ((_, outcome),) = self._events([text], [own], None, (), tuple(found))
             if isinstance(outcome, NmtError) and not found:
                 raise outcome
             if not isinstance(outcome, Translation):
                 break
             known = len(found)
             for one in (outcome, *outcome.alternatives):
-                found.setdefault(next_word(one.text, prefix), replace(one, alternatives=()))
+                found.setdefault(next_word(one.text.lstrip(), whole), replace(one, alternatives=()))
             if len(found) == known:
                 break
-        return list(found.values())[:count]
+        return sorted(found.values(), key=lambda one: -one.score)[:count]
 
     def _events(
         self,
@@ -235,10 +237,3 @@ def _end(index: int, collector: Collector, streamed: bool) -> Iterator[tuple[int
     if streamed and isinstance(outcome, Translation) and (news := collector.news()):
         yield index, news
     yield index, outcome
-
-
-def next_word(text: str, prefix: str) -> str:
-    """What follows a prefix in a translation that begins with it, up to the end of a word; "": nothing."""
-    start = len(prefix)
-    end = next((end for _, end in word_spans(text) if end > start), start)
-    return text[start:end]

@@ -20,8 +20,8 @@ class TreeNode:
         parent: that of the hypothesis that it extends; None: it is the beginning, which has no text.
         text: what it adds to the text of that one; "" of the end.
         log_probability: of all of it.
-        state: "best": of the best translation; "finished": complete; "kept": others extend it; "pruned": given
-            up.
+        state: "best": of the best translation; "finished": complete; "kept": others extend it; "pruned":
+            given up.
     """
 
     id: int

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from nmt.config.server import ServerConfig
+from nmt.library.options import TranslationOptions
 from nmt.server.batcher import Batcher
 from nmt.server.engine import Engine, Result
 from nmt.server.instruments import Instruments
@@ -16,6 +17,8 @@ from nmt.server.job_queue import JobQueue, QueueFullError
 from nmt.server.jobs import Job
 from nmt.server.payload import Ask, RequestError
 
+_REQUIRED, _FORBIDDEN = 20, 2  # source pieces that take as long as a phrase; …
+_CHEAP = 10  # … as long as so many entries of a glossary, or characters of a prefix
 _LONG = 10_000  # characters; longer texts are not counted in pieces on the event loop
 
 
@@ -75,23 +78,23 @@ class Service:
         return self.batchers[name]
 
     async def costs(self, batcher: Batcher, ask: Ask) -> list[int]:
-        """What each text costs, in source pieces × beam size.
+        """What each text costs, in source pieces × beam size; see `constraint_cost`.
 
         Raises:
             RequestError: if it is more than may ever wait.
         """
         beam_size = max(ask.options.beam_size or batcher.engine.beam_size, ask.options.nbest, ask.count or 1)
-        capacity = self.config.queue_size
+        capacity, more = self.config.queue_size, constraint_cost(ask.options)
 
         def count() -> list[int]:
-            return [max(1, batcher.engine.size(text)) * beam_size for text in ask.texts]
+            return [max(1, batcher.engine.size(text) + more) * beam_size for text in ask.texts]
 
         characters = sum(map(len, ask.texts))
         costs = count() if characters <= _LONG else await asyncio.to_thread(count)
         if sum(costs) > capacity:
             raise RequestError(
-                f"text: too long: {sum(costs) // beam_size} pieces with a beam of {beam_size}; at most "
-                f"{capacity // beam_size} at a time",
+                f"text: too long: {sum(costs) // beam_size} pieces, phrases included, with a beam of "
+                f"{beam_size}; at most {capacity // beam_size} at a time",
                 "text",
                 413,
             )
@@ -137,6 +140,12 @@ class Service:
     def too_slow(self) -> RequestError:
         """The error for a request whose time is up."""
         return RequestError(f"no translation within {self.config.timeout:g} s; ask for less", None, 504)
+
+
+def constraint_cost(options: TranslationOptions) -> int:
+    """What constraints add to the cost of each text, in source pieces: about as many as take the same time."""
+    phrases = _REQUIRED * len(options.required) + _FORBIDDEN * len(options.forbidden)
+    return phrases + (len(options.glossary) + len(options.prefix)) // _CHEAP
 
 
 async def disconnected(request: Request) -> None:

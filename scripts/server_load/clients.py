@@ -115,7 +115,7 @@ class Clients:
         return str(reply.status), reply.status == 200
 
     async def _leaving(self, wire: Wire, draw: random.Random) -> tuple[str, bool]:
-        body = json.dumps({"text": " ".join(draw.sample(self._sentences, 20))}).encode()
+        body = json.dumps({"text": " ".join(draw.sample(self._sentences, 5))}).encode()
         path = draw.choice(["/v1/translate", "/v1/stream"])
         await wire.send(head("POST", path, len(body)) + body)
         await asyncio.sleep(draw.random() * 0.3)

@@ -258,6 +258,19 @@ def test_a_full_queue_asks_to_come_again(engine: FakeEngine) -> None:
         assert "at most 5" in too_long.json["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    "constraint",
+    [{"required": ["a"] * 4}, {"forbidden": ["a"] * 40}, {"glossary": {str(n): "a" for n in range(800)}},
+     {"prefix": "a" * 800}],
+)  # fmt: skip
+def test_constraints_take_room_too(engine: FakeEngine, constraint: dict[str, Any]) -> None:
+    with served({"m": engine}, queue_size=100) as client:
+        assert client.post("/v1/translate", {"text": "a"} | constraint).status == 413
+        name, value = next(iter(constraint.items()))
+        few = dict(list(value.items())[:2]) if isinstance(value, dict) else value[:2]
+        assert client.post("/v1/translate", {"text": "a", name: few}).status == 200
+
+
 def test_large_bodies_are_refused_declared_or_not(engine: FakeEngine) -> None:
     with served({"m": engine}, max_body=1000) as client:
         for headers in ({}, {"Transfer-Encoding": "chunked"}):

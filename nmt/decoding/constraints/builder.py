@@ -146,7 +146,7 @@ class ConstraintBuilder:
         prefix = clean_prefix(self._request.prefix)
         texts = [(clean(prefix + more), more == "") for more in self._request.excluded]
         strings = [START + EDGE + with_edges(text) + EDGE + END * end for text, end in texts]
-        return ForbiddenPhrases(self._pieces, strings, early=False) if strings else None
+        return ForbiddenPhrases(self._pieces, strings) if strings else None
 
     def _groups(self, source: str) -> list[Group]:
         """What the translation of a sentence must have."""

@@ -21,12 +21,10 @@ class ForbiddenPhrases:
     Args:
         pieces: the vocabulary.
         strings: phrases with their edges (see `nmt.decoding.constraints.phrase_automaton.pattern`).
-        early: a token is not allowed either if the phrase is complete unless the next one goes on in its last
-            word. Otherwise such words are what the search is led to, and often they are none.
     """
 
-    def __init__(self, pieces: Pieces, strings: Sequence[str], early: bool = True) -> None:
-        self._pieces, self._early = pieces, early
+    def __init__(self, pieces: Pieces, strings: Sequence[str]) -> None:
+        self._pieces = pieces
         self._automaton = PhraseAutomaton(strings)
         self._stream = TextStream[Node](pieces, self._read)
         texts = [text for text in map(without_edges, strings) if text]
@@ -44,8 +42,10 @@ class ForbiddenPhrases:
         return self._stream.advance(state, token)
 
     def allowed(self, state: Position[Node]) -> Allowed | None:
-        """All tokens but those that complete a phrase."""
-        return self._all_but(state, self._early)
+        """All tokens but those that complete a phrase. That includes one after which it is complete unless the
+        next token goes on in its last word: else such words are what search is led to, and often they are none.
+        """
+        return self._all_but(state, early=True)
 
     def never(self, state: Position[Node]) -> Except | None:
         """The tokens that complete a phrase whatever follows."""

@@ -164,7 +164,7 @@ class RequiredPhrases:
         return begun + [
             (index, 1)
             for index in self._unmet(found.groups)
-            if last == " " or (last and not is_inside(last, self._spellings[index].text[1]))
+            if last == " " or not is_inside(last, self._spellings[index].text[1])
         ]
 
     def _unmet(self, groups: int) -> list[int]:

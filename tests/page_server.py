@@ -4,14 +4,15 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from nmt.server.static_files import INDEX, static_file
 
-Answer = Callable[[dict[str, Any]], dict[str, Any]]
+Answer = Callable[[dict[str, Any]], dict[str, Any] | Iterable[dict[str, Any]]]
+"""From the body of a request to the JSON of its answer, or to the events of a stream."""
 
 
 class RefusedError(Exception):
@@ -70,7 +71,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def _answer(self, body: dict[str, Any] | None) -> None:
-        status, answer = 200, {}
         try:
             if self.server.key and self.headers["Authorization"] != f"Bearer {self.server.key}":
                 raise RefusedError(401, "this server needs an API key")
@@ -78,7 +78,21 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(self.server.delay)
             answer = self.server.answers[self.path](body or {})
         except RefusedError as refused:
-            status, answer = refused.status, {"error": {"message": str(refused)}}
+            self._send_json(refused.status, {"error": {"message": str(refused)}})
+            return
+        if isinstance(answer, dict):
+            self._send_json(200, answer)
+        else:
+            self._stream(answer)
+
+    def _stream(self, events: Iterable[dict[str, Any]]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for event in events:
+            self.wfile.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+    def _send_json(self, status: int, answer: dict[str, Any]) -> None:
         self._send(status, json.dumps(answer).encode(), "application/json", {})
 
     def _send(self, status: int, content: bytes, media_type: str, headers: Mapping[str, str]) -> None:

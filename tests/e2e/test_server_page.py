@@ -4,6 +4,9 @@ import base64
 import json
 import re
 import struct
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -68,7 +71,7 @@ def translation(source: str, text: str, **changes: object) -> dict:
     }
 
 
-def translate(body: dict) -> dict:
+def translate(body: dict) -> list[dict]:
     source, prefix = body["text"], body.get("prefix", "")
     if source != SOURCE:
         text = source.upper()
@@ -80,7 +83,7 @@ def translate(body: dict) -> dict:
     if body.get("tree"):
         names = ("id", "parent", "text", "log_probability", "state")
         best["tree"] = {"nodes": [dict(zip(names, node, strict=True)) for node in TREE]}
-    return {"model": body.get("model", "first"), "translations": [best]}
+    return [{"piece": text[:3]}, {"piece": text[3:]}, {"translation": best}]
 
 
 def alternatives(body: dict) -> dict:
@@ -93,7 +96,7 @@ def server():
     models = [{"name": "first", "source": "en", "target": "mr"}]
     answers = {
         "/v1/models": lambda body: {"models": models},
-        "/v1/translate": translate,
+        "/v1/stream": translate,
         "/v1/alternatives": alternatives,
     }
     with serving(answers) as server:
@@ -133,7 +136,7 @@ def shown(page) -> str:
     return page.execute_script("return document.getElementById('target-words').textContent")
 
 
-def asked(server: PageServer, path: str = "/v1/translate") -> list[dict]:
+def asked(server: PageServer, path: str = "/v1/stream") -> list[dict]:
     return [body for where, body in server.requests if where == path]
 
 
@@ -191,6 +194,25 @@ def test_a_request_for_an_earlier_text_is_cancelled(page, server):
     write(page, " two", "ONE TWO")
     assert page.execute_script("return [...seen]") == ["", "ONE TWO"]
     until(lambda: server.left == 1)
+
+
+def test_a_long_translation_is_shown_as_it_comes(page, server):
+    go_on = threading.Event()
+
+    def translate(body: dict) -> Iterator[dict]:
+        for piece in ("सी", "ता"):
+            time.sleep(0.6)
+            yield {"piece": piece}
+        go_on.wait(5)
+        yield {"error": {"message": "it took too long"}}
+
+    server.answers["/v1/stream"] = translate
+    page.find_element(By.ID, "text").send_keys(SOURCE)
+    until(lambda: shown(page) == "सी")
+    until(lambda: shown(page) == "सीता")
+    go_on.set()
+    until(lambda: page.find_element(By.CSS_SELECTOR, "#error span").text == "it took too long")
+    assert shown(page) == ""
 
 
 def test_pointing_at_words_on_either_side(page):
@@ -256,11 +278,10 @@ def test_a_translation_that_ends_with_the_chosen_word(page, server):
     """With what ends there as a beginning, another translation may be better; the chosen one is shown."""
     short, longer = "सीताला हे", "सीताला हे घर"
 
-    def translate(body: dict) -> dict:
-        best = translation(SOURCE, longer, alternatives=[translation(SOURCE, short)])
-        return {"model": "first", "translations": [best]}
+    def translate(body: dict) -> list[dict]:
+        return [{"translation": translation(SOURCE, longer, alternatives=[translation(SOURCE, short)])}]
 
-    server.answers["/v1/translate"] = translate
+    server.answers["/v1/stream"] = translate
     server.answers["/v1/alternatives"] = lambda body: {"alternatives": [translation(SOURCE, short)]}
     write(page, SOURCE, longer)
     find(page, "#target-words button")[1].click()
@@ -377,7 +398,7 @@ def test_pictures_and_numbers_are_downloaded(page, tmp_path):
     assert (width, height) == (2 * int(picture.get("width")), 2 * int(picture.get("height")))
     page.find_element(By.ID, "json").click()
     values = json.loads(downloaded(tmp_path, "translation.json"))
-    assert values == {"text": SOURCE, **translate({"text": SOURCE, "nbest": 5})}
+    assert values == translate({"text": SOURCE, "nbest": 5})[-1]["translation"]
 
 
 def test_a_downloaded_tree_looks_as_on_the_page(page, tmp_path):
@@ -413,11 +434,11 @@ def test_an_error_is_one_line_and_can_be_tried_again(page, server):
     def busy(body: dict) -> dict:
         raise RefusedError(503, "the queue is full:\n try again in 1 s")
 
-    server.answers["/v1/translate"] = busy
+    server.answers["/v1/stream"] = busy
     page.find_element(By.ID, "text").send_keys(SOURCE)
     line = page.find_element(By.CSS_SELECTOR, "#error span")
     until(lambda: line.text == "the queue is full: try again in 1 s")
-    server.answers["/v1/translate"] = translate
+    server.answers["/v1/stream"] = translate
     page.find_element(By.CSS_SELECTOR, "#error button").click()
     until(lambda: shown(page) == BEST)
     assert not line.is_displayed()
@@ -451,7 +472,7 @@ def test_several_models(page, server):
 def test_without_attention_and_confidence(page, server):
     plain = translation(SOURCE, BEST, attention=None, coverage=None, confidence=None)
     plain["words"] = words(BEST)
-    server.answers["/v1/translate"] = lambda body: {"model": "first", "translations": [plain]}
+    server.answers["/v1/stream"] = lambda body: [{"translation": plain}]
     write(page)
     assert not page.find_element(By.ID, "attention").is_displayed()
     assert not page.find_element(By.ID, "confidence").is_displayed()
@@ -498,7 +519,7 @@ def test_devanagari_is_shaped_without_a_font_on_the_machine(page):
 
 
 @pytest.fixture
-def real(browser, trained: Path):
+def real(browser, request):
     """The page of a server with a real run, and its translator."""
     for needed in ("starlette", "uvicorn", "prometheus_client"):
         pytest.importorskip(needed, reason="needs the extra serve")
@@ -506,7 +527,7 @@ def real(browser, trained: Path):
 
     import nmt
 
-    translator = nmt.Translator.load(trained)
+    translator = nmt.Translator.load(request.getfixturevalue("trained"))  # trained if it can be served
     browser.get_log("browser")
     with served({"en-mr": translator}) as client:
         browser.get(f"http://127.0.0.1:{client.port}/")

@@ -7,9 +7,10 @@ import { saveJson, savePng, saveSvg } from "./download.js";
 import { drawHeatmap, frame } from "./heatmap.js";
 import { onOptions, options } from "./options.js";
 import { drawTree } from "./tree.js";
-import { clearWords, isKnown, pointAt, showWords } from "./words.js";
+import { clearWords, isKnown, pointAt, showText, showWords } from "./words.js";
 
 const WAIT = 300; // milliseconds after the last key
+const PATIENCE = 500; // milliseconds until an unfinished translation is shown
 const NBEST = 5;
 const POOR = 0.4, FAIR = 0.6; // expected similarity to a human translation (chrF2 / 100) below which one is warned
 const PADDING = 36; // pixels of a card, left and right
@@ -20,8 +21,8 @@ const FLAGS = {
   copy: "partly left untranslated",
 };
 
-let answer = null; // the server's last answer
-let shown = null; // the translation of it that is shown
+let best = null; // the translation that the server has found
+let shown = null; // this one, or an alternative of it
 let prefix = ""; // the beginning of the translation that is kept
 let whole = null; // the translation that the user has chosen to the end
 let models = [];
@@ -58,8 +59,10 @@ async function translate() {
   const { signal } = (request = new AbortController());
   busy(true);
   try {
-    answer = await api.translate(wanted(), signal);
-    const [best] = answer.translations;
+    const start = performance.now();
+    best = await api.translate(wanted(), signal, (text) => {
+      if (performance.now() - start > PATIENCE) showText(text);
+    });
     const all = [best, ...(best.alternatives ?? [])];
     const chosen = Math.max(0, all.findIndex(({ text }) => text === whole));
     show(all[chosen]);
@@ -127,7 +130,7 @@ function languageOf(code) {
 // ------------------------------------------------------------ showing the answer
 
 function clear() {
-  answer = shown = null;
+  best = shown = null;
   busy(false);
   clearWords();
   for (const id of ["more", "take", "hint", "kept", "flags", "confidence"]) byId(id).hidden = true;
@@ -218,7 +221,7 @@ function mark(chosen) {
 const treeWanted = () => byId("unfold").getAttribute("aria-expanded") === "true";
 
 function tree() {
-  const nodes = answer.translations[0].tree?.nodes;
+  const nodes = best.tree?.nodes;
   const able = treeWanted() && nodes?.length > 1;
   byId("tree").replaceChildren(...(able ? [drawTree(nodes, choose)] : []));
   for (const save of document.querySelectorAll("[data-picture=tree]")) save.hidden = !able;
@@ -228,7 +231,7 @@ function unfold() {
   const open = !treeWanted();
   byId("unfold").setAttribute("aria-expanded", String(open));
   byId("beam").hidden = !open;
-  if (open && !answer.translations[0].tree) translate();
+  if (open && !best.tree) translate();
   else tree();
 }
 
@@ -265,7 +268,7 @@ listen("copy", "click", async () => {
 byId("kept").querySelector("button").addEventListener("click", () => choose(""));
 byId("error").querySelector("button").addEventListener("click", () => (byId("model").value ? translate() : start()));
 listen("unfold", "click", unfold);
-listen("json", "click", () => saveJson({ text: byId("text").value, ...answer }, "translation"));
+listen("json", "click", () => saveJson(best, "translation"));
 listen("access", "submit", (event) => {
   event.preventDefault();
   api.useKey(byId("key").value);

@@ -32,6 +32,12 @@ export function showWords(translation, { kept, open, point }) {
 
 export const isKnown = (confidence) => confidence !== null && confidence !== undefined;
 
+// Shows the text of a translation that is not complete.
+export function showText(text) {
+  clearWords();
+  byId("target-words").textContent = text;
+}
+
 export function clearWords() {
   source = target = [];
   for (const id of ["source-words", "target-words"]) byId(id).replaceChildren();

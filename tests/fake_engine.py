@@ -61,7 +61,7 @@ class FakeEngine:
                 break
             for i in set(streamed) - gone:
                 words = texts[i].upper().split()
-                if step < len(words) and report is not None:
+                if texts[i] != IMPOSSIBLE and step < len(words) and report is not None:
                     report(i, ("" if step == 0 else " ") + words[step])
             for i, text in enumerate(texts):
                 if finished and i not in gone and len(text.split()) == step + 1 and BROKEN not in texts:

@@ -10,6 +10,7 @@ from nmt.server.instruments import Instruments
 from nmt.server.job_queue import JobQueue
 from nmt.server.jobs import Job, Unit
 
+_STEP = 5.0  # seconds that a step of a search may take
 logger = logging.getLogger("nmt")
 
 
@@ -36,10 +37,10 @@ class Batcher:
         """Whether the thread runs."""
         return self._thread.is_alive()
 
-    def finish(self, seconds: float) -> None:
-        """Translate what is waiting, and stop; but wait no longer than this."""
+    def stop(self) -> None:
+        """Stop the thread, once it is done with what is waiting. Nothing is, after an orderly end."""
         self.queue.close()
-        self._thread.join(seconds)
+        self._thread.join(_STEP)
 
     def _run(self) -> None:
         while (batch := self.queue.take()) is not None:

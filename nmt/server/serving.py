@@ -95,4 +95,4 @@ class Server(uvicorn.Server):
             self.run(sockets=[listener])
         finally:
             for batcher in self._service.batchers.values():
-                batcher.finish(0 if self.force_exit else self._service.config.drain_timeout)
+                batcher.stop()

@@ -94,6 +94,7 @@ def test_pieces_are_sent_as_they_come(client: Client, engine: FakeEngine) -> Non
 
 
 def test_a_stream_that_fails_before_its_first_piece_has_a_status(shared: Client) -> None:
+    assert shared.post("/v1/stream", {"text": IMPOSSIBLE}).status == 400
     assert shared.post("/v1/stream", {"text": BROKEN}).status == 200  # a piece came first
     assert events(shared.post("/v1/stream", {"text": BROKEN}).body)[-1]["error"]
     assert shared.post("/v1/stream", {"text": "a", "nbest": 0}).status == 400
@@ -281,6 +282,9 @@ def test_large_bodies_are_refused_declared_or_not(engine: FakeEngine) -> None:
             assert reply.status == 413
             assert "1000 bytes" in reply.json["error"]["message"]
         assert client.post("/v1/translate", {"text": "a" * 900}).status == 200
+        with socket.create_connection(("127.0.0.1", client.port), timeout=10) as connection:
+            connection.sendall(b"POST /v1/translate HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")  # before any of it is sent
     assert engine.batches == [["a" * 900]]
 
 
@@ -290,7 +294,9 @@ def test_a_body_that_does_not_come_in_time_is_refused(engine: FakeEngine) -> Non
         socket.create_connection(("127.0.0.1", client.port), timeout=10) as connection,
     ):
         connection.sendall(b"POST /v1/translate HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n{")
-        assert everything(connection).startswith(b"HTTP/1.1 408 ")
+        reply = everything(connection)
+        assert reply.startswith(b"HTTP/1.1 408 ")
+        assert b"\r\nconnection: close\r\n" in reply.lower()
 
 
 def test_a_head_that_does_not_come_in_time_ends_the_connection(engine: FakeEngine) -> None:

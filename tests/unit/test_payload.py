@@ -92,7 +92,6 @@ def test_a_count_of_alternatives_is_bounded(count: object) -> None:
         *(b"[" * 100_000, b'{"a": ' * 100_000, b'{"nbest": ' + b"9" * 5000 + b"}"),
     ],
     ids=lambda body: repr(body[:12]),
-
 )
 def test_what_is_no_object_of_json_is_refused(body: bytes) -> None:
     with pytest.raises(RequestError) as caught:

@@ -1,12 +1,13 @@
 // The box with other words for a word of the translation.
 
 import * as api from "./api.js";
-import { byId, characters, make } from "./dom.js";
+import { byId, characters, make, spoken } from "./dom.js";
 
 const COUNT = 6;
 let box = null, opener = null, request = null;
 
-// Opens the box below `button`, word `index` of `translation`. `choose(prefix)` is called with the beginning to keep.
+// Opens the box below `button`, word `index` of `translation`. `choose(prefix, text)` is called with the beginning to
+// keep, and with the whole translation if it ends there.
 export async function openAlternatives({ translation, index, button, body, choose }) {
   closeAlternatives();
   const word = translation.words[index];
@@ -19,9 +20,9 @@ export async function openAlternatives({ translation, index, button, body, choos
   box = make("div", { class: "box", role: "dialog", "aria-labelledby": "box-title", tabIndex: -1 }, title, list, form);
   opener = button;
   button.setAttribute("aria-expanded", "true");
-  const take = (prefix) => {
+  const take = (prefix, text) => {
     closeAlternatives();
-    choose(prefix);
+    choose(prefix, text);
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -63,11 +64,12 @@ function choice({ text, words }, prefix, current, take) {
   const next = words.find((word) => word.end > length);
   if (!next) return null;
   const rest = all.slice(next.end);
-  const kept = all.slice(0, next.end) + (/^\s/.test(rest) ? rest[0] : ""); // with the space: the word ends here
+  const [after = ""] = rest; // is kept as well, so that the word ends here: a space, or punctuation
+  const kept = all.slice(0, next.end) + (spoken(after) ? "" : after);
   const word = make("b", {}, all.slice(length, next.end));
   const button = make("button", { type: "button", class: "choice", dir: "auto" }, word, make("span", {}, rest));
   if (next.text === current) button.setAttribute("aria-current", "true");
-  button.addEventListener("click", () => take(kept));
+  button.addEventListener("click", () => take(kept, rest ? null : text));
   return button;
 }
 
@@ -88,6 +90,9 @@ function place(button) {
   box.style.top = `${word.bottom - card.top + 6}px`;
 }
 
+window.addEventListener("resize", () => {
+  if (box) place(opener);
+});
 document.addEventListener("pointerdown", (event) => {
   if (box && !box.contains(event.target) && !opener.contains(event.target)) closeAlternatives();
 });

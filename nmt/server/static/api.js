@@ -2,7 +2,8 @@
 
 const KEY = "api-key";
 
-export class ServerError extends Error {
+// An error that is shown to the user, as one line; `status` is that of HTTP, 0 without an answer.
+export class ShownError extends Error {
   constructor(message, status) {
     super(message.replace(/\s+/g, " ").trim());
     this.status = status;
@@ -13,25 +14,50 @@ export function useKey(key) {
   sessionStorage.setItem(KEY, key);
 }
 
-async function call(path, body, signal) {
+async function send(path, body, signal) {
   const headers = {};
   const key = sessionStorage.getItem(KEY);
   if (key) headers.Authorization = `Bearer ${key}`;
   if (body) headers["Content-Type"] = "application/json";
-  const request = { method: body ? "POST" : "GET", headers, signal, body: body && JSON.stringify(body) };
-  let response, answer;
+  const response = await reached(fetch(path, { method: body ? "POST" : "GET", headers, signal, body: body && JSON.stringify(body) }));
+  if (response.ok) return response;
+  const answer = await response.json().catch(() => null);
+  throw new ShownError(answer?.error?.message ?? `The server answered with ${response.status}.`, response.status);
+}
+
+// What a promise of the network gives; a connection that fails is an error for the user.
+async function reached(promise) {
   try {
-    response = await fetch(path, request);
-    answer = await response.json();
+    return await promise;
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    if (!response) throw new ServerError("The server does not answer. Is it still running?", 0);
-    throw new ServerError(`The server answered with ${response.status}, but not in JSON.`, response.status || 500);
+    throw new ShownError("The server does not answer. Is it still running?", 0);
   }
-  if (!response.ok) throw new ServerError(answer?.error?.message ?? `The server answered with ${response.status}.`, response.status);
-  return answer;
+}
+
+async function call(path, body, signal) {
+  return reached((await send(path, body, signal)).json());
 }
 
 export const models = async () => (await call("v1/models")).models;
-export const translate = (request, signal) => call("v1/translate", request, signal);
 export const alternatives = async (request, signal) => (await call("v1/alternatives", request, signal)).alternatives;
+
+// A translation; until it is complete, `progress(text)` is called with what is certain of its text.
+export async function translate(request, signal, progress) {
+  const response = await send("v1/stream", request, signal);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let read = "", text = "";
+  for (;;) {
+    const { value, done } = await reached(reader.read());
+    if (done) throw new ShownError("The server ended its answer too early.", 500);
+    const events = (read + value).split("\n\n");
+    read = events.pop();
+    for (const event of events) {
+      const content = JSON.parse(event.slice("data: ".length));
+      if (content.error) throw new ShownError(content.error.message, 500);
+      if (content.translation) return content.translation;
+      text += content.piece;
+      progress(text);
+    }
+  }
+}

@@ -5,11 +5,14 @@ import { closeAlternatives, openAlternatives } from "./alternatives.js";
 import { byId, characters, make, percent } from "./dom.js";
 import { saveJson, savePng, saveSvg } from "./download.js";
 import { drawHeatmap, frame } from "./heatmap.js";
+import { onOptions, options } from "./options.js";
 import { drawTree } from "./tree.js";
-import { clearWords, DOUBTFUL, pointAt, showWords, UNSURE } from "./words.js";
+import { clearWords, isKnown, pointAt, showText, showWords } from "./words.js";
 
 const WAIT = 300; // milliseconds after the last key
+const PATIENCE = 500; // milliseconds until an unfinished translation is shown
 const NBEST = 5;
+const POOR = 0.4, FAIR = 0.6; // expected similarity to a human translation (chrF2 / 100) below which one is warned
 const PADDING = 36; // pixels of a card, left and right
 const FLAGS = {
   truncated: "cut off at the length limit",
@@ -18,9 +21,10 @@ const FLAGS = {
   copy: "partly left untranslated",
 };
 
-let answer = null; // the server's last answer
-let shown = null; // the translation of it that is shown
+let best = null; // the translation that the server has found
+let shown = null; // this one, or an alternative of it
 let prefix = ""; // the beginning of the translation that is kept
+let whole = null; // the translation that the user has chosen to the end
 let models = [];
 let request = null, timer = null;
 
@@ -30,12 +34,18 @@ function later() {
   clearTimeout(timer);
   request?.abort();
   prefix = "";
+  whole = null;
   closeAlternatives();
   byId("clear").hidden = !byId("text").value;
   timer = setTimeout(translate, WAIT);
 }
 
 const body = () => ({ text: byId("text").value, ...(byId("model").value && { model: byId("model").value }) });
+
+function wanted() {
+  const attention = chosenModel().attention !== false;
+  return { ...body(), ...options(), nbest: NBEST, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
+}
 
 async function translate() {
   clearTimeout(timer);
@@ -49,15 +59,17 @@ async function translate() {
   const { signal } = (request = new AbortController());
   busy(true);
   try {
-    const wanted = { ...body(), nbest: NBEST, attention: true, tree: treeWanted(), ...(prefix && { prefix }) };
-    answer = await api.translate(wanted, signal);
-    const [best] = answer.translations;
-    show(best);
-    list(best);
-    byId("status").textContent = `Translation: ${best.text}`;
+    const start = performance.now();
+    best = await api.translate(wanted(), signal, (text) => {
+      if (performance.now() - start > PATIENCE) showText(text);
+    });
+    const all = [best, ...(best.alternatives ?? [])];
+    const chosen = Math.max(0, all.findIndex(({ text }) => text === whole));
+    show(all[chosen]);
+    list(all, chosen);
   } catch (error) {
     if (error.name === "AbortError") return; // the next request is on its way
-    if (!(error instanceof api.ServerError)) throw error;
+    if (!(error instanceof api.ShownError)) throw error;
     clear();
     fail(error);
   }
@@ -66,6 +78,7 @@ async function translate() {
 
 function busy(waiting) {
   byId("result").setAttribute("aria-busy", String(waiting));
+  byId("status").textContent = waiting ? "Translating …" : shown ? `Translation: ${shown.text}` : "";
 }
 
 function fail(error) {
@@ -83,7 +96,7 @@ async function start() {
     byId("models").hidden = models.length < 2;
     languages();
   } catch (error) {
-    if (!(error instanceof api.ServerError)) throw error;
+    if (!(error instanceof api.ShownError)) throw error;
     fail(error);
     return;
   }
@@ -91,9 +104,11 @@ async function start() {
   else fail(null);
 }
 
+const chosenModel = () => models.find(({ name }) => name === byId("model").value) ?? {};
+
 // The languages of the chosen model, as far as it names them.
 function languages() {
-  const model = models.find(({ name }) => name === byId("model").value) ?? {};
+  const model = chosenModel();
   for (const [side, title] of [["source", "Text"], ["target", "Translation"]]) {
     const [language, name] = languageOf(model[side]);
     byId(`${side}-language`).textContent = name ? `${title}: ${name}` : title;
@@ -115,7 +130,7 @@ function languageOf(code) {
 // ------------------------------------------------------------ showing the answer
 
 function clear() {
-  answer = shown = null;
+  best = shown = null;
   busy(false);
   clearWords();
   for (const id of ["more", "take", "hint", "kept", "flags", "confidence"]) byId(id).hidden = true;
@@ -135,26 +150,27 @@ function show(translation) {
   const flags = (translation.flags ?? []).map((flag) => FLAGS[flag] ?? flag);
   byId("flags").hidden = !flags.length;
   byId("flags").textContent = `Careful: ${flags.join("; ")}.`;
-  confidence(translation.confidence ?? null);
+  confidence(translation.confidence);
   byId("more").hidden = !any;
   picture();
   tree();
 }
 
 function confidence(value) {
-  byId("confidence").hidden = value === null;
-  if (value === null) return;
+  byId("confidence").hidden = !isKnown(value);
+  if (!isKnown(value)) return;
   byId("meter").value = value;
-  const verdict = value < DOUBTFUL ? "probably wrong in places" : value < UNSURE ? "perhaps wrong in places" : "probably right";
-  byId("verdict").textContent = `Confidence ${percent(value)}: ${verdict}`;
+  const verdict = value < POOR ? "probably wrong" : value < FAIR ? "worth checking" : "probably good";
+  byId("verdict").textContent = `Expected quality ${percent(value)}: ${verdict}`;
 }
 
 function open(index, button) {
   openAlternatives({ translation: shown, index, button, body: body(), choose });
 }
 
-function choose(beginning) {
+function choose(beginning, end = null) {
   prefix = beginning;
+  whole = end;
   translate();
 }
 
@@ -171,13 +187,12 @@ function picture() {
 
 // ------------------------------------------------------------ the n-best list and the tree
 
-function list(best) {
-  const all = [best, ...(best.alternatives ?? [])];
+function list(all, chosen) {
   byId("others").hidden = all.length < 2;
-  const known = new Set(best.words.map((word) => word.text));
+  const known = new Set(all[0].words.map((word) => word.text));
   const items = all.map((translation) => item(translation, known));
   byId("list").replaceChildren(...items.map((button) => make("li", {}, button)));
-  mark(items[0]);
+  mark(items[chosen]);
 }
 
 // Words that the best translation lacks are bold.
@@ -189,8 +204,8 @@ function item(translation, known) {
     end = word.end;
   }
   text.append(all.slice(end));
-  const value = translation.confidence ?? null;
-  const score = value === null ? `log p ${translation.log_probability.toFixed(2)}` : percent(value);
+  const value = translation.confidence;
+  const score = isKnown(value) ? percent(value) : `log p ${translation.log_probability.toFixed(2)}`;
   const button = make("button", { type: "button", class: "choice" }, text, make("span", { class: "score" }, score));
   button.addEventListener("click", () => {
     show(translation);
@@ -206,7 +221,7 @@ function mark(chosen) {
 const treeWanted = () => byId("unfold").getAttribute("aria-expanded") === "true";
 
 function tree() {
-  const nodes = answer.translations[0].tree?.nodes;
+  const nodes = best.tree?.nodes;
   const able = treeWanted() && nodes?.length > 1;
   byId("tree").replaceChildren(...(able ? [drawTree(nodes, choose)] : []));
   for (const save of document.querySelectorAll("[data-picture=tree]")) save.hidden = !able;
@@ -216,7 +231,7 @@ function unfold() {
   const open = !treeWanted();
   byId("unfold").setAttribute("aria-expanded", String(open));
   byId("beam").hidden = !open;
-  if (open && !answer.translations[0].tree) translate();
+  if (open && !best.tree) translate();
   else tree();
 }
 
@@ -234,6 +249,7 @@ function listen(id, event, action) {
   byId(id).addEventListener(event, action);
 }
 
+onOptions(later);
 document.querySelectorAll(".save").forEach(saving);
 listen("text", "input", later);
 listen("model", "change", () => {
@@ -252,7 +268,7 @@ listen("copy", "click", async () => {
 byId("kept").querySelector("button").addEventListener("click", () => choose(""));
 byId("error").querySelector("button").addEventListener("click", () => (byId("model").value ? translate() : start()));
 listen("unfold", "click", unfold);
-listen("json", "click", () => saveJson({ text: byId("text").value, ...answer }, "translation"));
+listen("json", "click", () => saveJson(best, "translation"));
 listen("access", "submit", (event) => {
   event.preventDefault();
   api.useKey(byId("key").value);

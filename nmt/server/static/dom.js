@@ -26,6 +26,8 @@ export function characters(text) {
   return { length: all.length, slice: (start, end) => all.slice(start, end).join("") };
 }
 
+export const spoken = (text) => /[\p{L}\p{M}\p{N}]/u.test(text); // not punctuation
+
 export const percent = (value) => `${Math.round(100 * value)} %`;
 
 let pen;

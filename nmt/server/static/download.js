@@ -35,9 +35,12 @@ async function standalone(picture) {
   const copy = picture.cloneNode(true);
   const light = make("div", { class: "light offscreen" }, copy);
   document.body.append(light);
-  for (const element of [copy, ...copy.querySelectorAll("*")]) {
+  const all = [copy, ...copy.querySelectorAll("*")];
+  for (const element of all) {
     const style = getComputedStyle(element);
     for (const name of STYLES) element.setAttribute(name, style.getPropertyValue(name));
+  }
+  for (const element of all) { // what only the page needs, now that no style depends on it
     for (const name of ["class", "role", "tabindex"]) element.removeAttribute(name);
   }
   const paper = getComputedStyle(light).getPropertyValue("--paper");

@@ -3,8 +3,8 @@
 import { drawing, percent, widthOf } from "./dom.js";
 
 const FONT = 14, GAP = 8, MARGIN = 4, SLOPE = Math.PI / 4;
-const CELL = 34, SMALL_CELL = 20; // pixels
-const NUMBERED = 14; // cells show their numbers up to this many words per side
+const CELL = 34, SMALL_CELL = 22; // pixels
+const NUMBERED = 16; // cells show their numbers up to this many words per side
 const FAINTEST = 0.005; // weaker cells are left blank, so that a long text stays quick
 
 let picture = null, place = null;

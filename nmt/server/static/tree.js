@@ -1,6 +1,6 @@
 // The beam search as a tree: a hypothesis leads to those that continue it.
 
-import { byId, drawing, percent, widthOf } from "./dom.js";
+import { byId, drawing, percent, spoken, widthOf } from "./dom.js";
 
 const FONT = 14, ROW = 24, GAP = 26, PAD = 6, MARGIN = 8;
 const STATES = { best: "chosen", finished: "complete, but less probable", kept: "kept for the next step", pruned: "given up" };
@@ -58,7 +58,8 @@ function placeLine(node, first, lines) {
 // A piece within a word is marked by a dot.
 function name({ text }, up) {
   if (!text) return up ? END : "";
-  return /^\s/.test(text) || up?.up === null ? text.trim() || "␣" : `·${text}`;
+  const within = up.up !== null && !/^\s/.test(text) && spoken(text);
+  return within ? `·${text}` : text.trim() || "␣";
 }
 
 function edge({ up, x, y, state }) {

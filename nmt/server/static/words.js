@@ -1,6 +1,6 @@
 // The words of the text and of the translation: pointing at one shows what it is linked to.
 
-import { byId, characters, make, percent } from "./dom.js";
+import { byId, characters, make, percent, spoken } from "./dom.js";
 
 const LINKED = 0.1; // minimum attention for words to count as linked
 const STRONG = 0.5; // attention from which a word is written in the other colour
@@ -22,10 +22,20 @@ export function showWords(translation, { kept, open, point }) {
     button.addEventListener("click", () => open(row, button));
   });
   describe(translation);
-  byId("source-words").replaceChildren(...source);
-  byId("target-words").replaceChildren(...between(translation, target));
+  rove(source);
+  rove(target);
+  byId("source-words").replaceChildren(...between(translation.source, translation.source_words, source));
+  byId("target-words").replaceChildren(...between(translation.text, translation.words, target));
   byId("coverage").hidden = !source.some((button) => button.classList.contains("uncovered"));
-  byId("legend").hidden = !translation.words.some((word) => word.confidence < UNSURE);
+  byId("legend").hidden = !target.some((button) => button.matches(".unsure, .doubtful"));
+}
+
+export const isKnown = (confidence) => confidence !== null && confidence !== undefined;
+
+// Shows the text of a translation that is not complete.
+export function showText(text) {
+  clearWords();
+  byId("target-words").textContent = text;
 }
 
 export function clearWords() {
@@ -50,19 +60,21 @@ function sourceWord(word, coverage) {
 function targetWord({ text, end, confidence }, kept) {
   const button = make("button", { type: "button", "aria-haspopup": "dialog" }, text);
   button.classList.toggle("kept", end <= kept);
-  if (confidence === null || confidence === undefined || end <= kept) return button;
+  if (!isKnown(confidence) || end <= kept || !spoken(text)) return button;
   button.classList.toggle("doubtful", confidence < DOUBTFUL);
   button.classList.toggle("unsure", confidence >= DOUBTFUL && confidence < UNSURE);
   button.title = `confidence ${percent(confidence)}`;
   return button;
 }
 
-// The words with the white space and punctuation between them, as in the translation.
-function between({ text, words }, buttons) {
+// The words with the white space between them, as in their text; no line begins with punctuation.
+function between(text, words, buttons) {
   const all = characters(text), parts = [];
   let end = 0;
   words.forEach((word, i) => {
-    parts.push(all.slice(end, word.start), buttons[i]);
+    const space = all.slice(end, word.start);
+    if (parts.length && !space && !spoken(word.text)) parts.push(make("span", { class: "together" }, parts.pop(), buttons[i]));
+    else parts.push(space, buttons[i]);
     end = word.end;
   });
   return [...parts, all.slice(end)];
@@ -81,6 +93,22 @@ function describe({ source_words, words }) {
   if (!attention) return;
   source.forEach((button, column) => label(button, attention.map((weights) => weights[column]), words));
   target.forEach((button, row) => label(button, attention[row] ?? [], source_words));
+}
+
+// One stop of the Tab key for all words; the arrow keys move between them.
+function rove(buttons) {
+  buttons.forEach((button, i) => {
+    button.tabIndex = i ? -1 : 0;
+    button.addEventListener("focus", () => {
+      for (const other of buttons) other.tabIndex = other === button ? 0 : -1;
+    });
+    button.addEventListener("keydown", (event) => {
+      const next = { ArrowRight: buttons[i + 1], ArrowLeft: buttons[i - 1], Home: buttons[0], End: buttons.at(-1) }[event.key];
+      if (!next) return;
+      event.preventDefault();
+      next.focus();
+    });
+  });
 }
 
 function paint(button, strength, chosen) {

@@ -22,7 +22,9 @@ class ServerConfig:
         "what may wait for a model or be in translation, in source pieces × beam size; beyond: status 503",
         at_least=1,
     )
-    max_beam_size: int = option(20, "largest beam size and number of translations of a request", at_least=1)
+    max_beam_size: int = option(
+        64, "largest beam_size, nbest, mbr_size or count of a request; beyond: status 400", at_least=1
+    )
     max_texts: int = option(1000, "most texts in a request; beyond: status 413", at_least=1)
     max_body: int = option(256 * 1024, "largest body of a request in bytes; beyond: status 413", at_least=1)
     body_timeout: float = option(

@@ -19,6 +19,7 @@ from nmt.server.payload import Ask, RequestError
 
 _REQUIRED, _FORBIDDEN = 20, 2  # source pieces that take as long as a phrase; …
 _CHEAP = 10  # … as long as so many entries of a glossary, or characters of a prefix
+_CANDIDATES = 64  # of minimum Bayes risk, at most, if a request does not say how many
 _LONG = 10_000  # characters; longer texts are not counted in pieces on the event loop
 
 
@@ -83,7 +84,7 @@ class Service:
         Raises:
             RequestError: if it is more than may ever wait.
         """
-        beam_size = max(ask.options.beam_size or batcher.engine.beam_size, ask.options.nbest, ask.count or 1)
+        beam_size = max(_width(ask.options, batcher.engine.beam_size), ask.count or 1)
         capacity, more = self.config.queue_size, constraint_cost(ask.options)
 
         def count() -> list[int]:
@@ -142,8 +143,14 @@ class Service:
         return RequestError(f"no translation within {self.config.timeout:g} s; ask for less", None, 504)
 
 
+def _width(options: TranslationOptions, beam_size: int) -> int:
+    """How many hypotheses of a text are searched for at a time."""
+    candidates = (options.mbr_size or _CANDIDATES) if options.mbr else 1
+    return max(options.beam_size or beam_size, options.nbest, candidates)
+
+
 def constraint_cost(options: TranslationOptions) -> int:
-    """What constraints add to the cost of each text, in source pieces: about as many as take the same time."""
+    """What constraints add to the cost of each text: about as many source pieces as take the same time."""
     phrases = _REQUIRED * len(options.required) + _FORBIDDEN * len(options.forbidden)
     return phrases + (len(options.glossary) + len(options.prefix)) // _CHEAP
 

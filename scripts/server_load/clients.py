@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from server_load.wire import Reply, Wire, head
 
@@ -67,8 +68,11 @@ class Clients:
         wire.close()
 
     async def _good(self, wire: Wire, draw: random.Random) -> tuple[str, bool]:
-        options = draw.choice([{}, {}, {}, {"attention": True}, {"nbest": 3}, {"beam_size": 2}])
-        reply = await wire.post("/v1/translate", {"text": draw.choice(self._sentences), **options})
+        values: dict[str, Any] = {"text": draw.choice(self._sentences)}
+        options: dict[str, Any] = draw.choice(
+            [{}, {}, {}, {"attention": True}, {"nbest": 3}, {"beam_size": 2}]
+        )
+        reply = await wire.post("/v1/translate", values | options)
         if reply.status != 200:
             return f"{reply.status} {reply.body[:200]!r}", False
         return str(reply.status), bool(json.loads(reply.body)["translations"])

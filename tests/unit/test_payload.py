@@ -54,6 +54,7 @@ def test_a_request_becomes_options_of_the_library() -> None:
         ({"text": "a", "nbest": 0}, "nbest", "at least 1"),
         ({"text": "a", "nbest": 9}, "nbest", "at most 8"),
         ({"text": "a", "beam_size": 9}, "beam_size", "at most 8"),
+        ({"text": "a", "mbr": "samples", "mbr_size": 9}, "mbr_size", "at most 8"),
         ({"text": "a", "required": "b"}, "required", "list"),
         ({"text": "a", "required": [1]}, "required", "text"),
         ({"text": "a", "glossary": ["b"]}, "glossary", "mapping"),

@@ -62,7 +62,7 @@ def main() -> None:
     arguments = parser().parse_args()
     config = _config(arguments)
     runs = _named_runs(arguments.run or [cli.DEFAULT_RUN])
-    key = arguments.api_key if arguments.api_key is not None else os.environ.get(_KEY) or None
+    key = _key(arguments.api_key)
     serving = _import()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     from nmt.server.service import Service
@@ -86,11 +86,20 @@ def _config(arguments: argparse.Namespace) -> ServerConfig:
     ]
     if arguments.threads is not None and arguments.threads < 1:
         wrong.append(f"--threads={arguments.threads}: must be at least 1")
-    if arguments.api_key == "":
-        wrong.append("--api-key: is empty; leave it out for a server without a key")
     if wrong:
         raise ConfigError("; ".join(wrong))
     return config
+
+
+def _key(given: str | None) -> str | None:
+    """The API key, from the command line or the environment."""
+    from nmt.errors import ConfigError
+
+    key = os.environ.get(_KEY) or None if given is None else given
+    if key is not None and not re.fullmatch("[!-~]+", key):
+        where = _KEY if given is None else "--api-key"
+        raise ConfigError(f"{where}: must be ASCII without spaces, and not empty; leave it out for no key")
+    return key
 
 
 def _named_runs(given: list[str]) -> dict[str, list[Path]]:

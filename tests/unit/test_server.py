@@ -334,11 +334,11 @@ def test_too_many_connections_are_refused(engine: FakeEngine) -> None:
 
 
 def test_a_key_is_needed_if_there_is_one(engine: FakeEngine) -> None:
-    with served({"m": engine}, api_key="kéy") as client:
+    with served({"m": engine}, api_key="key") as client:
         for path in ("/v1/translate", "/v1/stream", "/v1/alternatives"):
             assert client.post(path, {"text": "a"}).status == 401
             assert client.post(path, {"text": "a"}, Authorization="Bearer wrong").status == 401
-            assert client.post(path, {"text": "a"}, Authorization="Bearer k\u00e9y").status == 200
+            assert client.post(path, {"text": "a"}, Authorization="Bearer key").status == 200
         assert client.get("/metrics").status == client.get("/v1/models").status == 401
         assert {client.get(path).status for path in ("/", "/health", "/ready", "/static/app.js")} == {200}
     assert engine.batches == [["a"], ["a"]]

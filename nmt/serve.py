@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"clients must send this key (default: the environment variable {_KEY}, if set)",
     )
     for item in fields(ServerConfig):
-        many = item.default_factory is list
+        many = isinstance(item.metadata["default"], list)
         default = "" if many else f" (default: {item.default})"
         parser.add_argument(
             f"--{item.name.replace('_', '-')}",

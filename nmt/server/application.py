@@ -1,7 +1,7 @@
 """The ASGI application: routes, errors as JSON, and what every request passes through."""
 
-import asyncio
 import time
+from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -19,7 +19,6 @@ from nmt.server.payload import RequestError, error_content
 from nmt.server.service import Service
 
 _CLIENT_LEFT = 499  # as nginx logs it; nobody receives it
-_WRITING = 30  # seconds for a client to receive an answer
 
 
 def application(service: Service) -> Starlette:
@@ -31,7 +30,8 @@ def application(service: Service) -> Starlette:
         ClientDisconnect: _client_left,
         Exception: _internal_error,
     }
-    middleware = [Middleware(Monitor, service=service)]
+    routes = [*endpoints.routes(service), *libretranslate.routes(service)]
+    middleware = [Middleware(Monitor, service=service, paths=frozenset(route.path for route in routes))]
     if service.config.allow_origin:
         middleware.append(
             Middleware(
@@ -42,33 +42,29 @@ def application(service: Service) -> Starlette:
             )
         )
     return Starlette(
-        routes=[*endpoints.routes(service), *libretranslate.routes(service)],
+        routes=routes,
         middleware=middleware,
         exception_handlers=handlers,
     )
 
 
 class Monitor:
-    """Counts requests and their time, and ends those that go on for too long, as when a client does not read
-    its answer.
+    """Counts requests and their time.
 
     Args:
         app: the application.
         service: of the server.
+        paths: that are counted by name; all others together.
     """
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._instruments = app, service.instruments
-        self._limit = service.config.body_timeout + service.config.timeout + _WRITING
-        self._known = {
-            route.path for route in (*endpoints.routes(service), *libretranslate.routes(service))
-        } - {"/static/{name}"}
+    def __init__(self, app: ASGIApp, service: Service, paths: Collection[str]) -> None:
+        self._app, self._instruments, self._paths = app, service.instruments, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        route = scope["path"] if scope["path"] in self._known else "other"
+        route = scope["path"] if scope["path"] in self._paths else "other"
         status = HTTPStatus.INTERNAL_SERVER_ERROR.value
         start = time.perf_counter()
 
@@ -79,8 +75,7 @@ class Monitor:
             await send(message)
 
         try:
-            async with asyncio.timeout(self._limit):
-                await self._app(scope, receive, watched)
+            await self._app(scope, receive, watched)
         finally:
             self._instruments.requests.labels(route, status).inc()
             self._instruments.seconds.labels(route).observe(time.perf_counter() - start)

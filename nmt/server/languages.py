@@ -15,14 +15,15 @@ tha th Thai; tur tr Turkish; uig ug Uyghur; ukr uk Ukrainian; urd ur Urdu; uzb u
 yid yi Yiddish; zsm ms Malay
 """
 _ROWS = [entry.split() for entry in _TABLE.split(";")]
-_SHORT = {three: two for three, two, _ in _ROWS}
+CODES = {three: two for three, two, _ in _ROWS}
+"""Codes of ISO 639-3 → ISO 639-1."""
 _NAMES = {two: name for _, two, name in _ROWS}
 
 
 def language_code(code: str) -> str:
     """The code that clients use: "mar", "mr" and "mr-IN" are all "mr"; unknown ones stay as they are."""
     main = code.replace("_", "-").partition("-")[0].lower()
-    return _SHORT.get(main, main)
+    return CODES.get(main, main)
 
 
 def language_name(code: str) -> str:

@@ -9,17 +9,14 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from nmt.config.server import ServerConfig
-from nmt.library.options import TranslationOptions
 from nmt.server.batcher import Batcher
+from nmt.server.costs import costs_of
 from nmt.server.engine import Engine, Result
 from nmt.server.instruments import Instruments
 from nmt.server.job_queue import JobQueue, QueueFullError
 from nmt.server.jobs import Job
 from nmt.server.payload import Ask, RequestError
 
-_REQUIRED, _FORBIDDEN = 20, 2  # source pieces that take as long as a phrase; …
-_CHEAP = 10  # … as long as so many entries of a glossary, or characters of a prefix
-_CANDIDATES = 64  # of minimum Bayes risk, at most, if a request does not say how many
 _LONG = 10_000  # characters; longer texts are not counted in pieces on the event loop
 
 
@@ -79,27 +76,18 @@ class Service:
         return self.batchers[name]
 
     async def costs(self, batcher: Batcher, ask: Ask) -> list[int]:
-        """What each text costs, in source pieces × beam size; see `constraint_cost`.
+        """What each text costs.
 
         Raises:
             RequestError: if it is more than may ever wait.
         """
-        beam_size = max(_width(ask.options, batcher.engine.beam_size), ask.count or 1)
-        capacity, more = self.config.queue_size, constraint_cost(ask.options)
 
-        def count() -> list[int]:
-            return [max(1, batcher.engine.size(text) + more) * beam_size for text in ask.texts]
+        def sizes() -> list[int]:
+            return [batcher.engine.size(text) for text in ask.texts]
 
         characters = sum(map(len, ask.texts))
-        costs = count() if characters <= _LONG else await asyncio.to_thread(count)
-        if sum(costs) > capacity:
-            raise RequestError(
-                f"text: too long: {sum(costs) // beam_size} pieces, phrases included, with a beam of "
-                f"{beam_size}; at most {capacity // beam_size} at a time",
-                "text",
-                413,
-            )
-        return costs
+        found = sizes() if characters <= _LONG else await asyncio.to_thread(sizes)
+        return costs_of(ask, found, batcher.engine.beam_size, self.config.queue_size)
 
     def submit(self, batcher: Batcher, job: Job) -> None:
         """Queue a job.
@@ -141,18 +129,6 @@ class Service:
     def too_slow(self) -> RequestError:
         """The error for a request whose time is up."""
         return RequestError(f"no translation within {self.config.timeout:g} s; ask for less", None, 504)
-
-
-def _width(options: TranslationOptions, beam_size: int) -> int:
-    """How many hypotheses of a text are searched for at a time."""
-    candidates = (options.mbr_size or _CANDIDATES) if options.mbr else 1
-    return max(options.beam_size or beam_size, options.nbest, candidates)
-
-
-def constraint_cost(options: TranslationOptions) -> int:
-    """What constraints add to the cost of each text: about as many source pieces as take the same time."""
-    phrases = _REQUIRED * len(options.required) + _FORBIDDEN * len(options.forbidden)
-    return phrases + (len(options.glossary) + len(options.prefix)) // _CHEAP
 
 
 async def disconnected(request: Request) -> None:

@@ -15,6 +15,8 @@ for needed in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(needed, reason="needs the extra serve")
 from served import Client, served, wait_until  # noqa: E402
 
+from nmt.server import connection as connections  # noqa: E402
+
 
 @pytest.fixture
 def engine() -> Iterator[FakeEngine]:
@@ -272,6 +274,13 @@ def test_constraints_take_room_too(engine: FakeEngine, constraint: dict[str, Any
         assert client.post("/v1/translate", {"text": "a", name: few}).status == 200
 
 
+def test_attention_is_bounded_as_it_grows_with_the_square(shared: Client) -> None:
+    for words, status in ((1400, 200), (1500, 413)):
+        asked = {"text": "a " * words, "attention": True, "nbest": 2}
+        assert shared.post("/v1/translate", asked).status == status
+        assert shared.post("/v1/translate", asked | {"attention": False}).status == 200
+
+
 def test_large_bodies_are_refused_declared_or_not(engine: FakeEngine) -> None:
     with served({"m": engine}, max_body=1000) as client:
         for headers in ({}, {"Transfer-Encoding": "chunked"}):
@@ -320,6 +329,17 @@ def test_an_answer_that_takes_too_long_is_given_up(engine: FakeEngine, path: str
         assert "0.1 s" in reply.json["error"]["message"]
         assert client.load() == 0
         engine.go()
+
+
+def test_a_client_that_does_not_read_its_answer_is_left(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "READING", 0.2)
+    with served({"m": engine}) as client:
+        with client.begin("/v1/translate", {"text": "a" * 250_000, "nbest": 24}):  # 12 MB
+            wait_until(lambda: engine.batches)
+            wait_until(lambda: not client.server.server_state.connections)
+        assert client.get("/health").status == 200
 
 
 def test_too_many_connections_are_refused(engine: FakeEngine) -> None:

@@ -246,6 +246,13 @@ class Constraint(Protocol):
         """
         ...
 
+    def forces(self) -> bool:
+        """Whether it makes hypotheses have tokens that may be improbable. Then the search ends with the first
+        K hypotheses (a patience of 1): the more improbable they are, the more a score per token gains by what
+        is added after them, and search would go on to the maximum length.
+        """
+        ...
+
 
 # ---------------------------------------------------------------- options
 

@@ -74,3 +74,7 @@ class All:
     def met(self, state: State) -> int:
         """The sum."""
         return sum(constraint.met(own) for constraint, own in zip(self._constraints, state, strict=True))
+
+    def forces(self) -> bool:
+        """Whether any does."""
+        return any(constraint.forces() for constraint in self._constraints)

@@ -59,6 +59,10 @@ class ForbiddenPhrases:
         """Always 0: there is nothing to reach."""
         return 0
 
+    def forces(self) -> bool:
+        """False: it only takes tokens away."""
+        return False
+
     def _read(self, node: Node, left: str, character: str) -> Node:
         if node == _REJECTED:
             return node

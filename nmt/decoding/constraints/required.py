@@ -115,6 +115,10 @@ class RequiredPhrases:
         begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
         return complete + max(begun, default=0)
 
+    def forces(self) -> bool:
+        """True: its tokens may be improbable."""
+        return True
+
     def _of(self, group: int) -> list[int]:
         """The phrases of a group."""
         return [index for index, own in enumerate(self._group_of) if own == group]

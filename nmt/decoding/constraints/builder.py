@@ -4,11 +4,12 @@ import math
 from typing import NamedTuple
 
 from nmt.data.text import clean
+from nmt.decoding.constraints.characters import EDGE, with_edges
 from nmt.decoding.constraints.combined import All
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
 from nmt.decoding.constraints.glossary import Glossary
 from nmt.decoding.constraints.kept import find_kept, zeros_of
-from nmt.decoding.constraints.phrase_automaton import EDGE, END, START, bare, pattern, with_edges
+from nmt.decoding.constraints.phrase_automaton import END, START, bare, pattern
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.prefix import Prefix, clean_prefix
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams

@@ -7,7 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 Group = tuple[str, ...]
 """Forms of which one is enough."""
 
-_PICTURE = "[\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]"
+_PICTURE = (
+    "[\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u25fe\u2600-\u27bf"
+    "\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]"
+)
 _PATTERNS = {
     "url": re.compile(r"(?:https?://|ftp://|www\.)[^\s<>\"]+", re.IGNORECASE),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),

@@ -8,7 +8,7 @@ from copy import copy
 from typing import NamedTuple
 
 from nmt.data.tokenizer import EOS
-from nmt.decoding.constraints.characters import is_inside, stand_in
+from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
 from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, bare, pattern, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
@@ -65,6 +65,7 @@ class RequiredPhrases:
             for g in range(len(groups))
         ]
         self.least = sum(self._least)
+        self._met: dict[Found, int] = {}
         self._known: dict[tuple[Found, str, bytes], tuple[int, ...]] = {}
 
     def within(self, limit: int) -> "RequiredPhrases":
@@ -111,9 +112,11 @@ class RequiredPhrases:
     def met(self, state: State) -> int:
         """The number of tokens that training has for what there is of the phrases."""
         found = state.position.value
-        complete = sum(tokens for group, tokens in enumerate(self._tokens) if found.groups >> group & 1)
-        begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
-        return complete + max(begun, default=0)
+        if found not in self._met:
+            complete = sum(tokens for group, tokens in enumerate(self._tokens) if found.groups >> group & 1)
+            begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
+            self._met[found] = complete + max(begun, default=0)
+        return self._met[found]
 
     def forces(self) -> bool:
         """True: its tokens may be improbable."""
@@ -123,8 +126,8 @@ class RequiredPhrases:
         """The phrases of a group."""
         return [index for index, own in enumerate(self._group_of) if own == group]
 
-    def _read(self, found: Found, left: str, character: str) -> Found:
-        node, phrases = self._automaton.read(found.node, left, character)
+    def _read(self, found: Found, text: str) -> Found:
+        node, phrases = self._automaton.read(found.node, text)
         groups = found.groups
         for index in phrases:
             groups |= 1 << self._group_of[index]
@@ -132,7 +135,7 @@ class RequiredPhrases:
 
     def _is_complete(self, position: Position[Found]) -> bool:
         flushed = self._stream.flush(position)
-        return self._read(flushed.value, flushed.last, END).groups == self._all
+        return self._read(flushed.value, EDGE + END).groups == self._all
 
     def _missing(self, groups: int) -> list[float]:
         """The number of tokens of each group that has not been found."""
@@ -160,8 +163,8 @@ class RequiredPhrases:
         return sum(self._missing(position.value.groups)) - max((0.0, *saved))
 
     def _places(self, position: Position[Found]) -> list[tuple[int, int]]:
-        """The missing phrases that can go on here, or begin without a space, and the number of characters that
-        there are, with the space before them.
+        """The missing phrases that can go on here, or begin without a space, and the number of characters
+        that there are, with the space before them.
         """
         found, last = position.value, position.last
         begun = self._begun(found)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 Group = tuple[str, ...]
 """Forms of which one is enough."""
@@ -39,12 +39,6 @@ def find_kept(text: str, kinds: Collection[str], zeros: Sequence[str]) -> list[G
                 found[_forms(match, kind, zeros)] = None
         text = pattern.sub(lambda match: " " * len(match[0]), text)
     return list(found)
-
-
-def zeros_of(characters: Iterable[str]) -> list[str]:
-    """The zeros of the scripts that have a digit among some characters, in their order."""
-    digits = {c for c in characters if unicodedata.category(c) == "Nd"}
-    return sorted({chr(ord(digit) - unicodedata.digit(digit)) for digit in digits})
 
 
 def _forms(text: str, kind: str, zeros: Sequence[str]) -> Group:

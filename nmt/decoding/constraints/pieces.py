@@ -138,6 +138,12 @@ class Pieces:
         return found
 
     @cached_property
+    def zeros(self) -> list[str]:
+        """The digit zero of each script that has a digit in the vocabulary."""
+        digits = {one for text in self._tokens for one in text if unicodedata.category(one) == "Nd"}
+        return sorted({chr(ord(digit) - unicodedata.digit(digit)) for digit in digits})
+
+    @cached_property
     def _joined(self) -> str:
         return "\n".join(self._sorted)  # no piece has a line feed
 

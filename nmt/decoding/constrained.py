@@ -83,7 +83,9 @@ class Constrained:
         named: list[tuple[int, int]] = []
         self._asked = {}
         for index, sentence in enumerate(sentences):
-            if sentence not in self._constraints:
+            if sentence not in self._constraints or not any(
+                state is not None for state in self._states[sentence]
+            ):
                 continue
             constraint, asked = self._constraints[sentence], []
             for slot in range(int(rows.counts[index])):

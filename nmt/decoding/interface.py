@@ -227,7 +227,9 @@ class Constraint(Protocol):
         ...
 
     def advance(self, state: ConstraintState, token: int) -> ConstraintState:
-        """The state after one more token, which is allowed in `state`; never end-of-sentence."""
+        """The state after one more token, which is allowed in `state`; never end-of-sentence. None: the
+        constraint is met, and does not matter any more.
+        """
         ...
 
     def allowed(self, state: ConstraintState) -> Allowed | None:

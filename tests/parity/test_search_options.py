@@ -84,6 +84,8 @@ def test_a_minimum_length_holds_for_greedy_search_too():
     ("options", "name"),
     [
         ({"coverage_penalty": -1.0}, "coverage_penalty=-1"),
+        ({"min_length": 500}, "min_length=500"),
+        ({"min_length": -1}, "min_length=-1"),
         ({"patience": 0.0}, "patience=0"),
         ({"patience": np.nan}, "patience=nan"),
     ],
@@ -190,7 +192,14 @@ class Anything(NamedTuple):
 @pytest.mark.parametrize("nbest", [1, 9, 100])
 @pytest.mark.parametrize(
     "constraint",
-    [Phrase((3, 4)), Phrase((5, 5)), Phrase((4, 3), never=5), Phrase((3, 5), first=(4, 5, 2)), Anything()],
+    [
+        Phrase((3, 4)),
+        Phrase((5, 5)),
+        Phrase((4, 3), never=5),
+        Phrase((4, 3), never=3),
+        Phrase((3, 5), first=(4, 5, 2)),
+        Anything(),
+    ],
 )
 def test_a_wide_beam_with_a_constraint_is_exhaustive(constraint, nbest):
     model = ArrayTable.random(3)

@@ -115,6 +115,9 @@ class Search(Generic[StateT]):
         self._results: dict[int, list[BackPointer]] = {}
         self._cancelled: set[int] = set()
         self._constrained = Constrained(options.constraints, special.eos) if options.constraints else None
+        forcing = [sentence for sentence, one in options.constraints.items() if one.forces()]
+        self._patience = np.full(B, np.inf if config.patience is None else config.patience)
+        self._patience[forcing] = np.minimum(self._patience[forcing], 1.0)
         self._distinct = DistinctTexts(options.text, self._history) if options.text else None
         self._recorder = TreeRecorder(options.trace, special.eos) if options.trace else None
         if B:
@@ -223,9 +226,7 @@ class Search(Generic[StateT]):
         # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order. No
         # coverage penalty is above 0.
         bound = beams.totals / self._ranking.norms[longest - 1][:, None]
-        going = beams.limits > length
-        if config.patience is not None:
-            going &= beams.ended < config.patience * config.beam_size
+        going = (beams.limits > length) & (beams.ended < self._patience[self._sentences] * config.beam_size)
         live: Booleans = (bound > beams.finished.scores[:, -1:]) & going[:, None]
         return live
 

@@ -66,7 +66,7 @@ class TranslationOptions:
     seed: int | None = option(None, "of sampling", at_least=0)
 
     def __post_init__(self) -> None:
-        for name, kinds in _KINDS.items():
+        for name, kinds in OPTIONS.items():
             _check_kind(name, getattr(self, name), kinds)
         for name in ("required", "forbidden", "keep"):
             _check_phrases(name, getattr(self, name))
@@ -110,8 +110,8 @@ class TranslationOptions:
             OptionError: if there is no such field, or as for the class.
         """
         for name in changes:
-            if name not in _KINDS:
-                raise OptionError(name, f"no such option; choose from {', '.join(_KINDS)}")
+            if name not in OPTIONS:
+                raise OptionError(name, f"no such option; choose from {', '.join(OPTIONS)}")
         return dataclasses.replace(self, **changes)
 
     def decoding(self, own: DecodingConfig) -> DecodingConfig:
@@ -146,7 +146,7 @@ _SEARCH = (
 SAMPLING = ("temperature", "top_k", "top_p", "seed")
 """Options that are settings of sampling (`decoding.sampling.*`)."""
 _NUMBER, _WHOLE, _NOTHING = (int, float), (int,), (type(None),)
-_KINDS: dict[str, tuple[type, ...]] = {
+OPTIONS: dict[str, tuple[type, ...]] = {
     "nbest": _WHOLE,
     "beam_size": _WHOLE + _NOTHING,
     "length_penalty": _NUMBER + _NOTHING,

@@ -82,7 +82,7 @@ def check(
     alone = found_alone(run, sentences, method, nbest)
     if method != "mbr":  # whose score is no log-probability
         yield forced(run, alone)
-    tokenizer = search_translator(run, method, 1).source
+    tokenizer = search_translator(run, method, nbest, 1).source
 
     def size(text: str) -> int:
         return len(tokenizer.encode(text))

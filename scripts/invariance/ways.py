@@ -28,16 +28,17 @@ CLIENTS = 16  # of the server at a time
 _MBR = "nbest"
 
 
-def search_translator(run: Run, method: str, batch_tokens: int) -> Translator:
+def search_translator(run: Run, method: str, nbest: int, batch_tokens: int) -> Translator:
     """The search of a run on the CPU, as of the library but without its treatment of long texts."""
     config = run.decoding()
     config.method, config.batch_tokens = method, batch_tokens
+    config.beam_size = max(config.beam_size, nbest)
     return load_translator(run, config, torch.device("cpu"))
 
 
 def found_alone(run: Run, sentences: Sequence[str], method: str, nbest: int) -> dict[str, list[Translation]]:
     """What the search finds for each sentence alone."""
-    translator = search_translator(run, method, batch_tokens=1)
+    translator = search_translator(run, method, nbest, batch_tokens=1)
     return dict(zip(sentences, translator.translate(sentences, nbest), strict=True))
 
 
@@ -48,7 +49,7 @@ def as_nbest(found: Sequence[Translation]) -> NBest:
 
 def forced(run: Run, expected: dict[str, list[Translation]]) -> Comparison:
     """The scores of the hypotheses that ended, by forced decoding of their subwords in large batches."""
-    translator = search_translator(run, "beam", LARGE)
+    translator = search_translator(run, "beam", 1, LARGE)
     ended = {sentence: [one for one in group if one.finished] for sentence, group in expected.items()}
     pairs: list[tuple[Tokens, Tokens]] = [
         (one.source, one.target) for group in ended.values() for one in group
@@ -65,7 +66,7 @@ def open_way(way: str, run: Run, method: str, nbest: int) -> Iterator[Translate]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if way == "search":
-            translator = search_translator(run, method, LARGE)
+            translator = search_translator(run, method, nbest, LARGE)
             yield lambda texts: [as_nbest(group) for group in translator.translate(texts, nbest)]
         elif way == "library":
             yield _library(run.folder, method, nbest)

@@ -142,10 +142,21 @@ class Translator:
             (self.source.encode_with_offsets(clean(source)), self.target.encode_with_offsets(clean(target)))
             for source, target in zip(sources, targets, strict=True)
         ]
-        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in encoded]
-        results: list[Translation | None] = [None] * len(encoded)
+        return self.force_decode(encoded, attention)
+
+    def force_decode(
+        self, pairs: Sequence[tuple[Tokens, Tokens]], attention: bool = False
+    ) -> list[Translation]:
+        """Forced decoding of given subwords, such as those of hypotheses that have ended.
+
+        Args:
+            pairs: source and target of each.
+            attention: whether the results have their attention.
+        """
+        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in pairs]
+        results: list[Translation | None] = [None] * len(pairs)
         for chosen in sorted_batches(lengths, self.config.batch_tokens):
-            found = self._force_decode([encoded[i] for i in chosen], attention)
+            found = self._force_decode([pairs[i] for i in chosen], attention)
             for i, aligned in zip(chosen, found, strict=True):
                 results[i] = aligned
         return [result for result in results if result is not None]

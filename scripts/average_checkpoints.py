@@ -30,12 +30,13 @@ def parser() -> argparse.ArgumentParser:
 def _development(checkpoint: "Checkpoint", run: "Run") -> str:
     """Scores on the development set with greedy search, as logged in training."""
     from nmt.data.examples import load_examples
+    from nmt.decoding.torch_model import TorchModel
     from nmt.decoding.translator import Translator
     from nmt.evaluation.validate import validate
     from nmt.runs.scoring import recorded_tokenizer
 
     greedy = replace(run.decoding(), beam_size=1)
-    translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, greedy)
+    translator = Translator(TorchModel(checkpoint.model), checkpoint.source, checkpoint.target, greedy)
     scores = validate(translator, load_examples(run.examples("dev")), recorded_tokenizer(run)).scores
     return "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
 

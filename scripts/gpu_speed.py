@@ -20,7 +20,7 @@ from timing.workload import Updates, compose, micro_batches, new_model, search_b
 
 from nmt import cli
 from nmt.config.settings import Config
-from nmt.data.batching import sorted_batches
+from nmt.data.grouping import sorted_batches
 from nmt.device import choose_device
 from nmt.files import write_json
 from nmt.training.precision import choose_precision

@@ -14,7 +14,8 @@ from nmt.config.data import DataConfig
 from nmt.config.distillation import DistillationConfig
 from nmt.config.model import ModelConfig
 from nmt.config.schema import key_of, option, settings
-from nmt.config.training import DecodingConfig, TrainingConfig
+from nmt.config.decoding import DecodingConfig
+from nmt.config.training import TrainingConfig
 
 
 @dataclass

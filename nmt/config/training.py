@@ -1,4 +1,4 @@
-"""Training and decoding settings."""
+"""Training settings."""
 
 from dataclasses import dataclass
 
@@ -119,23 +119,3 @@ class TrainingConfig:
     )
     log_every: int = option(50, "log a point of the training curves every N updates", at_least=1)
     samples: int = option(4, "sample translations logged at each validation", at_least=0)
-
-
-@dataclass
-class DecodingConfig:
-    """Beam search."""
-
-    beam_size: int = option(5, "beam size (1: greedy)", at_least=1)
-    length_penalty: float = option(
-        1.0, "length penalty: log-probability is divided by length to this power", at_least=0
-    )
-    lookahead: int | None = option(
-        10,
-        "give up a hypothesis that could not win within this many more tokens, were they certain (null: one "
-        "that could not win at any length, the exact search)",
-        at_least=0,
-    )
-    max_length_factor: float = option(3.0, "maximum length of a translation: this × source pieces …", above=0)
-    max_length_extra: int = option(20, "… + this many", at_least=1)
-    max_length: int = option(500, "… but never more than this", at_least=1)
-    batch_tokens: int = option(4096, "batch size in source pieces × beam size, padding included", at_least=1)

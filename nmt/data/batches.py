@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.alignment.words import Link
+from nmt.data.grouping import padded
 from nmt.data.ragged import Ragged, ragged
-from nmt.data.tokenizer import BOS, EOS, PAD
+from nmt.data.tokenizer import BOS, EOS
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,6 @@ class MicroBatches:
     counts: bool = True
 
 
-def pad(sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Token lists → right-padded tensor [B, longest] and its mask."""
-    flat = ragged(sentences)
-    return _padded(*flat.take(np.arange(len(flat))))
-
-
 def collate(
     sources: Sequence[list[int]], targets: Sequence[list[int]], links: Sequence[list[Link]] | None = None
 ) -> Batch:
@@ -148,17 +143,6 @@ def gather(rows: NDArray[np.intp], sources: Ragged, targets: Ragged, links: Ragg
 def _padded(
     ids: NDArray[np.integer], lengths: NDArray[np.int64], first: int | None = None, last: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Sentences of these lengths, [B], one after another in `ids` → right-padded tensor [B, longest] and its
-    mask, with a special token before or after each, if given.
-    """
-    start = int(first is not None)
-    ends = lengths + start
-    totals = ends + int(last is not None)
-    steps = np.arange(totals.max())
-    tokens = np.full((len(lengths), len(steps)), PAD, np.int64)
-    tokens[(steps >= start) & (steps < ends[:, None])] = ids  # row by row, as in `ids`
-    if first is not None:
-        tokens[:, 0] = first
-    if last is not None:
-        tokens[np.arange(len(lengths)), ends] = last
-    return torch.from_numpy(tokens), torch.from_numpy(steps < totals[:, None])
+    """As `padded`, as tensors."""
+    tokens, mask = padded(ids, lengths, first, last)
+    return torch.from_numpy(tokens), torch.from_numpy(mask)

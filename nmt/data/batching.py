@@ -1,6 +1,5 @@
 """Which pairs make a batch: a maximum number of tokens, by length, in a random but reproducible order."""
 
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, overload
@@ -9,19 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.batches import Batch, MicroBatches, gather
+from nmt.data.grouping import batch_starts
 from nmt.data.mixture import uses
 from nmt.data.ragged import Ragged
 from nmt.data.subword_sampling import SampledPairs
 
-_BLOCK = 65_536  # lengths that are Python integers at a time
 _LENGTH_NOISE = 1.0  # tokens of noise on lengths for sorting, so that batches differ between epochs
-
-
-def _split_by_tokens(
-    order: NDArray[np.intp], lengths: NDArray[np.integer], max_tokens: int
-) -> list[NDArray[np.intp]]:
-    """Split `order` where size × longest would exceed `max_tokens`; every batch has at least one."""
-    return np.split(order, _batch_starts(lengths[order], max_tokens)[1:]) if len(order) else []
 
 
 def _sorted_within(first: NDArray[np.int32], then: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -30,22 +22,6 @@ def _sorted_within(first: NDArray[np.int32], then: NDArray[np.float64]) -> NDArr
     for same in np.split(order, np.cumsum(np.bincount(first))[:-1]):
         same[:] = same[np.argsort(then[same], kind="stable")]
     return order
-
-
-def _batch_starts(lengths: NDArray[np.integer], max_tokens: int) -> NDArray[np.int64]:
-    """The positions where batches start in sentences of these lengths, [N]. A batch is as large as possible
-    without exceeding `max_tokens` in size × longest; every batch has at least one sentence.
-    """
-    starts, longest, size = array("q", [0] if len(lengths) else []), 1, 0
-    for first in range(0, len(lengths), _BLOCK):
-        for position, length in enumerate(lengths[first : first + _BLOCK].tolist(), first):
-            size += 1
-            if length > longest:
-                longest = length
-            if size * longest > max_tokens and size > 1:
-                starts.append(position)
-                longest, size = max(length, 1), 1
-    return np.array(starts, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +149,7 @@ class TrainingBatches:
         target = target_lengths + generator.uniform(-_LENGTH_NOISE, _LENGTH_NOISE, pairs)
         order = _sorted_within(np.round(target, out=target).astype(np.int32), source)
         del source, target
-        starts = _batch_starts(np.maximum(source_lengths, target_lengths)[order], max_tokens)
+        starts = batch_starts(np.maximum(source_lengths, target_lengths)[order], max_tokens)
         return Ragged(order if used is None else used[order], np.append(starts, pairs))
 
     def _planned(self, epoch: int, max_tokens: int, batches_per_update: int) -> Plan:
@@ -216,11 +192,3 @@ class TrainingBatches:
         """A batch of these pairs, sorted by target length, longest first."""
         order = np.argsort(-self._target_lengths[rows], kind="stable")
         return gather(rows[order], self._sources, self._targets, self._links)
-
-
-def sorted_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
-    """Indices of sentences in batches of similar length, longest first, for decoding and scoring."""
-    if not lengths:
-        return []
-    order = np.argsort(-np.asarray(lengths), kind="stable")
-    return [batch.tolist() for batch in _split_by_tokens(order, np.asarray(lengths), max_tokens)]

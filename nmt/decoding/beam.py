@@ -1,69 +1,70 @@
-"""Beam state and its update, one step at a time: tensors only, no model.
+"""Beam state and its update, one step at a time: arrays only, no model.
 
-Shapes: b active sentences, K hypotheses per sentence (the beam size), n best requested, V vocabulary.
-A total of minus infinity marks an empty slot.
+Shapes: b active sentences, K slots per sentence (the beam size), n best requested, N rows (live hypotheses), C
+candidates per row, S source length. A total of minus infinity marks an empty slot.
 """
 
-import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from nmt.decoding.candidates import Candidates
+from nmt.decoding.hypothesis import Doubles
+from nmt.decoding.interface import Booleans, Integers
+
+NumberT = TypeVar("NumberT", bound=np.generic)
 
 
-@dataclass(frozen=True)
-class SearchOptions:
-    """Constants of a search."""
+def gather(values: NDArray[NumberT], index: Integers) -> NDArray[NumberT]:
+    """`np.take_along_axis(values, index, axis=1)` of [b, M] and [b, L], in less time."""
+    b, M = values.shape
+    return values.reshape(-1)[index + np.arange(0, b * M, M)[:, None]]
 
-    beam_size: int
-    nbest: int
-    eos: int
-    banned: Tensor
-    """int64: tokens that are never candidates."""
-    norms: Tensor
-    """float32 [longest]: (i + 1)**length_penalty at index i."""
-    lookahead: int | None
-    """A hypothesis is given up if its score could not become one of the n best within this many more tokens,
-    were they certain; None: at all."""
 
-    def live(self, beams: "Beams", step: int) -> Tensor:
-        """Bool [b, K]: the hypotheses to go on with; always the first ones of a sentence."""
-        longest = beams.limits
-        if self.lookahead is not None:
-            longest = longest.clamp(max=step + 1 + self.lookahead)
-        # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order.
-        bound = beams.totals / self.norms[longest - 1].unsqueeze(1)
-        return (bound > beams.finished.scores[:, -1:]) & (beams.limits > step + 1).unsqueeze(1)
+class Extensions(NamedTuple):
+    """The best extensions of each sentence, best first; every field is [b, K].
+
+    Attributes:
+        totals: log-probabilities of those without EOS.
+        tokens: the last token of each of these.
+        origins: the slot of each one's parent.
+        ended: log-probabilities of those with EOS that are among the K best of all.
+        parents: the slot of each one's parent.
+    """
+
+    totals: Doubles
+    tokens: Integers
+    origins: Integers
+    ended: Doubles
+    parents: Integers
 
 
 @dataclass(frozen=True)
 class Finished:
     """The n best finished hypotheses of each sentence, best first; every field is [b, n]."""
 
-    totals: Tensor
-    scores: Tensor
-    steps: Tensor
+    totals: Doubles
+    scores: Doubles
+    steps: Integers
     """The step at which EOS was generated."""
-    slots: Tensor
+    slots: Integers
     """The slot of the hypothesis that EOS ended."""
 
-    def select(self, index: Tensor) -> "Finished":
+    def select(self, index: Integers) -> "Finished":
         """Select sentences by index."""
         return Finished(self.totals[index], self.scores[index], self.steps[index], self.slots[index])
 
-    def with_more(self, totals: Tensor, norm: Tensor, step: int, slots: Tensor) -> "Finished":
+    def with_more(self, totals: Doubles, scores: Doubles, step: int, slots: Integers) -> "Finished":
         """The n best of these and of candidates [b, K] that end at `step`; ties go to the earlier one."""
-        scores = torch.cat((self.scores, totals / norm), dim=1)
-        scores, order = scores.sort(dim=1, descending=True, stable=True)
         n = self.scores.shape[1]
-        order = order[:, :n]
+        scores = np.concatenate((self.scores, scores), axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
         return Finished(
-            torch.cat((self.totals, totals), dim=1).gather(1, order),
-            scores[:, :n],
-            torch.cat((self.steps, torch.full_like(slots, step)), dim=1).gather(1, order),
-            torch.cat((self.slots, slots), dim=1).gather(1, order),
+            gather(np.concatenate((self.totals, totals), axis=1), order),
+            gather(scores, order),
+            gather(np.concatenate((self.steps, np.full_like(slots, step)), axis=1), order),
+            gather(np.concatenate((self.slots, slots), axis=1), order),
         )
 
 
@@ -71,60 +72,64 @@ class Finished:
 class Beams:
     """The active sentences."""
 
-    tokens: Tensor
-    """int64 [b, K], the last tokens."""
-    totals: Tensor
-    """float32 [b, K], log-probabilities of the live hypotheses, best first."""
-    limits: Tensor
-    """int64 [b], maximum lengths."""
+    tokens: Integers
+    """[b, K], the last tokens."""
+    totals: Doubles
+    """[b, K], log-probabilities of the live hypotheses, best first."""
+    limits: Integers
+    """[b], maximum lengths."""
     finished: Finished
+    ended: Integers
+    """[b], the number of hypotheses that have ended, also those that are not among the n best."""
+    received: Doubles | None = None
+    """[b, K, S], attention that the source has received; None if it does not count."""
 
     @staticmethod
-    def start(max_lengths: Tensor, bos: int, options: SearchOptions) -> "Beams":
+    def start(limits: Integers, bos: int, K: int, n: int) -> "Beams":
         """Initial beams: one live hypothesis per sentence, BOS."""
-        b = len(max_lengths)
-        device = max_lengths.device
-        totals = torch.full((b, options.beam_size), -math.inf, device=device)
+        b = len(limits)
+        totals = np.full((b, K), -np.inf)
         totals[:, 0] = 0.0
-        nothing = torch.full((b, options.nbest), -math.inf, device=device)
-        nowhere = torch.zeros((b, options.nbest), dtype=torch.int64, device=device)
+        nothing, nowhere = np.full((b, n), -np.inf), np.zeros((b, n), np.int64)
+        finished = Finished(nothing, nothing, nowhere, nowhere)
+        return Beams(np.full((b, K), bos), totals, limits, finished, np.zeros(b, np.int64))
+
+    def select(self, index: Integers) -> "Beams":
+        """Select sentences by index."""
         return Beams(
-            torch.full((b, options.beam_size), bos, dtype=torch.int64, device=device),
-            totals,
-            max_lengths,
-            Finished(nothing, nothing, nowhere, nowhere),
+            self.tokens[index],
+            self.totals[index],
+            self.limits[index],
+            self.finished.select(index),
+            self.ended[index],
+            None if self.received is None else self.received[index],
         )
 
-    def select(self, index: Tensor) -> "Beams":
-        """Select sentences by index."""
-        return Beams(self.tokens[index], self.totals[index], self.limits[index], self.finished.select(index))
+    def without(self, slots: Booleans) -> "Beams":
+        """Empty these slots, [b, K]."""
+        return replace(self, totals=np.where(slots, -np.inf, self.totals))
 
-    def without(self, slots: Tensor) -> "Beams":
-        """Empty these slots, bool [b, K]."""
-        return replace(self, totals=self.totals.masked_fill(slots, -math.inf))
-
-    def advance(self, found: "Candidates", step: int, options: SearchOptions) -> tuple["Beams", Tensor]:
+    def extensions(self, values: Doubles, tokens: Integers, eos: int) -> Extensions:
         """Extend every live hypothesis by its candidates.
 
         Args:
-            found: the best next tokens of each slot, [b, K, C].
-            step: counted from 0.
-            options: constants of this search.
-
-        Returns:
-            the new beams, and int64 [b, K]: the slot of each new hypothesis's parent (back-pointer).
+            values: log-probabilities of the best next tokens of each slot, [b, K, C], best first.
+            tokens: [b, K, C].
+            eos: the token that ends a sentence.
         """
-        K, C = options.beam_size, found.tokens.shape[2]
-        totals = (self.totals.unsqueeze(2) + found.values).flatten(1)  # [b, K·C]
-        # The order of the candidates is that of ties: by the parent's rank, then by the token.
-        totals, candidates = totals.sort(dim=1, descending=True, stable=True)
-        # At most K candidates end with EOS, one per hypothesis, so among the top 2K at least K do not.
-        totals, candidates = totals[:, : 2 * K], candidates[:, : 2 * K]
-        origins, tokens = candidates // C, found.tokens.flatten(1).gather(1, candidates)
-        ends = tokens == options.eos
-        finished = self.finished.with_more(
-            totals.masked_fill(~ends, -math.inf)[:, :K], options.norms[step], step, origins[:, :K]
+        b, K, C = values.shape
+        totals = (self.totals[:, :, None] + values).reshape(b, K * C)
+        # At most K candidates end with EOS, one per hypothesis, so among the top 2K at least K do not. In a
+        # greedy search there is one candidate. Ties go by the parent's rank, then by the token.
+        order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * K if K > 1 else 1]
+        totals, tokens, origins = gather(totals, order), gather(tokens.reshape(b, K * C), order), order // C
+        ends = tokens == eos
+        ended = np.where(ends, totals, -np.inf)[:, :K]
+        lives_on = np.argsort(ends, axis=1, kind="stable")[:, :K]
+        return Extensions(
+            gather(np.where(ends, -np.inf, totals), lives_on),
+            gather(tokens, lives_on),
+            gather(origins, lives_on),
+            ended,
+            origins[:, :K],
         )
-        lives_on = ends.long().sort(dim=1, stable=True).indices[:, :K]
-        beams = Beams(tokens.gather(1, lives_on), totals.gather(1, lives_on), self.limits, finished)
-        return beams, origins.gather(1, lives_on)

@@ -1,17 +1,19 @@
 """Hypotheses, and the search history with back-pointers.
 
-Shapes: b active sentences, K hypotheses per sentence.
+Shapes: B sentences, b of them active, K slots per sentence, R hypotheses, H attention heads, S source length.
 """
 
-import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from nmt.decoding.interface import Attention, Floats, Integers
 from nmt.errors import NmtError
+
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -20,20 +22,17 @@ class Hypothesis:
 
     tokens: list[int]
     """Without BOS and EOS."""
+    log_probabilities: list[float]
+    """Of each token; if finished, the last one is that of EOS."""
     log_probability: float
     """Sum over its tokens, EOS included."""
     score: float
     """Score used for ranking."""
-    attention: Tensor | None
-    """Float32 [T, …] on the CPU, a row per token; if finished [T + 1, …], the last row is for EOS. None if it
-    was not asked for."""
+    attention: Floats | None
+    """[T, H, S], a row per token; if finished [T + 1, H, S], the last row is for EOS. None if it was not asked
+    for."""
     finished: bool
     """False: truncated at the maximum length, without EOS."""
-
-    def normalised(self, length_penalty: float) -> "Hypothesis":
-        """The same, ranked by log-probability / length**length_penalty, with EOS counted."""
-        length = len(self.tokens) + self.finished
-        return replace(self, score=self.log_probability / length**length_penalty)
 
 
 class BackPointer(NamedTuple):
@@ -49,130 +48,151 @@ class BackPointer(NamedTuple):
     score: float
 
 
+class Trace(NamedTuple):
+    """Hypotheses traced back, a column each; steps that a hypothesis does not have, are of any value.
+
+    Attributes:
+        tokens: int64 [T, R], EOS not included.
+        slots: int64 [T, R], the input slot of each step.
+        totals: float64 [T + 1, R], log-probabilities before each step and after the last one.
+        lengths: the number of steps of each, [R].
+    """
+
+    tokens: Integers
+    slots: Integers
+    totals: Doubles
+    lengths: list[int]
+
+
 class History:
     """All steps of a search, as back-pointers: nothing is copied until hypotheses are traced back.
 
     Args:
-        width: K, the number of slots per sentence.
+        sentences: B.
         attention: the sentences whose attention is kept.
     """
 
-    def __init__(self, width: int, attention: Collection[int] = ()) -> None:
-        self._width = width
-        self._tokens: list[Tensor] = []
-        self._origins: list[Tensor] = []
-        self._rows = _Rows()
+    def __init__(self, sentences: int, attention: Collection[int] = ()) -> None:
+        self._sentences = sentences
+        self._steps: list[_Step] = []
         self._wanted = frozenset(attention)
-        self._attention: list[Tensor] = []
-        self._attention_rows = _Rows()
+        self._attention: list[Attention] = []
+        self._attention_rows = 0
+        self._first_rows: list[dict[int, int]] = []  # for each step: sentence → its first row in the attention
 
     def append(
-        self,
-        sentences: Sequence[int],
-        tokens: Tensor,
-        origins: Tensor,
-        attention: Tensor,
-        counts: Sequence[int],
+        self, sentences: Integers, tokens: Integers, origins: Integers, totals: Doubles
     ) -> None:
         """Add a step.
 
         Args:
-            sentences: the b sentences active at this step.
-            tokens: int64 [b, K], the token of each output slot.
-            origins: int64 [b, K], the input slot each output slot extends (back-pointer).
-            attention: [N, …], the attention weights of each input row (not output slot).
-            counts: the number of input rows of each sentence, those of its first slots.
+            sentences: [b], those active at this step.
+            tokens: [b, K], the token of each output slot.
+            origins: [b, K], the input slot each output slot extends (back-pointer).
+            totals: [b, K], the log-probability of each output slot.
         """
-        self._rows.append(sentences, [self._width] * len(sentences))
-        self._tokens.append(tokens.flatten())
-        self._origins.append(origins.flatten())
-        wanted = [index for index, sentence in enumerate(sentences) if sentence in self._wanted]
+        same = bool(self._steps) and len(self._steps[-1].tokens) == len(sentences)
+        if same:
+            places = self._steps[-1].places
+        else:
+            places = np.zeros(self._sentences, np.int64)
+            places[sentences] = np.arange(len(sentences))
+        self._steps.append(_Step(places, tokens, origins, totals))
+
+    def keep_attention(self, sentences: Integers, attention: Attention, counts: Integers) -> None:
+        """Keep the attention of the last step added, of the sentences for which it is wanted.
+
+        Args:
+            sentences: [b].
+            attention: of each input row (not output slot).
+            counts: [b], the number of input rows of each sentence, those of its first slots.
+        """
+        if not self._wanted:
+            return
+        wanted = [index for index, sentence in enumerate(sentences.tolist()) if sentence in self._wanted]
+        ends = np.cumsum(counts)
+        starts = ends - counts
+        if len(wanted) < len(sentences):
+            parts = [np.arange(starts[i], ends[i]) for i in wanted]
+            attention = attention.select(np.concatenate(parts) if parts else np.zeros(0, np.int64))
+            starts = np.cumsum(counts[wanted]) - counts[wanted]
+        first = (starts + self._attention_rows).tolist()
+        self._first_rows.append(dict(zip(sentences[wanted].tolist(), first, strict=True)))
         if wanted:
-            self._attention_rows.append([sentences[i] for i in wanted], [counts[i] for i in wanted])
-            if len(wanted) < len(sentences):
-                first = [0, *itertools.accumulate(counts)]
-                rows = [row for i in wanted for row in range(first[i], first[i + 1])]
-                attention = attention.index_select(0, torch.tensor(rows, device=attention.device))
             self._attention.append(attention)
+            self._attention_rows += int(counts[wanted].sum())
 
     def hypotheses(self, back_pointers: Sequence[BackPointer]) -> list[Hypothesis]:
         """Trace back the hypotheses from their `back_pointers`, in the same order."""
         if not back_pointers:
             return []
-        tokens, origins = torch.cat(self._tokens).tolist(), torch.cat(self._origins).tolist()
-        traces = [self._trace(back_pointer, tokens, origins) for back_pointer in back_pointers]
-        attention = iter(self._read_attention(back_pointers, [slots for _, slots in traces]))
+        trace = self.trace(back_pointers)
+        differences = np.diff(trace.totals, axis=0).T.tolist()
+        tokens = trace.tokens.T.tolist()
+        attention = self._read_attention(back_pointers, trace)
         return [
             Hypothesis(
-                output,
+                tokens[i][: length - back_pointer.finished],
+                differences[i][:length],
                 back_pointer.log_probability,
                 back_pointer.score,
-                next(attention) if back_pointer.sentence in self._wanted else None,
+                attention.get(i),
                 back_pointer.finished,
             )
-            for back_pointer, (output, _) in zip(back_pointers, traces, strict=True)
+            for i, (back_pointer, length) in enumerate(zip(back_pointers, trace.lengths, strict=True))
         ]
 
-    def _read_attention(
-        self, back_pointers: Sequence[BackPointer], slots: Sequence[Sequence[int]]
-    ) -> list[Tensor]:
-        """The attention of the hypotheses of the wanted sentences, on the CPU.
+    def trace(self, back_pointers: Sequence[BackPointer]) -> Trace:
+        """Trace back hypotheses by the back-pointers, all of them step by step; at least one."""
+        sentences = np.array([one.sentence for one in back_pointers])
+        last = np.array([one.step for one in back_pointers])
+        slots = np.array([one.slot for one in back_pointers])
+        ends = np.array([one.finished for one in back_pointers])
+        T, R = int(last.max()) + 1, len(back_pointers)
+        trace = Trace(
+            np.zeros((T, R), np.int64),
+            np.zeros((T, R), np.int64),
+            np.zeros((T + 1, R)),
+            (last + 1).tolist(),
+        )
+        trace.totals[last + 1, np.arange(R)] = [one.log_probability for one in back_pointers]
+        for step in range(T - 1, -1, -1):
+            ending = ends & (last == step)
+            going = (last >= step) & ~ending
+            trace.slots[step, ending] = slots[ending]
+            if going.any():
+                at = self._steps[step]
+                where = at.places[sentences[going]], slots[going]
+                trace.tokens[step, going] = at.tokens[where]
+                trace.totals[step + 1, going] = at.totals[where]
+                slots[going] = trace.slots[step, going] = at.origins[where]
+        return trace
 
-        Args:
-            back_pointers: all hypotheses.
-            slots: the input slot of each of their steps.
-        """
-        found = [
-            [self._attention_rows.of(step, back_pointer.sentence) + slot for step, slot in enumerate(path)]
-            for back_pointer, path in zip(back_pointers, slots, strict=True)
-            if back_pointer.sentence in self._wanted
+    def _read_attention(self, back_pointers: Sequence[BackPointer], trace: Trace) -> dict[int, Floats]:
+        """The attention of the hypotheses of the wanted sentences, by the number of the hypothesis."""
+        chosen = [i for i, one in enumerate(back_pointers) if one.sentence in self._wanted]
+        if not chosen:
+            return {}
+        slots = trace.slots.T.tolist()
+        rows = [
+            self._first_rows[step][back_pointers[i].sentence] + slots[i][step]
+            for i in chosen
+            for step in range(trace.lengths[i])
         ]
-        if not found:
-            return []
-        attention = torch.cat(self._attention)
-        rows = torch.tensor([row for path in found for row in path], device=attention.device)
-        read = attention.index_select(0, rows).float().cpu()
-        parts = torch.split(read, [len(path) for path in found])
-        return [part.clone() for part in parts]  # so that one does not keep the memory of all alive
-
-    def _trace(
-        self, back_pointer: BackPointer, tokens: list[int], origins: list[int]
-    ) -> tuple[list[int], list[int]]:
-        """The tokens of a hypothesis and the input slot of each of its steps, by the back-pointers."""
-        output, slots = [], []
-        last, slot = back_pointer.step, back_pointer.slot
-        if back_pointer.finished:
-            slots.append(slot)
-            last -= 1
-        for step in range(last, -1, -1):
-            row = self._rows.of(step, back_pointer.sentence) + slot
-            output.append(tokens[row])
-            slot = origins[row]
-            slots.append(slot)
-        return output[::-1], slots[::-1]
+        kept = self._attention[0].concatenate(self._attention[1:])
+        read = kept.select(np.array(rows)).numpy()
+        parts = np.split(read, np.cumsum([trace.lengths[i] for i in chosen])[:-1])
+        return {i: part.copy() for i, part in zip(chosen, parts, strict=True)}  # none keeps all in memory
 
 
-class _Rows:
-    """Where the rows of a sentence begin, if those of all steps are concatenated."""
+class _Step(NamedTuple):
+    """One step of a search."""
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._first: list[dict[int, int]] = []  # for each step: sentence → its first row
-
-    def append(self, sentences: Sequence[int], counts: Sequence[int]) -> None:
-        """Add a step with `counts[i]` rows for sentence i of `sentences`."""
-        first = list(itertools.accumulate(counts, initial=self._count))
-        self._first.append(dict(zip(sentences, first, strict=False)))
-        self._count = first[-1]
-
-    def of(self, step: int, sentence: int) -> int:
-        """The first row of a sentence at a step."""
-        return self._first[step][sentence]
-
-
-def banned_tokens(bos: int, eos: int, forbidden: Sequence[int], device: torch.device) -> Tensor:
-    """The tokens that must not be generated: `forbidden` and BOS (unless it is also EOS)."""
-    return torch.tensor(sorted({*forbidden} | ({bos} - {eos})), dtype=torch.int64, device=device)
+    places: Integers
+    """[B], the row of each active sentence in the other arrays."""
+    tokens: Integers
+    origins: Integers
+    totals: Doubles
 
 
 def nan_error() -> NmtError:

@@ -26,6 +26,7 @@ class Translation:
             is the source's end-of-sentence; the last row is the translation's, if it is finished. None if
             it was not asked for; then `mean_attention`, `links` and `words` cannot be used.
         finished: False if it was truncated at the length limit.
+        log_probabilities: of each subword, end-of-sentence included if finished.
     """
 
     source: Tokens
@@ -34,6 +35,7 @@ class Translation:
     score: float
     attention: NDArray[np.float32] | None
     finished: bool
+    log_probabilities: list[float]
 
     @property
     def has_attention(self) -> bool:

@@ -1,27 +1,26 @@
 """The translator: text cleaning, tokenization, search or sampling, detokenization.
 
-Shapes: B sentences, K heads, S source subwords and T target subwords, both including end-of-sentence as the
-last one.
+Shapes: B sentences, H attention heads, S source subwords and T target subwords, both including end-of-sentence
+as the last one.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from functools import partial
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from nmt.config.training import DecodingConfig
-from nmt.data.batches import collate, pad
-from nmt.data.batching import sorted_batches
+from nmt.config.decoding import DecodingConfig
+from nmt.data.grouping import pad, sorted_batches
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
-from nmt.decoding.greedy import check_temperature, sample
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.model.inference.step_model import InferenceModel
+from nmt.decoding.interface import SearchModel, SearchOptions
+from nmt.decoding.ranking import length_norms
 from nmt.decoding.result import Translation
-from nmt.decoding.search import beam_search
-from nmt.model.decoders.decoder import MemoryT, StateT
+from nmt.decoding.sampling import check_temperature, sample
+from nmt.decoding.search import Sources, Special, beam_search
+
+SPECIAL = Special(BOS, EOS, (PAD, UNK))
 
 
 class Translator:
@@ -30,7 +29,7 @@ class Translator:
     Args:
         model: the model, in evaluation mode.
         source, target: the tokenizers.
-        config: beam size, length penalty and limits.
+        config: beam size, scores and limits.
 
     Attributes:
         heads: number of attention heads in a translation; 0: the model has none.
@@ -38,17 +37,14 @@ class Translator:
 
     def __init__(
         self,
-        model: InferenceModel[StateT, MemoryT],
+        model: SearchModel[Any],
         source: Tokenizer,
         target: Tokenizer,
         config: DecodingConfig,
     ) -> None:
         self.source, self.target, self.config = source, target, config
-        self.device, self.heads = model.device, model.heads
-        self._search, self._sample = partial(_search, model), partial(_sample, model)
-        self._score = model.score
+        self.model, self.heads = model, model.heads
 
-    @torch.inference_mode()
     def translate(
         self, texts: Sequence[str], nbest: int = 1, attention: bool | Collection[int] = False
     ) -> list[list[Translation]]:
@@ -68,14 +64,13 @@ class Translator:
         wanted = _indices(attention, len(texts))
         results = [[self._blank(i in wanted)] for i in range(len(texts))]
         for chosen in self._batches(sources, self.config.beam_size):
-            tokens, mask, limits = self._prepare([sources[i] for i in chosen])
-            rows = [row for row, i in enumerate(chosen) if i in wanted]
-            found = self._search(tokens, mask, limits, self.config, nbest, rows)
+            options = SearchOptions(nbest, frozenset(row for row, i in enumerate(chosen) if i in wanted))
+            batch = self._prepare([sources[i] for i in chosen])
+            found = beam_search(self.model, batch, self.config, SPECIAL, options)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses]
         return results
 
-    @torch.inference_mode()
     def sample(
         self,
         texts: Sequence[str],
@@ -105,19 +100,18 @@ class Translator:
         wanted = _indices(attention, len(texts))
         results = [self._blank(i in wanted) for i in range(len(texts))]
         for chosen in self._batches(sources, 1):
-            tokens, mask, limits = self._prepare([sources[i] for i in chosen])
             generators = [np.random.default_rng((seed, first + i)) for i in chosen]
-            rows = [row for row, i in enumerate(chosen) if i in wanted]
-            found = self._sample(tokens, mask, limits, generators, temperature, rows)
+            options = SearchOptions(1, frozenset(row for row, i in enumerate(chosen) if i in wanted))
+            batch = self._prepare([sources[i] for i in chosen])
+            found = sample(self.model, batch, self.config, SPECIAL, generators, temperature, options)
             for i, hypothesis in zip(chosen, found, strict=True):
-                ranked = hypothesis.normalised(self.config.length_penalty)
-                results[i] = self._translation(sources[i], ranked)
+                results[i] = self._translation(sources[i], hypothesis)
         return results
 
     def _blank(self, attention: bool) -> Translation:
         """The translation of a blank text."""
         nothing, weights = Tokens("", [], [], []), np.zeros((self.heads, 0, 1), "f4")
-        return Translation(nothing, nothing, 0.0, 0.0, weights if attention else None, False)
+        return Translation(nothing, nothing, 0.0, 0.0, weights if attention else None, False, [])
 
     def _batches(self, sources: Sequence[Tokens], beam_size: int) -> Iterator[list[int]]:
         """The indices of the sources that are not blank, in batches of similar lengths."""
@@ -126,18 +120,16 @@ class Translator:
         for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], max_tokens):
             yield [todo[k] for k in batch]
 
-    def _prepare(self, sources: Sequence[Tokens]) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens and mask, [B, S] each, and the maximum length of each translation in subwords, [B]."""
-        tokens, mask = pad([[*source.ids, EOS] for source in sources])
-        tokens, mask = tokens.to(self.device), mask.to(self.device)
-        config = self.config
-        by_source = (mask.sum(dim=1) * config.max_length_factor).long() + config.max_length_extra
-        return tokens, mask, by_source.clamp(max=config.max_length)
+    def _prepare(self, sources: Sequence[Tokens]) -> Sources:
+        """Tokens and mask, and the maximum length of each translation in subwords."""
+        config, (tokens, mask) = self.config, pad([source.ids for source in sources], last=EOS)
+        longest = (mask.sum(axis=1) * config.max_length_factor).astype(np.int64) + config.max_length_extra
+        return Sources(tokens, mask, np.clip(longest, config.min_length + 1, config.max_length))
 
     def _translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
         weights = None
         if hypothesis.attention is not None:
-            weights = hypothesis.attention[:, :, : len(source.ids) + 1].transpose(0, 1).numpy()  # [K, T, S]
+            weights = hypothesis.attention[:, :, : len(source.ids) + 1].swapaxes(0, 1)  # [H, T, S]
         return Translation(
             source,
             self.target.decode_with_offsets(hypothesis.tokens),
@@ -145,9 +137,9 @@ class Translator:
             hypothesis.score,
             weights,
             hypothesis.finished,
+            hypothesis.log_probabilities,
         )
 
-    @torch.inference_mode()
     def align(
         self, sources: Sequence[str], targets: Sequence[str], attention: bool = False
     ) -> list[Translation]:
@@ -170,19 +162,21 @@ class Translator:
         return [result for result in results if result is not None]
 
     def _force_decode(self, pairs: list[tuple[Tokens, Tokens]], attention: bool) -> list[Translation]:
-        batch = collate([source.ids for source, _ in pairs], [target.ids for _, target in pairs])
-        batch = batch.to(self.device)
-        scores, all_weights = self._score(
-            batch.source, batch.source_mask, batch.previous, batch.target, batch.target_mask
-        )
-        scores = scores.cpu()
+        source, source_mask = pad([source.ids for source, _ in pairs], last=EOS)
+        previous, _ = pad([target.ids for _, target in pairs], first=BOS)
+        target, target_mask = pad([target.ids for _, target in pairs], last=EOS)
+        scores, all_weights = self.model.score(source, source_mask, previous, target, target_mask, attention)
+        norms = length_norms(target.shape[1], self.config)
         results = []
-        for k, (source, target) in enumerate(pairs):
-            S, T = len(source.ids) + 1, len(target.ids) + 1
-            total = float(scores[k, :T].sum())
-            weights = all_weights[k, :, :T, :S].float().cpu().numpy() if attention else None
-            score = total / T**self.config.length_penalty
-            results.append(Translation(source, target, total, score, weights, finished=True))
+        for k, (source_tokens, target_tokens) in enumerate(pairs):
+            S, T = len(source_tokens.ids) + 1, len(target_tokens.ids) + 1
+            parts = scores[k, :T].astype(np.float64)
+            total = float(parts.sum())
+            weights = None if all_weights is None else all_weights[k, :, :T, :S].copy()
+            score = total / float(norms[T - 1])
+            results.append(
+                Translation(source_tokens, target_tokens, total, score, weights, True, parts.tolist())
+            )
         return results
 
 
@@ -191,55 +185,3 @@ def _indices(attention: bool | Collection[int], count: int) -> Collection[int]:
     if isinstance(attention, bool):
         return range(count) if attention else ()
     return attention
-
-
-def _search(
-    model: InferenceModel[StateT, MemoryT],
-    tokens: Tensor,
-    mask: Tensor,
-    limits: Tensor,
-    config: DecodingConfig,
-    nbest: int,
-    attention: Collection[int],
-) -> list[list[Hypothesis]]:
-    """Encode, and search."""
-    state, memory = model.encode(tokens, mask)
-    return beam_search(
-        model,
-        state,
-        memory,
-        beam_size=config.beam_size,
-        max_lengths=limits,
-        length_penalty=config.length_penalty,
-        bos=BOS,
-        eos=EOS,
-        nbest=nbest,
-        forbidden=(PAD, UNK),
-        attention=attention,
-        lookahead=config.lookahead,
-    )
-
-
-def _sample(
-    model: InferenceModel[StateT, MemoryT],
-    tokens: Tensor,
-    mask: Tensor,
-    limits: Tensor,
-    generators: Sequence[np.random.Generator],
-    temperature: float,
-    attention: Collection[int],
-) -> list[Hypothesis]:
-    """Encode, and sample."""
-    state, memory = model.encode(tokens, mask)
-    return sample(
-        model,
-        state,
-        memory,
-        max_lengths=limits,
-        bos=BOS,
-        eos=EOS,
-        generators=generators,
-        temperature=temperature,
-        forbidden=(PAD, UNK),
-        attention=attention,
-    )

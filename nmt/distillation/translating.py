@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.lines import file_lines
 from nmt.data.workers import available_cores, in_order
 from nmt.decoding.translator import Translator

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
-from nmt.config.training import DecodingConfig
-from nmt.decoding.ensemble import Ensemble
+from nmt.config.decoding import DecodingConfig
+from nmt.model.inference.ensemble import Ensemble
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError
 from nmt.model.inference.prepared import PreparedModel
@@ -43,9 +44,8 @@ def load_ensemble(runs: Sequence[Run], config: DecodingConfig, device: torch.dev
                 "with the same tokenizers, trained with the same data= and data.tokenizer settings"
             )
     models = [PreparedModel(checkpoint.model) for checkpoint in checkpoints]
-    if len(models) == 1:
-        return Translator(models[0], first.source, first.target, config)
-    return Translator(Ensemble(models), first.source, first.target, config)
+    model = TorchModel(models[0]) if len(models) == 1 else TorchModel(Ensemble(models))
+    return Translator(model, first.source, first.target, config)
 
 
 def _differing_sides(one: Checkpoint, other: Checkpoint) -> str:

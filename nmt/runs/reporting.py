@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from nmt.config.settings import Config
 from nmt.data.examples import Example
 from nmt.decoding.result import Translation
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.evaluation.validate import validate
 from nmt.model.inference.prepared import PreparedModel
@@ -60,7 +61,7 @@ class MainCallbacks:
         """Translate and score the development set."""
         checkpoint = self._checkpoint
         with evaluating(checkpoint.model):
-            model = PreparedModel(checkpoint.model)  # it has the weights of this validation
+            model = TorchModel(PreparedModel(checkpoint.model))  # it has the weights of this validation
             translator = Translator(model, checkpoint.source, checkpoint.target, self._greedy)
             validation = validate(translator, self._dev, self._tokenizer, self._samples)
         self._translations = validation.translations

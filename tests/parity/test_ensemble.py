@@ -13,9 +13,9 @@ from test_prepared import MODELS, SOURCE, STEPS, layout_of
 from tiny import ENGLISH, MARATHI, tiny_config, tiny_model, tiny_tokenizers
 from torch import Tensor
 
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
-from nmt.decoding.ensemble import Ensemble
+from nmt.model.inference.ensemble import Ensemble
 from nmt.decoding.greedy import greedy, sample
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.search import beam_search

@@ -7,7 +7,7 @@ import torch
 from tiny import ENGLISH, TINY, tiny_config, tiny_model, tiny_tokenizers
 from torch import Tensor
 
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import EOS
 from nmt.decoding.translator import Translator
 from nmt.model.inference.layout import Layout

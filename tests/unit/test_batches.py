@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tiny import epoch_of
 
 from nmt.config.data import DataConfig
-from nmt.data.batches import Batch, collate, gather, pad
-from nmt.data.batching import TrainingBatches, _split_by_tokens, sorted_batches
+from nmt.data.batches import Batch, collate, gather
+from nmt.data.batching import TrainingBatches
+from nmt.data.grouping import pad, sorted_batches, split_by_tokens
 from nmt.data.prepare import prepare
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD
@@ -248,7 +249,7 @@ def test_batches_are_split_as_by_a_loop(lengths: list[int], max_tokens: int) -> 
         if expected[-1] and longest * (len(expected[-1]) + 1) > max_tokens:
             expected.append([])
         expected[-1].append(k)
-    found = _split_by_tokens(np.arange(len(lengths)), np.array(lengths), max_tokens)
+    found = split_by_tokens(np.arange(len(lengths)), np.array(lengths), max_tokens)
     assert [batch.tolist() for batch in found] == expected
 
 
@@ -260,7 +261,7 @@ def by_sorting_all(
     noise = generator.uniform(-1.0, 1.0, (2, len(lengths)))
     source, target = np.array(lengths).T + 1
     order = np.lexsort((source + noise[0], np.round(target + noise[1])))
-    batches = [batch.tolist() for batch in _split_by_tokens(order, np.maximum(source, target), max_tokens)]
+    batches = [batch.tolist() for batch in split_by_tokens(order, np.maximum(source, target), max_tokens)]
     updates, rest = divmod(len(batches), batches_per_update)
     start = int(generator.integers(len(batches) - rest + 1)) if rest else 0
     last, batches = batches[start : start + rest], batches[:start] + batches[start + rest :]

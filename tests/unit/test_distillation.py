@@ -10,7 +10,7 @@ from tiny import ENGLISH, TINY, tiny_model, with_decoder
 
 from nmt.config.distillation import DistillationConfig
 from nmt.config.settings import Config
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.config.validation import check
 from nmt.data.examples import Example
 from nmt.data.tokenizer import Tokenizer

@@ -9,7 +9,7 @@ import pytest
 from tiny import ENGLISH, MARATHI, tiny_model
 
 from nmt.config.settings import Config
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import Example
 from nmt.decoding.translator import Translator
 from nmt.evaluation.evaluator import Evaluation, evaluate

@@ -12,7 +12,8 @@ import pytest
 import torch
 from recorder import Recorder
 
-from nmt.config.training import DecodingConfig, TrainingConfig
+from nmt.config.decoding import DecodingConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.batching import TrainingBatches
 from nmt.data.ragged import ragged
 from nmt.decoding.translator import Translator

@@ -14,7 +14,7 @@ import torch
 from tiny import ENGLISH, MARATHI, TINY, tiny_model, with_decoder
 from torch import Tensor, nn
 
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
 from nmt.model.inference.step_model import InferenceModel, MemoryT, StateT
 from nmt.decoding.result import Translation

@@ -10,7 +10,7 @@ from tiny import ENGLISH, MARATHI, TINY, tiny_model, with_decoder
 
 from nmt.config.data import TokenizerConfig
 from nmt.config.model import AttentionConfig
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.text import clean, words
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
 from nmt.decoding.result import Translation

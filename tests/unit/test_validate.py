@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import ENGLISH, MARATHI, tiny_model
 
-from nmt.config.training import DecodingConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.translator import Translator

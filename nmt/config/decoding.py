@@ -1,0 +1,52 @@
+"""Decoding settings."""
+
+from dataclasses import dataclass
+
+from nmt.config.schema import option
+
+_GREEDY = {"decoding.beam_size": (1,)}
+_NO_ATTENTION = {"model.decoder.style": ("vector",)}
+
+
+@dataclass
+class DecodingConfig:
+    """Beam search."""
+
+    beam_size: int = option(5, "beam size (1: greedy)", at_least=1)
+    length_penalty: float = option(
+        1.0,
+        "length penalty: power: log-probability is divided by length to this power; wu: by ((5 + length) / 6) "
+        "to this power",
+        at_least=0,
+    )
+    normalisation: str = option(
+        "power", "length normalisation (wu: Wu et al. 2016, eq. 14)", choices=("power", "wu")
+    )
+    coverage_penalty: float = option(
+        0.0,
+        "weight of the coverage penalty, added to the score of a translation: the sum over source pieces of "
+        "log(min(attention received, 1)) (Wu et al. 2016, eq. 14)",
+        at_least=0,
+        unused_if=_NO_ATTENTION,
+    )
+    patience: float | None = option(
+        None,
+        "stop when this × beam size hypotheses have ended, or before (Kasai et al. 2022; null: only when no "
+        "hypothesis could win)",
+        above=0,
+        unused_if=_GREEDY,
+    )
+    lookahead: int | None = option(
+        10,
+        "give up a hypothesis that could not win within this many more tokens, were they certain (null: one "
+        "that could not win at any length, the exact search)",
+        at_least=0,
+    )
+    distinct: bool = option(
+        False, "n best: only the best of several hypotheses with the same text", unused_if=_GREEDY
+    )
+    min_length: int = option(0, "minimum length of a translation in pieces", at_least=0)
+    max_length_factor: float = option(3.0, "maximum length of a translation: this × source pieces …", above=0)
+    max_length_extra: int = option(20, "… + this many", at_least=1)
+    max_length: int = option(500, "… but never more than this", at_least=1)
+    batch_tokens: int = option(4096, "batch size in source pieces × beam size, padding included", at_least=1)

@@ -13,10 +13,14 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from nmt.model.attention.layer import Attention
+from nmt.model.decoders.memory import Memory
 from nmt.model.inference.layout import Layout
 from nmt.model.inference.prepared import PreparedModel
 from nmt.model.inference.search_memory import SearchMemory
 from nmt.model.inference.search_state import SearchState, Siblings
+from nmt.onnx.names import MEMORY, STATE
+
+EXAMPLE_TOKEN = 3  # end-of-sentence, which every vocabulary has
 
 
 class GatheringLayout(NamedTuple):
@@ -64,29 +68,25 @@ class Parents(NamedTuple):
 
 
 class EncoderGraph(nn.Module):
-    """Source tokens [B, S] and their numbers [B] → the decoder's initial state and the memory of the source,
-    as a list of tensors.
+    """Source tokens [B, S] and their numbers [B] → the tensors of the decoder's initial state and of the memory
+    of the source that have these names.
     """
 
-    def __init__(self, prepared: PreparedModel) -> None:
+    def __init__(self, prepared: PreparedModel, names: Sequence[str]) -> None:
         super().__init__()
-        self._prepared = prepared
+        self._prepared, self._names = prepared, names
 
     def forward(self, source: Tensor, lengths: Tensor) -> list[Tensor]:
         mask = torch.arange(source.shape[1]) < lengths.unsqueeze(1)
-        state, memory = self._encode(source, mask)
-        return list(tensors(state).values()) + list(tensors(memory).values())
-
-    def _encode(self, source: Tensor, mask: Tensor) -> tuple[Any, tuple[Any, Tensor | None]]:
-        state, memory = self._prepared.encode(source, mask)
-        return with_coverage(self._prepared, state.state, memory.source), (memory.source, memory.embeddings)
+        found = named(*encoded(self._prepared, source, mask))
+        return [found[name] for name in self._names]
 
 
 class StepGraph(nn.Module):
-    """One step of the prepared model. The inputs are the previous tokens [N]; `parents` [D], rows of the state
-    of the step before; `siblings` [N], which of them each row extends; the two indices of `GatheringLayout`;
-    `time`, the number of steps before; and the tensors of the state, P rows, and of the memory, b rows. The
-    outputs are log-probabilities [N, V], attention weights [N, H, S] if there are any, and the new state.
+    """One step of the prepared model. The inputs are the previous tokens [N]; the rows of the state that the
+    hypotheses extend, each once, [D]; which of them each row extends, [N]; the indices of `GatheringLayout`;
+    the number of steps before; and the tensors of the state, P rows, and of the memory, b rows. The outputs
+    are log-probabilities [N, V], attention weights [N, H, S] if there are any, and the new state.
 
     Args:
         prepared: the model.
@@ -110,19 +110,41 @@ class StepGraph(nn.Module):
         found = iter(values)
         state = rebuilt(self._state, found, time)
         source, embeddings = rebuilt(self._memory, found, time)
-        own = Parents(state.select(parents), siblings)
+        own = cast(SearchState[Any], Parents(state.select(parents), siblings))
         memory = SearchMemory(source, embeddings, cast(Layout, GatheringLayout(rows, slots)))
-        predicted, after, weights = self._prepared.step(tokens, cast(SearchState[Any], own), memory)
+        predicted, after, weights = self._prepared.step(tokens, own, memory)
         attention = [weights] if self._prepared.heads else []
         return [predicted, *attention, *tensors(after.state).values()]
 
 
-def with_coverage(prepared: PreparedModel, state: Any, memory: Any) -> Any:
-    """A decoder's initial state in which the coverage is zero, where it would be made in the first step."""
+def encoded(prepared: PreparedModel, source: Tensor, mask: Tensor) -> tuple[Any, tuple[Any, Tensor | None]]:
+    """The decoder's initial state and the memory of the source. Coverage is zero, where the decoder would make
+    it in the first step.
+    """
+    state, memory = prepared.encode(source, mask)
+    first: Any = state.state
     attention = getattr(prepared.decoder, "attention", None)
-    if not isinstance(attention, Attention):
-        return state
-    return state._replace(coverage=attention.no_coverage(memory.keys))
+    if isinstance(attention, Attention):
+        keys = cast(Memory, memory.source).keys
+        first = first._replace(coverage=attention.no_coverage(keys))
+    return first, (memory.source, memory.embeddings)
+
+
+def example(prepared: PreparedModel, sentences: int, length: int) -> tuple[Any, tuple[Any, Tensor | None]]:
+    """State and memory of this many sentences of this length, after as many steps less 3."""
+    source = torch.full((sentences, length), EXAMPLE_TOKEN)
+    first, (memory, embeddings) = encoded(prepared, source, source > 0)
+    state = SearchState(first)
+    for _ in range(length - 3):
+        shared = SearchMemory(memory, embeddings, Layout(sentences))
+        _, state, _ = prepared.step(source[:, 0], state, shared)
+    return state.state, (memory, embeddings)
+
+
+def named(state: Any, memory: Any) -> dict[str, Tensor]:
+    """The tensors of state and memory, with the names of the exported model."""
+    parts = ((STATE, state), (MEMORY, memory))
+    return {prefix + name: value for prefix, part in parts for name, value in tensors(part).items()}
 
 
 def tensors(value: Any) -> dict[str, Tensor]:

@@ -1,0 +1,131 @@
+"""A model as a folder that translates without PyTorch (`nmt.onnx`)."""
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor
+
+from nmt.config.decoding import DecodingConfig
+from nmt.config.model import ModelConfig
+from nmt.config.schema import to_dict
+from nmt.data.tokenizer import Tokenizer
+from nmt.errors import ConfigError
+from nmt.export.onnx.candidate_graph import candidate_graph
+from nmt.export.onnx.recurrent_operators import OperatorEncoder
+from nmt.export.onnx.search_graphs import EXAMPLE_TOKEN, EncoderGraph, StepGraph, example, named, tensors
+from nmt.export.onnx.tracing import FREE, free_sizes, trace
+from nmt.files import naming, sha256, sync_folder, write_bytes, write_json
+from nmt.model.encoders.recurrent import RecurrentEncoder
+from nmt.model.inference.prepared import PreparedModel
+from nmt.model.translation import TranslationModel
+from nmt.onnx import names
+
+_KEPT = {
+    names.ENCODER, names.STEP, names.CANDIDATES, names.SOURCE_TOKENIZER, names.TARGET_TOKENIZER,
+    names.SETTINGS, names.MANIFEST,
+}  # fmt: skip
+
+
+def export_graphs(model: TranslationModel) -> dict[str, onnx.ModelProto]:
+    """The graphs of a model, by file name.
+
+    Args:
+        model: in evaluation mode, on the CPU, in float32.
+    """
+    step = _step_graph(PreparedModel(model))
+    read = [value.name for value in step.graph.input if value.name.startswith((names.STATE, names.MEMORY))]
+    vocabulary = model.target.table.num_embeddings
+    return {
+        names.ENCODER: _encoder_graph(model, read),
+        names.STEP: step,
+        names.CANDIDATES: candidate_graph(vocabulary),
+    }
+
+
+def _encoder_graph(model: TranslationModel, outputs: list[str]) -> onnx.ModelProto:
+    exported = copy.deepcopy(model).requires_grad_(False)
+    if isinstance(exported.encoder, RecurrentEncoder):
+        exported.encoder = OperatorEncoder(exported.encoder).eval()
+    graph = EncoderGraph(PreparedModel(exported), outputs)
+    arguments = torch.full((3, 7), EXAMPLE_TOKEN), torch.tensor([7, 5, 6])
+    inputs = (names.SOURCE, names.LENGTHS)
+    return trace(graph, arguments, ({0: FREE, 1: FREE}, {0: FREE}), inputs, outputs)
+
+
+def _step_graph(prepared: PreparedModel) -> onnx.ModelProto:
+    with torch.inference_mode(False), torch.no_grad():
+        (state, memory), others = example(prepared, 3, 7), example(prepared, 2, 6)
+    values, other_values = named(state, memory), named(*others)
+    free = [free_sizes(value, other_values[name]) for name, value in values.items()]
+    indices = {
+        names.TOKENS: torch.tensor([4, 5, 6, 7, 8, 9, 10, 11]),
+        names.PARENTS: torch.tensor([0, 2]),
+        names.SIBLINGS: torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]),
+        names.ROWS: torch.tensor([[0, 1, 2, 3, 0], [0, 0, 0, 0, 0], [4, 5, 6, 7, 0]]),
+        names.SLOTS: torch.tensor([0, 1, 2, 3, 10, 11, 12, 13]),
+    }
+    sizes: list[Any] = [dict.fromkeys(range(index.dim()), FREE) for index in indices.values()]
+    attention = [names.ATTENTION] if prepared.heads else []
+    after = [names.NEXT + name for name in tensors(state)]
+    return trace(
+        StepGraph(prepared, state, memory),
+        (*indices.values(), torch.tensor(4), [value.clone() for value in values.values()]),
+        (*sizes, {}, free),
+        (*indices, names.TIME, *values),
+        (names.LOG_PROBABILITIES, *attention, *after),
+    )
+
+
+def write_exported(
+    folder: Path,
+    model: TranslationModel,
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    config: ModelConfig,
+    decoding: DecodingConfig,
+) -> None:
+    """Write a model to `folder`, in one go; an exported model that is there is replaced.
+
+    Raises:
+        ConfigError: if the folder has other files in it.
+        OSError: if writing fails; it names `folder`.
+    """
+    check_replaceable(folder)
+    fresh, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
+    try:
+        with naming(folder):
+            for left in (fresh, old):  # left by a crash
+                shutil.rmtree(left, ignore_errors=True)
+            fresh.mkdir(parents=True)
+            for name, graph in export_graphs(model).items():
+                write_bytes(fresh / name, graph.SerializeToString())
+            for name, tokenizer in zip(
+                (names.SOURCE_TOKENIZER, names.TARGET_TOKENIZER), tokenizers, strict=True
+            ):
+                write_bytes(fresh / name, tokenizer.model)
+            settings = {"format": names.FORMAT, "heads": model.heads}
+            settings |= {"model": to_dict(config), "decoding": to_dict(decoding)}
+            write_json(fresh / names.SETTINGS, settings)
+            write_json(fresh / names.MANIFEST, {file.name: sha256(file) for file in sorted(fresh.iterdir())})
+            if folder.exists():
+                folder.rename(old)
+            fresh.rename(folder)
+            sync_folder(folder.parent)
+    finally:
+        for left in (fresh, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Nothing but an exported model may be replaced.
+
+    Raises:
+        ConfigError: if there is anything else.
+    """
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not folder.is_dir() or folder.is_symlink() or {path.name for path in folder.iterdir()} - _KEPT:
+        raise ConfigError(f"{folder}: exists, and is not an exported model; choose another --output, or remove it")

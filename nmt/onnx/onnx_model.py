@@ -1,0 +1,198 @@
+"""A model that ONNX Runtime computes, with the interface of search; PyTorch is not needed.
+
+Between the steps, the decoder's state and the encoded source stay where ONNX Runtime has them.
+
+Shapes: B sentences, b of them still being decoded, M sentences in memory, N rows, P rows of the step before, K
+slots per sentence, H attention heads, S source length, T target length, V vocabulary.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+from onnxruntime import OrtValue
+
+from nmt.decoding.arrays import ArrayAttention, candidates, considered, top
+from nmt.decoding.interface import Answer, Booleans, Floats, Integers, Query, Rows
+from nmt.onnx.names import (
+    ATTENTION, BANS, COUNT, LENGTHS, LOG_PROBABILITIES, MEMORY, NEXT, PARENTS, ROWS, SIBLINGS, SLOTS, SOURCE,
+    STATE, TIME, TOKENS, VALUES,
+)  # fmt: skip
+
+Values = Mapping[str, OrtValue]
+_LEAVING = 0.7  # the memory is selected when less than this part of its sentences is being decoded
+
+
+class Sessions(NamedTuple):
+    """The graphs of an exported model."""
+
+    encoder: onnxruntime.InferenceSession
+    step: onnxruntime.InferenceSession
+    candidates: onnxruntime.InferenceSession
+
+
+@dataclass(frozen=True)
+class OnnxState:
+    """The decoder's state and the encoded source.
+
+    Attributes:
+        decoder: P rows each, by the name that the next step reads them under.
+        memory: M rows each.
+        sentences: [b], the row of each sentence in the memory, ascending.
+        time: the number of steps so far.
+    """
+
+    decoder: Values
+    memory: Values
+    sentences: Integers
+    time: int = 0
+
+    def going(self, sentences: Integers | None) -> "OnnxState":
+        """Only these sentences, by index. The memory of others is kept until there are many of them."""
+        if sentences is None:
+            return self
+        own = self.sentences[sentences]
+        size = next(iter(self.memory.values())).shape()[0]
+        if len(own) > _LEAVING * size:
+            return OnnxState(self.decoder, self.memory, own, self.time)
+        memory = {name: _value(value.numpy()[own]) for name, value in self.memory.items()}
+        return OnnxState(self.decoder, memory, np.arange(len(own)), self.time)
+
+
+@dataclass(frozen=True)
+class OnnxStep:
+    """The result of one step; `Step` says what the methods do."""
+
+    predicted: OrtValue
+    state: OnnxState
+    attention: ArrayAttention
+    finder: onnxruntime.InferenceSession
+
+    def read(self, query: Query) -> Answer:
+        """As `Step.read`."""
+        scores = self.log_probabilities()
+        count = considered(query, scores.shape[1])
+        values, tokens = self._best(query, count)
+        found = candidates(values, tokens, query, lambda rows: self._scores(query)[rows])
+        attention = self.attention.mean() if query.attention else None
+        return Answer(*found, scores[query.named], attention)
+
+    def log_probabilities(self) -> Floats:
+        """As `Step.log_probabilities`."""
+        found: Floats = self.predicted.numpy()
+        return found
+
+    def _best(self, query: Query, count: int) -> tuple[Floats, Integers]:
+        """The `count` highest scores of each row, and their tokens."""
+        if count > _MOST:
+            return top(self._scores(query), count)
+        bans = np.stack(query.bans, axis=1)
+        inputs = {LOG_PROBABILITIES: self.predicted, BANS: _value(bans), COUNT: _value(np.array([count]))}
+        values, tokens = self.finder.run_with_ort_values([VALUES, TOKENS], inputs)
+        return values.numpy(), tokens.numpy()
+
+    def _scores(self, query: Query) -> Floats:
+        scores = self.log_probabilities()
+        if len(query.bans[0]):
+            scores = scores.copy()
+            scores[query.bans] = -np.inf
+        return scores
+
+
+_MOST = 20  # tokens that are looked for with the graph, which has at least as many groups
+
+
+class OnnxModel:
+    """An exported model as a `SearchModel`, which says what the methods do.
+
+    Args:
+        sessions: its graphs.
+        heads: H.
+    """
+
+    def __init__(self, sessions: Sessions, heads: int) -> None:
+        self._sessions, self.heads = sessions, heads
+        encoded = [value.name for value in sessions.encoder.get_outputs()]
+        self._state = [name for name in encoded if name.startswith(STATE)]
+        self._memory = [name for name in encoded if name.startswith(MEMORY)]
+        self._indices = {value.name for value in sessions.step.get_inputs()} - set(encoded)
+        self._outputs = [value.name for value in sessions.step.get_outputs()]
+
+    def encode(self, source: Integers, mask: Booleans) -> OnnxState:
+        """As `SearchModel.encode`."""
+        inputs = {SOURCE: _value(source), LENGTHS: _value(mask.sum(axis=1))}
+        names = [*self._state, *self._memory]
+        found = dict(zip(names, self._sessions.encoder.run_with_ort_values(names, inputs), strict=True))
+        state, memory = ({name: found[name] for name in part} for part in (self._state, self._memory))
+        return OnnxState(state, memory, np.arange(len(source)))
+
+    def step(self, state: OnnxState, rows: Rows) -> OnnxStep:
+        """As `SearchModel.step`."""
+        state = state.going(rows.going)
+        indices = self._layout(state, rows)
+        inputs = {name: _value(index) for name, index in indices.items() if name in self._indices}
+        found = self._sessions.step.run_with_ort_values(
+            self._outputs, {**inputs, **state.decoder, **state.memory}
+        )
+        named = dict(zip(self._outputs, found, strict=True))
+        after = {name: named[NEXT + name.removeprefix(STATE)] for name in self._state}
+        N, S = len(rows.tokens), 0
+        weights = named[ATTENTION].numpy() if self.heads else np.zeros((N, 0, S), np.float32)
+        return OnnxStep(
+            named[LOG_PROBABILITIES],
+            OnnxState(after, state.memory, state.sentences, state.time + 1),
+            ArrayAttention(weights),
+            self._sessions.candidates,
+        )
+
+    def _layout(self, state: OnnxState, rows: Rows) -> dict[str, Integers]:
+        """The indices that a step reads, by name."""
+        K = int(rows.counts.max())
+        first = np.cumsum(rows.counts) - rows.counts
+        within = np.arange(len(rows.tokens)) - np.repeat(first, rows.counts)
+        slots = np.repeat(state.sentences * K, rows.counts) + within
+        sentences = next(iter(state.memory.values())).shape()[0]
+        table = np.zeros(sentences * K, np.int64)
+        table[slots] = np.arange(len(slots))
+        parents, siblings = np.unique(rows.parents, return_inverse=True)
+        return {
+            TOKENS: rows.tokens,
+            PARENTS: parents,
+            SIBLINGS: siblings,
+            ROWS: table.reshape(sentences, K),
+            SLOTS: slots,
+            TIME: np.array(state.time),
+        }
+
+    def score(
+        self,
+        source: Integers,
+        source_mask: Booleans,
+        previous: Integers,
+        target: Integers,
+        target_mask: Booleans,
+        attention: bool,
+    ) -> tuple[Floats, Floats | None]:
+        """As `SearchModel.score`, by the steps of search."""
+        (B, T), S = target.shape, source.shape[1]
+        scores = np.zeros((B, T), np.float32)
+        weights = np.zeros((B, self.heads, T, S), np.float32) if attention else None
+        lengths, state = target_mask.sum(axis=1), self.encode(source, source_mask)
+        active, parents = np.arange(B), np.arange(B)
+        for t in range(T):
+            going = np.flatnonzero(lengths[active] > t)
+            leave = len(going) < len(active)
+            active = active[going]
+            rows = Rows(previous[active, t], parents[going], np.ones(len(going), np.int64), None, 1)
+            step = self.step(state, rows._replace(going=going if leave else None))
+            scores[active, t] = step.log_probabilities()[np.arange(len(active)), target[active, t]]
+            if weights is not None and self.heads:
+                weights[active, :, t] = step.attention.numpy()
+            state, parents = step.state, np.arange(len(active))
+        return scores, weights
+
+
+def _value(array: np.ndarray) -> OrtValue:  # type: ignore[type-arg]
+    return OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))

@@ -15,8 +15,8 @@ class DecodingConfig:
     beam_size: int = option(5, "beam size (1: greedy)", at_least=1)
     length_penalty: float = option(
         1.0,
-        "length penalty: power: log-probability is divided by length to this power; wu: by ((5 + length) / 6) "
-        "to this power",
+        "length penalty: power: log-probability is divided by length to this power; wu: by "
+        "((5 + length) / 6) to this power",
         at_least=0,
     )
     normalisation: str = option(

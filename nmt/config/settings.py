@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nmt.config.data import DataConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.config.distillation import DistillationConfig
 from nmt.config.model import ModelConfig
 from nmt.config.schema import key_of, option, settings
-from nmt.config.decoding import DecodingConfig
 from nmt.config.training import TrainingConfig
 
 

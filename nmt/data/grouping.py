@@ -49,8 +49,8 @@ def batch_starts(lengths: NDArray[np.integer], max_tokens: int) -> NDArray[np.in
 def pad(
     sentences: Sequence[Sequence[int]], first: int | None = None, last: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Token lists → right-padded array [B, longest] and its mask, with a special token before or after each, if
-    given.
+    """Token lists → right-padded array [B, longest] and its mask; with a special token before or after each
+    list, if given.
     """
     flat = ragged(sentences)
     return padded(*flat.take(np.arange(len(flat))), first, last)

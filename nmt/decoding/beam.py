@@ -1,7 +1,7 @@
 """Beam state and its update, one step at a time: arrays only, no model.
 
-Shapes: b active sentences, K slots per sentence (the beam size), n best requested, N rows (live hypotheses), C
-candidates per row, S source length. A total of minus infinity marks an empty slot.
+Shapes: b active sentences, K slots per sentence (the beam size), n best requested, C candidates per slot, S
+source length. A total of minus infinity marks an empty slot.
 """
 
 from dataclasses import dataclass, replace

@@ -4,7 +4,7 @@ Shapes: B sentences, b of them active, K slots per sentence, R hypotheses, H att
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +29,8 @@ class Hypothesis:
     score: float
     """Score used for ranking."""
     attention: Floats | None
-    """[T, H, S], a row per token; if finished [T + 1, H, S], the last row is for EOS. None if it was not asked
-    for."""
+    """[T, H, S], a row per token; if finished [T + 1, H, S], the last row is for EOS. None if it was not
+    asked for."""
     finished: bool
     """False: truncated at the maximum length, without EOS."""
 
@@ -78,11 +78,11 @@ class History:
         self._wanted = frozenset(attention)
         self._attention: list[Attention] = []
         self._attention_rows = 0
-        self._first_rows: list[dict[int, int]] = []  # for each step: sentence → its first row in the attention
+        self._first_rows: list[
+            dict[int, int]
+        ] = []  # for each step: sentence → its first row in the attention
 
-    def append(
-        self, sentences: Integers, tokens: Integers, origins: Integers, totals: Doubles
-    ) -> None:
+    def append(self, sentences: Integers, tokens: Integers, origins: Integers, totals: Doubles) -> None:
         """Add a step.
 
         Args:

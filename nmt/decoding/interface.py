@@ -241,8 +241,8 @@ class Constraint(Protocol):
         ...
 
     def met(self, state: ConstraintState) -> int:
-        """How much of the constraint is met, at least 0, in tokens. The slots of the beam are shared among the
-        hypotheses with different numbers (dynamic beam allocation: Post and Vilar, 2018).
+        """How much of the constraint is met, at least 0, in tokens. The slots of the beam are shared among
+        the hypotheses with different numbers (dynamic beam allocation: Post and Vilar, 2018).
         """
         ...
 

@@ -1,5 +1,5 @@
-"""The score of a hypothesis: its log-probability normalised by its length, and a penalty for source pieces that
-have received little attention.
+"""The score of a hypothesis: its log-probability normalised by its length, and a penalty for source pieces
+that have received little attention.
 
 Shapes: K hypotheses, S source length; leading dimensions of any number.
 """

@@ -24,9 +24,9 @@ def sample(
     sources: Sources,
     config: DecodingConfig,
     special: Special,
+    options: SearchOptions,
     generators: Sequence[np.random.Generator],
     temperature: float = 1.0,
-    options: SearchOptions = SearchOptions(),
 ) -> list[Hypothesis]:
     """Ancestral sampling: draw each token from the model's distribution over the allowed tokens.
 

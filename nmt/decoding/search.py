@@ -1,8 +1,8 @@
 """Batched beam search over any model with the interface of `nmt.decoding.interface`.
 
-The score is log-probability / norm(length), with EOS counted, plus a coverage penalty (`nmt.decoding.ranking`).
-At each step all live hypotheses are extended by all tokens. Of these candidates, those that end with EOS and
-are among the best K by log-probability are finished; the best K without EOS stay live.
+The score is log-probability / norm(length), with EOS counted, plus a coverage penalty: see
+`nmt.decoding.ranking`. At each step all live hypotheses are extended by all tokens. Of these candidates, those
+that end with EOS and are among the best K by log-probability are finished; the best K without EOS stay live.
 
 The search of a sentence stops as soon as its result can no longer change. Log-probabilities only fall and
 lengths only grow up to the maximum, so no extension of a live hypothesis scores above its
@@ -16,8 +16,8 @@ This bound is loose: the maximum length is several times that of the source, and
 result found long before. With a lookahead of L, the length in the bound is at most L tokens more than now: a
 hypothesis is given up if L certain tokens would not make it win. A result can then differ from that of the
 exact search only if the better translation is longer by more than L tokens. (Stopping at the current length,
-L = 0, is a common heuristic; it changes many results.) With a patience of p (Kasai et al. 2022), a sentence is
-also done when p·K of its hypotheses have ended.
+L = 0, is a common heuristic; it changes many results.) With a patience of p (Kasai et al. 2022), a sentence
+is also done when p·K of its hypotheses have ended.
 
 With beam size 1 this is greedy search, whatever the score: the first EOS ends it. Ties are broken by the
 parent's rank, then by the lower token index, and between finished hypotheses by the earlier one.
@@ -78,7 +78,7 @@ class Sources(NamedTuple):
 
 
 Choose = Callable[[Step[Any], Query, Integers], Answer]
-"""How the candidates of a step are chosen: from its predictions, a query, and the sentence of each row [N]."""
+"""Chooses the candidates of a step, from its predictions, a query, and the sentence of each row [N]."""
 
 
 def beam_search(
@@ -86,7 +86,7 @@ def beam_search(
     sources: Sources,
     config: DecodingConfig,
     special: Special,
-    options: SearchOptions = SearchOptions(),
+    options: SearchOptions,
 ) -> list[list[Hypothesis]]:
     """Beam search: the n best hypotheses found for each sentence.
 
@@ -123,7 +123,7 @@ class Search(Generic[StateT]):
         sources: Sources,
         config: DecodingConfig,
         special: Special,
-        options: SearchOptions = SearchOptions(),
+        options: SearchOptions,
         choose: Choose | None = None,
     ) -> None:
         check_search(config, options.nbest, model.heads)
@@ -243,7 +243,9 @@ class Search(Generic[StateT]):
         if beams.received is not None:
             pieces = self._pieces[self._sentences[rows]][:, None]
             scores += coverage_scores(beams.received, pieces, self._config.coverage_penalty)
-        ended = [column.tolist() for column in (finished.steps, finished.slots, finished.totals, finished.scores)]
+        ended = [
+            column.tolist() for column in (finished.steps, finished.slots, finished.totals, finished.scores)
+        ]
         live = [column.tolist() for column in (beams.totals, scores)]
         done: list[int] = self._sentences[rows].tolist()
         for row, sentence in enumerate(done):

@@ -2,8 +2,8 @@
 and the only module of decoding that imports PyTorch.
 
 On a CPU, predictions are read as NumPy arrays that share the memory of the tensors. From a GPU, what search
-asks for is copied in one transfer per step, for which the host waits; what search tells the GPU is copied from
-page-locked memory, without waiting.
+asks for is copied in one transfer per step, for which the host waits; what search tells the GPU is copied
+from page-locked memory, without waiting.
 
 Shapes: B sentences, b of them still being decoded, N rows, H attention heads, S source length, T target
 length, V vocabulary, Q tokens per row that are considered.
@@ -28,7 +28,7 @@ from nmt.model.inference.step_model import InferenceModel
 
 @dataclass(frozen=True)
 class TorchState(Generic[StateT, MemoryT]):
-    """The decoder's state, `rows` of them, a row per hypothesis; and the encoded source, a row per sentence."""
+    """The decoder's state, of so many hypotheses; and the encoded source, a row per sentence."""
 
     decoder: StateT
     source: MemoryT
@@ -137,12 +137,15 @@ class DeviceStep(Generic[StateT, MemoryT]):
         if query.attention:
             weights = self.attention.weights.float()
             wanted.append(weights.mean(dim=1) if weights.shape[1] else weights.sum(dim=1))
-        packed = torch.cat([indices.int().view(torch.float32).flatten(), *(part.flatten() for part in wanted)])
-        found = iter(np.split(packed.cpu().numpy(), np.cumsum([values.numel(), *(p.numel() for p in wanted)])))
-        chosen = next(found).view(np.int32).astype(np.int64).reshape(values.shape)
-        arrays = [next(found).reshape(part.shape) for part in wanted]
-        best = candidates(arrays[0], chosen, query, lambda tied: _array(scores[_upload(tied, device)]))
-        return Answer(*best, arrays[1], arrays[2] if query.attention else None)
+        parts = [indices.int().view(torch.float32), *wanted]
+        packed = _array(torch.cat([part.flatten() for part in parts]))
+        ends = np.cumsum([part.numel() for part in parts])
+        bits, *found = (
+            flat.reshape(part.shape) for flat, part in zip(np.split(packed, ends), parts, strict=False)
+        )
+        chosen = bits.view(np.int32).astype(np.int64)
+        best = candidates(found[0], chosen, query, lambda tied: _array(scores[_upload(tied, device)]))
+        return Answer(*best, found[1], found[2] if query.attention else None)
 
     def log_probabilities(self) -> Floats:
         """As `Step.log_probabilities`."""

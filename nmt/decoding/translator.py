@@ -1,7 +1,7 @@
 """The translator: text cleaning, tokenization, search or sampling, detokenization.
 
-Shapes: B sentences, H attention heads, S source subwords and T target subwords, both including end-of-sentence
-as the last one.
+Shapes: B sentences, H attention heads, S source subwords and T target subwords, both including
+end-of-sentence as the last one.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -103,7 +103,7 @@ class Translator:
             generators = [np.random.default_rng((seed, first + i)) for i in chosen]
             options = SearchOptions(1, frozenset(row for row, i in enumerate(chosen) if i in wanted))
             batch = self._prepare([sources[i] for i in chosen])
-            found = sample(self.model, batch, self.config, SPECIAL, generators, temperature, options)
+            found = sample(self.model, batch, self.config, SPECIAL, options, generators, temperature)
             for i, hypothesis in zip(chosen, found, strict=True):
                 results[i] = self._translation(sources[i], hypothesis)
         return results

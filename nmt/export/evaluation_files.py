@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nmt.alignment.coverage import Coverage, coverage_scores
-from nmt.config.schema import to_dict
 from nmt.config.decoding import DecodingConfig
+from nmt.config.schema import to_dict
 from nmt.data.examples import Example
 from nmt.data.text import words
 from nmt.decoding.result import Translation

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from nmt.config.decoding import DecodingConfig
-from nmt.model.inference.ensemble import Ensemble
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError
+from nmt.model.inference.ensemble import Ensemble
 from nmt.model.inference.prepared import PreparedModel
 from nmt.runs.checkpoint import Checkpoint, load_checkpoint
 from nmt.runs.run import Run

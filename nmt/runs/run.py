@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from nmt.cli import command
+from nmt.config.decoding import DecodingConfig
 from nmt.config.schema import from_dict, rename_keys, to_dict
 from nmt.config.settings import RENAMED, Config
-from nmt.config.decoding import DecodingConfig
 from nmt.errors import ConfigError, RunError, explain
 from nmt.files import lock_file, write_text
 from nmt.runs.checkpoint import kept_checkpoints

@@ -4,21 +4,22 @@ import itertools
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Generic
 
 import torch
-from torch import Tensor
 
+from nmt.config.decoding import DecodingConfig
 from nmt.config.settings import Config
-from nmt.data.batches import MicroBatches, pad
+from nmt.data.batches import MicroBatches
 from nmt.data.batching import TrainingBatches
+from nmt.data.grouping import pad
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
-from nmt.model.inference.step_model import InferenceModel, StepModel
-from nmt.decoding.search import beam_search
+from nmt.decoding.interface import SearchOptions
+from nmt.decoding.search import Sources, Special, beam_search
+from nmt.decoding.torch_model import TorchModel
 from nmt.launch.main import with_config
 from nmt.model.decoders.decoder import MemoryT, StateT
+from nmt.model.inference.step_model import InferenceModel
 from nmt.model.initialise import build_model
 from nmt.model.translation import NO_DROPOUT, DropoutRates, TranslationModel
 from nmt.training.precision import choose_precision
@@ -26,7 +27,6 @@ from nmt.training.step import TrainStep
 
 VOCABULARY = 2000  # pieces per side, the default of data.tokenizer.vocab_size
 SMALL_SIZE = 64  # units: what a CPU can do in seconds
-NEVER = -1e4  # log-probability of EOS
 
 
 def compose(model: str, small: bool, *overrides: str) -> Config:
@@ -109,39 +109,16 @@ class Updates:
 # ---------------------------------------------------------------- search
 
 
-@dataclass(frozen=True)
-class Endless(Generic[StateT, MemoryT]):
-    """A model that never prefers end-of-sentence, so that every translation has its maximum length."""
-
-    model: StepModel[StateT, MemoryT]
-
-    def step(self, tokens: Tensor, state: StateT, memory: MemoryT) -> tuple[Tensor, StateT, Tensor]:
-        """As in `StepModel`."""
-        scores, state, weights = self.model.step(tokens, state, memory)
-        scores[:, EOS] = NEVER
-        return scores, state, weights
-
-
-@torch.inference_mode()
 def search_batch(
     model: InferenceModel[StateT, MemoryT],
     batch: Sequence[list[int]],
     beam_size: int,
     length_penalty: float,
 ) -> None:
-    """Translate token lists, as `nmt.decoding.translator` does; each translation is two tokens longer than
-    its source.
+    """Translate token lists, as `nmt.decoding.translator` does; end-of-sentence is never generated, so that
+    each translation is two tokens longer than its source.
     """
-    tokens, mask = (part.to(model.device) for part in pad([[*sentence, EOS] for sentence in batch]))
-    state, memory = model.encode(tokens, mask)
-    beam_search(
-        Endless(model),
-        state,
-        memory,
-        beam_size=beam_size,
-        max_lengths=mask.sum(dim=1) + 2,
-        length_penalty=length_penalty,
-        bos=BOS,
-        eos=EOS,
-        forbidden=(PAD, UNK),
-    )
+    tokens, mask = pad(batch, last=EOS)
+    sources = Sources(tokens, mask, mask.sum(axis=1) + 2)
+    config = DecodingConfig(beam_size=beam_size, length_penalty=length_penalty, lookahead=None)
+    beam_search(TorchModel(model), sources, config, Special(BOS, EOS, (PAD, UNK, EOS)), SearchOptions())

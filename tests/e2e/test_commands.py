@@ -12,7 +12,7 @@ from matplotlib import image
 from sacrebleu.metrics.bleu import BLEU
 
 from nmt import evaluate, translate
-from nmt.decoding import greedy, search
+from nmt.decoding import search
 from nmt.decoding.hypothesis import History
 from nmt.export.attention_file import load_attention
 
@@ -119,12 +119,11 @@ def test_attention_is_computed_only_on_request(trained, call, monkeypatch):
     asked = []
 
     class Watched(History):
-        def __init__(self, width, attention=()):
+        def __init__(self, sentences, attention=()):
             asked.append(len(attention))
-            super().__init__(width, attention)
+            super().__init__(sentences, attention)
 
-    for module in (greedy, search):
-        monkeypatch.setattr(module, "History", Watched)
+    monkeypatch.setattr(search, "History", Watched)
     searches = (["--beam-size", 1], ["--beam-size", 2], ["--exact"], ["--nbest", 2, "--json"], ["--sample"])
     for options in searches:
         for more, count in (([], 0), (["--show"], 1), (["--attention", "a.npz"], 1)):

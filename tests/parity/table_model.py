@@ -4,7 +4,9 @@ Their attention weights encode the full history of a row, so that a misplaced st
 row is detected.
 """
 
+import dataclasses
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,14 +14,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding.greedy import greedy, sample
+from nmt.config.decoding import DecodingConfig
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.search import beam_search
+from nmt.decoding.interface import SearchOptions
+from nmt.decoding.sampling import sample
+from nmt.decoding.search import Sources, Special, beam_search
+from nmt.decoding.torch_model import TorchModel
 from nmt.model.inference.layout import Layout
 from nmt.model.inference.search_memory import SearchMemory
 
 PAD, BOS, EOS = 0, 1, 2
-SPECIAL = {"bos": BOS, "eos": EOS, "forbidden": (PAD,)}
+SPECIAL = Special(BOS, EOS, (PAD,))
+SETTINGS = [item.name for item in dataclasses.fields(DecodingConfig)]
 
 
 @dataclass(frozen=True)
@@ -53,30 +59,57 @@ class TableModel:
         self.rows.append(len(tokens))
         fingerprint = (31 * state.fingerprint + tokens) % 65521
         where = torch.full_like(tokens, state.position)
-        attention = torch.stack([fingerprint, where, tokens, state.sentence], dim=1).float()
+        attention = torch.stack([fingerprint, where, tokens, state.sentence], dim=1).float().unsqueeze(1)
         predicted = self.table[memory.sentence, where, state.before, tokens]
         return predicted, State(state.sentence, tokens, fingerprint, state.position + 1), attention
+
+    device, heads = torch.device("cpu"), 1
 
     def start(self, sentences: list[int] | None = None) -> tuple[State, Memory]:
         chosen = torch.tensor(range(len(self.table)) if sentences is None else sentences)
         zero = torch.zeros_like(chosen)
         return State(chosen, zero, zero), Memory(chosen)
 
+    def encode(self, source: Tensor, mask: Tensor) -> tuple[State, Memory]:
+        return self.start(source[:, 0].tolist())
+
     def search(self, lengths: list[int], sentences: list[int] | None = None, **options):
-        options = {"beam_size": 3, "length_penalty": 1.0, "attention": range(len(lengths))} | options
-        options = SPECIAL | options
-        return beam_search(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **options)
+        return search(self, lengths, sentences, **options)
 
     def greedy(self, lengths: list[int], **options) -> list[Hypothesis]:
-        options = SPECIAL | {"attention": range(len(lengths))} | options
-        return greedy(self, *self.start(), max_lengths=torch.tensor(lengths), **options)
+        return [one for (one,) in search(self, lengths, beam_size=1, length_penalty=0.0, **options)]
 
     def sample(
-        self, lengths: list[int], sentences: list[int] | None = None, seed: int = 0, **options
+        self,
+        lengths: list[int],
+        sentences: list[int] | None = None,
+        seed: int = 0,
+        temperature: float = 1.0,
+        generators: list[np.random.Generator] | None = None,
+        attention: Collection[int] | None = None,
     ) -> list[Hypothesis]:
-        options = SPECIAL | {"attention": range(len(lengths))} | options
-        options.setdefault("generators", [np.random.default_rng((seed, i)) for i in range(len(lengths))])
-        return sample(self, *self.start(sentences), max_lengths=torch.tensor(lengths), **options)
+        generators = generators or [np.random.default_rng((seed, i)) for i in range(len(lengths))]
+        options = SearchOptions(attention=frozenset(range(len(lengths)) if attention is None else attention))
+        given, config = sources(lengths, sentences), DecodingConfig(length_penalty=0.0)
+        return sample(TorchModel(self), given, config, SPECIAL, options, generators, temperature)
+
+
+def sources(lengths: list[int], sentences: list[int] | None = None) -> Sources:
+    """The sentences of a table with these numbers, and the maximum lengths of their translations."""
+    chosen = np.array(range(len(lengths)) if sentences is None else sentences, np.int64)
+    tokens = np.stack((chosen, np.full_like(chosen, 7), np.full_like(chosen, 7), chosen), axis=1)
+    return Sources(tokens, np.ones_like(tokens, dtype=np.bool_), np.array(lengths, np.int64))
+
+
+def search(
+    model, lengths: list[int], sentences: list[int] | None = None, special: Special = SPECIAL, **options
+) -> list[list[Hypothesis]]:
+    """Beam search of a model in PyTorch, with settings and search options by name."""
+    options = {"beam_size": 3, "lookahead": None, "attention": range(len(lengths))} | options
+    config = DecodingConfig(**{name: value for name, value in options.items() if name in SETTINGS})
+    rest = {name: value for name, value in options.items() if name not in SETTINGS}
+    rest["attention"] = frozenset(rest["attention"])
+    return beam_search(TorchModel(model), sources(lengths, sentences), config, special, SearchOptions(**rest))
 
 
 class SharedModel(TableModel):
@@ -104,7 +137,7 @@ def tied_model(seed: int, longest: int, vocabulary: int = 5, sentences: int = 1)
     return TableModel(-torch.randint(1, 9, shape, generator=generator) / 8)
 
 
-def force_decode(model: TableModel, sentence: int, one: Hypothesis) -> tuple[float, Tensor]:
+def force_decode(model: TableModel, sentence: int, one: Hypothesis) -> tuple[float, np.ndarray]:
     """Log-probability and attention of a hypothesis, by feeding its tokens to the model."""
     state, memory = model.start([sentence])
     targets = one.tokens + [EOS] * one.finished
@@ -113,23 +146,24 @@ def force_decode(model: TableModel, sentence: int, one: Hypothesis) -> tuple[flo
         predicted, state, attention = model.step(torch.tensor([read]), state, memory)
         total += float(predicted[0, written])
         rows.append(attention)
-    return total, torch.cat(rows)
+    return total, torch.cat(rows).numpy()
 
 
 def check_forced(model: TableModel, sentence: int, one: Hypothesis) -> None:
     total, attention = force_decode(model, sentence, one)
     assert one.log_probability == pytest.approx(total, abs=1e-5)
-    assert torch.equal(one.attention, attention)
-    assert one.attention.dtype == torch.float32
-    assert not one.attention.is_inference()
-    assert one.attention.untyped_storage().nbytes() == one.attention.nbytes  # keeps no other memory alive
+    assert sum(one.log_probabilities) == pytest.approx(total, abs=1e-5)
+    assert len(one.log_probabilities) == len(one.tokens) + one.finished
+    assert np.array_equal(one.attention, attention)
+    assert one.attention.dtype == np.float32
+    assert one.attention.base is None  # keeps no other memory alive
     assert not {PAD, BOS, EOS} & set(one.tokens)
 
 
 def same(one: Hypothesis, other: Hypothesis) -> bool:
     exact = (one.tokens, one.finished) == (other.tokens, other.finished)
     near = (other.log_probability, other.score) == pytest.approx((one.log_probability, one.score))
-    return exact and near and torch.equal(one.attention, other.attention)
+    return exact and near and np.array_equal(one.attention, other.attention)
 
 
 def enumerate_all(model: TableModel, longest: int, penalty: float) -> list[tuple[list[int], bool, float]]:

@@ -8,56 +8,33 @@ import math
 import numpy as np
 import pytest
 import torch
-from table_model import SPECIAL, SharedModel, TableModel, enumerate_all, random_model
+from table_model import SPECIAL, SharedModel, TableModel, enumerate_all, random_model, search, sources
 from test_prepared import MODELS, SOURCE, STEPS, layout_of
 from tiny import ENGLISH, MARATHI, tiny_config, tiny_model, tiny_tokenizers
-from torch import Tensor
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
-from nmt.model.inference.ensemble import Ensemble
-from nmt.decoding.greedy import greedy, sample
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.search import beam_search
+from nmt.decoding.interface import SearchOptions
+from nmt.decoding.sampling import sample
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
+from nmt.model.inference.ensemble import Ensemble
 from nmt.model.inference.prepared import PreparedModel
-
-
-class Member(SharedModel):
-    """A table as a model of an ensemble, with one head; a source is the number of its sentence."""
-
-    device, heads = torch.device("cpu"), 1
-
-    def encode(self, source: Tensor, mask: Tensor):
-        return self.start(source[:, 0].tolist())
-
-    def step(self, *arguments):
-        predicted, state, attention = super().step(*arguments)
-        return predicted, state, attention.unsqueeze(1)
 
 
 def ensemble_of(*models: TableModel) -> tuple[Ensemble, TableModel]:
     """An ensemble of tables, and one table with the mean of their probabilities."""
     mean = torch.stack([model.table.double() for model in models]).exp().mean(dim=0).log().float()
-    return Ensemble([Member(model.table) for model in models]), TableModel(mean)
-
-
-def start(ensemble: Ensemble, sentences: list[int]):
-    source = torch.tensor(sentences).unsqueeze(1)
-    return ensemble.encode(source, torch.ones_like(source, dtype=torch.bool))
-
-
-def search(ensemble: Ensemble, lengths: list[int], sentences: list[int] | None = None, **options):
-    chosen = list(range(len(lengths))) if sentences is None else sentences
-    options = SPECIAL | {"beam_size": 3, "length_penalty": 1.0, "attention": range(len(lengths))} | options
-    return beam_search(ensemble, *start(ensemble, chosen), max_lengths=torch.tensor(lengths), **options)
+    return Ensemble([SharedModel(model.table) for model in models]), TableModel(mean)
 
 
 def check_same(one: Hypothesis, other: Hypothesis) -> None:
     assert (one.tokens, one.finished) == (other.tokens, other.finished)
     assert (one.log_probability, one.score) == pytest.approx((other.log_probability, other.score), abs=1e-5)
-    assert torch.equal(one.attention.squeeze(1), other.attention)  # it tells what the rows have read
+    assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
+    assert np.array_equal(one.attention, other.attention)  # it tells what the rows have read
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0, 2.0])
@@ -83,18 +60,19 @@ def test_search_is_that_of_the_mean_model(beam, lookahead):
         for one, other, single in zip(group, others, alone, strict=True):
             check_same(one, other)
             assert (one.tokens, one.score) == (single.tokens, single.score)
-            assert torch.equal(one.attention, single.attention)
+            assert np.array_equal(one.attention, single.attention)
 
 
 def test_greedy_search_and_samples_are_those_of_the_mean_model():
     ensemble, mean = ensemble_of(*(random_model(seed, 4, longest=6) for seed in (3, 4, 5)))
     lengths = [6, 3, 6, 2]
-    options = SPECIAL | {"max_lengths": torch.tensor(lengths), "attention": range(4)}
-    found = greedy(ensemble, *start(ensemble, [0, 1, 2, 3]), **options)
-    for one, other in zip(found, mean.greedy(lengths), strict=True):
+    found = search(ensemble, lengths, beam_size=1, length_penalty=0.0)
+    for (one,), other in zip(found, mean.greedy(lengths), strict=True):
         check_same(one, other)
     generators = [np.random.default_rng((0, i)) for i in range(4)]
-    drawn = sample(ensemble, *start(ensemble, [0, 1, 2, 3]), generators=generators, **options)
+    options = SearchOptions(attention=frozenset(range(4)))
+    config = DecodingConfig(length_penalty=0.0)
+    drawn = sample(TorchModel(ensemble), sources(lengths), config, SPECIAL, options, generators)
     for one, other in zip(drawn, mean.sample(lengths), strict=True):
         check_same(one, other)
 
@@ -122,7 +100,9 @@ def test_certain_tokens_are_not_above_certainty(size):
     certain.table[...] = -math.inf
     certain.table[..., 4] = 0.0
     ensemble, _ = ensemble_of(*[certain] * size)
-    predicted, _, _ = ensemble.step(torch.tensor([1]), *start(ensemble, [0]))
+    predicted, _, _ = ensemble.step(
+        torch.tensor([1]), *ensemble.encode(torch.zeros(1, 1).long(), torch.ones(1, 1))
+    )
     assert predicted.max() == 0.0
 
 
@@ -138,7 +118,9 @@ def test_an_ensemble_of_a_model_with_itself_is_the_model(overrides):
     config = DecodingConfig(beam_size=4, max_length_factor=1.0, max_length_extra=4)
     for changes in ({}, {"beam_size": 1}, {"lookahead": None}):
         changed = dataclasses.replace(config, **changes)
-        alone, tripled = (Translator(one, *tokenizers, changed) for one in (model, Ensemble([model] * 3)))
+        alone, tripled = (
+            Translator(TorchModel(one), *tokenizers, changed) for one in (model, Ensemble([model] * 3))
+        )
         assert bool(tripled.heads) == bool(alone.heads)
         nbest = min(3, changed.beam_size)
         found, expected = (
@@ -189,7 +171,7 @@ def test_what_search_finds_is_what_forced_decoding_scores():
     tokenizers = tiny_tokenizers()
     sizes = [len(one) for one in tokenizers]
     models = [tiny_model(*sizes, tiny_config(kind), i) for i, kind in enumerate(KINDS)]
-    ensemble = Ensemble([PreparedModel(model) for model in models])
+    ensemble = TorchModel(Ensemble([PreparedModel(model) for model in models]))
     config = DecodingConfig(beam_size=4, max_length_factor=1.0, max_length_extra=4)
     together = Translator(ensemble, *tokenizers, config)
     alone = Translator(ensemble, *tokenizers, dataclasses.replace(config, batch_tokens=1))

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from table_model import BOS, EOS, PAD, TableModel, check_forced, enumerate_all, random_model, same, scripted
 
+from nmt.decoding.search import Special
 from nmt.errors import ConfigError, NmtError
 
 
@@ -20,7 +20,7 @@ def test_a_beam_of_one_is_greedy(penalty):
     for sentence, (one, (beam,)) in enumerate(zip(expected, found, strict=True)):
         check_forced(model, sentence, one)
         assert (beam.tokens, beam.finished) == (one.tokens, one.finished)
-        assert torch.equal(beam.attention, one.attention)
+        assert np.array_equal(beam.attention, one.attention)
         assert beam.score == pytest.approx(one.score / (len(one.tokens) + one.finished) ** penalty)
         state, history = model.table[sentence], [0, BOS]
         for position in range(lengths[sentence]):
@@ -39,14 +39,15 @@ def test_forbidden_tokens_never_come_even_if_most_probable():
     found += model.greedy([4] * 3) + model.sample([4] * 3)
     for one in found:
         assert not {PAD, BOS} & set(one.tokens)
-    freely = model.greedy([4] * 3, forbidden=())
+    freely = model.greedy([4] * 3, special=Special(BOS, EOS))
     assert all(set(one.tokens) == {PAD} for one in freely)
-    assert model.greedy([4] * 3, forbidden=(), bos=EOS)[0].tokens[0] == PAD  # EOS may be used as BOS
+    assert model.greedy([4] * 3, special=Special(EOS, EOS))[0].tokens[0] == PAD  # EOS may be used as BOS
 
 
 def test_an_eos_that_serves_as_bos_still_ends():
     model = scripted(3, {0: {3: 0.0}, 1: {EOS: 0.0}})
-    for one in (*model.search([3], bos=EOS)[0], *model.greedy([3], bos=EOS)):
+    special = Special(EOS, EOS, (PAD,))
+    for one in (*model.search([3], special=special)[0], *model.greedy([3], special=special)):
         assert (one.tokens, one.finished) == ([3], True)
 
 

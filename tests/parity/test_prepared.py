@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import EOS
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.model.inference.layout import Layout
 from nmt.model.inference.prepared import PreparedModel
@@ -76,7 +77,9 @@ def test_translations_are_those_of_the_model(overrides, lookahead):
     config = DecodingConfig(beam_size=4, max_length_factor=1.0, max_length_extra=4, lookahead=lookahead)
     for changes in ({}, {"batch_tokens": 1}, {"beam_size": 1}):
         changed = dataclasses.replace(config, **changes)
-        plain, prepared = (Translator(one, *tokenizers, changed) for one in (model, PreparedModel(model)))
+        plain, prepared = (
+            Translator(TorchModel(one), *tokenizers, changed) for one in (model, PreparedModel(model))
+        )
         nbest = min(3, changed.beam_size)
         found = [
             *prepared.translate(ENGLISH, nbest, attention=True),
@@ -101,7 +104,8 @@ def test_only_live_hypotheses_are_computed(monkeypatch):
 
     tokenizers = tiny_tokenizers()
     model = Counting(tiny_model(*(len(one) for one in tokenizers), TINY))
-    Translator(model, *tokenizers, DecodingConfig(beam_size=4, max_length=6)).translate(ENGLISH)
+    translator = Translator(TorchModel(model), *tokenizers, DecodingConfig(beam_size=4, max_length=6))
+    translator.translate(ENGLISH)
     assert rows[0] == len(ENGLISH)
     assert max(rows) == 4 * len(ENGLISH)
 

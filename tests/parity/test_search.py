@@ -6,14 +6,12 @@ import weakref
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from table_model import (
     BOS,
     EOS,
     PAD,
-    SPECIAL,
     SharedModel,
     TableModel,
     check_forced,
@@ -24,8 +22,8 @@ from table_model import (
     tied_model,
 )
 
-from nmt.decoding.candidates import allowed, best, first_best
-from nmt.decoding.greedy import greedy
+from nmt.decoding.arrays import ArrayAttention, ArrayStep
+from nmt.decoding.interface import Query
 from nmt.errors import ConfigError
 
 
@@ -42,15 +40,15 @@ def plain_beam(
                 logp = table[step][history[-2]][history[-1]][token]
                 candidates.append((total + logp, [*history, token]))
         candidates.sort(key=lambda candidate: -candidate[0])  # stable: parent's rank, then token
-        norm = np.float32((step + 1) ** penalty)
+        norm = (step + 1) ** penalty
         for total, history in candidates[:beam]:
             if history[-1] == EOS:
-                finished.append((float(np.float32(total) / norm), history[2:-1]))
+                finished.append((total / norm, history[2:-1]))
         live = [candidate for candidate in candidates if candidate[1][-1] != EOS][:beam]
         finished.sort(key=lambda item: -item[0])
         if lookahead is not None and len(finished) >= nbest:
-            norm = np.float32(min(longest, step + 1 + lookahead) ** penalty)
-            live = [one for one in live if np.float32(one[0]) / norm > finished[nbest - 1][0]]
+            norm = min(longest, step + 1 + lookahead) ** penalty
+            live = [one for one in live if one[0] / norm > finished[nbest - 1][0]]
     return [(tokens, True) for _, tokens in finished[:nbest]] + [
         (history[2:], False) for _, history in live[: max(0, nbest - len(finished))]
     ]
@@ -122,10 +120,6 @@ def test_done_sentences_leave_the_batch():
     shared.search([4, 2, 3], beam_size=2, length_penalty=0.0, nbest=1)
     assert shared.rows[0] == 3
     assert shared.rows[1] <= 4
-    model.search([4, 2, 3], beam_size=2, length_penalty=0.0, nbest=1)
-    assert model.rows[0] == 6
-    assert model.rows[1] <= 4
-    model.rows.clear()
     model.table[1:, ..., EOS] = -50.0
     assert [one.finished for one in model.greedy([4, 2, 3])] == [True, False, False]
     assert model.rows == [3, 2, 1]
@@ -145,8 +139,7 @@ def test_a_batch_gives_what_each_sentence_gives_alone(make, kind):
         assert all(same(one, other) for one, other in zip(alone, together[sentence], strict=True))
         for one in alone:
             check_forced(TableModel(model.table), sentence, one)
-        start = model.start([sentence])
-        (one,) = greedy(model, *start, max_lengths=torch.tensor([length]), attention=[0], **SPECIAL)
+        ((one,),) = model.search([length], [sentence], beam_size=1, length_penalty=0.0)
         assert same(one, greedily[sentence])
 
 
@@ -171,18 +164,18 @@ def test_attention_is_kept_only_for_the_sentences_named(method, kind):
                 assert one.attention is None or len(one.attention) == len(one.tokens) + one.finished
 
 
-def test_without_attention_none_is_kept():
+def test_without_attention_none_is_kept(monkeypatch):
     """Not even by a search that still runs."""
-    kept: list[weakref.ref[torch.Tensor]] = []
+    kept: list[weakref.ref[ArrayAttention]] = []
 
-    class Watched(TableModel):
-        def step(self, tokens, state, memory):
+    class Watched(ArrayAttention):
+        def __init__(self, weights):
+            super().__init__(weights)
             assert not [one for one in kept[:-1] if one() is not None]
-            predicted, state, attention = super().step(tokens, state, memory)
-            kept.append(weakref.ref(attention))
-            return predicted, state, attention
+            kept.append(weakref.ref(self))
 
-    model = Watched(random_model(5, sentences=4, longest=8).table)
+    monkeypatch.setattr("nmt.decoding.torch_model.ArrayAttention", Watched)
+    model = random_model(5, sentences=4, longest=8)
     for run in (model.search, model.greedy, model.sample):
         run([8] * 4, attention=())
         assert len(kept) > 4
@@ -227,20 +220,20 @@ def test_impossible_settings(options, name):
 
 @pytest.mark.parametrize("width", [9, 700, 3000])
 @pytest.mark.parametrize("levels", [1, 3, 40, 10**6])
-def test_best_takes_the_first_of_equals(levels, width):
-    generator = torch.Generator().manual_seed(levels)
-    scores = -torch.randint(0, levels, (5, width), generator=generator).float()
+def test_the_best_are_the_first_of_equals(levels, width):
+    """Against a stable sort of the entire row."""
+    generator = np.random.default_rng(levels)
+    scores = -generator.integers(0, levels, (5, width)).astype(np.float32)
     scores[4, 7:] = -math.inf
-    scores = allowed(scores, torch.tensor([1, 3]))
-    found, (invalid, tied) = best(scores, 6)
-    if tied:
-        found = first_best(scores, 6)
-    assert not invalid
-    assert tied or levels > 3
-    assert not tied or levels < 10**6
-    expected = scores.sort(dim=1, descending=True, stable=True)
-    for row, (value, token) in enumerate(zip(found.values, found.tokens, strict=True)):
-        possible = value > -math.inf
-        taken = expected.indices[row, : possible.sum()].sort().values
-        assert torch.equal(token[possible], taken)
-        assert torch.equal(value[possible], scores[row, taken])
+    bans = np.array([2, 2]), np.array([0, 5])
+    named = np.array([0, 4, 2]), np.array([1, 8, 5])
+    step = ArrayStep(scores, None, ArrayAttention(np.ones((5, 1, 3), np.float32)))
+    found = step.read(Query(6, np.array([1, 3]), bans, named))
+    assert np.array_equal(found.named, scores[named])
+    allowed = scores.copy()
+    allowed[:, [1, 3]] = allowed[bans] = -math.inf
+    expected = np.argsort(-allowed, axis=1, kind="stable")[:, :6]
+    assert np.array_equal(found.values, np.take_along_axis(allowed, expected, axis=1))
+    possible = found.values > -math.inf
+    assert possible.sum() == (np.sort(allowed, axis=1)[:, -6:] > -math.inf).sum() > 20
+    assert np.array_equal(found.tokens[possible], expected[possible])

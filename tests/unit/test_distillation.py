@@ -8,9 +8,9 @@ import pytest
 import torch
 from tiny import ENGLISH, TINY, tiny_model, with_decoder
 
+from nmt.config.decoding import DecodingConfig
 from nmt.config.distillation import DistillationConfig
 from nmt.config.settings import Config
-from nmt.config.decoding import DecodingConfig
 from nmt.config.validation import check
 from nmt.data.examples import Example
 from nmt.data.tokenizer import Tokenizer

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from tiny import ENGLISH, MARATHI, tiny_model
 
-from nmt.config.settings import Config
 from nmt.config.decoding import DecodingConfig
+from nmt.config.settings import Config
 from nmt.data.examples import Example
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.evaluation.evaluator import Evaluation, evaluate
 from nmt.evaluation.metrics import sentence_chrf
@@ -24,7 +25,7 @@ DECODING = DecodingConfig(beam_size=1, max_length_factor=1.0, max_length_extra=4
 @pytest.fixture
 def translator(tokenizers) -> Translator:
     source, target = tokenizers
-    return Translator(tiny_model(len(source), len(target), seed=3), source, target, DECODING)
+    return Translator(TorchModel(tiny_model(len(source), len(target), seed=3)), source, target, DECODING)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

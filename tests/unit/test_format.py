@@ -16,6 +16,7 @@ from nmt.config.decoding import DecodingConfig
 from nmt.config.training import TrainingConfig
 from nmt.data.batching import TrainingBatches
 from nmt.data.ragged import ragged
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.model.translation import DropoutRates
 from nmt.runs.checkpoint import load_checkpoint, load_for_resuming
@@ -36,7 +37,9 @@ LOSSES = [3.79120, 3.79075, 3.77967, 3.75696]
 def test_it_translates():
     checkpoint = load_checkpoint(KEPT, CPU)
     assert checkpoint.progress["step"] == 30
-    translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, DecodingConfig())
+    translator = Translator(
+        TorchModel(checkpoint.model), checkpoint.source, checkpoint.target, DecodingConfig()
+    )
     forced = translator.align(list(PAIRS), list(PAIRS.values()), attention=True)
     assert [one.target.text for one in forced] == list(PAIRS.values())
     assert [one.log_probability for one in forced] == pytest.approx(LOG_PROBABILITIES, abs=1e-3)

@@ -16,9 +16,12 @@ from torch import Tensor, nn
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
-from nmt.model.inference.step_model import InferenceModel, MemoryT, StateT
+from nmt.decoding.arrays import ArrayAttention, ArrayStep
+from nmt.decoding.interface import Query, Rows
 from nmt.decoding.result import Translation
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
+from nmt.model.inference.step_model import InferenceModel, MemoryT, StateT
 from nmt.model.mode import check_evaluating, evaluating
 from nmt.model.translation import DropoutRates, TranslationModel
 
@@ -29,18 +32,9 @@ TARGETS = ["घर", "कुत्रा मांजर पाहतो.", "त
 # ---------------------------------------------------------------- a model in NumPy
 
 
-class Position(NamedTuple):
-    step: int
-
-    def select(self, index: Tensor) -> "Position":
-        return self
-
-
-class Sentences(NamedTuple):
-    tokens: np.ndarray  # [N, S]
-
-    def select(self, index: Tensor) -> "Sentences":
-        return Sentences(self.tokens[index.numpy()])
+class CopyState(NamedTuple):
+    position: int
+    tokens: np.ndarray  # [B, S]
 
 
 class CopyModel:
@@ -49,28 +43,34 @@ class CopyModel:
     The next token has probability 0.9, the other tokens share the rest. Attention is one at the token copied.
     """
 
-    device, heads = torch.device("cpu"), 1
+    heads = 1
 
     def __init__(self, table: dict[int, int], size: int) -> None:
         self.table, self.size = table | {EOS: EOS}, size
 
-    def encode(self, source: Tensor, mask: Tensor) -> tuple[Position, Sentences]:
-        return Position(0), Sentences(source.numpy() * mask.numpy())
+    def encode(self, source: np.ndarray, mask: np.ndarray) -> CopyState:
+        return CopyState(0, source * mask)
 
-    def step(self, tokens: Tensor, state: Position, memory: Sentences) -> tuple[Tensor, Position, Tensor]:
-        N, S = memory.tokens.shape
+    def step(self, state: CopyState, rows: Rows) -> ArrayStep[CopyState]:
+        sentences = state.tokens if rows.going is None else state.tokens[rows.going]
+        N, S = len(rows.tokens), sentences.shape[1]
         predicted = np.full((N, self.size), math.log(0.1 / (self.size - 1)), np.float32)
         attention = np.zeros((N, 1, S), np.float32)
-        for row, sentence in enumerate(memory.tokens):
-            position = min(state.step, int((sentence == EOS).argmax()))
+        for row, sentence in enumerate(sentences[rows.sentences]):
+            position = min(state.position, int((sentence == EOS).argmax()))
             predicted[row, self.table[int(sentence[position])]] = math.log(0.9)
             attention[row, 0, position] = 1.0
-        return torch.from_numpy(predicted), Position(state.step + 1), torch.from_numpy(attention)
+        return ArrayStep(predicted, CopyState(state.position + 1, sentences), ArrayAttention(attention))
 
-    def score(
-        self, source: Tensor, source_mask: Tensor, previous: Tensor, target: Tensor, target_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        return forced(self, source, source_mask, previous, target)
+    def score(self, source, source_mask, previous, target, target_mask, attention: bool):
+        state, (N, T) = self.encode(source, source_mask), target.shape
+        scores, weights = np.zeros((N, T), np.float32), np.zeros((N, 1, T, source.shape[1]), np.float32)
+        for t in range(T):
+            one = np.ones(N, np.int64)
+            step = self.step(state, Rows(previous[:, t], np.arange(N), one, None, 1))
+            scores[:, t] = step.read(Query(1, one[:0], named=(np.arange(N), target[:, t]))).named
+            state, weights[:, :, t] = step.state, step.attention.numpy()
+        return scores, weights if attention else None
 
 
 def forced(
@@ -158,7 +158,7 @@ def test_two_models_translate_together(tokenizers):
     """Models with different states. An ensemble of a model with itself is that model."""
     recurrent, other = models(tokenizers, TINY, with_decoder(TINY, style="luong"))
     alone, doubled, mixed = (
-        Translator(model, *tokenizers, DECODING)
+        Translator(TorchModel(model), *tokenizers, DECODING)
         for model in (recurrent, Average(recurrent, recurrent), Average(recurrent, other))
     )
     for one, two in zip(*(t.translate(ENGLISH, 3, attention=True) for t in (alone, doubled)), strict=True):
@@ -166,7 +166,7 @@ def test_two_models_translate_together(tokenizers):
         for item, again in zip(one, two, strict=True):
             assert item.score == pytest.approx(again.score, abs=1e-5)
             assert item.attention == pytest.approx(again.attention, abs=1e-5)
-    both = [Translator(model, *tokenizers, DECODING) for model in (recurrent, other)]
+    both = [Translator(TorchModel(model), *tokenizers, DECODING) for model in (recurrent, other)]
     together = mixed.align(ENGLISH, TARGETS, attention=True)
     apart = [one.align(ENGLISH, TARGETS, attention=True) for one in both]
     for found, one, two in zip(together, *apart, strict=True):
@@ -201,7 +201,7 @@ def test_scores_are_those_of_the_steps(tokenizers):
 def test_a_model_in_training_mode_is_refused(tokenizers):
     """Also if only one module of it is: dropout would change the results."""
     (model,) = models(tokenizers, TINY)
-    translator = Translator(model, *tokenizers, DECODING)
+    translator = Translator(TorchModel(model), *tokenizers, DECODING)
     calls = (
         lambda: translator.translate(ENGLISH),
         lambda: translator.sample(ENGLISH),
@@ -224,7 +224,7 @@ def test_evaluating_turns_dropout_off_and_restores_every_module(tokenizers):
     model.encoder.eval()
     before = [module.training for module in model.modules()]
     assert len(set(before)) == 2
-    translator = Translator(model, *tokenizers, DECODING)
+    translator = Translator(TorchModel(model), *tokenizers, DECODING)
     with evaluating(model):
         assert not any(module.training for module in model.modules())
         first, second = (translator.align(ENGLISH, MARATHI) for _ in range(2))
@@ -258,7 +258,7 @@ def test_threads_get_what_one_thread_gets(tokenizers, style):
 
     (model,) = models(tokenizers, with_decoder(TINY, style=style, heads=3))
     model.__class__ = Model
-    translator = Translator(model, *tokenizers, DECODING)
+    translator = Translator(TorchModel(model), *tokenizers, DECODING)
     work = [
         lambda: translator.translate(ENGLISH, nbest=2, attention=True),
         lambda: translator.translate(ENGLISH[::-1], attention=[1]),
@@ -289,8 +289,8 @@ def plain(found: list[list[Translation]]) -> list:
 
 def test_samples_depend_on_the_seed_and_the_number_of_the_text_only(tokenizers):
     (model,) = models(tokenizers, TINY)
-    translator = Translator(model, *tokenizers, DECODING)
-    small = Translator(model, *tokenizers, dataclasses.replace(DECODING, batch_tokens=1))
+    translator = Translator(TorchModel(model), *tokenizers, DECODING)
+    small = Translator(TorchModel(model), *tokenizers, dataclasses.replace(DECODING, batch_tokens=1))
     texts = [*ENGLISH, "", *ENGLISH]
     found = translator.sample(texts, seed=5, attention=True)
     assert [one.source.text for one in found] == texts
@@ -312,7 +312,7 @@ def test_samples_depend_on_the_seed_and_the_number_of_the_text_only(tokenizers):
 
 def test_cold_samples_are_the_greedy_translations(tokenizers):
     (model,) = models(tokenizers, TINY)
-    greedy = Translator(model, *tokenizers, dataclasses.replace(DECODING, beam_size=1))
+    greedy = Translator(TorchModel(model), *tokenizers, dataclasses.replace(DECODING, beam_size=1))
     for one, (best,) in zip(greedy.sample(ENGLISH, temperature=1e-6), greedy.translate(ENGLISH), strict=True):
         assert (one.target, one.finished) == (best.target, best.finished)
         assert one.score == pytest.approx(best.score)

@@ -10,9 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 from tiny import TINY, tiny_model
 
+from nmt.config.decoding import DecodingConfig
 from nmt.config.schema import from_dict
 from nmt.config.settings import Config
-from nmt.config.decoding import DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
 from nmt.runs.latest import finish_latest, point_latest

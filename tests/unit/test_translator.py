@@ -9,11 +9,12 @@ import torch
 from tiny import ENGLISH, MARATHI, TINY, tiny_model, with_decoder
 
 from nmt.config.data import TokenizerConfig
-from nmt.config.model import AttentionConfig
 from nmt.config.decoding import DecodingConfig
+from nmt.config.model import AttentionConfig
 from nmt.data.text import clean, words
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
 from nmt.decoding.result import Translation
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError
 from nmt.model.translation import TranslationModel
@@ -39,7 +40,9 @@ def model(request, tokenizers) -> TranslationModel:
 @pytest.fixture
 def configured(model, tokenizers) -> Callable[..., Translator]:
     """A translator with changed settings."""
-    return lambda **changes: Translator(model, *tokenizers, dataclasses.replace(DECODING, **changes))
+    return lambda **changes: Translator(
+        TorchModel(model), *tokenizers, dataclasses.replace(DECODING, **changes)
+    )
 
 
 @pytest.fixture
@@ -101,7 +104,7 @@ def test_a_blank_text_has_a_blank_translation(translator):
 def test_any_text_has_one_result(tokenizers, text):
     source, target = tokenizers
     config = dataclasses.replace(DECODING, beam_size=2, max_length=30)
-    translator = Translator(tiny_model(len(source), len(target)), source, target, config)
+    translator = Translator(TorchModel(tiny_model(len(source), len(target))), source, target, config)
     (found,) = translator.translate([text], attention=True)
     assert len(found) == 1
     check(found[0])
@@ -161,7 +164,7 @@ def test_search_agrees_with_forcing(tokenizers, style):
     model = tiny_model(len(source), len(target), STYLES[style])
     model.vocabulary.bias.data[UNK] = -100.0
     model.vocabulary.bias.data[EOS] += 1.0
-    translator = Translator(model, source, target, DECODING)
+    translator = Translator(TorchModel(model), source, target, DECODING)
     found = [one for best in translator.translate(ENGLISH, nbest=3, attention=True) for one in best]
     found = [one for one in found if one.finished and one.text]
     assert len(found) >= 8
@@ -267,7 +270,7 @@ def test_attention_that_was_not_asked_for_is_not_zero(translator):
 def test_a_model_without_attention_translates_without(tokenizers):
     source, target = tokenizers
     model = tiny_model(len(source), len(target), with_decoder(TINY, style="vector"))
-    translator = Translator(model, source, target, DECODING)
+    translator = Translator(TorchModel(model), source, target, DECODING)
     assert translator.heads == 0
     ((one,),) = translator.translate(ENGLISH[:1], attention=True)
     (forced,) = translator.align(ENGLISH[:1], MARATHI[:1], attention=True)

@@ -9,6 +9,7 @@ from tiny import ENGLISH, MARATHI, tiny_model
 from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.tokenizer import BOS, EOS
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.evaluation.metrics import quick_scores
 from nmt.evaluation.validate import validate
@@ -18,7 +19,7 @@ from nmt.evaluation.validate import validate
 def test_loss_is_over_every_reference_and_attention_only_for_the_samples(tokenizers):
     source, target = tokenizers
     model = tiny_model(len(source), len(target))
-    translator = Translator(model, source, target, DecodingConfig(beam_size=1, max_length=12))
+    translator = Translator(TorchModel(model), source, target, DecodingConfig(beam_size=1, max_length=12))
     examples = [
         Example(text, (reference, "घर"), ("", "")) for text, reference in zip(ENGLISH, MARATHI, strict=True)
     ]

@@ -19,11 +19,11 @@ from typing import Generic, cast
 import torch
 from torch import Tensor
 
-from nmt.model.inference.step_model import InferenceModel
 from nmt.model.decoders.decoder import Selectable, StateT
 from nmt.model.inference.layout import Layout
 from nmt.model.inference.search_memory import SearchMemory
 from nmt.model.inference.search_state import SearchState
+from nmt.model.inference.step_model import InferenceModel
 
 Member = InferenceModel[SearchState[Selectable], SearchMemory]
 """A model of an ensemble, such as a `PreparedModel`."""

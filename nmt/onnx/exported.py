@@ -1,9 +1,9 @@
 """An exported model: the folder that `python -m nmt.export` writes, verified when it is opened.
 
-    encoder.onnx, step.onnx, candidates.onnx    graphs with the weights
-    source.model, target.model                  SentencePiece models
-    exported.json                               format, settings of the model and of the search
-    manifest.json                               SHA-256 of each of the files above
+    encoder.onnx, step.onnx      graphs with the weights
+    source.model, target.model   SentencePiece models
+    exported.json                format, settings of the model and of the search
+    manifest.json                SHA-256 of each of the files above
 
 Opening it never runs code from it: the graphs have standard operators only.
 """
@@ -53,10 +53,10 @@ def open_exported(folder: Path, threads: int | None = None) -> Exported:
     source, target = (_tokenizer(folder / name) for name in (names.SOURCE_TOKENIZER, names.TARGET_TOKENIZER))
     try:
         decoding = from_dict(DecodingConfig, settings["decoding"], "decoding")
-        heads = int(settings["heads"])
+        heads, groups = int(settings["heads"]), int(settings["groups"])
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / names.SETTINGS}: {error}; export the run again") from error
-    return Exported(OnnxModel(sessions, heads), source, target, decoding)
+    return Exported(OnnxModel(sessions, heads, groups), source, target, decoding)
 
 
 def _verify(folder: Path) -> None:

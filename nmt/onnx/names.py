@@ -7,13 +7,13 @@ the encoded source are `memory…`.
 FORMAT = 1
 """Of the folder; a change that old versions cannot read gets another number."""
 SETTINGS, MANIFEST = "exported.json", "manifest.json"
-ENCODER, STEP, CANDIDATES = "encoder.onnx", "step.onnx", "candidates.onnx"
+ENCODER, STEP = "encoder.onnx", "step.onnx"
 SOURCE_TOKENIZER, TARGET_TOKENIZER = "source.model", "target.model"
-GRAPHS = (ENCODER, STEP, CANDIDATES)
+GRAPHS = (ENCODER, STEP)
 FILES = (*GRAPHS, SOURCE_TOKENIZER, TARGET_TOKENIZER, SETTINGS)
 
 SOURCE, LENGTHS = "source", "lengths"
 TOKENS, PARENTS, SIBLINGS, ROWS, SLOTS, TIME = "tokens", "parents", "siblings", "rows", "slots", "time"
 LOG_PROBABILITIES, ATTENTION = "log_probabilities", "attention"
 STATE, NEXT, MEMORY = "state", "next", "memory"
-BANS, COUNT, VALUES = "bans", "count", "values"
+COUNT, BEST, BEST_TOKENS = "count", "best", "best_tokens"

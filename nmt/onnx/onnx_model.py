@@ -14,11 +14,12 @@ import numpy as np
 import onnxruntime
 from onnxruntime import OrtValue
 
-from nmt.decoding.arrays import ArrayAttention, candidates, considered, top
+from nmt.decoding.arrays import ArrayAttention, ArrayStep, Candidates
+from nmt.decoding.hypothesis import nan_error
 from nmt.decoding.interface import Answer, Booleans, Floats, Integers, Query, Rows
 from nmt.onnx.names import (
-    ATTENTION, BANS, COUNT, LENGTHS, LOG_PROBABILITIES, MEMORY, NEXT, PARENTS, ROWS, SIBLINGS, SLOTS, SOURCE,
-    STATE, TIME, TOKENS, VALUES,
+    ATTENTION, BEST, BEST_TOKENS, COUNT, LENGTHS, LOG_PROBABILITIES, MEMORY, NEXT, PARENTS, ROWS, SIBLINGS,
+    SLOTS, SOURCE, STATE, TIME, TOKENS,
 )  # fmt: skip
 
 Values = Mapping[str, OrtValue]
@@ -30,7 +31,6 @@ class Sessions(NamedTuple):
 
     encoder: onnxruntime.InferenceSession
     step: onnxruntime.InferenceSession
-    candidates: onnxruntime.InferenceSession
 
 
 @dataclass(frozen=True)
@@ -62,46 +62,25 @@ class OnnxState:
 
 
 @dataclass(frozen=True)
-class OnnxStep:
-    """The result of one step; `Step` says what the methods do."""
+class OnnxStep(ArrayStep[OnnxState]):
+    """The result of one step; `Step` says what the methods do.
 
-    predicted: OrtValue
-    state: OnnxState
-    attention: ArrayAttention
-    finder: onnxruntime.InferenceSession
+    Attributes:
+        best: the best tokens of each row, [N, C], whichever are banned.
+    """
+
+    best: Candidates
 
     def read(self, query: Query) -> Answer:
-        """As `Step.read`."""
-        scores = self.log_probabilities()
-        count = considered(query, scores.shape[1])
-        values, tokens = self._best(query, count)
-        found = candidates(values, tokens, query, lambda rows: self._scores(query)[rows])
+        """As `Step.read`. Banned tokens are rarely among the best."""
+        found = Candidates(*(part[:, : query.count] for part in self.best))
+        enough = found.tokens.shape[1] == query.count and not len(query.bans[0])
+        if not enough or (found.tokens[..., None] == query.banned).any():
+            return super().read(query)
+        if np.isnan(found.values).any():
+            raise nan_error()
         attention = self.attention.mean() if query.attention else None
-        return Answer(*found, scores[query.named], attention)
-
-    def log_probabilities(self) -> Floats:
-        """As `Step.log_probabilities`."""
-        found: Floats = self.predicted.numpy()
-        return found
-
-    def _best(self, query: Query, count: int) -> tuple[Floats, Integers]:
-        """The `count` highest scores of each row, and their tokens."""
-        if count > _MOST:
-            return top(self._scores(query), count)
-        bans = np.stack(query.bans, axis=1)
-        inputs = {LOG_PROBABILITIES: self.predicted, BANS: _value(bans), COUNT: _value(np.array([count]))}
-        values, tokens = self.finder.run_with_ort_values([VALUES, TOKENS], inputs)
-        return values.numpy(), tokens.numpy()
-
-    def _scores(self, query: Query) -> Floats:
-        scores = self.log_probabilities()
-        if len(query.bans[0]):
-            scores = scores.copy()
-            scores[query.bans] = -np.inf
-        return scores
-
-
-_MOST = 20  # tokens that are looked for with the graph, which has at least as many groups
+        return Answer(*found, self.predicted[query.named], attention)
 
 
 class OnnxModel:
@@ -110,10 +89,11 @@ class OnnxModel:
     Args:
         sessions: its graphs.
         heads: H.
+        groups: the number of best tokens that a step may be asked for.
     """
 
-    def __init__(self, sessions: Sessions, heads: int) -> None:
-        self._sessions, self.heads = sessions, heads
+    def __init__(self, sessions: Sessions, heads: int, groups: int) -> None:
+        self._sessions, self.heads, self._groups = sessions, heads, groups
         encoded = [value.name for value in sessions.encoder.get_outputs()]
         self._state = [name for name in encoded if name.startswith(STATE)]
         self._memory = [name for name in encoded if name.startswith(MEMORY)]
@@ -133,18 +113,17 @@ class OnnxModel:
         state = state.going(rows.going)
         indices = self._layout(state, rows)
         inputs = {name: _value(index) for name, index in indices.items() if name in self._indices}
-        found = self._sessions.step.run_with_ort_values(
+        results = self._sessions.step.run_with_ort_values(
             self._outputs, {**inputs, **state.decoder, **state.memory}
         )
-        named = dict(zip(self._outputs, found, strict=True))
-        after = {name: named[NEXT + name.removeprefix(STATE)] for name in self._state}
-        N, S = len(rows.tokens), 0
-        weights = named[ATTENTION].numpy() if self.heads else np.zeros((N, 0, S), np.float32)
+        found = dict(zip(self._outputs, results, strict=True))
+        after = {name: found[NEXT + name.removeprefix(STATE)] for name in self._state}
+        weights = found[ATTENTION].numpy() if self.heads else np.zeros((len(rows.tokens), 0, 0), np.float32)
         return OnnxStep(
-            named[LOG_PROBABILITIES],
+            found[LOG_PROBABILITIES].numpy(),
             OnnxState(after, state.memory, state.sentences, state.time + 1),
             ArrayAttention(weights),
-            self._sessions.candidates,
+            Candidates(found[BEST].numpy(), found[BEST_TOKENS].numpy()),
         )
 
     def _layout(self, state: OnnxState, rows: Rows) -> dict[str, Integers]:
@@ -164,6 +143,7 @@ class OnnxModel:
             ROWS: table.reshape(sentences, K),
             SLOTS: slots,
             TIME: np.array(state.time),
+            COUNT: np.array([min(rows.width + 1, self._groups)]),  # what beam search asks for
         }
 
     def score(

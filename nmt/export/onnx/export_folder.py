@@ -14,7 +14,7 @@ from nmt.config.model import ModelConfig
 from nmt.config.schema import to_dict
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import ConfigError
-from nmt.export.onnx.candidate_graph import candidate_graph
+from nmt.export.onnx.best_tokens import add_best_tokens, groups
 from nmt.export.onnx.recurrent_operators import OperatorEncoder
 from nmt.export.onnx.search_graphs import EXAMPLE_TOKEN, EncoderGraph, StepGraph, example, named, tensors
 from nmt.export.onnx.tracing import FREE, free_sizes, trace
@@ -23,11 +23,6 @@ from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.inference.prepared import PreparedModel
 from nmt.model.translation import TranslationModel
 from nmt.onnx import names
-
-_KEPT = {
-    names.ENCODER, names.STEP, names.CANDIDATES, names.SOURCE_TOKENIZER, names.TARGET_TOKENIZER,
-    names.SETTINGS, names.MANIFEST,
-}  # fmt: skip
 
 
 def export_graphs(model: TranslationModel) -> dict[str, onnx.ModelProto]:
@@ -38,12 +33,8 @@ def export_graphs(model: TranslationModel) -> dict[str, onnx.ModelProto]:
     """
     step = _step_graph(PreparedModel(model))
     read = [value.name for value in step.graph.input if value.name.startswith((names.STATE, names.MEMORY))]
-    vocabulary = model.target.table.num_embeddings
-    return {
-        names.ENCODER: _encoder_graph(model, read),
-        names.STEP: step,
-        names.CANDIDATES: candidate_graph(vocabulary),
-    }
+    add_best_tokens(step, model.target.table.num_embeddings)
+    return {names.ENCODER: _encoder_graph(model, read), names.STEP: step}
 
 
 def _encoder_graph(model: TranslationModel, outputs: list[str]) -> onnx.ModelProto:
@@ -106,7 +97,8 @@ def write_exported(
                 (names.SOURCE_TOKENIZER, names.TARGET_TOKENIZER), tokenizers, strict=True
             ):
                 write_bytes(fresh / name, tokenizer.model)
-            settings = {"format": names.FORMAT, "heads": model.heads}
+            settings: dict[str, Any] = {"format": names.FORMAT, "heads": model.heads}
+            settings["groups"] = groups(len(tokenizers[1]))
             settings |= {"model": to_dict(config), "decoding": to_dict(decoding)}
             write_json(fresh / names.SETTINGS, settings)
             write_json(fresh / names.MANIFEST, {file.name: sha256(file) for file in sorted(fresh.iterdir())})
@@ -127,5 +119,5 @@ def check_replaceable(folder: Path) -> None:
     """
     if not folder.exists() and not folder.is_symlink():
         return
-    if not folder.is_dir() or folder.is_symlink() or {path.name for path in folder.iterdir()} - _KEPT:
+    if not folder.is_dir() or folder.is_symlink() or {path.name for path in folder.iterdir()} - {*names.FILES, names.MANIFEST}:
         raise ConfigError(f"{folder}: exists, and is not an exported model; choose another --output, or remove it")

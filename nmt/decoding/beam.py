@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.decoding.hypothesis import Doubles
+from nmt.decoding.hypothesis import BackPointer, Doubles
 from nmt.decoding.interface import Booleans, Integers
 
 NumberT = TypeVar("NumberT", bound=np.generic)
@@ -54,6 +54,15 @@ class Finished:
     def select(self, index: Integers) -> "Finished":
         """Select sentences by index."""
         return Finished(self.totals[index], self.scores[index], self.steps[index], self.slots[index])
+
+    def pointers(self, row: int, sentence: int) -> list[BackPointer]:
+        """The hypotheses in a row, those of a sentence with this number."""
+        columns = (column[row].tolist() for column in (self.totals, self.scores, self.steps, self.slots))
+        return [
+            BackPointer(sentence, step, slot, True, total, score)
+            for total, score, step, slot in zip(*columns, strict=True)
+            if total > -np.inf
+        ]
 
     def with_more(self, totals: Doubles, scores: Doubles, step: int, slots: Integers) -> "Finished":
         """The n best of these and of candidates [b, K] that end at `step`; ties go to the earlier one."""

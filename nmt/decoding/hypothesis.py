@@ -142,6 +142,23 @@ class History:
             for i, (back_pointer, length) in enumerate(zip(back_pointers, trace.lengths, strict=True))
         ]
 
+    def tokens(self, back_pointer: BackPointer) -> list[int]:
+        """The tokens of one hypothesis, without EOS."""
+        trace = self.trace([back_pointer])
+        tokens: list[int] = trace.tokens[: trace.lengths[0] - back_pointer.finished, 0].tolist()
+        return tokens
+
+    def common(self, back_pointers: Sequence[BackPointer]) -> list[int]:
+        """The tokens with which all of some hypotheses begin."""
+        trace = self.trace(back_pointers)
+        shortest = min(
+            length - pointer.finished for length, pointer in zip(trace.lengths, back_pointers, strict=True)
+        )
+        tokens = trace.tokens[:shortest]
+        same = (tokens == tokens[:, :1]).all(axis=1)
+        common: list[int] = tokens[: shortest if same.all() else same.argmin(), 0].tolist()
+        return common
+
     def trace(self, back_pointers: Sequence[BackPointer]) -> Trace:
         """Trace back hypotheses by the back-pointers, all of them step by step; at least one."""
         sentences = np.array([one.sentence for one in back_pointers])

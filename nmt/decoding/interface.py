@@ -9,9 +9,9 @@ sentence (the beam size), H attention heads, S source length, T target length, V
 row, M tokens asked for by name. Masks are True at real tokens.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -213,8 +213,8 @@ class Except(NamedTuple):
 Allowed = Only | Except
 """Which tokens may come next; end-of-sentence is a token like others."""
 
-ConstraintState = Hashable
-"""Where a hypothesis is in a constraint: an immutable value."""
+ConstraintState = Any
+"""Where a hypothesis is in a constraint: an immutable, hashable value of the constraint's own type."""
 
 
 class Constraint(Protocol):
@@ -260,9 +260,11 @@ class SearchOptions:
         attention: the sentences whose hypotheses get their attention.
         trace: the sentences whose beam is kept as a tree.
         constraints: of each sentence that has any.
+        text: tokens → text; given: of several hypotheses with the same text only the best one counts.
     """
 
     nbest: int = 1
     attention: frozenset[int] = frozenset()
     trace: frozenset[int] = frozenset()
     constraints: dict[int, Constraint] = field(default_factory=dict)
+    text: Callable[[list[int]], Hashable] | None = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from nmt.config.decoding import DecodingConfig
 from nmt.decoding.hypothesis import Doubles
-from nmt.decoding.interface import Booleans
+from nmt.decoding.interface import Booleans, Integers
 from nmt.errors import ConfigError
 
 _LEAST = 1e-6  # attention; the penalty of a piece that has received none is finite
@@ -38,6 +38,35 @@ def coverage_scores(received: Doubles, real: Booleans, weight: float) -> Doubles
     pieces = np.log(np.clip(received, _LEAST, 1.0))
     total: Doubles = weight * np.where(real, pieces, 0.0).sum(axis=-1)
     return total
+
+
+class Ranking:
+    """Scores of the hypotheses of a search.
+
+    Args:
+        config: how they are normalised and penalised.
+        mask: True at source tokens, [B, S]; the last one of each sentence, EOS, needs no attention.
+        longest: the maximum length of a hypothesis.
+    """
+
+    def __init__(self, config: DecodingConfig, mask: Booleans, longest: int) -> None:
+        self.norms = length_norms(longest, config)
+        self._weight = config.coverage_penalty
+        self._pieces = np.arange(mask.shape[1]) < mask.sum(axis=1)[:, None] - 1
+
+    def scores(self, totals: Doubles, step: int, received: Doubles | None, sentences: Integers) -> Doubles:
+        """The scores of hypotheses that end at a step.
+
+        Args:
+            totals: log-probabilities, [b, K].
+            step: counted from 0.
+            received: [b, K, S], the attention that the source has received; None: it does not count.
+            sentences: [b], the number of each.
+        """
+        scores: Doubles = totals / self.norms[step]
+        if received is not None:
+            scores = scores + coverage_scores(received, self._pieces[sentences][:, None], self._weight)
+        return scores
 
 
 def check_search(config: DecodingConfig, nbest: int, heads: int) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 from nmt.config.decoding import DecodingConfig
 from nmt.decoding.hypothesis import Hypothesis, dead_end_error, nan_error
 from nmt.decoding.interface import Answer, Integers, Query, SearchModel, SearchOptions, StateT, Step
-from nmt.decoding.search import Search, Sources, Special
+from nmt.decoding.search import Search
+from nmt.decoding.sources import Sources, Special
 from nmt.errors import ConfigError
 
 _COLDEST = 1e-6  # lower temperatures would be the same as greedy, and could overflow

@@ -1,7 +1,7 @@
 """Batched beam search over any model with the interface of `nmt.decoding.interface`.
 
 The score is log-probability / norm(length), with EOS counted, plus a coverage penalty: see
-`nmt.decoding.ranking`. At each step all live hypotheses are extended by all tokens. Of these candidates, those
+`nmt.decoding.ranking`. At each step all live hypotheses are extended by all tokens. Those candidates
 that end with EOS and are among the best K by log-probability are finished; the best K without EOS stay live.
 
 The search of a sentence stops as soon as its result can no longer change. Log-probabilities only fall and
@@ -26,59 +26,31 @@ Shapes: B sentences, b of them active, K slots per sentence (the beam size), n b
 hypotheses), S source length.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Generic, NamedTuple
+from typing import Generic
 
 import numpy as np
 
 from nmt.config.decoding import DecodingConfig
-from nmt.decoding.beam import Beams, Extensions, gather
+from nmt.decoding.beam import Beams, Extensions
+from nmt.decoding.constrained import Constrained
+from nmt.decoding.distinct import DistinctTexts
 from nmt.decoding.hypothesis import BackPointer, Doubles, History, Hypothesis, dead_end_error
 from nmt.decoding.interface import (
     Answer,
     Booleans,
     Integers,
     Query,
+    Rows,
     SearchModel,
     SearchOptions,
     StateT,
-    Step,
 )
 from nmt.decoding.live import first_rows, next_rows, padded
-from nmt.decoding.ranking import check_search, coverage_scores, length_norms
-
-
-class Special(NamedTuple):
-    """Special tokens.
-
-    Attributes:
-        bos: every sentence starts with it; never part of a hypothesis.
-        eos: ends a sentence.
-        forbidden: other tokens that must not be generated, such as padding.
-    """
-
-    bos: int
-    eos: int
-    forbidden: Sequence[int] = ()
-
-
-class Sources(NamedTuple):
-    """Sentences to translate.
-
-    Attributes:
-        tokens: [B, S]; each sentence ends with end-of-sentence.
-        mask: [B, S].
-        limits: [B], maximum lengths of the translations in tokens, EOS included; at least 1.
-    """
-
-    tokens: Integers
-    mask: Booleans
-    limits: Integers
-
-
-Choose = Callable[[Step[Any], Query, Integers], Answer]
-"""Chooses the candidates of a step, from its predictions, a query, and the sentence of each row [N]."""
+from nmt.decoding.ranking import Ranking, check_search
+from nmt.decoding.sources import Choose, Sources, Special, most_probable
+from nmt.decoding.tree import SearchTree, TreeRecorder
 
 
 def beam_search(
@@ -112,9 +84,11 @@ def beam_search(
 
 
 class Search(Generic[StateT]):
-    """A beam search in progress; `beam_search` says what the arguments are.
+    """A beam search in progress, of which the sentences that are done are removed.
 
-    Sentences that are done are removed from the batch.
+    Args:
+        model, sources, config, special, options: as for `beam_search`.
+        choose: the candidates of a step.
     """
 
     def __init__(
@@ -124,24 +98,25 @@ class Search(Generic[StateT]):
         config: DecodingConfig,
         special: Special,
         options: SearchOptions,
-        choose: Choose | None = None,
+        choose: Choose = most_probable,
     ) -> None:
         check_search(config, options.nbest, model.heads)
         self._model, self._config, self._special, self._options = model, config, special, options
-        self._choose = choose or _best
+        self._choose, self._steps = choose, 0
         B, K = len(sources.limits), config.beam_size
-        self._norms = length_norms(int(sources.limits.max()) if B else 0, config)
-        self._sentences = np.arange(B)
+        self._ranking = Ranking(config, sources.mask, int(sources.limits.max(initial=0)))
+        self._sentences, self._rows = np.arange(B), first_rows(B, special.bos, K)
         self._beams = Beams.start(sources.limits, special.bos, K, options.nbest)
-        self._history = History(B, options.attention)
-        self._results: dict[int, list[BackPointer]] = {}
-        self._rows, self._steps = first_rows(B, special.bos, K), 0
-        if B:
-            self._state = model.encode(sources.tokens, sources.mask)
         if config.coverage_penalty:
             self._beams = replace(self._beams, received=np.zeros((B, K, sources.mask.shape[1])))
-            pieces = np.arange(sources.mask.shape[1]) < sources.mask.sum(axis=1)[:, None] - 1  # without EOS
-            self._pieces: Booleans = pieces
+        self._history = History(B, options.attention)
+        self._results: dict[int, list[BackPointer]] = {}
+        self._cancelled: set[int] = set()
+        self._constrained = Constrained(options.constraints, special.eos) if options.constraints else None
+        self._distinct = DistinctTexts(options.text, self._history) if options.text else None
+        self._recorder = TreeRecorder(options.trace, special.eos) if options.trace else None
+        if B:
+            self._state = model.encode(sources.tokens, sources.mask)
 
     @property
     def active(self) -> list[int]:
@@ -155,23 +130,49 @@ class Search(Generic[StateT]):
         Raises:
             NmtError: if the model returns NaN, or probability zero for every token.
         """
-        rows, sentences = self._rows, self._sentences
+        rows, sentences = self._rows, self.active
         found = self._model.step(self._state, rows)
-        answer = self._choose(found, self._query(), sentences[rows.sentences])
+        query = self._query()
+        if self._constrained:
+            query = self._constrained.query(query, sentences, rows)
+        answer = self._choose(found, query, self._sentences[rows.sentences])
         extensions = self._beams.extensions(*padded(answer, rows), self._special.eos)
-        self._beams = self._advance(extensions, answer)
-        self._history.append(sentences, extensions.tokens, extensions.origins, extensions.totals)
-        self._history.keep_attention(sentences, found.attention, rows.counts)
+        if self._constrained:
+            self._constrained.extend(extensions, self._beams.totals, answer, sentences, query.count)
+        scores = self._advance(extensions, answer)
+        self._history.append(self._sentences, extensions.tokens, extensions.origins, extensions.totals)
+        self._history.keep_attention(self._sentences, found.attention, rows.counts)
         counts = self._live().sum(axis=1)
+        if self._cancelled:
+            counts[np.isin(self._sentences, list(self._cancelled))] = 0
+        if self._recorder:
+            self._recorder.append(self._steps, sentences, extensions, scores, counts)
         done = self._leave(np.flatnonzero(counts == 0))
         self._state = found.state
-        self._rows = next_rows(rows, extensions.tokens, extensions.origins, counts)
-        if self._rows.going is not None:
-            self._sentences = sentences[self._rows.going]
-            self._beams = self._beams.select(self._rows.going)
-        self._beams = self._beams.without(np.arange(rows.width) >= self._rows.counts[:, None])
-        self._steps += 1
+        self._go_on(next_rows(rows, extensions.tokens, extensions.origins, counts))
         return done
+
+    def cancel(self, sentence: int) -> None:
+        """Remove a sentence in the next step; it has no hypotheses."""
+        self._cancelled.add(sentence)
+
+    def shared(self, sentence: int) -> list[int]:
+        """The tokens with which the best hypothesis will begin: those that the live hypotheses and the best
+        finished one have in common; all of them if the sentence is done.
+        """
+        if sentence in self._results:
+            best = self._results[sentence][:1]
+            return self._history.tokens(best[0]) if best else []
+        row, beams, last = self.active.index(sentence), self._beams, self._steps - 1
+        if last < 0:
+            return []
+        pointers = [
+            BackPointer(sentence, last, slot, False, 0.0, 0.0) for slot in range(int(self._rows.counts[row]))
+        ]
+        if beams.finished.scores[row, 0] > -np.inf:
+            step, slot = int(beams.finished.steps[row, 0]), int(beams.finished.slots[row, 0])
+            pointers.append(BackPointer(sentence, step, slot, True, 0.0, 0.0))
+        return self._history.common(pointers)
 
     def hypotheses(self, sentences: Sequence[int]) -> list[list[Hypothesis]]:
         """The n best hypotheses of each of these sentences, which are done."""
@@ -179,8 +180,13 @@ class Search(Generic[StateT]):
         found = iter(self._history.hypotheses([one for group in groups for one in group]))
         return [[next(found) for _ in group] for group in groups]
 
+    def tree(self, sentence: int) -> SearchTree:
+        """The beam of a sentence, which is done and whose trace is kept."""
+        assert self._recorder is not None
+        return self._recorder.tree(sentence, self._results[sentence])
+
     def _query(self) -> Query:
-        """What is asked of the predictions of this step."""
+        """What is asked of the predictions of this step, for all sentences."""
         special, config = self._special, self._config
         banned = {*special.forbidden} | ({special.bos} - {special.eos})
         if self._steps < config.min_length:
@@ -189,29 +195,32 @@ class Search(Generic[StateT]):
         count = config.beam_size + 1 if config.beam_size > 1 else 1
         return Query(count, np.array(sorted(banned), np.int64), attention=config.coverage_penalty > 0)
 
-    def _advance(self, extensions: Extensions, answer: Answer) -> Beams:
-        """The beams after this step, with all hypotheses of `extensions`."""
-        beams, norm = self._beams, self._norms[self._steps]
-        scores, received = extensions.ended / norm, None
+    def _advance(self, extensions: Extensions, answer: Answer) -> Doubles:
+        """Replace the beams by all hypotheses of `extensions`; returns the scores of those that end."""
+        beams, step, received, behind = self._beams, self._steps, None, None
         if beams.received is not None:
-            received = self._received(answer)
-            scores += gather(self._coverage(received), extensions.parents)
-            received = received[np.arange(len(received))[:, None], extensions.origins]
-        finished = beams.finished.with_more(extensions.ended, scores, self._steps, extensions.parents)
-        ended = beams.ended + (extensions.ended > -np.inf).sum(axis=1)
-        return Beams(extensions.tokens, extensions.totals, beams.limits, finished, ended, received)
+            index = np.arange(len(beams.received))[:, None]
+            received = self._received(beams.received, answer)
+            behind, received = received[index, extensions.parents], received[index, extensions.origins]
+        scores = self._ranking.scores(extensions.ended, step, behind, self._sentences)
+        finished, ended = beams.finished, extensions.ended
+        if self._distinct:
+            finished, kept = self._distinct.drop(finished, scores, extensions.parents, step, self.active)
+            finished = finished.with_more(
+                np.where(kept > -np.inf, ended, kept), kept, step, extensions.parents
+            )
+        else:
+            finished = finished.with_more(ended, scores, step, extensions.parents)
+        count = beams.ended + (ended > -np.inf).sum(axis=1)
+        self._beams = Beams(extensions.tokens, extensions.totals, beams.limits, finished, count, received)
+        return scores
 
-    def _received(self, answer: Answer) -> Doubles:
+    def _received(self, before: Doubles, answer: Answer) -> Doubles:
         """The attention that the source has received after this step, [b, K, S]."""
-        assert self._beams.received is not None
         assert answer.attention is not None
-        received = self._beams.received.copy()
+        received = before.copy()
         received[np.arange(self._rows.width) < self._rows.counts[:, None]] += answer.attention
         return received
-
-    def _coverage(self, received: Doubles) -> Doubles:
-        pieces = self._pieces[self._sentences][:, None]
-        return coverage_scores(received, pieces, self._config.coverage_penalty)
 
     def _live(self) -> Booleans:
         """[b, K]: the hypotheses to go on with; always the first ones of a sentence."""
@@ -219,52 +228,53 @@ class Search(Generic[StateT]):
         longest = beams.limits
         if config.lookahead is not None:
             longest = np.minimum(longest, length + config.lookahead)
-        # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order.
-        bound = beams.totals / self._norms[longest - 1][:, None]
+        # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order. No
+        # coverage penalty is above 0.
+        bound = beams.totals / self._ranking.norms[longest - 1][:, None]
         going = beams.limits > length
         if config.patience is not None:
             going &= beams.ended < config.patience * config.beam_size
         live: Booleans = (bound > beams.finished.scores[:, -1:]) & going[:, None]
         return live
 
-    def _leave(self, rows: Integers) -> list[int]:
-        """Keep the results of the sentences in these rows, which are done.
+    def _go_on(self, rows: Rows) -> None:
+        """Go on with these rows."""
+        self._rows, self._steps = rows, self._steps + 1
+        if rows.going is not None:
+            self._sentences = self._sentences[rows.going]
+            self._beams = self._beams.select(rows.going)
+        self._beams = self._beams.without(np.arange(rows.width) >= rows.counts[:, None])
 
-        The n best of each: the finished ones, then, if there are fewer than n, the best live ones.
+    def _leave(self, rows: Integers) -> list[int]:
+        """Keep the results of the sentences in these rows, which are done: the n best of each, the finished
+        ones, then, if there are fewer than n, the best live ones.
 
         Raises:
-            NmtError: if a sentence has neither.
+            NmtError: if a sentence without constraint has neither.
         """
         if not len(rows):
             return []
-        beams, n = self._beams.select(rows), self._options.nbest
-        finished, norm, step = beams.finished, self._norms[self._steps], self._steps
-        scores = beams.totals / norm
-        if beams.received is not None:
-            pieces = self._pieces[self._sentences[rows]][:, None]
-            scores += coverage_scores(beams.received, pieces, self._config.coverage_penalty)
-        ended = [
-            column.tolist() for column in (finished.steps, finished.slots, finished.totals, finished.scores)
-        ]
-        live = [column.tolist() for column in (beams.totals, scores)]
-        done: list[int] = self._sentences[rows].tolist()
+        beams, sentences, step = self._beams.select(rows), self._sentences[rows], self._steps
+        scores = self._ranking.scores(beams.totals, step, beams.received, sentences)
+        done: list[int] = sentences.tolist()
         for row, sentence in enumerate(done):
-            group = [
-                BackPointer(sentence, at, slot, True, total, score)
-                for at, slot, total, score in zip(*(column[row] for column in ended), strict=True)
-            ]
-            truncated = [
-                BackPointer(sentence, step, slot, False, total, score)
-                for slot, (total, score) in enumerate(zip(*(column[row] for column in live), strict=True))
-            ]
-            group += sorted(truncated, key=lambda one: -one.score)
-            group = [one for one in group if one.log_probability > -np.inf][:n]
-            if not group:
+            group = [*beams.finished.pointers(row, sentence), *_truncated(beams, scores, row, sentence, step)]
+            if sentence in self._cancelled:
+                group = []
+            elif not group and sentence not in self._options.constraints:
                 raise dead_end_error()
-            self._results[sentence] = group
+            if self._distinct:
+                group = self._distinct.first_of_each(group)
+            self._results[sentence] = group[: self._options.nbest]
         return done
 
 
-def _best(step: Step[Any], query: Query, sentences: Integers) -> Answer:
-    """The most probable tokens."""
-    return step.read(query)
+def _truncated(beams: Beams, scores: Doubles, row: int, sentence: int, step: int) -> list[BackPointer]:
+    """The live hypotheses of a sentence, best first."""
+    columns = zip(beams.totals[row].tolist(), scores[row].tolist(), strict=True)
+    found = [
+        BackPointer(sentence, step, slot, False, total, score)
+        for slot, (total, score) in enumerate(columns)
+        if total > -np.inf
+    ]
+    return sorted(found, key=lambda one: -one.score)

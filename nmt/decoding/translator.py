@@ -5,6 +5,7 @@ end-of-sentence as the last one.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from nmt.decoding.interface import SearchModel, SearchOptions
 from nmt.decoding.ranking import length_norms
 from nmt.decoding.result import Translation
 from nmt.decoding.sampling import check_temperature, sample
-from nmt.decoding.search import Sources, Special, beam_search
+from nmt.decoding.search import Search
+from nmt.decoding.sources import Sources, Special
 
 SPECIAL = Special(BOS, EOS, (PAD, UNK))
 
@@ -63,12 +65,13 @@ class Translator:
         sources = [self.source.encode_with_offsets(clean(text)) for text in texts]
         wanted = _indices(attention, len(texts))
         results = [[self._blank(i in wanted)] for i in range(len(texts))]
-        for chosen in self._batches(sources, self.config.beam_size):
-            options = SearchOptions(nbest, frozenset(row for row, i in enumerate(chosen) if i in wanted))
-            batch = self._prepare([sources[i] for i in chosen])
-            found = beam_search(self.model, batch, self.config, SPECIAL, options)
-            for i, hypotheses in zip(chosen, found, strict=True):
-                results[i] = [self._translation(sources[i], hypothesis) for hypothesis in hypotheses]
+        for chosen in self.batches(sources):
+            rows = frozenset(row for row, i in enumerate(chosen) if i in wanted)
+            search = self.search(self.prepare([sources[i] for i in chosen]), SearchOptions(nbest, rows))
+            while search.active:
+                search.step()
+            for i, hypotheses in zip(chosen, search.hypotheses(range(len(chosen))), strict=True):
+                results[i] = [self.translation(sources[i], hypothesis) for hypothesis in hypotheses]
         return results
 
     def sample(
@@ -99,13 +102,13 @@ class Translator:
         sources = [self.source.encode_with_offsets(clean(text)) for text in texts]
         wanted = _indices(attention, len(texts))
         results = [self._blank(i in wanted) for i in range(len(texts))]
-        for chosen in self._batches(sources, 1):
+        for chosen in self.batches(sources, hypotheses=1):
             generators = [np.random.default_rng((seed, first + i)) for i in chosen]
             options = SearchOptions(1, frozenset(row for row, i in enumerate(chosen) if i in wanted))
-            batch = self._prepare([sources[i] for i in chosen])
+            batch = self.prepare([sources[i] for i in chosen])
             found = sample(self.model, batch, self.config, SPECIAL, options, generators, temperature)
             for i, hypothesis in zip(chosen, found, strict=True):
-                results[i] = self._translation(sources[i], hypothesis)
+                results[i] = self.translation(sources[i], hypothesis)
         return results
 
     def _blank(self, attention: bool) -> Translation:
@@ -113,20 +116,36 @@ class Translator:
         nothing, weights = Tokens("", [], [], []), np.zeros((self.heads, 0, 1), "f4")
         return Translation(nothing, nothing, 0.0, 0.0, weights if attention else None, False, [])
 
-    def _batches(self, sources: Sequence[Tokens], beam_size: int) -> Iterator[list[int]]:
-        """The indices of the sources that are not blank, in batches of similar lengths."""
+    def batches(self, sources: Sequence[Tokens], hypotheses: int | None = None) -> Iterator[list[int]]:
+        """The indices of the sources that are not blank, in batches of similar lengths.
+
+        Args:
+            sources: texts as pieces.
+            hypotheses: number per source; None: the beam size.
+        """
         todo = [i for i, tokens in enumerate(sources) if tokens.ids]
-        max_tokens = max(1, self.config.batch_tokens // beam_size)
+        max_tokens = max(1, self.config.batch_tokens // (hypotheses or self.config.beam_size))
         for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], max_tokens):
             yield [todo[k] for k in batch]
 
-    def _prepare(self, sources: Sequence[Tokens]) -> Sources:
-        """Tokens and mask, and the maximum length of each translation in subwords."""
+    def prepare(self, sources: Sequence[Tokens]) -> Sources:
+        """A batch of sources, none of them blank, with the maximum lengths of their translations."""
         config, (tokens, mask) = self.config, pad([source.ids for source in sources], last=EOS)
         longest = (mask.sum(axis=1) * config.max_length_factor).astype(np.int64) + config.max_length_extra
         return Sources(tokens, mask, np.clip(longest, config.min_length + 1, config.max_length))
 
-    def _translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
+    def search(self, batch: Sources, options: SearchOptions) -> Search[Any]:
+        """A beam search of a batch that `prepare` has made, not yet begun."""
+        if self.config.distinct and options.nbest > 1:
+            options = replace(options, text=self.text)
+        return Search(self.model, batch, self.config, SPECIAL, options)
+
+    def text(self, tokens: list[int]) -> str:
+        """Target pieces as one line of cleaned text."""
+        return clean(self.target.decode(tokens))
+
+    def translation(self, source: Tokens, hypothesis: Hypothesis) -> Translation:
+        """A hypothesis for a source as text."""
         weights = None
         if hypothesis.attention is not None:
             weights = hypothesis.attention[:, :, : len(source.ids) + 1].swapaxes(0, 1)  # [H, T, S]

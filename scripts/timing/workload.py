@@ -15,7 +15,8 @@ from nmt.data.grouping import pad
 from nmt.data.ragged import ragged
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK
 from nmt.decoding.interface import SearchOptions
-from nmt.decoding.search import Sources, Special, beam_search
+from nmt.decoding.search import beam_search
+from nmt.decoding.sources import Sources, Special
 from nmt.decoding.torch_model import TorchModel
 from nmt.launch.main import with_config
 from nmt.model.decoders.decoder import MemoryT, StateT

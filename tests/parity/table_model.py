@@ -18,7 +18,8 @@ from nmt.config.decoding import DecodingConfig
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchOptions
 from nmt.decoding.sampling import sample
-from nmt.decoding.search import Sources, Special, beam_search
+from nmt.decoding.search import beam_search
+from nmt.decoding.sources import Sources, Special
 from nmt.decoding.torch_model import TorchModel
 from nmt.model.inference.layout import Layout
 from nmt.model.inference.search_memory import SearchMemory

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from table_model import BOS, EOS, PAD, TableModel, check_forced, enumerate_all, random_model, same, scripted
 
-from nmt.decoding.search import Special
+from nmt.decoding.sources import Special
 from nmt.errors import ConfigError, NmtError
 
 

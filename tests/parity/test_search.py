@@ -28,9 +28,17 @@ from nmt.errors import ConfigError
 
 
 def plain_beam(
-    model: TableModel, longest: int, beam: int, penalty: float, nbest: int, lookahead: int | None = None
+    model: TableModel,
+    longest: int,
+    beam: int,
+    penalty: float,
+    nbest: int,
+    lookahead: int | None = None,
+    patience: float | None = None,
 ):
-    """Beam search in Python lists; (tokens, finished) of the n best. It stops early only by a lookahead."""
+    """Beam search in Python lists; (tokens, finished) of the n best. It stops early only by a lookahead or by
+    patience.
+    """
     table, vocabulary = model.table[0].tolist(), model.table.shape[-1]
     live, finished = [(0.0, [0, BOS])], []
     for step in range(longest):
@@ -46,6 +54,8 @@ def plain_beam(
                 finished.append((total / norm, history[2:-1]))
         live = [candidate for candidate in candidates if candidate[1][-1] != EOS][:beam]
         finished.sort(key=lambda item: -item[0])
+        if patience is not None and len(finished) >= patience * beam:
+            break
         if lookahead is not None and len(finished) >= nbest:
             norm = min(longest, step + 1 + lookahead) ** penalty
             live = [one for one in live if one[0] / norm > finished[nbest - 1][0]]
@@ -77,16 +87,20 @@ def test_a_wide_beam_is_exhaustive(seed, penalty):
     tied=st.booleans(),
     shared=st.booleans(),
     lookahead=st.sampled_from([None, None, 0, 1, 2, 9]),
+    patience=st.sampled_from([None, None, 0.1, 0.5, 1.0, 2.0]),
 )
-def test_stopping_early_changes_nothing(seed, longest, beam, nbest, penalty, tied, shared, lookahead):
+def test_stopping_early_changes_nothing(
+    seed, longest, beam, nbest, penalty, tied, shared, lookahead, patience
+):
     """Nor does leaving out hypotheses that cannot win; those without a chance within `lookahead` tokens are
-    given up.
+    given up, and all when enough have ended.
     """
     model = tied_model(seed, longest) if tied else random_model(seed, longest=longest, vocabulary=5)
     nbest = min(nbest, beam)
     options = {"beam_size": beam, "length_penalty": penalty, "nbest": nbest, "lookahead": lookahead}
+    options["patience"] = patience
     (found,) = (SharedModel(model.table) if shared else model).search([longest], **options)
-    expected = plain_beam(model, longest, beam, penalty, nbest, lookahead)
+    expected = plain_beam(model, longest, beam, penalty, nbest, lookahead, patience)
     assert [(one.tokens, one.finished) for one in found] == expected
     for one in found:
         check_forced(model, 0, one)

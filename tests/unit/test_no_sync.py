@@ -1,13 +1,12 @@
 """An update never makes the host wait for the device: no operation whose result the host must know."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
 from every_model import MODELS, small_batch, small_model
 from tiny import micro_batches
-from torch.utils._python_dispatch import TorchDispatchMode
+from without_sync import WithoutSync
 
 from nmt.config.training import TrainingConfig
 from nmt.data.padding import Shape, pad_batch
@@ -16,39 +15,6 @@ from nmt.training.precision import Precision, choose_precision
 from nmt.training.step import TrainStep
 
 CPU = torch.device("cpu")
-SYNCS = {
-    torch.ops.aten._local_scalar_dense,
-    torch.ops.aten.item,
-    torch.ops.aten.nonzero,
-    torch.ops.aten.masked_select,
-    torch.ops.aten.unique_consecutive,
-    torch.ops.aten._unique2,
-    torch.ops.aten.is_nonzero,
-    torch.ops.aten.equal,
-}
-
-
-class WithoutSync(TorchDispatchMode):
-    """Fails at operations for which the host waits for a GPU: those whose result or shape it must know.
-
-    Args:
-        packs: sequences are packed: integers may be read, as their lengths are on the host.
-    """
-
-    def __init__(self, packs: bool = False) -> None:
-        super().__init__()
-        self.packs = packs
-
-    def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
-        packet = func.overloadpacket
-        masks = packet in (torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_)
-        boolean = masks and any(one is not None and one.dtype == torch.bool for one in args[1])
-        lengths = self.packs and packet is torch.ops.aten._local_scalar_dense and args[0].dtype == torch.int64
-        assert packet not in SYNCS or lengths, f"the host waits in {func}"
-        assert not boolean, f"the host waits in {func} with a mask"
-        return func(*args, **(kwargs or {}))
 
 
 def one_hot(tensor: torch.Tensor, classes: int) -> torch.Tensor:

@@ -37,7 +37,7 @@ class TransformerSearch:
     ) -> tuple[Tensor, TransformerState, Tensor]:
         """One step; as `LuongSearch.step`."""
         decoder, before = self._decoder, rows.selected()
-        position = torch.tensor([before.keys[0].shape[2]], device=tokens.device)  # t
+        position = torch.full((1,), before.keys[0].shape[2], device=tokens.device)  # t
         states = self._inputs.index_select(0, tokens)
         states = (states + sinusoids(position, decoder.size, like=states)).unsqueeze(1)  # [N, 1, M]
         real = memory.mask[:, None, None, :]

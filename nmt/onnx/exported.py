@@ -1,11 +1,13 @@
 """An exported model: the folder that `python -m nmt.export` writes, verified when it is opened.
 
-    encoder.onnx, step.onnx      graphs with the weights
+    encoder.onnx, step.onnx      graphs
+    weights.bin                  their weights
     source.model, target.model   SentencePiece models
     exported.json                format, settings of the model and of the search
     manifest.json                SHA-256 of each of the files above
 
-Opening it never runs code from it: the graphs have standard operators only.
+Opening it never runs code from it: the graphs have standard operators only. The weights are mapped into
+memory, so that of the tables only what is looked up is read.
 """
 
 import json

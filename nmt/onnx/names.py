@@ -1,16 +1,16 @@
 """Names in an exported model: of its files, and of the inputs and outputs of its graphs.
 
-Tensors of the decoder's state are `state…` where they are read and `next…` where a step returns them; those of
-the encoded source are `memory…`.
+Tensors of the decoder's state are `state…` where they are read and `next…` where a step returns them; those
+of the encoded source are `memory…`.
 """
 
 FORMAT = 1
 """Of the folder; a change that old versions cannot read gets another number."""
 SETTINGS, MANIFEST = "exported.json", "manifest.json"
-ENCODER, STEP = "encoder.onnx", "step.onnx"
+ENCODER, STEP, WEIGHTS = "encoder.onnx", "step.onnx", "weights.bin"
 SOURCE_TOKENIZER, TARGET_TOKENIZER = "source.model", "target.model"
 GRAPHS = (ENCODER, STEP)
-FILES = (*GRAPHS, SOURCE_TOKENIZER, TARGET_TOKENIZER, SETTINGS)
+FILES = (*GRAPHS, WEIGHTS, SOURCE_TOKENIZER, TARGET_TOKENIZER, SETTINGS)
 
 SOURCE, LENGTHS = "source", "lengths"
 TOKENS, PARENTS, SIBLINGS, ROWS, SLOTS, TIME = "tokens", "parents", "siblings", "rows", "slots", "time"

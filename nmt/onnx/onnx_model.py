@@ -2,24 +2,39 @@
 
 Between the steps, the decoder's state and the encoded source stay where ONNX Runtime has them.
 
-Shapes: B sentences, b of them still being decoded, M sentences in memory, N rows, P rows of the step before, K
-slots per sentence, H attention heads, S source length, T target length, V vocabulary.
+Shapes: B sentences, b of them still being decoded, M sentences in memory, N rows, P rows of the step before,
+K slots per sentence, H attention heads, S source length, T target length, V vocabulary.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from onnxruntime import OrtValue
 
 from nmt.decoding.arrays import ArrayAttention, ArrayStep, Candidates
 from nmt.decoding.hypothesis import nan_error
 from nmt.decoding.interface import Answer, Booleans, Floats, Integers, Query, Rows
 from nmt.onnx.names import (
-    ATTENTION, BEST, BEST_TOKENS, COUNT, LENGTHS, LOG_PROBABILITIES, MEMORY, NEXT, PARENTS, ROWS, SIBLINGS,
-    SLOTS, SOURCE, STATE, TIME, TOKENS,
+    ATTENTION,
+    BEST,
+    BEST_TOKENS,
+    COUNT,
+    LENGTHS,
+    LOG_PROBABILITIES,
+    MEMORY,
+    NEXT,
+    PARENTS,
+    ROWS,
+    SIBLINGS,
+    SLOTS,
+    SOURCE,
+    STATE,
+    TIME,
+    TOKENS,
 )  # fmt: skip
 
 Values = Mapping[str, OrtValue]
@@ -73,7 +88,7 @@ class OnnxStep(ArrayStep[OnnxState]):
 
     def read(self, query: Query) -> Answer:
         """As `Step.read`. Banned tokens are rarely among the best."""
-        found = Candidates(*(part[:, : query.count] for part in self.best))
+        found = Candidates(self.best.values[:, : query.count], self.best.tokens[:, : query.count])
         enough = found.tokens.shape[1] == query.count and not len(query.bans[0])
         if not enough or (found.tokens[..., None] == query.banned).any():
             return super().read(query)
@@ -174,5 +189,5 @@ class OnnxModel:
         return scores, weights
 
 
-def _value(array: np.ndarray) -> OrtValue:  # type: ignore[type-arg]
+def _value(array: NDArray[Any]) -> OrtValue:
     return OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))

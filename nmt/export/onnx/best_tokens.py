@@ -5,6 +5,7 @@ Shapes: N rows, V vocabulary, G groups, C tokens wanted per row.
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from nmt.onnx.names import BEST, BEST_TOKENS, COUNT, LOG_PROBABILITIES
@@ -50,7 +51,7 @@ def _one_stage() -> list[onnx.NodeProto]:
     return [helper.make_node("TopK", [LOG_PROBABILITIES, COUNT], [BEST, BEST_TOKENS], axis=1)]
 
 
-def _two_stages(vocabulary: int, size: int) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:  # type: ignore[type-arg]
+def _two_stages(vocabulary: int, size: int) -> tuple[list[onnx.NodeProto], dict[str, NDArray[np.int64]]]:
     """The best groups, then the best of their tokens, in ascending order. Operators and constants."""
     nodes = [
         _node("Reshape", [LOG_PROBABILITIES, "in groups"], ["grouped"]),

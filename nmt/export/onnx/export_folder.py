@@ -2,12 +2,14 @@
 
 import copy
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
-from torch import Tensor
+from onnx import numpy_helper
+from onnx.external_data_helper import set_external_data
 
 from nmt.config.decoding import DecodingConfig
 from nmt.config.model import ModelConfig
@@ -23,6 +25,8 @@ from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.inference.prepared import PreparedModel
 from nmt.model.translation import TranslationModel
 from nmt.onnx import names
+
+_ALIGNMENT = 4096  # bytes: pages of memory
 
 
 def export_graphs(model: TranslationModel) -> dict[str, onnx.ModelProto]:
@@ -71,6 +75,20 @@ def _step_graph(prepared: PreparedModel) -> onnx.ModelProto:
     )
 
 
+def move_weights(graphs: Iterable[onnx.ModelProto]) -> bytes:
+    """Move the large constants of the graphs to a file next to theirs, and return its content."""
+    content = bytearray()
+    for tensor in [tensor for graph in graphs for tensor in graph.graph.initializer]:
+        value = numpy_helper.to_array(tensor).tobytes()
+        if len(value) >= _ALIGNMENT:
+            content += bytes(-len(content) % _ALIGNMENT)
+            tensor.raw_data = value
+            set_external_data(tensor, names.WEIGHTS, len(content), len(value))
+            tensor.ClearField("raw_data")
+            content += value
+    return bytes(content)
+
+
 def write_exported(
     folder: Path,
     model: TranslationModel,
@@ -91,7 +109,9 @@ def write_exported(
             for left in (fresh, old):  # left by a crash
                 shutil.rmtree(left, ignore_errors=True)
             fresh.mkdir(parents=True)
-            for name, graph in export_graphs(model).items():
+            graphs = export_graphs(model)
+            write_bytes(fresh / names.WEIGHTS, move_weights(graphs.values()))
+            for name, graph in graphs.items():
                 write_bytes(fresh / name, graph.SerializeToString())
             for name, tokenizer in zip(
                 (names.SOURCE_TOKENIZER, names.TARGET_TOKENIZER), tokenizers, strict=True
@@ -119,5 +139,11 @@ def check_replaceable(folder: Path) -> None:
     """
     if not folder.exists() and not folder.is_symlink():
         return
-    if not folder.is_dir() or folder.is_symlink() or {path.name for path in folder.iterdir()} - {*names.FILES, names.MANIFEST}:
-        raise ConfigError(f"{folder}: exists, and is not an exported model; choose another --output, or remove it")
+    if (
+        not folder.is_dir()
+        or folder.is_symlink()
+        or {path.name for path in folder.iterdir()} - {*names.FILES, names.MANIFEST}
+    ):
+        raise ConfigError(
+            f"{folder}: exists, and is not an exported model; choose another --output, or remove it"
+        )

@@ -4,7 +4,7 @@ direction starts at the last real token, and padding has no effect.
 Shapes: B batch, S source length, X input size, H state size, D directions, G gates per cell.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ class OperatorEncoder(RecurrentEncoder):
         S, B, _ = steps.shape
         D, _, H = weights.recurrent.shape
         lstm = isinstance(self.rnn, nn.LSTM)
-        settings: dict[str, str | int] = {
+        settings: dict[str, Any] = {
             "hidden_size": H, "direction": "bidirectional" if D > 1 else "forward"
         }  # fmt: skip
         if not lstm:
@@ -83,7 +83,9 @@ def layer_weights(rnn: Recurrent, layer: int, directions: int) -> Weights:
     found = []
     for suffix in ("", "_reverse")[:directions]:
         named = {
-            name: value.detach() for name, value in rnn.named_parameters() if name.endswith(f"_l{layer}{suffix}")
+            name: value.detach()
+            for name, value in rnn.named_parameters()
+            if name.endswith(f"_l{layer}{suffix}")
         }
         parts = {name.removesuffix(f"_l{layer}{suffix}"): value for name, value in named.items()}
         bias = parts["bias_ih"]
@@ -95,9 +97,9 @@ def layer_weights(rnn: Recurrent, layer: int, directions: int) -> Weights:
 
 
 def _reordered(rnn: Recurrent, weight: Tensor) -> Tensor:
-    """The gates of one matrix or bias, [G·H, …], from PyTorch's order to ONNX's: for a GRU update, reset, new;
-    for an LSTM input, output, forget, new. The update gate of `ResetBeforeGRU` weighs the new state where
-    ONNX's weighs the old: σ(−x) = 1 − σ(x).
+    """The gates of one matrix or bias, [G·H, …], from PyTorch's order to ONNX's: for a GRU update, reset,
+    new; for an LSTM input, output, forget, new. The update gate of `ResetBeforeGRU` weighs the new state
+    where ONNX's weighs the old: σ(−x) = 1 − σ(x).
     """
     if isinstance(rnn, nn.LSTM):
         in_gate, forget, new, out = weight.chunk(4)

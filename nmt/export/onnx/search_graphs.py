@@ -53,7 +53,12 @@ class GatheringLayout(NamedTuple):
 
 
 class Parents(NamedTuple):
-    """The state of the step before, as `SearchState`: its distinct rows, and which of them each row extends."""
+    """The state of the step before, as `SearchState`.
+
+    Attributes:
+        state: its distinct rows.
+        siblings: int64 [N], which of them each row extends.
+    """
 
     state: Any
     siblings: Tensor
@@ -68,8 +73,8 @@ class Parents(NamedTuple):
 
 
 class EncoderGraph(nn.Module):
-    """Source tokens [B, S] and their numbers [B] → the tensors of the decoder's initial state and of the memory
-    of the source that have these names.
+    """Source tokens [B, S] and their numbers [B] → the tensors of the decoder's initial state and of the
+    memory of the source that have these names.
     """
 
     def __init__(self, prepared: PreparedModel, names: Sequence[str]) -> None:
@@ -77,6 +82,7 @@ class EncoderGraph(nn.Module):
         self._prepared, self._names = prepared, names
 
     def forward(self, source: Tensor, lengths: Tensor) -> list[Tensor]:
+        """As above."""
         mask = torch.arange(source.shape[1]) < lengths.unsqueeze(1)
         found = named(*encoded(self._prepared, source, mask))
         return [found[name] for name in self._names]
@@ -107,6 +113,7 @@ class StepGraph(nn.Module):
         time: Tensor,
         values: Sequence[Tensor],
     ) -> list[Tensor]:
+        """As above."""
         found = iter(values)
         state = rebuilt(self._state, found, time)
         source, embeddings = rebuilt(self._memory, found, time)
@@ -118,8 +125,8 @@ class StepGraph(nn.Module):
 
 
 def encoded(prepared: PreparedModel, source: Tensor, mask: Tensor) -> tuple[Any, tuple[Any, Tensor | None]]:
-    """The decoder's initial state and the memory of the source. Coverage is zero, where the decoder would make
-    it in the first step.
+    """The decoder's initial state and the memory of the source. Coverage is zero, where the decoder would
+    make it in the first step.
     """
     state, memory = prepared.encode(source, mask)
     first: Any = state.state
@@ -159,6 +166,7 @@ def rebuilt(like: Any, found: Iterator[Tensor], time: Tensor) -> Any:
     """
     leaves, structure = pytree.tree_flatten(like)
     values = [
-        next(found) if isinstance(leaf, Tensor) else time if isinstance(leaf, int) else leaf for leaf in leaves
+        next(found) if isinstance(leaf, Tensor) else time if isinstance(leaf, int) else leaf
+        for leaf in leaves
     ]
     return pytree.tree_unflatten(values, structure)

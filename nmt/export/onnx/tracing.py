@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import onnx
@@ -10,6 +11,7 @@ import torch
 from onnxscript import opset20 as op
 from torch import Tensor, nn
 
+from nmt.errors import ConfigError
 from nmt.export.onnx.recurrent_operators import VERSION
 
 Dynamic = Any
@@ -24,7 +26,11 @@ def free_sizes(one: Tensor, other: Tensor) -> dict[int, Any]:
 
 
 def trace(
-    module: nn.Module, arguments: tuple[Any, ...], free: Dynamic, inputs: Sequence[str], outputs: Sequence[str]
+    module: nn.Module,
+    arguments: tuple[Any, ...],
+    free: Dynamic,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
 ) -> onnx.ModelProto:
     """Export a module; inputs that have no effect are left out.
 
@@ -33,12 +39,12 @@ def trace(
         arguments: an example.
         free: the sizes that may differ in other calls.
         inputs, outputs: names, in the order of the tensors in the arguments and in the result.
+
+    Raises:
+        ConfigError: if the module does what cannot be exported.
     """
-    logger, before = logging.getLogger("torch.onnx"), logging.getLogger("torch.onnx").level
-    logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
-            warnings.simplefilter("ignore")
+        with _quiet(), torch.inference_mode(False), torch.no_grad():
             program = torch.export.export(module.eval(), arguments, dynamic_shapes=free, strict=False)
             exported = torch.onnx.export(
                 program,
@@ -49,13 +55,30 @@ def trace(
                 custom_translation_table={torch.ops.aten.lerp.Tensor: _lerp},
                 verbose=False,
             )
-    finally:
-        logger.setLevel(before)
+    except Exception as error:  # of many types: what is wrong with the model is in the first line
+        first_line = (str(error).splitlines() or [""])[0]
+        raise ConfigError(
+            f"this model cannot be exported to ONNX: {type(error).__name__}: {first_line}"
+        ) from error
     assert exported is not None
     model: onnx.ModelProto = exported.model_proto
     _check_free(model, arguments, free)
     _strip(model)
     return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns about what is as it should be."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
 
 
 def _lerp(start: Any, end: Any, weight: Any) -> Any:
@@ -64,13 +87,17 @@ def _lerp(start: Any, end: Any, weight: Any) -> Any:
 
 
 def _check_free(model: onnx.ModelProto, arguments: tuple[Any, ...], free: Dynamic) -> None:
-    """No size that should be free may have become a constant."""
+    """No size that should be free may have become a constant, as where a module uses `len(tensor)`."""
     wanted = torch.utils._pytree.tree_leaves(
         [_marks(argument, sizes) for argument, sizes in zip(arguments, free, strict=True)]
     )
     for value, marks in zip(model.graph.input, wanted, strict=True):
         sizes = value.type.tensor_type.shape.dim
-        assert all(sizes[number].dim_param for number in marks), (value.name, marks)
+        if not all(sizes[number].dim_param for number in marks):
+            raise ConfigError(
+                f"this model cannot be exported to ONNX: it works only with one size of {value.name}; "
+                "compute sizes with tensor.shape, not with len(tensor)"
+            )
 
 
 def _marks(argument: Any, sizes: Any) -> Any:
@@ -86,7 +113,15 @@ def _strip(model: onnx.ModelProto) -> None:
     unread = [value for value in graph.input if value.name not in read]
     for value in unread:
         graph.input.remove(value)
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     graph.ClearField("value_info")

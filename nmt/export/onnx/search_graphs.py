@@ -121,7 +121,8 @@ class StepGraph(nn.Module):
         memory = SearchMemory(source, embeddings, cast(Layout, GatheringLayout(rows, slots)))
         predicted, after, weights = self._prepared.step(tokens, own, memory)
         attention = [weights] if self._prepared.heads else []
-        return [predicted, *attention, *tensors(after.state).values()]
+        new = tensors(after.state)  # with the time, which is a tensor here
+        return [predicted, *attention, *(new[name] for name in tensors(self._state))]
 
 
 def encoded(prepared: PreparedModel, source: Tensor, mask: Tensor) -> tuple[Any, tuple[Any, Tensor | None]]:

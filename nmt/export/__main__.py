@@ -34,24 +34,26 @@ def main() -> None:
     import torch
 
     from nmt.decoding.translator import Translator
-    from nmt.export.onnx.export_folder import check_replaceable, write_exported
-    from nmt.onnx.exported import open_exported
+    from nmt.export.onnx.export_folder import check_replaceable, exported_files, write_exported
+    from nmt.library.run_loading import load_runs
+    from nmt.onnx.exported import About, open_exported
+    from nmt.onnx.names import CONFIDENCE
     from nmt.runs.checkpoint import load_checkpoint
-    from nmt.runs.load import load_translator
     from nmt.runs.run import open_run
 
     folder, run = Path(arguments.output).absolute(), open_run(Path(arguments.run))
     check_replaceable(folder)
-    cpu, decoding = torch.device("cpu"), run.decoding()
-    checkpoint = load_checkpoint(run.best, cpu)
+    loaded, checkpoint = load_runs([run.folder], "cpu", None), load_checkpoint(run.best, torch.device("cpu"))
     tokenizers = checkpoint.source, checkpoint.target
-    write_exported(folder, checkpoint.model, tokenizers, checkpoint.config, decoding)
-    difference = _difference(load_translator(run, decoding, cpu), Translator(*open_exported(folder)), run)
+    about = About(loaded.name, loaded.limit, loaded.languages)
+    files = exported_files(checkpoint.model, tokenizers, checkpoint.config, loaded.decoding, about)
+    if run.confidence.exists():
+        files[CONFIDENCE] = run.confidence.read_bytes()
+    write_exported(folder, files)
+    difference = _difference(loaded.make(loaded.decoding), Translator(*open_exported(folder)[:4]), run)
     assert difference <= _TOLERANCE, f"log-probabilities differ by {difference:g} from those of the run"
     size = sum(file.stat().st_size for file in folder.iterdir()) / 2**20
-    print(
-        f"{folder}: {size:.1f} MB; log-probabilities differ by at most {difference:.1g} from those of the run"
-    )
+    print(f"{folder}: {size:.1f} MB; log-probabilities are those of the run, to {difference:.1g}")
 
 
 def _check_packages() -> None:

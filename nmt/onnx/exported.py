@@ -3,7 +3,8 @@
     encoder.onnx, step.onnx      graphs
     weights.bin                  their weights
     source.model, target.model   SentencePiece models
-    exported.json                format, settings of the model and of the search
+    exported.json                format, settings of the model and of the search, what the run was
+    confidence.json              calibration of the confidence, if the run has one
     manifest.json                SHA-256 of each of the files above
 
 Opening it never runs code from it: the graphs have standard operators only. The weights are mapped into
@@ -24,18 +25,28 @@ from nmt.onnx.onnx_model import OnnxModel, Sessions
 from nmt.onnx.sessions import open_session
 
 
+class About(NamedTuple):
+    """What the library wants to know of the run.
+
+    Attributes:
+        name: of the run.
+        limit: input of more source subwords than this is split.
+        languages: codes of the source and the target language; None: unknown.
+    """
+
+    name: str
+    limit: int
+    languages: tuple[str, str] | None = None
+
+
 class Exported(NamedTuple):
-    """What a `nmt.decoding.translator.Translator` is made of."""
+    """What a `nmt.decoding.translator.Translator` is made of, and more for `nmt.Translator`."""
 
     model: OnnxModel
     source: Tokenizer
     target: Tokenizer
     decoding: DecodingConfig
-
-
-def is_exported(folder: Path) -> bool:
-    """Whether a folder has an exported model."""
-    return (folder / names.SETTINGS).is_file()
+    about: About
 
 
 def open_exported(folder: Path, threads: int | None = None) -> Exported:
@@ -56,9 +67,16 @@ def open_exported(folder: Path, threads: int | None = None) -> Exported:
     try:
         decoding = from_dict(DecodingConfig, settings["decoding"], "decoding")
         heads, groups = int(settings["heads"]), int(settings["groups"])
+        about = _about(settings["about"])
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / names.SETTINGS}: {error}; export the run again") from error
-    return Exported(OnnxModel(sessions, heads, groups), source, target, decoding)
+    return Exported(OnnxModel(sessions, heads, groups), source, target, decoding, about)
+
+
+def _about(settings: dict[str, Any]) -> About:
+    languages = settings["languages"]
+    pair = None if languages is None else (str(languages[0]), str(languages[1]))
+    return About(str(settings["name"]), int(settings["limit"]), pair)
 
 
 def _verify(folder: Path) -> None:
@@ -69,7 +87,7 @@ def _verify(folder: Path) -> None:
         digests = {str(name): str(digest) for name, digest in manifest.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise RunError(f"{folder / names.MANIFEST}: missing or corrupt; export the run again") from error
-    for name in names.FILES:
+    for name in (*names.FILES, *({names.CONFIDENCE} & digests.keys())):
         file = folder / name
         try:
             complete = sha256(file) == digests.get(name)

@@ -1,8 +1,9 @@
 """A model as a folder that translates without PyTorch (`nmt.onnx`)."""
 
 import copy
+import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.inference.prepared import PreparedModel
 from nmt.model.translation import TranslationModel
 from nmt.onnx import names
+from nmt.onnx.exported import About
 
 _ALIGNMENT = 4096  # bytes: pages of memory
 
@@ -89,18 +91,45 @@ def move_weights(graphs: Iterable[onnx.ModelProto]) -> bytes:
     return bytes(content)
 
 
-def write_exported(
-    folder: Path,
+def exported_files(
     model: TranslationModel,
     tokenizers: tuple[Tokenizer, Tokenizer],
     config: ModelConfig,
     decoding: DecodingConfig,
-) -> None:
-    """Write a model to `folder`, in one go; an exported model that is there is replaced.
+    about: About,
+) -> dict[str, bytes]:
+    """The content of each file of an exported model, but for the manifest.
+
+    Args:
+        model: in evaluation mode, on the CPU, in float32.
+        tokenizers: of source and target.
+        config, decoding: settings of the model and of the search.
+        about: of the run.
+
+    Raises:
+        ConfigError: if the model does what ONNX cannot.
+    """
+    graphs = export_graphs(model)
+    files = {names.WEIGHTS: move_weights(graphs.values())}
+    files |= {name: graph.SerializeToString() for name, graph in graphs.items()}
+    files |= {names.SOURCE_TOKENIZER: tokenizers[0].model, names.TARGET_TOKENIZER: tokenizers[1].model}
+    settings = {
+        "format": names.FORMAT,
+        "heads": model.heads,
+        "groups": groups(model.target.table.num_embeddings),
+        "about": about._asdict(),
+        "model": to_dict(config),
+        "decoding": to_dict(decoding),
+    }
+    return files | {names.SETTINGS: json.dumps(settings, ensure_ascii=False, indent=2).encode()}
+
+
+def write_exported(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write these files and their manifest to `folder`, in one go; an exported model there is replaced.
 
     Raises:
         ConfigError: if the folder has other files in it.
-        OSError: if writing fails; it names `folder`.
+        OSError: if writing fails; it names `folder`, and what was there is kept.
     """
     check_replaceable(folder)
     fresh, old = (folder.with_name(f".{folder.name}.{suffix}") for suffix in ("new", "old"))
@@ -109,26 +138,17 @@ def write_exported(
             for left in (fresh, old):  # left by a crash
                 shutil.rmtree(left, ignore_errors=True)
             fresh.mkdir(parents=True)
-            graphs = export_graphs(model)
-            write_bytes(fresh / names.WEIGHTS, move_weights(graphs.values()))
-            for name, graph in graphs.items():
-                write_bytes(fresh / name, graph.SerializeToString())
-            for name, tokenizer in zip(
-                (names.SOURCE_TOKENIZER, names.TARGET_TOKENIZER), tokenizers, strict=True
-            ):
-                write_bytes(fresh / name, tokenizer.model)
-            settings: dict[str, Any] = {"format": names.FORMAT, "heads": model.heads}
-            settings["groups"] = groups(len(tokenizers[1]))
-            settings |= {"model": to_dict(config), "decoding": to_dict(decoding)}
-            write_json(fresh / names.SETTINGS, settings)
-            write_json(fresh / names.MANIFEST, {file.name: sha256(file) for file in sorted(fresh.iterdir())})
+            for name, content in files.items():
+                write_bytes(fresh / name, content)
+            write_json(fresh / names.MANIFEST, {name: sha256(fresh / name) for name in sorted(files)})
             if folder.exists():
                 folder.rename(old)
             fresh.rename(folder)
             sync_folder(folder.parent)
-    finally:
-        for left in (fresh, old):
-            shutil.rmtree(left, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_replaceable(folder: Path) -> None:
@@ -139,11 +159,8 @@ def check_replaceable(folder: Path) -> None:
     """
     if not folder.exists() and not folder.is_symlink():
         return
-    if (
-        not folder.is_dir()
-        or folder.is_symlink()
-        or {path.name for path in folder.iterdir()} - {*names.FILES, names.MANIFEST}
-    ):
+    known = {*names.FILES, names.CONFIDENCE, names.MANIFEST}
+    if not folder.is_dir() or folder.is_symlink() or {path.name for path in folder.iterdir()} - known:
         raise ConfigError(
             f"{folder}: exists, and is not an exported model; choose another --output, or remove it"
         )

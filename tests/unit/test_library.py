@@ -337,7 +337,7 @@ def test_a_prefix_of_a_document(translator):
     text = f"{ENGLISH[0]}\n\n{ENGLISH[2]} {ENGLISH[3]}"
     for whole in (translator.translate([text])[0].text, "घर\n\nकुत्रा मांजर. तो"):
         for cut in range(0, len(whole) + 1, 7):
-            (one,) = translator.translate([text], prefix=whole[:cut], beam_size=1)
+            (one,) = translator.translate([text], prefix=whole[:cut], beam_size=1, max_length=90)
             assert one.text.startswith(whole[:cut].rstrip())
             assert one.text.count("\n") == 2
 
@@ -385,3 +385,16 @@ def test_the_beam_as_a_tree(translator):
     assert {node["state"] for node in nodes} >= {"best", "kept", "pruned"}
     (plain,) = translator.translate([ENGLISH[0]])
     assert "tree" not in plain.to_dict()
+
+
+def test_no_repeated_ngrams(translator):
+    """As an option, also with others, and as a setting of the run."""
+    for options in ({}, {"forbidden": ["घर"]}, {"beam_size": 1}):
+        for one in translator.translate(ENGLISH, no_repeat_ngram=2, **options):
+            pieces = [token.piece for token in one.tokens]
+            pairs = list(zip(pieces, pieces[1:], strict=False))
+            assert len(set(pairs)) == len(pairs)
+    found = translator._loaded.make(replace(DECODING, no_repeat_ngram=2)).translate(ENGLISH)
+    assert [best[0].text for best in found] == [
+        one.text for one in translator.translate(ENGLISH, no_repeat_ngram=2)
+    ]

@@ -65,6 +65,7 @@ def main() -> None:
     key = _key(arguments.api_key)
     serving = _import()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of clients that have left
     from nmt.server.service import Service
 
     with serving.bind(config) as listener:

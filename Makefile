@@ -17,7 +17,7 @@ setup: $(VENV)/installed  ## create .venv with the tested package versions
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,serve,export]'
 	@touch $@
 
 demo: $(DEMO)/test/metrics.json  ## train on the bundled corpus, then translate and draw a sentence

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 _STREAMS = ("stdin", "stdout", "stderr")
-_DEFAULT_RUN = "runs/latest"
+DEFAULT_RUN = "runs/latest"
 _closed: set[str] = set()
 """The standard streams that were closed when the command started."""
 
@@ -46,9 +46,10 @@ def path(text: str) -> str:
     return os.path.expanduser(text)  # noqa: PTH111 (keeps a trailing slash, and "-")
 
 
-def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True, device: bool = True) -> None:
     """Add the arguments shared by all commands that load a trained run; `search`: for commands that
-    translate, with several runs as an ensemble (see `runs_of`), also those of the beam.
+    translate, with several runs as an ensemble (see `runs_of`), also those of the beam; `device`: for
+    commands that compute on one of the user's choice.
     """
     if search:
         parser.add_argument(
@@ -56,7 +57,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True) -> N
             type=path,
             action="append",
             metavar="RUN",
-            help=f"run folder (default: {_DEFAULT_RUN}); given more than once: an ensemble of these runs",
+            help=f"run folder (default: {DEFAULT_RUN}); given more than once: an ensemble of these runs",
         )
         parser.add_argument("--beam-size", type=int, metavar="N", help="beam size (1: greedy)")
         parser.add_argument(
@@ -66,14 +67,15 @@ def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True) -> N
         )
     else:
         parser.add_argument(
-            "--run", type=path, default=_DEFAULT_RUN, metavar="RUN", help="run folder (default: %(default)s)"
+            "--run", type=path, default=DEFAULT_RUN, metavar="RUN", help="run folder (default: %(default)s)"
         )
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
+    if device:
+        parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
 
 
 def runs_of(arguments: argparse.Namespace) -> list[Path]:
     """The run folders of a command that translates: at least one."""
-    return [Path(run) for run in arguments.run or [_DEFAULT_RUN]]
+    return [Path(run) for run in arguments.run or [DEFAULT_RUN]]
 
 
 def option(name: str, value: object) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Embedded web font: a subset of a Devanagari font, for systems without one."""
+"""Web font: a subset of a Devanagari font, for systems without one."""
 
 import base64
 import io
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import devanagari_fonts
 
 _FILE = "Shobhika-Regular.otf"  # SIL Open Font License; the subset keeps its name
-_DEVANAGARI = frozenset(map(chr, range(0x0900, 0x0980)))
+DEVANAGARI = frozenset(map(chr, range(0x0900, 0x0980)))
 _JOINERS = "\u200c\u200d\u25cc"
 
 
@@ -18,9 +18,20 @@ def font_face(texts: Iterable[str]) -> str:
     The family is limited to these characters, so that it can be named before the others: a browser without a
     Devanagari font may not look for an embedded one behind a generic family.
     """
-    letters = _DEVANAGARI.intersection("".join(texts))
+    letters = DEVANAGARI.intersection("".join(texts))
     if not letters:
         return ""
+    data = base64.b64encode(devanagari_woff(letters)).decode("ascii")
+    return (
+        '@font-face { font-family: "Devanagari"; unicode-range: U+0900-097F, U+200C-200D, U+25CC; '
+        f"src: url(data:font/woff;base64,{data}); }}"
+    )
+
+
+def devanagari_woff(letters: Iterable[str]) -> bytes:
+    """A WOFF font with `letters`, the joiners and all their conjuncts; letters that the font lacks are left
+    out.
+    """
     from fontTools import subset  # slow to import
 
     (path,) = (font.path for font in devanagari_fonts.fonts() if font.filename == _FILE)
@@ -32,8 +43,4 @@ def font_face(texts: Iterable[str]) -> str:
     subsetter.subset(font)
     content = io.BytesIO()
     subset.save_font(font, content, options)
-    data = base64.b64encode(content.getvalue()).decode("ascii")
-    return (
-        '@font-face { font-family: "Devanagari"; unicode-range: U+0900-097F, U+200C-200D, U+25CC; '
-        f"src: url(data:font/woff;base64,{data}); }}"
-    )
+    return content.getvalue()

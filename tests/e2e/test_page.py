@@ -1,19 +1,14 @@
 """The page in a real browser: it opens, searches, sorts, shows links, and takes no sentence for markup."""
 
-import shutil
-
 import pytest
 
 from nmt.visualisation.page import Sentence, render_page
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
-from selenium.webdriver.chrome.service import Service  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select  # noqa: E402
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
 ATTACK = "<script>window.attacked = true</script><img src=x onerror='window.attacked = true'>"
 
 
@@ -36,29 +31,6 @@ def sentence(number: int, score: float, **changes: object) -> Sentence:
         references=[f"कुत्रा {number} पाहतो."],
     )
     return Sentence(**(row | changes))  # type: ignore[typeddict-item]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (
-        *(
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-sync",
-        ),
-        *("--disable-background-networking", "--disable-component-update", "--window-size=1000,900"),
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

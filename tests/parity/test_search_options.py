@@ -157,6 +157,9 @@ class Phrase(NamedTuple):
     def met(self, state):
         return state[0] if self.shared else 0
 
+    def forces(self):
+        return False
+
     def possible(self, targets: list[int]) -> bool:
         words = [token for token in targets if token != EOS]
         if self.never in words or (self.first is not None and targets[0] not in self.first):
@@ -181,6 +184,9 @@ class Anything(NamedTuple):
 
     def met(self, state):
         return 0
+
+    def forces(self):
+        return False
 
 
 @pytest.mark.parametrize("nbest", [1, 9, 100])

@@ -1,0 +1,163 @@
+"""`python -m nmt.serve`: a server that translates, with a page for the browser."""
+
+import argparse
+import logging
+import os
+import re
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt import cli
+from nmt.config.server import ServerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+    from nmt.library.api import Translator
+
+_KEY = "NMT_API_KEY"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the argument parser."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nmt.serve",
+        description="Serve trained runs over HTTP: our own API, that of LibreTranslate, and a page for the "
+        "browser. See docs/server.md. SIGTERM or Ctrl-C finishes the requests that were accepted.",
+    )
+    parser.add_argument(
+        "--run",
+        action="append",
+        metavar="[NAME=]RUN",
+        help=f"run folder, or one of nmt.export, and its name for clients (default: {cli.DEFAULT_RUN}, named "
+        "as its folder); given more than once: several models, or an ensemble if the names are equal. A name "
+        "such as en-mr says which languages it translates",
+    )
+    parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help=f"clients must send this key (default: the environment variable {_KEY}, if set)",
+    )
+    for item in fields(ServerConfig):
+        many = isinstance(item.metadata["default"], list)
+        default = "" if many else f" (default: {item.default})"
+        parser.add_argument(
+            f"--{item.name.replace('_', '-')}",
+            action="append" if many else "store",
+            type=str if many else item.type,
+            metavar=item.name.split("_")[-1].upper(),
+            help=item.metadata["help"] + default,
+        )
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
+    parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: one per core)")
+    return parser
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = parser().parse_args()
+    config = _config(arguments)
+    runs = _named_runs(arguments.run or [cli.DEFAULT_RUN])
+    key = _key(arguments.api_key)
+    serving = _import()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of clients that have left
+    from nmt.server.service import Service
+
+    with serving.bind(config) as listener:
+        models = {name: _load(name, paths, arguments) for name, paths in runs.items()}
+        lines = _greeting(serving.address_of(listener), config, key, models)
+        server = serving.Server(Service.of(config, key, models))
+        server.serve_on(listener, lambda: print(*lines, sep="\n", file=sys.stderr, flush=True))
+
+
+def _config(arguments: argparse.Namespace) -> ServerConfig:
+    """The settings among the arguments, checked."""
+    from nmt.config.validation import violations
+    from nmt.errors import ConfigError
+
+    given = {item.name: getattr(arguments, item.name) for item in fields(ServerConfig)}
+    config = ServerConfig(**{name: value for name, value in given.items() if value is not None})
+    wrong = [
+        f"--{key.replace('_', '-')}={rest}" for key, _, rest in (v.partition("=") for v in violations(config))
+    ]
+    if arguments.threads is not None and arguments.threads < 1:
+        wrong.append(f"--threads={arguments.threads}: must be at least 1")
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+    return config
+
+
+def _key(given: str | None) -> str | None:
+    """The API key, from the command line or the environment."""
+    from nmt.errors import ConfigError
+
+    key = os.environ.get(_KEY) or None if given is None else given
+    if key is not None and not re.fullmatch("[!-~]+", key):
+        where = _KEY if given is None else "--api-key"
+        raise ConfigError(f"{where}: must be ASCII without spaces, and not empty; leave it out for no key")
+    return key
+
+
+def _named_runs(given: list[str]) -> dict[str, list[Path]]:
+    """The folders of each model, by its name."""
+    from nmt.errors import ConfigError
+    from nmt.runs.latest import find_run
+
+    runs: dict[str, list[Path]] = {}
+    for text in given:
+        name, equals, folder = text.partition("=")
+        named = bool(equals) and re.fullmatch(r"[\w.+-]+", name) is not None
+        path = Path(cli.path(folder if named else text))
+        name = name if named else find_run(path).resolve().name
+        if not named and name in runs:
+            raise ConfigError(f"--run {text}: another run is named {name}; name them: --run NAME={text}")
+        runs.setdefault(name, []).append(path)
+    return runs
+
+
+def _import() -> "ModuleType":
+    """The module that runs the server; what it needs is an extra."""
+    from nmt.errors import ConfigError
+
+    try:
+        from nmt.server import serving
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "nmt":
+            raise
+        raise ConfigError(
+            f"{error.name} is not installed; install the extra: pip install 'nmt[serve]'"
+        ) from error
+    return serving
+
+
+def _load(name: str, paths: list[Path], arguments: argparse.Namespace) -> "Translator":
+    """A model, ready to answer at once: the first translation takes longer than others."""
+    from nmt.library.api import Translator
+
+    translator = Translator.load(*paths, device=arguments.device, threads=arguments.threads)
+    translator.languages = _languages(name) or translator.languages
+    translator.translate([name])
+    return translator
+
+
+def _languages(name: str) -> tuple[str, str] | None:
+    """The languages that the name of a model says, if it does: en-mr."""
+    found = re.fullmatch("([a-z]{2,3})-([a-z]{2,3})", name)
+    return (found[1], found[2]) if found else None
+
+
+def _greeting(address: str, config: ServerConfig, key: str | None, models: "Iterable[str]") -> list[str]:
+    """What is printed when it is about to serve."""
+    lines = [f"serving {', '.join(models)} on {address} (Ctrl-C to stop)"]
+    if config.host not in _LOOPBACK and key is None:
+        lines.append("warning: other machines can use it without a key; --api-key KEY asks for one")
+    return lines
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,99 @@
+"""The thread that translates for one model: it takes what is waiting, as soon as it is done with the last."""
+
+import logging
+import threading
+import time
+
+from nmt.errors import NmtError
+from nmt.server.engine import Engine
+from nmt.server.instruments import Instruments
+from nmt.server.job_queue import JobQueue
+from nmt.server.jobs import Job, Unit
+
+_STEP = 5.0  # seconds that a step of a search may take
+logger = logging.getLogger("nmt")
+
+
+class Batcher:
+    """A model, its queue and its thread.
+
+    Args:
+        name: of the model.
+        engine: the model.
+        queue: of the jobs for it.
+        instruments: what is measured.
+    """
+
+    def __init__(self, name: str, engine: Engine, queue: JobQueue, instruments: Instruments) -> None:
+        self.name, self.engine, self.queue = name, engine, queue
+        self._instruments = instruments
+        self._thread = threading.Thread(target=self._run, name=f"translate {name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Stop the thread, once it is done with what is waiting. Nothing is, after an orderly end."""
+        self.queue.close()
+        self._thread.join(_STEP)
+
+    def _run(self) -> None:
+        while (batch := self.queue.take()) is not None:
+            start = time.perf_counter()
+            try:
+                self._process(batch)
+            finally:
+                seconds = time.perf_counter() - start
+                self.queue.measured(batch, seconds)
+                self._instruments.batch(self.name, batch, seconds)
+
+    def _process(self, batch: list[Unit]) -> None:
+        translations = [unit for unit in batch if unit.job.count is None]
+        if translations:
+            self._translate(translations)
+        for unit in batch:
+            if unit.job.count is not None and not unit.over:
+                self._find_alternatives(unit.job, unit.job.count)
+
+    def _translate(self, units: list[Unit]) -> None:
+        """Translate a batch. If an internal error stops it, each of its texts is translated alone, so that
+        only the requests that cause it fail.
+        """
+        for unit in units:
+            unit.job.restart()
+        try:
+            outcomes = self.engine.translate_batch(
+                [unit.text for unit in units],
+                [unit.job.options for unit in units],
+                cancelled=lambda i: units[i].over,
+                report=lambda i, piece: units[i].job.report(piece),
+                streamed=[i for i, unit in enumerate(units) if unit.job.streamed],
+                finished=lambda i, outcome: units[i].job.deliver(units[i].number, outcome),
+            )
+        except Exception as error:
+            if len(units) == 1:
+                _fail(units[0].job, error)
+                return
+            for unit in units:
+                if not unit.over:
+                    self._translate([unit])
+            return
+        for unit, outcome in zip(units, outcomes, strict=True):
+            unit.job.deliver(unit.number, outcome)
+
+    def _find_alternatives(self, job: Job, count: int) -> None:
+        try:
+            job.finish(list(self.engine.alternatives(job.texts[0], job.options.prefix, count)))
+        except Exception as error:
+            _fail(job, error)
+
+
+def _fail(job: Job, error: Exception) -> None:
+    if not isinstance(error, NmtError):
+        logger.error("internal error in a translation", exc_info=error)
+    job.fail(error)

@@ -1,0 +1,286 @@
+// What is shown: the text, its translation, and what is known about it.
+
+import * as api from "./api.js";
+import { closeAlternatives, openAlternatives } from "./alternatives.js";
+import { byId, characters, make, percent } from "./dom.js";
+import { saveJson, savePng, saveSvg } from "./download.js";
+import { drawHeatmap, frame } from "./heatmap.js";
+import { onOptions, options } from "./options.js";
+import { drawTree } from "./tree.js";
+import { clearWords, isKnown, pointAt, showText, showWords } from "./words.js";
+
+const WAIT = 300; // milliseconds after the last key
+const PATIENCE = 500; // milliseconds until an unfinished translation is shown
+const NBEST = 5;
+const POOR = 0.4, FAIR = 0.6; // expected similarity to a human translation (chrF2 / 100) below which one is warned
+const PADDING = 36; // pixels of a card, left and right
+const FLAGS = {
+  truncated: "cut off at the length limit",
+  split: "long text, translated in parts",
+  repetition: "repeats itself",
+  copy: "partly left untranslated",
+};
+
+let best = null; // the translation that the server has found
+let shown = null; // this one, or an alternative of it
+let prefix = ""; // the beginning of the translation that is kept
+let whole = null; // the translation that the user has chosen to the end
+let models = [];
+let request = null, timer = null;
+
+// ------------------------------------------------------------ asking the server
+
+function later() {
+  clearTimeout(timer);
+  request?.abort();
+  prefix = "";
+  whole = null;
+  closeAlternatives();
+  byId("clear").hidden = !byId("text").value;
+  timer = setTimeout(translate, WAIT);
+}
+
+const body = () => ({ text: byId("text").value, ...(byId("model").value && { model: byId("model").value }) });
+
+function wanted() {
+  const attention = chosenModel().attention !== false;
+  return { ...body(), ...options(), nbest: NBEST, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
+}
+
+async function translate() {
+  clearTimeout(timer);
+  request?.abort();
+  closeAlternatives();
+  fail(null);
+  if (!byId("text").value.trim()) {
+    clear();
+    return;
+  }
+  const { signal } = (request = new AbortController());
+  busy(true);
+  try {
+    const start = performance.now();
+    best = await api.translate(wanted(), signal, (text) => {
+      if (performance.now() - start > PATIENCE) showText(text);
+    });
+    const all = [best, ...(best.alternatives ?? [])];
+    const chosen = Math.max(0, all.findIndex(({ text }) => text === whole));
+    show(all[chosen]);
+    list(all, chosen);
+  } catch (error) {
+    if (error.name === "AbortError") return; // the next request is on its way
+    if (!(error instanceof api.ShownError)) throw error;
+    clear();
+    fail(error);
+  }
+  busy(false);
+}
+
+function busy(waiting) {
+  byId("result").setAttribute("aria-busy", String(waiting));
+  byId("status").textContent = waiting ? "Translating …" : shown ? `Translation: ${shown.text}` : "";
+}
+
+function fail(error) {
+  const line = byId("error");
+  line.hidden = !error;
+  line.firstElementChild.textContent = error?.message ?? "";
+  line.lastElementChild.hidden = !(error && (error.status === 0 || error.status >= 500 || error.status === 429));
+  byId("access").hidden = error?.status !== 401;
+}
+
+async function start() {
+  try {
+    models = await api.models();
+    byId("model").replaceChildren(...models.map(({ name }) => make("option", { value: name }, name)));
+    byId("models").hidden = models.length < 2;
+    languages();
+  } catch (error) {
+    if (!(error instanceof api.ShownError)) throw error;
+    fail(error);
+    return;
+  }
+  if (byId("text").value.trim()) translate(); // kept by the browser when the page is loaded again
+  else fail(null);
+}
+
+const chosenModel = () => models.find(({ name }) => name === byId("model").value) ?? {};
+
+// The languages of the chosen model, as far as it names them.
+function languages() {
+  const model = chosenModel();
+  for (const [side, title] of [["source", "Text"], ["target", "Translation"]]) {
+    const [language, name] = languageOf(model[side]);
+    byId(`${side}-language`).textContent = name ? `${title}: ${name}` : title;
+    for (const id of side === "source" ? ["text", "source-words"] : ["target-words", "list"]) byId(id).lang = language;
+  }
+}
+
+// The BCP 47 tag of a language and its English name; "" where there is none.
+function languageOf(code) {
+  try {
+    const [language] = Intl.getCanonicalLocales(code ?? []);
+    return language ? [language, new Intl.DisplayNames(["en"], { type: "language" }).of(language)] : ["", ""];
+  } catch (error) {
+    if (error instanceof RangeError) return ["", code];
+    throw error;
+  }
+}
+
+// ------------------------------------------------------------ showing the answer
+
+function clear() {
+  best = shown = null;
+  busy(false);
+  clearWords();
+  for (const id of ["more", "take", "hint", "kept", "flags", "confidence"]) byId(id).hidden = true;
+}
+
+function show(translation) {
+  shown = translation;
+  closeAlternatives();
+  const kept = prefix && translation.text.startsWith(prefix) ? characters(prefix).length : 0;
+  showWords(translation, { kept, open, point });
+  const any = translation.words.length > 0;
+  byId("hint").hidden = !any;
+  byId("take").hidden = !any;
+  byId("copy").hidden = !navigator.clipboard; // only over HTTPS or on the same machine
+  byId("kept").hidden = !kept;
+  byId("kept").querySelector("bdi").textContent = prefix.trim();
+  const flags = (translation.flags ?? []).map((flag) => FLAGS[flag] ?? flag);
+  byId("flags").hidden = !flags.length;
+  byId("flags").textContent = `Careful: ${flags.join("; ")}.`;
+  confidence(translation.confidence);
+  byId("more").hidden = !any;
+  picture();
+  tree();
+}
+
+function confidence(value) {
+  byId("confidence").hidden = !isKnown(value);
+  if (!isKnown(value)) return;
+  byId("meter").value = value;
+  const verdict = value < POOR ? "probably wrong" : value < FAIR ? "worth checking" : "probably good";
+  byId("verdict").textContent = `Expected quality ${percent(value)}: ${verdict}`;
+}
+
+function open(index, button) {
+  openAlternatives({ translation: shown, index, button, body: body(), choose });
+}
+
+function choose(beginning, end = null) {
+  prefix = beginning;
+  whole = end;
+  translate();
+}
+
+function point(row, column) {
+  pointAt(row, column);
+  frame(row, column, shown.words.length, shown.source_words.length);
+}
+
+function picture() {
+  const able = shown.attention && shown.words.length && shown.source_words.length;
+  byId("attention").hidden = !able;
+  byId("heatmap").replaceChildren(...(able ? [drawHeatmap(shown, byId("more").clientWidth - PADDING, point)] : []));
+}
+
+// ------------------------------------------------------------ the n-best list and the tree
+
+function list(all, chosen) {
+  byId("others").hidden = all.length < 2;
+  const known = new Set(all[0].words.map((word) => word.text));
+  const items = all.map((translation) => item(translation, known));
+  byId("list").replaceChildren(...items.map((button) => make("li", {}, button)));
+  mark(items[chosen]);
+}
+
+// Words that the best translation lacks are bold.
+function item(translation, known) {
+  const all = characters(translation.text), text = make("span", { dir: "auto" });
+  let end = 0;
+  for (const word of translation.words) {
+    text.append(all.slice(end, word.start), known.has(word.text) ? word.text : make("b", {}, word.text));
+    end = word.end;
+  }
+  text.append(all.slice(end));
+  const value = translation.confidence;
+  const score = isKnown(value) ? percent(value) : `log p ${translation.log_probability.toFixed(2)}`;
+  const button = make("button", { type: "button", class: "choice" }, text, make("span", { class: "score" }, score));
+  button.addEventListener("click", () => {
+    show(translation);
+    mark(button);
+  });
+  return button;
+}
+
+function mark(chosen) {
+  for (const button of byId("list").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button === chosen));
+}
+
+const treeWanted = () => byId("unfold").getAttribute("aria-expanded") === "true";
+
+function tree() {
+  const nodes = best.tree?.nodes;
+  const able = treeWanted() && nodes?.length > 1;
+  byId("tree").replaceChildren(...(able ? [drawTree(nodes, choose)] : []));
+  for (const save of document.querySelectorAll("[data-picture=tree]")) save.hidden = !able;
+}
+
+function unfold() {
+  const open = !treeWanted();
+  byId("unfold").setAttribute("aria-expanded", String(open));
+  byId("beam").hidden = !open;
+  if (open && !best.tree) translate();
+  else tree();
+}
+
+// ------------------------------------------------------------ buttons
+
+function saving(place) {
+  for (const [kind, save] of [["SVG", saveSvg], ["PNG", savePng]]) {
+    const button = make("button", { type: "button", class: "plain", "aria-label": `Download the picture as ${kind}` }, kind);
+    button.addEventListener("click", () => save(byId(place.dataset.picture).firstElementChild, place.dataset.name));
+    place.append(button);
+  }
+}
+
+function listen(id, event, action) {
+  byId(id).addEventListener(event, action);
+}
+
+onOptions(later);
+document.querySelectorAll(".save").forEach(saving);
+listen("text", "input", later);
+listen("model", "change", () => {
+  languages();
+  later();
+});
+listen("clear", "click", () => {
+  byId("text").value = "";
+  later();
+  byId("text").focus();
+});
+listen("copy", "click", async () => {
+  await navigator.clipboard.writeText(shown.text);
+  byId("status").textContent = "Copied";
+});
+byId("kept").querySelector("button").addEventListener("click", () => choose(""));
+byId("error").querySelector("button").addEventListener("click", () => (byId("model").value ? translate() : start()));
+listen("unfold", "click", unfold);
+listen("json", "click", () => saveJson(best, "translation"));
+listen("access", "submit", (event) => {
+  event.preventDefault();
+  api.useKey(byId("key").value);
+  start();
+});
+function redraw() {
+  if (!shown) return;
+  picture();
+  tree();
+}
+
+document.fonts.load("1em Devanagari", "क"); // before it is needed
+document.fonts.addEventListener("loadingdone", redraw); // words are wider or narrower than before
+window.addEventListener("resize", redraw);
+start();

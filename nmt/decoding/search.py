@@ -49,7 +49,7 @@ from nmt.decoding.interface import (
 )
 from nmt.decoding.live import first_rows, next_rows, padded
 from nmt.decoding.ranking import Ranking, check_search
-from nmt.decoding.sources import Choose, Sources, Special, most_probable
+from nmt.decoding.sources import Sources, Special
 from nmt.decoding.tree import SearchTree, TreeRecorder
 
 
@@ -88,7 +88,6 @@ class Search(Generic[StateT]):
 
     Args:
         model, sources, config, special, options: as for `beam_search`.
-        choose: the candidates of a step.
     """
 
     def __init__(
@@ -98,11 +97,10 @@ class Search(Generic[StateT]):
         config: DecodingConfig,
         special: Special,
         options: SearchOptions,
-        choose: Choose = most_probable,
     ) -> None:
         check_search(config, options.nbest, model.heads)
         self._model, self._config, self._special, self._options = model, config, special, options
-        self._choose, self._steps = choose, 0
+        self._steps = 0
         B, K = len(sources.limits), config.beam_size
         self._ranking = Ranking(config, sources.mask, int(sources.limits.max(initial=0)))
         self._sentences, self._rows = np.arange(B), first_rows(B, special.bos, K)
@@ -142,7 +140,7 @@ class Search(Generic[StateT]):
         query = self._too_short if self._steps < self._config.min_length else self._query
         if self._constrained:
             query = self._constrained.query(query, sentences, rows)
-        answer = self._choose(found, query, self._sentences[rows.sentences])
+        answer = found.read(query)
         extensions = self._beams.extensions(*padded(answer, rows), self._special.eos)
         if self._constrained:
             self._constrained.extend(extensions, self._beams.totals, answer, sentences, query.count)

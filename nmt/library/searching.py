@@ -1,0 +1,201 @@
+"""The segments of many texts, each with its own options, as searches of batches.
+
+Segments whose searches have the same settings are searched together; what is asked of their text is a matter
+of each.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nmt.config.decoding import DecodingConfig
+from nmt.data.tokenizer import Tokens
+from nmt.decoding.constraints.builder import Built
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.interface import SearchOptions
+from nmt.decoding.result import Translation as Found
+from nmt.decoding.translator import Translator as SearchTranslator
+from nmt.decoding.tree import SearchTree
+from nmt.errors import ConfigError, NmtError
+from nmt.library.options import TranslationOptions
+from nmt.library.steering import NOTHING, Builders, Steering
+
+
+@dataclass(frozen=True)
+class Job:
+    """A segment to translate.
+
+    Attributes:
+        text: the segment.
+        options: of its document.
+        steering: what is asked of its translation.
+    """
+
+    text: str
+    options: TranslationOptions
+    steering: Steering
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What was found for a segment.
+
+    Attributes:
+        job: its index.
+        found: the hypotheses, best first; none if it was cancelled, or if there is an error.
+        error: why there are none.
+        tree: the beam, if it was asked for.
+    """
+
+    job: int
+    found: list[Found] = field(default_factory=list)
+    error: NmtError | None = None
+    tree: SearchTree | None = None
+
+
+class Beginning(NamedTuple):
+    """What the translation of a segment will begin with, whatever the search still finds.
+
+    Attributes:
+        job: its index.
+        tokens: without end-of-sentence.
+    """
+
+    job: int
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A segment that can be searched."""
+
+    job: int
+    source: Tokens
+    built: Built | None
+
+
+class Searcher:
+    """Searches with one model. Several threads can use it at the same time.
+
+    Args:
+        make: a translator with other settings of the search.
+        own: the settings of the run.
+        builders: of constraints.
+    """
+
+    def __init__(
+        self, make: Callable[[DecodingConfig], SearchTranslator], own: DecodingConfig, builders: Builders
+    ) -> None:
+        self._make, self._own, self._builders = make, own, builders
+
+    def search(
+        self,
+        jobs: Sequence[Job],
+        cancelled: Callable[[int], bool] | None = None,
+        streamed: Collection[int] = (),
+    ) -> Iterator[JobResult | Beginning]:
+        """The results of all jobs, as they are found.
+
+        Args:
+            jobs: in any order.
+            cancelled: asked for each job after every step; once True, it leaves the batch.
+            streamed: the jobs whose beginnings are wanted.
+
+        Raises:
+            NmtError: if the model returns NaN, or probability zero for every token.
+        """
+        groups: dict[tuple[object, ...], list[int]] = {}
+        keys: dict[int, tuple[object, ...]] = {}  # by the identity of options, as most jobs have the same
+        for index, job in enumerate(jobs):
+            if job.steering.given is not None:
+                yield JobResult(index, self._score(job, job.steering.given))
+            else:
+                key = keys.get(id(job.options)) or keys.setdefault(id(job.options), self._how(job.options))
+                groups.setdefault(key, []).append(index)
+        for members in groups.values():
+            translator = self._make(jobs[members[0]].options.decoding(self._own))
+            ready: list[_Ready] = []
+            for index in members:
+                try:
+                    ready.append(self._prepare(translator, jobs, index))
+                except ConfigError as error:
+                    yield JobResult(index, error=error)
+            nbest = jobs[members[0]].options.nbest
+            for chosen in translator.batches([one.source for one in ready], nbest):
+                yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
+
+    def _how(self, options: TranslationOptions) -> tuple[object, ...]:
+        """What must be equal for a search together."""
+        return (*dataclasses.astuple(options.decoding(self._own)), options.nbest)
+
+    def _score(self, job: Job, given: str) -> list[Found]:
+        translator = self._make(job.options.decoding(self._own))
+        return translator.align([job.text], [given], job.options.attention)
+
+    def _prepare(self, translator: SearchTranslator, jobs: Sequence[Job], index: int) -> _Ready:
+        """Tokenize a segment and make its constraint.
+
+        Raises:
+            ConfigError: if nothing can meet it.
+        """
+        job = jobs[index]
+        source = translator.source.encode_with_offsets(job.text)
+        if job.steering.request == NOTHING:
+            return _Ready(index, source, None)
+        builder = self._builders.of(job.steering.request)
+        limit = int(translator.prepare([source]).limits[0])
+        return _Ready(index, source, builder.build(job.text, limit, translator.config.max_length))
+
+
+def _run(
+    translator: SearchTranslator,
+    jobs: Sequence[Job],
+    batch: Sequence[_Ready],
+    cancelled: Callable[[int], bool] | None,
+    streamed: Collection[int],
+) -> Iterator[JobResult | Beginning]:
+    """Search a batch."""
+    every = [jobs[one.job].options for one in batch]
+    options = SearchOptions(
+        nbest=every[0].nbest,
+        attention=frozenset(row for row, own in enumerate(every) if own.attention),
+        trace=frozenset(row for row, own in enumerate(every) if own.tree),
+        constraints={
+            row: one.built.constraint
+            for row, one in enumerate(batch)
+            if one.built is not None and one.built.constraint is not None
+        },
+    )
+    sources = translator.prepare([one.source for one in batch])
+    for row, one in enumerate(batch):
+        if one.built is not None:
+            sources.limits[row] = one.built.limit
+    search = translator.search(sources, options)
+    followed = [row for row, one in enumerate(batch) if one.job in streamed]
+    while search.active:
+        done = search.step()
+        for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):
+            tree = search.tree(row) if hypotheses and every[row].tree else None
+            yield _result(translator, batch[row], hypotheses, tree)
+        active = set(search.active)
+        for row in followed:
+            if row in active and (tokens := search.shared(row)):
+                yield Beginning(batch[row].job, tokens)
+        if cancelled is not None:
+            for row in active:
+                if cancelled(batch[row].job):
+                    search.cancel(row)
+
+
+def _result(
+    translator: SearchTranslator, one: _Ready, hypotheses: Sequence[Hypothesis], tree: SearchTree | None
+) -> JobResult:
+    if not hypotheses:
+        reason = (
+            "no translation with what is asked of it was found (prefix, required and forbidden phrases, "
+            "glossary …); ask for less, or raise beam_size"
+        )
+        return JobResult(one.job, error=ConfigError(reason))
+    found = [translator.translation(one.source, hypothesis) for hypothesis in hypotheses]
+    return JobResult(one.job, found, tree=tree)

@@ -43,7 +43,7 @@ def find_kept(text: str, kinds: Collection[str], zeros: Sequence[str]) -> list[G
 
 
 def find_addresses(text: str, kinds: Collection[str]) -> list[str]:
-    """The URLs and e-mail addresses in a cleaned text, if they are of the kinds; each as often as it occurs."""
+    """The URLs and e-mail addresses in a cleaned text, if of the kinds, each as often as it occurs."""
     found = []
     for kind in ("url", "email"):
         for match in _PATTERNS[kind].findall(text):

@@ -4,7 +4,7 @@ A model takes an address for words, and what it says around it is wrong, also wh
 forced into the translation. So it is given a name instead, which it knows; then the word of the translation
 that attends to the name is replaced by the address. (Luong et al., 2015, Addressing the rare word problem in
 neural machine translation, do so with all unknown words.) Emoji at the beginning and end of a text are left
-out and put back.
+out and put back; one in between is put behind the word that attends most to the word before it.
 """
 
 import re
@@ -28,11 +28,13 @@ class Replaced(NamedTuple):
     Attributes:
         text: cleaned.
         things: name in it → what it stands for.
+        emoji: those in between, with the index of the word before.
         beginning, end: what its translation has before and after it.
     """
 
     text: str
     things: dict[str, str]
+    emoji: list[tuple[int, str]]
     beginning: str
     end: str
 
@@ -63,42 +65,50 @@ class Placeholders:
         Returns:
             None: there are none, or nothing else.
         """
-        beginning = end = ""
-        if "emoji" in kinds and not _BEGINNING.fullmatch(text):
-            beginning, end = _first(_BEGINNING.match(text)), _first(_END.search(text))
-            text = text[len(beginning) : len(text) - len(end)]
-        words = {text[start:stop] for start, stop in word_spans(text)}
-        names = iter([name for name in self._names if name not in words])
+        names = iter([name for name in self._names if name not in text])
         things: dict[str, str] = {}
-        for thing in find_addresses(text, kinds):
+        for thing in (
+            [text] if "emoji" in kinds and _BEGINNING.fullmatch(text) else find_addresses(text, kinds)
+        ):
             name = next(names, None)
             if name is not None:
                 text, things[name] = text.replace(thing, name, 1), thing
-        return Replaced(text, things, beginning, end) if things or beginning or end else None
+        beginning = end = ""
+        emoji: list[tuple[int, str]] = []
+        if "emoji" in kinds and not _BEGINNING.fullmatch(text):
+            beginning, end = _first(_BEGINNING.match(text)), _first(_END.search(text))
+            text = text[len(beginning) : len(text) - len(end)]
+            while match := EMOJI.search(text):
+                emoji.append((len(word_spans(text[: match.start()])) - 1, match[0]))
+                text = clean(text[: match.start()] + " " + text[match.end() :])
+        replaced = Replaced(text, things, emoji, beginning, end)
+        return replaced if things or emoji or beginning or end else None
 
     @staticmethod
-    def restore(translation: Translation, replaced: Replaced, start: int = 0) -> str:
+    def restore(translation: Translation, replaced: Replaced) -> str:
         """The translation of a text with everything back in it.
 
         Args:
-            translation: of the text with names, with attention if there are any.
+            translation: of the text with names, with attention.
             replaced: what was replaced.
-            start: words that begin before this character stay.
         """
         text, source = translation.target.text, translation.source.text
+        targets, sources = word_spans(text), word_spans(source)
         found: list[tuple[int, int, str]] = []
-        if replaced.things:
-            targets, sources = word_spans(text), word_spans(source)
-            weights = translation.words()[0]
-            free = [index for index, span in enumerate(targets) if span.start >= start]
+        if replaced.things or replaced.emoji:
+            weights = translation.words()[0][: len(targets)]
+            free = list(range(len(targets)))
             for name, thing in replaced.things.items():
                 column = next(index for index, (a, b) in enumerate(sources) if source[a:b] == name)
-                if free:
-                    best = max(free, key=lambda index: weights[index, column])
+                best = max(free, key=lambda index: weights[index, column], default=None)
+                if best is None:
+                    found.append((len(text), len(text), " " + thing))
+                else:
                     free.remove(best)
                     found.append((*targets[best], thing))
-                else:
-                    found.append((len(text), len(text), " " + thing))
+            for column, one in replaced.emoji:
+                after = targets[int(weights[:, column].argmax())].end if targets else 0
+                found.append((after, after, f" {one} "))
         for first, last, thing in sorted(found, reverse=True):
             text = text[:first] + thing + text[last:]
         return clean(replaced.beginning + text + replaced.end)

@@ -121,8 +121,11 @@ class Searcher:
         groups: dict[tuple[object, ...], list[int]] = {}
         keys: dict[int, tuple[object, ...]] = {}  # by the identity of options, as most jobs have the same
         for index, job in enumerate(jobs):
-            if job.steering.given is not None:
-                yield JobResult(index, self._score(job, job.steering.given))
+            request, given = job.steering.request, job.steering.given
+            if given is None and not request.prefix and Placeholders.is_all(job.text, request.keep):
+                given = job.text
+            if given is not None:
+                yield JobResult(index, self._score(job, given))
             else:
                 key = keys.get(id(job.options)) or keys.setdefault(id(job.options), self._how(job.options))
                 groups.setdefault(key, []).append(index)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from nmt.data.text import clean, word_spans
 from nmt.data.tokenizer import SPACE, Tokenizer
+from nmt.decoding.constraints.characters import is_word_character
 from nmt.decoding.constraints.kept import EMOJI, find_addresses
 from nmt.decoding.result import Translation
 
@@ -55,15 +56,24 @@ class Placeholders:
         whole = (name for name in names if name.lower() not in texts and name not in beginnings)
         self._names = [name[1:] for name in whole][:_NAMES]
 
+    @staticmethod
+    def is_all(text: str, kinds: Collection[str]) -> bool:
+        """Whether a cleaned text is nothing but what is kept (and punctuation): it is its translation."""
+        rest = text
+        for thing in find_addresses(text, kinds):
+            rest = rest.replace(thing, " ", 1)
+        rest = EMOJI.sub(" ", rest) if "emoji" in kinds else rest
+        return rest != text and not any(map(is_word_character, rest))
+
     def replace(self, text: str, kinds: Collection[str]) -> Replaced | None:
         """A text without its addresses, and without emoji at its beginning and end.
 
         Args:
-            text: cleaned.
+            text: cleaned; not `is_all`.
             kinds: which, of "url", "email" and "emoji".
 
         Returns:
-            None: there are none, or nothing else.
+            None: there are none.
         """
         names = iter([name for name in self._names if name not in text])
         things: dict[str, str] = {}
@@ -75,7 +85,7 @@ class Placeholders:
                 text, things[name] = text.replace(thing, name, 1), thing
         beginning = end = ""
         emoji: list[tuple[int, str]] = []
-        if "emoji" in kinds and not _BEGINNING.fullmatch(text):
+        if "emoji" in kinds:
             beginning, end = _first(_BEGINNING.match(text)), _first(_END.search(text))
             text = text[len(beginning) : len(text) - len(end)]
             while match := EMOJI.search(text):

@@ -28,7 +28,6 @@ from nmt.alignment.words import piece_groups
 from nmt.data.text import clean, word_spans, words
 from nmt.decoding.result import Translation
 from nmt.errors import RunError
-from nmt.evaluation.metrics import sentence_chrf
 from nmt.files import write_json
 
 _BINS, _FEWEST = 20, 25
@@ -133,6 +132,8 @@ def calibrate(translations: Sequence[Translation], references: Sequence[Sequence
         translations: of the development set.
         references: of each, one or more.
     """
+    from nmt.evaluation.metrics import sentence_chrf  # sacreBLEU, which translating does not need
+
     of_words: list[tuple[float, float]] = []
     of_sentences: list[tuple[float, float]] = []
     for translation, possible in zip(translations, references, strict=True):

@@ -14,7 +14,7 @@ from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.errors import ConfigError, NmtError
 from nmt.library.collecting import Collector
-from nmt.library.loading import Loaded, load_runs
+from nmt.library.loading import Loaded, load
 from nmt.library.options import TranslationOptions
 from nmt.library.searching import Beginning, Job, Searcher
 from nmt.library.segments import segment
@@ -62,7 +62,7 @@ class Translator:
             RunError: if a run is missing or corrupt.
             ConfigError: if runs of an ensemble do not have the same tokenizers, or there is no such device.
         """
-        loaded = load_runs([Path(run) for run in runs or ("runs/latest",)], device, threads)
+        loaded = load([Path(run) for run in runs or ("runs/latest",)], device, threads)
         if batch_tokens is not None:
             loaded = replace(loaded, decoding=replace(loaded.decoding, batch_tokens=batch_tokens))
         return cls(loaded)
@@ -206,7 +206,7 @@ class Translator:
             document = segment(text, loaded.source, loaded.limit)
             collectors.append(Collector(document, own, loaded.finishing))
             try:
-                steering = steer(document, own, excluded)
+                steering = steer(document, own, loaded.decoding, excluded)
             except ConfigError as error:
                 yield index, error
                 continue

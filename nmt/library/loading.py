@@ -1,19 +1,17 @@
-"""What a `Translator` needs of run folders: models, tokenizers, settings, calibration."""
+"""What a `Translator` is made of, from run folders or from an exported model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from nmt.config.decoding import DecodingConfig
-from nmt.data.examples import load_examples
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translator import Translator as SearchTranslator
-from nmt.evaluation.confidence import UNCALIBRATED, Calibration
+from nmt.errors import ConfigError
+from nmt.evaluation.confidence import Calibration
 from nmt.library.collecting import Finishing
-from nmt.runs.run import Run, open_run, reopen_run
-
-_SHORTEST_LIMIT = 50
-"""Subwords; a shorter limit would split what models that know only short sentences translate as well."""
+from nmt.onnx.names import CONFIDENCE, is_exported
 
 
 @dataclass(frozen=True)
@@ -41,45 +39,38 @@ class Loaded:
     languages: tuple[str, str] | None
 
 
-def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded:
-    """Load run folders; see `nmt.Translator.load`."""
-    import torch
+def load(paths: Sequence[Path], device: str, threads: int | None) -> Loaded:
+    """Load run folders or an exported model; see `nmt.Translator.load`. PyTorch is imported for runs only."""
+    exported = [path for path in paths if is_exported(path)]
+    if not exported:
+        if find_spec("torch") is None:
+            raise ConfigError(
+                f"{paths[0]}: not an exported model (python -m nmt.export), and runs need PyTorch, which is "
+                "not installed"
+            )
+        from nmt.library.run_loading import load_runs
 
-    from nmt.device import choose_device
-    from nmt.runs.load import load_ensemble
+        return load_runs(paths, device, threads)
+    if len(paths) > 1:
+        raise ConfigError(f"{exported[0]}: an exported model cannot be part of an ensemble; give run folders")
+    if device not in ("auto", "cpu"):
+        raise ConfigError(f"device={device}: an exported model runs on the CPU; choose auto or cpu")
+    return _load_exported(exported[0], threads)
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    runs = [open_run(path) for path in paths]
-    decoding = runs[0].decoding()
-    first = load_ensemble(runs, decoding, choose_device(device))
+
+def _load_exported(folder: Path, threads: int | None) -> Loaded:
+    if find_spec("onnxruntime") is None:
+        raise ConfigError(f"{folder}: an exported model needs onnxruntime: pip install onnxruntime")
+    from nmt.onnx.exported import open_exported
+
+    model, source, target, decoding, about = open_exported(folder, threads)
     return Loaded(
-        name="+".join(run.folder.name for run in runs),
-        make=lambda config: SearchTranslator(first.model, first.source, first.target, config),
+        name=about.name,
+        make=lambda config: SearchTranslator(model, source, target, config),
         decoding=decoding,
-        source=first.source,
-        heads=first.heads,
-        finishing=Finishing(
-            first.target, Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED
-        ),
-        limit=_limit(runs[0], first.source),
-        languages=_languages(runs[0]),
+        source=source,
+        heads=model.heads,
+        finishing=Finishing(target, Calibration.load(folder / CONFIDENCE)),
+        limit=about.limit,
+        languages=about.languages,
     )
-
-
-def _limit(run: Run, tokenizer: Tokenizer) -> int:
-    """The longest source of the development and test sets, in subwords: about the longest of the training
-    set. Models translate badly what is much longer than all that they have seen.
-    """
-    files = [run.examples(split) for split in ("dev", "test") if run.examples(split).exists()]
-    sources = [example.source for file in files for example in load_examples(file)]
-    return max([len(ids) for ids in tokenizer.encode_all(sources)] + [_SHORTEST_LIMIT])
-
-
-def _languages(run: Run) -> tuple[str, str] | None:
-    """Codes of the languages, where the settings of the data name them."""
-    data = reopen_run(run.folder)[1].data
-    if data.source != "manythings":
-        return None
-    pair = ("eng", data.language)
-    return (pair[1], pair[0]) if data.swap else pair

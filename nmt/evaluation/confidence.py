@@ -8,9 +8,9 @@ maps them to what was observed on the development set:
 - of a sentence, the mean log-probability of its subwords, end-of-sentence included (Ueffing and Ney 2007
   compare such measures) → the mean chrF2, from 0 to 1, of such sentences.
 
-Both maps rise from 0 at twice the lowest log-probability observed to 1 at log-probability 0. Between, they are
-isotonic regressions (pool adjacent violators) over bins of equally many observations, interpolated between the
-means of the bins. Without a calibration, confidence is exp of the same log-probability.
+Both maps rise from 0 at twice the lowest log-probability observed to 1 at log-probability 0. Between, they
+are isotonic regressions (pool adjacent violators) over bins of equally many observations, interpolated
+between the means of the bins. Without a calibration, confidence is exp of the same log-probability.
 """
 
 import json

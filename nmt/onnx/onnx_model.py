@@ -7,7 +7,7 @@ K slots per sentence, H attention heads, S source length, T target length, V voc
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,12 +56,14 @@ class OnnxState:
         decoder: P rows each, by the name that the next step reads them under.
         memory: M rows each.
         sentences: [b], the row of each sentence in the memory, ascending.
+        width: S, padding included.
         time: the number of steps so far.
     """
 
     decoder: Values
     memory: Values
     sentences: Integers
+    width: int
     time: int = 0
 
     def going(self, sentences: Integers | None) -> "OnnxState":
@@ -71,9 +73,9 @@ class OnnxState:
         own = self.sentences[sentences]
         size = next(iter(self.memory.values())).shape()[0]
         if len(own) > _LEAVING * size:
-            return OnnxState(self.decoder, self.memory, own, self.time)
+            return replace(self, sentences=own)
         memory = {name: _value(value.numpy()[own]) for name, value in self.memory.items()}
-        return OnnxState(self.decoder, memory, np.arange(len(own)), self.time)
+        return replace(self, memory=memory, sentences=np.arange(len(own)))
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class OnnxModel:
         names = [*self._state, *self._memory]
         found = dict(zip(names, self._sessions.encoder.run_with_ort_values(names, inputs), strict=True))
         state, memory = ({name: found[name] for name in part} for part in (self._state, self._memory))
-        return OnnxState(state, memory, np.arange(len(source)))
+        return OnnxState(state, memory, np.arange(len(source)), source.shape[1])
 
     def step(self, state: OnnxState, rows: Rows) -> OnnxStep:
         """As `SearchModel.step`."""
@@ -133,10 +135,11 @@ class OnnxModel:
         )
         found = dict(zip(self._outputs, results, strict=True))
         after = {name: found[NEXT + name.removeprefix(STATE)] for name in self._state}
-        weights = found[ATTENTION].numpy() if self.heads else np.zeros((len(rows.tokens), 0, 0), np.float32)
+        shape = (len(rows.tokens), 0, state.width)
+        weights = found[ATTENTION].numpy() if self.heads else np.zeros(shape, np.float32)
         return OnnxStep(
             found[LOG_PROBABILITIES].numpy(),
-            OnnxState(after, state.memory, state.sentences, state.time + 1),
+            replace(state, decoder=after, time=state.time + 1),
             ArrayAttention(weights),
             Candidates(found[BEST].numpy(), found[BEST_TOKENS].numpy()),
         )

@@ -22,13 +22,13 @@ from nmt.export.onnx.export_folder import exported_files, write_exported
 from nmt.model.translation import TranslationModel
 from nmt.onnx.exported import About, Exported, open_exported
 
-TINY_MODELS = [
+QUICK_MODEL = (
     "decoder.style=luong decoder.cell=lstm decoder.layers=2 encoder.cell=lstm attention.heads=3 "
-    "attention.coverage=true decoder.lexical=true",
+    "attention.coverage=true attention.scope=local_m attention.window=1 decoder.lexical=true"
+)
+SLOW_MODELS = [
     "decoder.style=luong encoder.cell=gru_reset_before encoder.layers=2 attention.scope=local_m "
     "attention.window=1 attention.score=general",
-]
-SLOW_MODELS = [
     "decoder.style=luong encoder.bidirectional=false encoder.reverse=true bridge=mean",
     "decoder.style=bahdanau decoder.readout_state=previous decoder.cell=gru_reset_before decoder.layers=2 "
     "bridge=attention_pooling",
@@ -39,7 +39,7 @@ SLOW_MODELS = [
     "decoder.style=bahdanau encoder.type=convolutional encoder.positions=3 bridge=last",
 ]
 CASES = [
-    *TINY_MODELS,
+    QUICK_MODEL,
     *(pytest.param(name, marks=pytest.mark.slow) for name in (*SLOW_MODELS, *MODELS)),
 ]
 # For each step: the rows of each sentence, the parent of each row, and the sentences that go on.
@@ -177,17 +177,24 @@ def test_a_sentence_does_not_depend_on_its_neighbours(case, exported):
         )
 
 
-def test_a_model_that_cannot_be_exported_is_refused(monkeypatch):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda scores, keys: scores if keys.sum() > 0 else -scores, "cannot be exported to ONNX"),
+        pytest.param(
+            lambda scores, keys: scores * len(keys), "works only with one size of", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_exported_is_refused(monkeypatch, wrong, message):
     """A score that looks at its numbers, and one that works with one size only."""
     from nmt.errors import ConfigError
     from nmt.model.attention.scores.additive import AdditiveScore
 
     forward = AdditiveScore.forward
-    for wrong, message in (
-        (lambda self, query, keys: forward(self, query, keys if keys.sum() > 0 else -keys), "cannot be exp"),
-        (lambda self, query, keys: forward(self, query, keys) * len(query), "works only with one size of"),
-    ):
-        monkeypatch.setattr(AdditiveScore, "forward", wrong)
-        with pytest.raises(ConfigError, match=message) as caught:
-            files_of(model_of("decoder.style=luong"))
-        assert "\n" not in str(caught.value)
+    monkeypatch.setattr(
+        AdditiveScore, "forward", lambda self, query, keys: wrong(forward(self, query, keys), keys)
+    )
+    with pytest.raises(ConfigError, match=message) as caught:
+        files_of(model_of("decoder.style=luong"))
+    assert "\n" not in str(caught.value)

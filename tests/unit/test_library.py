@@ -4,6 +4,7 @@ import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from nmt.errors import ConfigError
 from nmt.evaluation.confidence import UNCALIBRATED
 from nmt.library.collecting import Finishing
 from nmt.library.joining import joined
-from nmt.library.loading import Loaded
+from nmt.library.loaded import Loaded
 from nmt.library.options import OptionError, TranslationOptions
 from nmt.library.settling import settled
 from nmt.library.translated import FLAGS, Translation
@@ -392,7 +393,7 @@ def test_no_repeated_ngrams(translator):
     for options in ({}, {"forbidden": ["घर"]}, {"beam_size": 1}):
         for one in translator.translate(ENGLISH, no_repeat_ngram=2, **options):
             pieces = [token.piece for token in one.tokens]
-            pairs = list(zip(pieces, pieces[1:], strict=False))
+            pairs = list(pairwise(pieces))
             assert len(set(pairs)) == len(pairs)
     found = translator._loaded.make(replace(DECODING, no_repeat_ngram=2)).translate(ENGLISH)
     assert [best[0].text for best in found] == [

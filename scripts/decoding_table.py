@@ -130,7 +130,7 @@ def main() -> None:
 def measure(
     runs: "Sequence[Run]", examples: "Sequence[Example]", device_name: str, repetitions: int
 ) -> list[Result]:
-    """Translate the examples with each method, `repetitions` + 1 times; the first is not timed."""
+    """Translate the examples with each method; if several times, once more before, which is not timed."""
     from timing.statistics import interleaved, spread
 
     from nmt.device import choose_device
@@ -145,7 +145,7 @@ def measure(
     for method in chosen:
         translator = _translator(runs, method, device)
         works[method.name] = _work(translator, sources, texts, method.name)
-    seconds = interleaved(works, repetitions, device)
+    seconds = interleaved(works, repetitions, device, warm_up=repetitions > 1)
     found = []
     for method in chosen:
         references = [example.references for example in examples]

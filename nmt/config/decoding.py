@@ -101,6 +101,9 @@ class DecodingConfig:
     distinct: bool = option(
         False, "n best: only the best of several hypotheses with the same text", unused_if=_GREEDY
     )
+    no_repeat_ngram: int = option(
+        0, "no sequence of this many pieces occurs twice in a translation (0: any may)", at_least=0
+    )
     min_length: int = option(0, "minimum length of a translation in pieces", at_least=0)
     max_length_factor: float = option(3.0, "maximum length of a translation: this × source pieces …", above=0)
     max_length_extra: int = option(20, "… + this many", at_least=1)

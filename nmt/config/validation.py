@@ -6,6 +6,7 @@ from dataclasses import Field
 from typing import Any, cast
 
 from nmt.config.data import DataConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.config.distillation import DistillationConfig
 from nmt.config.extensions import EXTENSION_POINTS, SCORES, SOURCES, AlignedCorpus, MultiHeadScore
 from nmt.config.extra_corpus import ExtraCorpus, in_extra, unsuitable
@@ -258,6 +259,14 @@ def _distillation_conflicts(distillation: DistillationConfig, typed: Collection[
     ]
 
 
+def _decoding_conflicts(decoding: DecodingConfig) -> list[str]:
+    if decoding.min_length < decoding.max_length:
+        return []
+    return [
+        f"decoding.min_length={decoding.min_length}: must be below decoding.max_length={decoding.max_length}"
+    ]
+
+
 def _no_alignments(data: DataConfig, key: str) -> list[str]:
     if data.source not in SOURCES.names():
         return []
@@ -289,6 +298,7 @@ def check(config: Config, typed: Collection[str] = (), stored: bool = False) -> 
         + _model_conflicts(config.model)
         + _training_conflicts(config.training)
         + _guiding_conflicts(config)
+        + _decoding_conflicts(config.decoding)
         + _distillation_conflicts(config.distillation, typed)
     )
     found = found or _attention_conflicts(config.model)

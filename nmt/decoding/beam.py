@@ -5,21 +5,13 @@ source length. A total of minus infinity marks an empty slot.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nmt.decoding.arrays import gather
 from nmt.decoding.hypothesis import BackPointer, Doubles
 from nmt.decoding.interface import Booleans, Integers
-
-NumberT = TypeVar("NumberT", bound=np.generic)
-
-
-def gather(values: NDArray[NumberT], index: Integers) -> NDArray[NumberT]:
-    """`np.take_along_axis(values, index, axis=1)` of [b, M] and [b, L], in less time."""
-    b, M = values.shape
-    return values.reshape(-1)[index + np.arange(0, b * M, M)[:, None]]
 
 
 class Extensions(NamedTuple):
@@ -66,6 +58,8 @@ class Finished:
 
     def with_more(self, totals: Doubles, scores: Doubles, step: int, slots: Integers) -> "Finished":
         """The n best of these and of candidates [b, K] that end at `step`; ties go to the earlier one."""
+        if not (totals > -np.inf).any():
+            return self
         n = self.scores.shape[1]
         scores = np.concatenate((self.scores, scores), axis=1)
         order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
@@ -116,6 +110,8 @@ class Beams:
 
     def without(self, slots: Booleans) -> "Beams":
         """Empty these slots, [b, K]."""
+        if not slots.any():
+            return self
         return replace(self, totals=np.where(slots, -np.inf, self.totals))
 
     def extensions(self, values: Doubles, tokens: Integers, eos: int) -> Extensions:
@@ -133,6 +129,9 @@ class Beams:
         order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * K if K > 1 else 1]
         totals, tokens, origins = gather(totals, order), gather(tokens.reshape(b, K * C), order), order // C
         ends = tokens == eos
+        if not ends.any():
+            nothing = np.full((b, K), -np.inf), np.zeros((b, K), np.int64)
+            return Extensions(totals[:, :K], tokens[:, :K], origins[:, :K], *nothing)
         ended = np.where(ends, totals, -np.inf)[:, :K]
         lives_on = np.argsort(ends, axis=1, kind="stable")[:, :K]
         return Extensions(

@@ -88,6 +88,10 @@ def check_search(config: DecodingConfig, nbest: int, heads: int) -> None:
         value = getattr(config, name)
         if not 0 <= value < np.inf:
             raise ConfigError(f"{name}={value:g}: must be at least 0 and finite")
+    if not 0 <= config.min_length < config.max_length:
+        raise ConfigError(
+            f"min_length={config.min_length}: must be at least 0 and below max_length={config.max_length}"
+        )
     if config.patience is not None and not 0 < config.patience < np.inf:
         raise ConfigError(f"patience={config.patience:g}: must be above 0 and finite")
     if config.coverage_penalty and not heads:

@@ -107,10 +107,17 @@ class Search(Generic[StateT]):
         self._beams = Beams.start(sources.limits, special.bos, K, options.nbest)
         if config.coverage_penalty:
             self._beams = replace(self._beams, received=np.zeros((B, K, sources.mask.shape[1])))
+        # As many candidates per hypothesis as slots, and one, as one of them may be EOS.
+        count, banned = K + (K > 1), {*special.forbidden} | ({special.bos} - {special.eos})
+        self._query = Query(count, _array(banned), attention=config.coverage_penalty > 0)
+        self._too_short = replace(self._query, banned=_array({*banned, special.eos}))
         self._history = History(B, options.attention)
         self._results: dict[int, list[BackPointer]] = {}
         self._cancelled: set[int] = set()
         self._constrained = Constrained(options.constraints, special.eos) if options.constraints else None
+        forcing = [sentence for sentence, one in options.constraints.items() if one.forces()]
+        self._patience = np.full(B, np.inf if config.patience is None else config.patience)
+        self._patience[forcing] = np.minimum(self._patience[forcing], 1.0)
         self._distinct = DistinctTexts(options.text, self._history) if options.text else None
         self._recorder = TreeRecorder(options.trace, special.eos) if options.trace else None
         if B:
@@ -130,7 +137,7 @@ class Search(Generic[StateT]):
         """
         rows, sentences = self._rows, self.active
         found = self._model.step(self._state, rows)
-        query = self._query()
+        query = self._too_short if self._steps < self._config.min_length else self._query
         if self._constrained:
             query = self._constrained.query(query, sentences, rows)
         answer = found.read(query)
@@ -145,7 +152,7 @@ class Search(Generic[StateT]):
             counts[np.isin(self._sentences, list(self._cancelled))] = 0
         if self._recorder:
             self._recorder.append(self._steps, sentences, extensions, scores, counts)
-        done = self._leave(np.flatnonzero(counts == 0))
+        done = [] if counts.all() else self._leave(np.flatnonzero(counts == 0))
         self._state = found.state
         self._go_on(next_rows(rows, extensions.tokens, extensions.origins, counts))
         return done
@@ -183,16 +190,6 @@ class Search(Generic[StateT]):
         assert self._recorder is not None
         return self._recorder.tree(sentence, self._results[sentence])
 
-    def _query(self) -> Query:
-        """What is asked of the predictions of this step, for all sentences."""
-        special, config = self._special, self._config
-        banned = {*special.forbidden} | ({special.bos} - {special.eos})
-        if self._steps < config.min_length:
-            banned.add(special.eos)
-        # As many candidates per hypothesis as slots, and one, as one of them may be EOS.
-        count = config.beam_size + 1 if config.beam_size > 1 else 1
-        return Query(count, np.array(sorted(banned), np.int64), attention=config.coverage_penalty > 0)
-
     def _advance(self, extensions: Extensions, answer: Answer) -> Doubles:
         """Replace the beams by all hypotheses of `extensions`; returns the scores of those that end."""
         beams, step, received, behind = self._beams, self._steps, None, None
@@ -229,9 +226,7 @@ class Search(Generic[StateT]):
         # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order. No
         # coverage penalty is above 0.
         bound = beams.totals / self._ranking.norms[longest - 1][:, None]
-        going = beams.limits > length
-        if config.patience is not None:
-            going &= beams.ended < config.patience * config.beam_size
+        going = (beams.limits > length) & (beams.ended < self._patience[self._sentences] * config.beam_size)
         live: Booleans = (bound > beams.finished.scores[:, -1:]) & going[:, None]
         return live
 
@@ -241,7 +236,8 @@ class Search(Generic[StateT]):
         if rows.going is not None:
             self._sentences = self._sentences[rows.going]
             self._beams = self._beams.select(rows.going)
-        self._beams = self._beams.without(np.arange(rows.width) >= rows.counts[:, None])
+        if rows.slots is not None:
+            self._beams = self._beams.without(np.arange(rows.width) >= rows.counts[:, None])
 
     def _leave(self, rows: Integers) -> list[int]:
         """Keep the results of the sentences in these rows, which are done: the n best of each, the finished
@@ -250,8 +246,6 @@ class Search(Generic[StateT]):
         Raises:
             NmtError: if a sentence without constraint has neither.
         """
-        if not len(rows):
-            return []
         beams, sentences, step = self._beams.select(rows), self._sentences[rows], self._steps
         scores = self._ranking.scores(beams.totals, step, beams.received, sentences)
         done: list[int] = sentences.tolist()
@@ -265,6 +259,10 @@ class Search(Generic[StateT]):
                 group = self._distinct.first_of_each(group)
             self._results[sentence] = group[: self._options.nbest]
         return done
+
+
+def _array(tokens: set[int]) -> Integers:
+    return np.array(sorted(tokens), np.int64)
 
 
 def _truncated(beams: Beams, scores: Doubles, row: int, sentence: int, step: int) -> list[BackPointer]:

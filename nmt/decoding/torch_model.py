@@ -62,8 +62,9 @@ class TorchModel(Generic[StateT, MemoryT]):
         going = None if rows.going is None else self._tensor(rows.going)
         source = memory = state.source
         if isinstance(source, SearchMemory):
-            slots = None if rows.slots is None else self._tensor(rows.slots)
-            layout = Layout(len(rows.counts), rows.width, slots)
+            slots = rows.slots
+            placed = None if slots is None else self._tensor(slots)
+            layout = Layout(len(rows.counts), rows.width, placed)
             source = memory = cast(MemoryT, source.arrange(going, layout))
         else:
             source = source if going is None else source.select(going)

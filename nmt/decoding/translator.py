@@ -5,6 +5,7 @@ end-of-sentence as the last one.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.grouping import pad, sorted_batches
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
+from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchModel, SearchOptions
 from nmt.decoding.methods import Decoding, begin, hypotheses_per_sentence
@@ -99,7 +101,13 @@ class Translator:
         return Sources(tokens, mask, np.clip(longest, config.min_length + 1, config.max_length))
 
     def search(self, batch: Sources, options: SearchOptions) -> Decoding:
-        """Translate a batch that `prepare` has made, by `config.method`; not yet begun."""
+        """Translate a batch that `prepare` has made, by `config.method`; not yet begun. `no_repeat_ngram` of
+        the settings is a constraint on the sentences that have no other, which would include it.
+        """
+        if self.config.no_repeat_ngram:
+            blocking = NoRepeatedNgrams(self.config.no_repeat_ngram)
+            constraints = dict.fromkeys(range(len(batch.limits)), blocking) | options.constraints
+            options = replace(options, constraints=constraints)
         return begin(self.model, batch, self.config, SPECIAL, options, self.text)
 
     def text(self, tokens: list[int]) -> str:
@@ -134,10 +142,21 @@ class Translator:
             (self.source.encode_with_offsets(clean(source)), self.target.encode_with_offsets(clean(target)))
             for source, target in zip(sources, targets, strict=True)
         ]
-        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in encoded]
-        results: list[Translation | None] = [None] * len(encoded)
+        return self.force_decode(encoded, attention)
+
+    def force_decode(
+        self, pairs: Sequence[tuple[Tokens, Tokens]], attention: bool = False
+    ) -> list[Translation]:
+        """Forced decoding of given subwords, such as those of hypotheses that have ended.
+
+        Args:
+            pairs: source and target of each.
+            attention: whether the results have their attention.
+        """
+        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in pairs]
+        results: list[Translation | None] = [None] * len(pairs)
         for chosen in sorted_batches(lengths, self.config.batch_tokens):
-            found = self._force_decode([encoded[i] for i in chosen], attention)
+            found = self._force_decode([pairs[i] for i in chosen], attention)
             for i, aligned in zip(chosen, found, strict=True):
                 results[i] = aligned
         return [result for result in results if result is not None]

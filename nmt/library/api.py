@@ -206,7 +206,7 @@ class Translator:
             document = segment(text, loaded.source, loaded.limit)
             collectors.append(Collector(document, own, loaded.finishing))
             try:
-                steering = steer(document, own, excluded)
+                steering = steer(document, own, loaded.decoding, excluded)
             except ConfigError as error:
                 yield index, error
                 continue

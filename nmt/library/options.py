@@ -50,7 +50,9 @@ class TranslationOptions:
         {}, "source term → the target term that translates it, or several"
     )
     keep: Sequence[str] = option((), f"kinds of things that stay as they are: {', '.join(KINDS)}")
-    no_repeat_ngram: int = option(0, "no sequence of so many subwords occurs twice (0: any may)", at_least=0)
+    no_repeat_ngram: int | None = option(
+        None, "no sequence of so many subwords occurs twice (0: any may)", at_least=0
+    )
     attention: bool = option(False, "whether the translation has its attention and coverage")
     tree: bool = option(False, "whether the translation has the beam as a tree")
     sample: bool = option(False, "draw random translations, nbest of them, instead of searching for the best")
@@ -80,12 +82,6 @@ class TranslationOptions:
             name, _, value = key.partition("=")
             raise OptionError(name, problem, value)
         self._check_sampling()
-
-    @property
-    def is_constrained(self) -> bool:
-        """Whether anything is asked of the text of the translation."""
-        asked = (self.prefix, self.required, self.forbidden, self.glossary, self.keep, self.no_repeat_ngram)
-        return any(asked)
 
     def _check_sampling(self) -> None:
         if self.sample and self.mbr:
@@ -139,6 +135,7 @@ _SEARCH = (
     "coverage_penalty",
     "patience",
     "distinct",
+    "no_repeat_ngram",
     "min_length",
     "max_length",
 )
@@ -162,7 +159,7 @@ OPTIONS: dict[str, tuple[type, ...]] = {
     "forbidden": (list, tuple),
     "glossary": (Mapping,),
     "keep": (list, tuple),
-    "no_repeat_ngram": _WHOLE,
+    "no_repeat_ngram": _WHOLE + _NOTHING,
     "attention": (bool,),
     "tree": (bool,),
     "sample": (bool,),

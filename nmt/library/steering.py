@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.constraints.builder import ConstraintBuilder
 from nmt.decoding.constraints.pieces import Pieces
@@ -29,7 +30,9 @@ class Steering:
     given: str | None = None
 
 
-def steer(document: Document, options: TranslationOptions, excluded: Sequence[str] = ()) -> list[Steering]:
+def steer(
+    document: Document, options: TranslationOptions, own: DecodingConfig, excluded: Sequence[str] = ()
+) -> list[Steering]:
     """What is asked of each segment of a document.
 
     A prefix is divided at the places where the document is: what it has of a segment in full is that
@@ -39,6 +42,7 @@ def steer(document: Document, options: TranslationOptions, excluded: Sequence[st
     Args:
         document: the text.
         options: what is asked of its translation.
+        own: the settings of the run.
         excluded: continuations of the prefix, up to the end of a word, that are not wanted.
 
     Raises:
@@ -50,7 +54,7 @@ def steer(document: Document, options: TranslationOptions, excluded: Sequence[st
         forbidden=options.forbidden,
         glossary=options.glossary,
         keep=options.keep,
-        no_repeat_ngram=options.no_repeat_ngram,
+        no_repeat_ngram=own.no_repeat_ngram if options.no_repeat_ngram is None else options.no_repeat_ngram,
     )
     if not segments or (common == NOTHING and not options.prefix and not excluded):
         return [Steering()] * len(segments)

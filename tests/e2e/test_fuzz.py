@@ -22,7 +22,7 @@ def check(run: Path, folder: Path, lines: list[str], *options: object) -> None:
 
 
 def test_random_lines(copy, tmp_path):
-    lines = random_lines(150, long=2, seed=1)
+    lines = random_lines(60, long=1, seed=1)
     assert max(map(len, lines)) == LONG
     check(copy, tmp_path, lines, "--beam-size", 2)
 

@@ -84,6 +84,8 @@ def test_a_minimum_length_holds_for_greedy_search_too():
     ("options", "name"),
     [
         ({"coverage_penalty": -1.0}, "coverage_penalty=-1"),
+        ({"min_length": 500}, "min_length=500"),
+        ({"min_length": -1}, "min_length=-1"),
         ({"patience": 0.0}, "patience=0"),
         ({"patience": np.nan}, "patience=nan"),
     ],
@@ -155,6 +157,9 @@ class Phrase(NamedTuple):
     def met(self, state):
         return state[0] if self.shared else 0
 
+    def forces(self):
+        return False
+
     def possible(self, targets: list[int]) -> bool:
         words = [token for token in targets if token != EOS]
         if self.never in words or (self.first is not None and targets[0] not in self.first):
@@ -180,11 +185,21 @@ class Anything(NamedTuple):
     def met(self, state):
         return 0
 
+    def forces(self):
+        return False
+
 
 @pytest.mark.parametrize("nbest", [1, 9, 100])
 @pytest.mark.parametrize(
     "constraint",
-    [Phrase((3, 4)), Phrase((5, 5)), Phrase((4, 3), never=5), Phrase((3, 5), first=(4, 5, 2)), Anything()],
+    [
+        Phrase((3, 4)),
+        Phrase((5, 5)),
+        Phrase((4, 3), never=5),
+        Phrase((4, 3), never=3),
+        Phrase((3, 5), first=(4, 5, 2)),
+        Anything(),
+    ],
 )
 def test_a_wide_beam_with_a_constraint_is_exhaustive(constraint, nbest):
     model = ArrayTable.random(3)

@@ -61,3 +61,15 @@ def test_lines_before_an_error_are_yielded():
             found.extend(read)
         assert [line for chunk in found for line in chunk] == ["one", "two"]
     assert [line for chunk in waiting_chunks(iter(()), 9) for line in chunk] == []
+
+
+def test_a_progress_bar_of_a_file(tmp_path, monkeypatch, capsys):
+    """On a terminal only."""
+    (tmp_path / "a").write_bytes(b"one\ntwo\n")
+    assert len(list(lines_of_file(tmp_path / "a", progress=True))) == 2
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert len(list(lines_of_file(tmp_path / "a", progress=True))) == 2
+    assert "2/2" in capsys.readouterr().err
+    assert len(list(lines_of_file(tmp_path / "a", progress=False))) == 2
+    assert capsys.readouterr().err == ""

@@ -4,11 +4,12 @@ import math
 from typing import NamedTuple
 
 from nmt.data.text import clean
+from nmt.decoding.constraints.characters import EDGE, with_edges
 from nmt.decoding.constraints.combined import All
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
 from nmt.decoding.constraints.glossary import Glossary
-from nmt.decoding.constraints.kept import find_kept, zeros_of
-from nmt.decoding.constraints.phrase_automaton import EDGE, END, START, bare, pattern, with_edges
+from nmt.decoding.constraints.kept import find_kept
+from nmt.decoding.constraints.phrase_automaton import END, START, bare, pattern
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.prefix import Prefix, clean_prefix
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
@@ -91,7 +92,6 @@ class ConstraintBuilder:
                 for source, found in request.glossary.items()
             }
         )
-        self._zeros = zeros_of(character for text in pieces.texts.values() for character in text)
 
     def build(self, source: str, limit: int, max_length: int) -> Built:
         """The constraint on the translation of one sentence.
@@ -151,7 +151,7 @@ class ConstraintBuilder:
     def _groups(self, source: str) -> list[Group]:
         """What the translation of a sentence must have."""
         terms = [group for _, group in self._glossary.find(source)]
-        kept = find_kept(source, self._request.keep, self._zeros)
+        kept = find_kept(source, self._request.keep, self._pieces.zeros)
         return list(
             dict.fromkeys([*self._required, *terms, *(self._possible("keep", group) for group in kept)])
         )

@@ -3,9 +3,12 @@
 import codecs
 import unicodedata
 from functools import lru_cache
+from itertools import pairwise
 
 from nmt.data.scripts import has_spaces
 from nmt.data.text import JOINERS, clean
+
+EDGE = "\ud800"  # a surrogate, which no decoded text has
 
 
 def decode(undecoded: bytes) -> tuple[str, bytes]:
@@ -50,6 +53,13 @@ def is_word_character(character: str) -> bool:
 def is_mark(character: str) -> bool:
     """Whether it belongs to the character before it."""
     return character in JOINERS or unicodedata.category(character)[0] == "M"
+
+
+def with_edges(text: str) -> str:
+    """A text with the edges inside it."""
+    return "".join(
+        right if is_inside(left, right) else EDGE + right for left, right in pairwise(["", *text])
+    ).removeprefix(EDGE)
 
 
 _STAND_INS = {(True, True): "\u10d0", (True, False): "\u0e01"}

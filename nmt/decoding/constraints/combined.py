@@ -28,14 +28,20 @@ class All:
         """The first state of each."""
         return tuple(constraint.start() for constraint in self._constraints)
 
-    def advance(self, state: State, token: int) -> State:
-        """The state of each after one more token."""
-        return tuple(
-            constraint.advance(own, token) for constraint, own in zip(self._constraints, state, strict=True)
+    def advance(self, state: State | None, token: int) -> State | None:
+        """The state of each after one more token; None: none matters any more."""
+        if state is None:
+            return None
+        found = tuple(
+            None if own is None else constraint.advance(own, token)
+            for constraint, own in zip(self._constraints, state, strict=True)
         )
+        return found if any(own is not None for own in found) else None
 
-    def allowed(self, state: State) -> Allowed | None:
+    def allowed(self, state: State | None) -> Allowed | None:
         """What all allow."""
+        if state is None:
+            return None
         only: Sequence[int] | None = None
         banned: set[int] = set()
         avoided: set[int] = set()
@@ -62,8 +68,10 @@ class All:
             for token in (constraint.never(own) or Except(())).tokens
         }
 
-    def wanted(self, state: State) -> Sequence[int]:
+    def wanted(self, state: State | None) -> Sequence[int]:
         """What any wants."""
+        if state is None:
+            return ()
         found = {
             token
             for constraint, own in zip(self._constraints, state, strict=True)
@@ -71,6 +79,11 @@ class All:
         }
         return tuple(sorted(found))
 
-    def met(self, state: State) -> int:
+    def met(self, state: State | None) -> int:
         """The sum."""
-        return sum(constraint.met(own) for constraint, own in zip(self._constraints, state, strict=True))
+        states = [None] * len(self._constraints) if state is None else state
+        return sum(constraint.met(own) for constraint, own in zip(self._constraints, states, strict=True))
+
+    def forces(self) -> bool:
+        """Whether any does."""
+        return any(constraint.forces() for constraint in self._constraints)

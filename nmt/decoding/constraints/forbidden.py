@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nmt.data.tokenizer import EOS
-from nmt.decoding.constraints.characters import stand_in
+from nmt.decoding.constraints.characters import EDGE, stand_in
 from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.text_stream import Position, TextStream
@@ -42,8 +42,8 @@ class ForbiddenPhrases:
         return self._stream.advance(state, token)
 
     def allowed(self, state: Position[Node]) -> Allowed | None:
-        """All tokens but those that complete a phrase. That includes one after which it is complete unless the
-        next token goes on in its last word: else such words are what search is led to, and often they are none.
+        """All tokens but those that complete a phrase, also those after which it is complete unless the next
+        one goes on in its last word. Search would be led to such words, and often they are none.
         """
         return self._all_but(state, early=True)
 
@@ -59,10 +59,14 @@ class ForbiddenPhrases:
         """Always 0: there is nothing to reach."""
         return 0
 
-    def _read(self, node: Node, left: str, character: str) -> Node:
+    def forces(self) -> bool:
+        """False: it only takes tokens away."""
+        return False
+
+    def _read(self, node: Node, text: str) -> Node:
         if node == _REJECTED:
             return node
-        node, found = self._automaton.read(node, left, character)
+        node, found = self._automaton.read(node, text)
         return _REJECTED if found else node
 
     def _rejects(self, position: Position[Node], token: int, early: bool) -> bool:
@@ -70,7 +74,7 @@ class ForbiddenPhrases:
         after = position if token == EOS else self._stream.advance(position, token)
         if after.value != _REJECTED and (token == EOS or (early and not after.undecoded)):
             after = self._stream.flush(after)
-            return self._read(after.value, after.last, END) == _REJECTED
+            return self._read(after.value, EDGE + END) == _REJECTED
         return after.value == _REJECTED
 
     def _all_but(self, position: Position[Node], early: bool) -> Except | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nmt.data.lines import file_lines
 from nmt.data.text import clean
-from nmt.decoding.constraints.phrase_automaton import EDGE, with_edges
+from nmt.decoding.constraints.characters import EDGE, with_edges
 from nmt.errors import DataError
 
 Group = tuple[str, ...]

@@ -2,12 +2,15 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 Group = tuple[str, ...]
 """Forms of which one is enough."""
 
-_PICTURE = "[\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]"
+_PICTURE = (
+    "[\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u25fe\u2600-\u27bf"
+    "\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]"
+)
 _PATTERNS = {
     "url": re.compile(r"(?:https?://|ftp://|www\.)[^\s<>\"]+", re.IGNORECASE),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
@@ -36,12 +39,6 @@ def find_kept(text: str, kinds: Collection[str], zeros: Sequence[str]) -> list[G
                 found[_forms(match, kind, zeros)] = None
         text = pattern.sub(lambda match: " " * len(match[0]), text)
     return list(found)
-
-
-def zeros_of(characters: Iterable[str]) -> list[str]:
-    """The zeros of the scripts that have a digit among some characters, in their order."""
-    digits = {c for c in characters if unicodedata.category(c) == "Nd"}
-    return sorted({chr(ord(digit) - unicodedata.digit(digit)) for digit in digits})
 
 
 def _forms(text: str, kind: str, zeros: Sequence[str]) -> Group:

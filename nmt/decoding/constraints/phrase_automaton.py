@@ -6,12 +6,11 @@ end, and a phrase has one at its beginning and end. Then a phrase is found as an
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from nmt.data.text import clean
-from nmt.decoding.constraints.characters import is_inside, is_word_character
+from nmt.decoding.constraints.characters import EDGE, is_word_character, with_edges
 
-EDGE, START, END = "\ud800", "\ud801", "\ud802"  # surrogates, which no decoded text has
+START, END = "\ud801", "\ud802"  # surrogates, which no decoded text has
 ROOT = 0
 OPEN = "*"
 
@@ -35,13 +34,6 @@ def bare(phrase: str) -> str:
 def is_open(phrase: str) -> bool:
     """Whether a phrase may go on inside a word."""
     return len(phrase) > 1 and phrase.endswith(OPEN) and clean(phrase[:-1]) != ""
-
-
-def with_edges(text: str) -> str:
-    """A text with the edges inside it."""
-    return "".join(
-        right if is_inside(left, right) else EDGE + right for left, right in pairwise(["", *text])
-    ).removeprefix(EDGE)
 
 
 def without_edges(string: str) -> str:
@@ -106,17 +98,11 @@ class PhraseAutomaton:
         """The node at the beginning of a text."""
         return self._step(ROOT, START)
 
-    def read(self, node: int, left: str, character: str) -> tuple[int, tuple[int, ...]]:
-        """The node after a character, and the strings found with it or with the edge before it.
-
-        Args:
-            node: before.
-            left: the character before, "" at the beginning.
-            character: one; `END`: the text ends.
-        """
+    def read(self, node: int, text: str) -> tuple[int, tuple[int, ...]]:
+        """The node after more of a text, with its edges, and the strings that are found in it."""
         found: tuple[int, ...] = ()
-        if not is_inside(left, character):
-            node = self._step(node, EDGE)
-            found = self.found[node]
-        node = self._step(node, character)
-        return node, found + self.found[node]
+        for character in text:
+            node = self._step(node, character)
+            if self.found[node]:
+                found += self.found[node]
+        return node, found

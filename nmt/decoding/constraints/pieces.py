@@ -1,16 +1,37 @@
 """A target vocabulary as text: what each token adds to a translation, and which begin with given text."""
 
 import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from nmt.data.text import clean
 from nmt.data.tokenizer import SPACE, Tokenizer
-from nmt.decoding.constraints.characters import changes
+from nmt.decoding.constraints.characters import EDGE, changes, is_inside, with_edges
 
 _BYTE = re.compile("<0x([0-9A-F]{2})>")
 _LAST = "\U0010ffff"  # above every character of a piece
+
+
+class PlainPiece(NamedTuple):
+    """A token whose text is clean and begins with a character that is no combining mark, as it is read where
+    it does not change the character before it.
+
+    Attributes:
+        first: its first character.
+        head: what is before its last character and the marks after that, with the edges inside it.
+        rest: that character and marks, with the edge before them if there is a head.
+        previous: the last character of the head, "" if there is none.
+        tail: the rest without edges.
+    """
+
+    first: str
+    head: str
+    rest: str
+    previous: str
+    tail: str
 
 
 class Pieces:
@@ -77,13 +98,22 @@ class Pieces:
             position = self._joined.find(text, following)
         return found
 
-    def _changing(self, tail: str) -> tuple[int, ...]:
-        return tuple(
+    def _changing(self, tail: str) -> frozenset[int]:
+        return frozenset(
             token
             for character, tokens in self.by_first_character.items()
             if changes(tail, character)
             for token in tokens
         )
+
+    @cached_property
+    def plain(self) -> dict[int, PlainPiece]:
+        """Most tokens of text, prepared for reading."""
+        return {
+            token: _plain(text)
+            for text, token in self._tokens.items()
+            if _is_clean(text) and not unicodedata.combining(text[0])
+        }
 
     @cached_property
     def unclean(self) -> list[int]:
@@ -108,6 +138,12 @@ class Pieces:
         return found
 
     @cached_property
+    def zeros(self) -> list[str]:
+        """The digit zero of each script that has a digit in the vocabulary."""
+        digits = {one for text in self._tokens for one in text if unicodedata.category(one) == "Nd"}
+        return sorted({chr(ord(digit) - unicodedata.digit(digit)) for digit in digits})
+
+    @cached_property
     def _joined(self) -> str:
         return "\n".join(self._sorted)  # no piece has a line feed
 
@@ -118,6 +154,13 @@ class Pieces:
             starts.append(position)
             position += len(text) + 1
         return starts
+
+
+def _plain(text: str) -> PlainPiece:
+    start = max(index for index, character in enumerate(text) if not unicodedata.combining(character))
+    head, tail = text[:start], text[start:]
+    edge = "" if not head or is_inside(head[-1], tail[0]) else EDGE
+    return PlainPiece(text[0], with_edges(head), edge + with_edges(tail), head[-1:], tail)
 
 
 def _is_clean(text: str) -> bool:

@@ -121,6 +121,10 @@ class Prefix:
         """Always 0: all hypotheses have as much of the prefix as they have tokens."""
         return 0
 
+    def forces(self) -> bool:
+        """True: its tokens may be improbable."""
+        return True
+
     def _leading_on(self, state: _Within) -> list[int]:
         """The tokens of the prefix with which it can be completed in time."""
         found = []

@@ -49,3 +49,7 @@ class NoRepeatedNgrams:
     def met(self, state: State) -> int:
         """Always 0: there is nothing to reach."""
         return 0
+
+    def forces(self) -> bool:
+        """False: it only takes tokens away."""
+        return False

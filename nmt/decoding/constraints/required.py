@@ -8,7 +8,7 @@ from copy import copy
 from typing import NamedTuple
 
 from nmt.data.tokenizer import EOS
-from nmt.decoding.constraints.characters import is_inside, stand_in
+from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
 from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, bare, pattern, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
@@ -17,6 +17,7 @@ from nmt.decoding.interface import Allowed, Except, Only
 
 Group = tuple[str, ...]
 """Phrases of which one is required."""
+_NO_END = Except((EOS,))
 
 
 class Found(NamedTuple):
@@ -65,6 +66,9 @@ class RequiredPhrases:
             for g in range(len(groups))
         ]
         self.least = sum(self._least)
+        self._met: dict[Found, int] = {}
+        self._complete: dict[Found, bool] = {}
+        self._sums: dict[int, float] = {}
         self._known: dict[tuple[Found, str, bytes], tuple[int, ...]] = {}
 
     def within(self, limit: int) -> "RequiredPhrases":
@@ -78,21 +82,25 @@ class RequiredPhrases:
         found = Found(self._automaton.start(), 0)
         return State(0, Position(b"", "", "", found, found))
 
-    def advance(self, state: State, token: int) -> State:
+    def advance(self, state: State | None, token: int) -> State | None:
         """The state after one more token."""
-        return State(state.used + 1, self._stream.advance(state.position, token))
+        if state is None:
+            return None
+        position = self._stream.advance(state.position, token)
+        return None if position.value.groups == self._all else State(state.used + 1, position)
 
-    def allowed(self, state: State) -> Allowed | None:
+    def allowed(self, state: State | None) -> Allowed | None:
         """Everything but the end, until all phrases are there; only what leads to them, where there is no
         more room than they need.
         """
-        position = state.position
-        if position.value.groups == self._all:
+        if state is None:
             return None
-        complete = self._is_complete(position)
+        position = state.position
+        groups = position.value.groups
         room = self._limit - state.used - 1  # after the next token
-        if sum(self._missing(position.value.groups)) < room:
-            return None if complete else Except((EOS,))
+        complete = self._is_complete(position)
+        if self._sum_of_missing(groups) < room:
+            return None if complete else _NO_END
         leading = [
             token
             for token in sorted(self._leading_on(position, all_ways=True))
@@ -100,39 +108,56 @@ class RequiredPhrases:
         ]
         return Only((*leading, EOS) if complete else tuple(leading))
 
-    def wanted(self, state: State) -> Sequence[int]:
+    def wanted(self, state: State | None) -> Sequence[int]:
         """The next token of each phrase that is missing: of those that have begun, and the first ones."""
+        if state is None:
+            return ()
         position = state.position
         key = position.value, stand_in(position.last), position.undecoded
         if key not in self._known:
             self._known[key] = tuple(sorted(self._leading_on(position)))
         return self._known[key]
 
-    def met(self, state: State) -> int:
+    def met(self, state: State | None) -> int:
         """The number of tokens that training has for what there is of the phrases."""
+        if state is None:
+            return sum(self._tokens)
         found = state.position.value
-        complete = sum(tokens for group, tokens in enumerate(self._tokens) if found.groups >> group & 1)
-        begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
-        return complete + max(begun, default=0)
+        if found not in self._met:
+            complete = sum(tokens for group, tokens in enumerate(self._tokens) if found.groups >> group & 1)
+            begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
+            self._met[found] = complete + max(begun, default=0)
+        return self._met[found]
+
+    def forces(self) -> bool:
+        """True: its tokens may be improbable."""
+        return True
 
     def _of(self, group: int) -> list[int]:
         """The phrases of a group."""
         return [index for index, own in enumerate(self._group_of) if own == group]
 
-    def _read(self, found: Found, left: str, character: str) -> Found:
-        node, phrases = self._automaton.read(found.node, left, character)
+    def _read(self, found: Found, text: str) -> Found:
+        node, phrases = self._automaton.read(found.node, text)
         groups = found.groups
         for index in phrases:
             groups |= 1 << self._group_of[index]
         return Found(node, groups)
 
     def _is_complete(self, position: Position[Found]) -> bool:
-        flushed = self._stream.flush(position)
-        return self._read(flushed.value, flushed.last, END).groups == self._all
+        """Whether all phrases are there if the translation ends here."""
+        found = self._stream.flush(position).value
+        if found not in self._complete:
+            self._complete[found] = self._read(found, EDGE + END).groups == self._all
+        return self._complete[found]
 
-    def _missing(self, groups: int) -> list[float]:
-        """The number of tokens of each group that has not been found."""
-        return [least for group, least in enumerate(self._least) if not groups >> group & 1]
+    def _sum_of_missing(self, groups: int) -> float:
+        """The number of tokens that is enough for the groups that have not been found."""
+        if groups not in self._sums:
+            self._sums[groups] = sum(
+                least for group, least in enumerate(self._least) if not groups >> group & 1
+            )
+        return self._sums[groups]
 
     def _begun(self, found: Found) -> list[tuple[int, int]]:
         """The missing phrases that have begun, and the number of characters that there are, with the space
@@ -153,11 +178,11 @@ class RequiredPhrases:
             self._least[self._group_of[index]] - self._spellings[index].least(length, position.undecoded)
             for index, length in self._places(position)
         )
-        return sum(self._missing(position.value.groups)) - max((0.0, *saved))
+        return self._sum_of_missing(position.value.groups) - max((0.0, *saved))
 
     def _places(self, position: Position[Found]) -> list[tuple[int, int]]:
-        """The missing phrases that can go on here, or begin without a space, and the number of characters that
-        there are, with the space before them.
+        """The missing phrases that can go on here, or begin without a space, and the number of characters
+        that there are, with the space before them.
         """
         found, last = position.value, position.last
         begun = self._begun(found)

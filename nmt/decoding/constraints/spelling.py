@@ -1,6 +1,7 @@
 """The ways in which a given text can be generated: which tokens lead on from each of its characters."""
 
 import math
+import unicodedata
 from bisect import bisect_right
 from functools import cached_property
 from typing import NamedTuple
@@ -45,7 +46,9 @@ class Spelling:
             start: the number of characters that there are.
             undecoded: bytes of the character at `start` that there are as well.
         """
-        if start == len(self.text):
+        if (
+            start == len(self.text) or unicodedata.category(self.text[start]) == "Cs"
+        ):  # a surrogate is no text
             return []
         moves = []
         if not undecoded:

@@ -66,8 +66,19 @@ def test_the_library_says_of_both_the_same(folder: Path, trained: Path) -> None:
     )  # fmt: skip
 
 
+def test_exported_models_as_an_ensemble(folder: Path) -> None:
+    """Of a model with itself: the model."""
+    alone, twice = nmt.Translator.load(folder), nmt.Translator.load(folder, folder)
+    assert twice.name == f"{alone.name}+{alone.name}"
+    for options in ({"nbest": 2}, {"sample": True}):
+        found, expected = (one.translate(LINES, attention=True, **options) for one in (twice, alone))
+        for one, other in zip(found, expected, strict=True):
+            assert one.text == other.text
+            assert one.log_probability == pytest.approx(other.log_probability, abs=1e-5)
+
+
 def test_what_an_exported_model_cannot_do_is_refused(folder: Path, trained: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be part of an ensemble"):
+    with pytest.raises(ConfigError, match="cannot be part of an ensemble with runs"):
         nmt.Translator.load(folder, trained)
     with pytest.raises(ConfigError, match="runs on the CPU"):
         nmt.Translator.load(folder, device="cuda")

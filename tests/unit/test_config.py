@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nmt.config.data import DataConfig
 from nmt.config.model import ModelConfig
-from nmt.config.schema import from_dict, rename_keys, settings, to_dict
+from nmt.config.schema import Condition, from_dict, rename_keys, settings, to_dict
 from nmt.config.settings import RENAMED, Config
 from nmt.config.validation import check
 from nmt.errors import ConfigError
@@ -80,7 +80,11 @@ def test_leaves_are_dotted_and_in_the_order_of_definition() -> None:
 BOUNDS = [
     (key, relation, limit) for key, item, _ in LEAVES for relation, limit in item.metadata["bounds"].items()
 ]
-CHOICES = [(key, item.metadata["choices"]) for key, item, _ in LEAVES if item.metadata["choices"]]
+CHOICES = [
+    (key, item.metadata["choices"], item.metadata["used_if"] or {})
+    for key, item, _ in LEAVES
+    if item.metadata["choices"]
+]
 
 
 @pytest.mark.parametrize(("key", "relation", "limit"), BOUNDS)
@@ -92,11 +96,14 @@ def test_every_bound_is_kept(key: str, relation: str, limit: float) -> None:
     assert any(f"must be {relation}" in fault for fault in refused(with_value(key, math.nan)))
 
 
-@pytest.mark.parametrize(("key", "choices"), CHOICES)
-def test_every_choice_is_kept(key: str, choices: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("key", "choices", "used_if"), CHOICES)
+def test_every_choice_is_kept(key: str, choices: tuple[str, ...], used_if: Condition) -> None:
     assert refused(with_value(key, "nonsense"))[0] == f"{key}=nonsense: choose one of {', '.join(choices)}"
     for choice in choices:
         config = with_value(key, choice)
+        for other, allowed in used_if.items():
+            section, _, name = other.partition(".")
+            setattr(getattr(config, section), name, allowed[0])
         for name in NEEDED.get(config.data.source, []):
             setattr(config.data, name, "file")
         check(config)

@@ -449,6 +449,10 @@ def test_a_server_with_a_key(page, server):
     server.key = "secret"
     page.refresh()
     until(lambda: page.find_element(By.ID, "access").is_displayed())
+    assert not page.find_element(By.ID, "error").is_displayed()
+    page.find_element(By.ID, "key").send_keys("wrong", Keys.ENTER)
+    until(lambda: page.find_element(By.ID, "error").text == "The server does not accept this API key.")
+    page.find_element(By.ID, "key").clear()
     page.find_element(By.ID, "key").send_keys("secret", Keys.ENTER)
     until(lambda: not page.find_element(By.ID, "access").is_displayed())
     write(page)

@@ -21,6 +21,7 @@ async function send(path, body, signal) {
   if (body) headers["Content-Type"] = "application/json";
   const response = await reached(fetch(path, { method: body ? "POST" : "GET", headers, signal, body: body && JSON.stringify(body) }));
   if (response.ok) return response;
+  if (response.status === 401) throw new ShownError(key ? "The server does not accept this API key." : "", 401);
   const answer = await response.json().catch(() => null);
   throw new ShownError(answer?.error?.message ?? `The server answered with ${response.status}.`, response.status);
 }

@@ -83,7 +83,7 @@ function busy(waiting) {
 
 function fail(error) {
   const line = byId("error");
-  line.hidden = !error;
+  line.hidden = !error?.message;
   line.firstElementChild.textContent = error?.message ?? "";
   line.lastElementChild.hidden = !(error && (error.status === 0 || error.status >= 500 || error.status === 429));
   byId("access").hidden = error?.status !== 401;

@@ -77,10 +77,15 @@ def _draw(figure: Figure, axes: Axes, panel: Matrix) -> None:
         colour_bar.ax.tick_params(length=0, labelsize=8, labelcolor=_SOFT_INK)
 
 
+def _number(value: float) -> str:
+    """One decimal; without the sign of a negative number that rounds to zero."""
+    return f"{round(value, 1) + 0.0:.1f}"
+
+
 def _write_numbers(axes: Axes, values: NDArray[np.floating[Any]]) -> None:
     axes.set_xticks(range(values.shape[1]))
     axes.set_yticks(range(values.shape[0]))
     largest = max(float(np.abs(values).max()), 1e-12)
     for (row, column), value in np.ndenumerate(values):
         colour = "white" if abs(value) > 0.7 * largest else _INK
-        axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=8, color=colour)
+        axes.text(column, row, _number(float(value)), ha="center", va="center", fontsize=8, color=colour)

@@ -11,12 +11,12 @@ from nmt.visualisation.regression import Fit, draw_fits
 
 
 def test_matrices_show_their_values():
-    small, large = np.array([[0.0, 1.0], [2.0, 0.5]]), np.linspace(-1, 1, 200).reshape(10, 20)
+    small, large = np.array([[0.0, 1.0], [2.0, -0.04]]), np.linspace(-1, 1, 200).reshape(10, 20)
     figure = draw_matrices([Matrix(small, "राहुल $x$", "S", "T"), Matrix(large)])
     first, second, *bars = figure.axes
     assert np.array_equal(first.images[0].get_array(), small)
     assert np.array_equal(second.images[0].get_array(), large)
-    assert [text.get_text() for text in first.texts] == ["0.0", "1.0", "2.0", "0.5"]
+    assert [text.get_text() for text in first.texts] == ["0.0", "1.0", "2.0", "0.0"]
     assert not second.texts
     assert len(bars) == 1, "only the one without numbers has a scale"
     assert first.get_title(loc="left") == "राहुल $x$"

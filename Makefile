@@ -8,7 +8,7 @@ WORKERS := 2
 MODELS := bahdanau luong seq2seq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train compare test test-slow test-faults check-gpu benchmark lint format splits tensorboard clean
+.PHONY: help setup demo train compare test test-slow test-faults check-gpu benchmark lint format splits tensorboard tour clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ format: setup  ## format the code
 
 tensorboard: setup  ## show the training curves of all runs on http://localhost:6006
 	$(BIN)/tensorboard --logdir runs
+
+tour: setup  ## open the tour of attention in JupyterLab (docs/tour)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tour]'
+	$(BIN)/jupyter lab docs/tour
 
 clean:  ## remove .venv and caches; keeps runs and downloads
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

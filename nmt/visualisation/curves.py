@@ -1,4 +1,4 @@
-"""Plots of BLEU against source length, one line per system."""
+"""Plots of several systems, one line per system: BLEU against source length, or any values."""
 
 import math
 import textwrap
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from nmt.files import replacing
 from nmt.visualisation.fonts import drawable, families_for
 
+_DPI = 160
 FEWEST = 10  # sentences per point; BLEU on fewer is noise
 
 # Okabe and Ito's colour-blind-safe palette without yellow, which is hard to see on white.
@@ -35,7 +36,7 @@ def draw_by_length(
         lines: L scores of each system, by its name.
         title: may be empty.
     """
-    figure = Figure(figsize=(7.4, 4.2), dpi=160, layout="constrained")
+    figure = Figure(figsize=(7.4, 4.2), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
     for (name, scores), colour, marker in zip(lines.items(), cycle(_COLOURS), cycle(_MARKERS), strict=False):
         enough = zip(scores, sentences, strict=True)
@@ -53,6 +54,36 @@ def draw_by_length(
         families = families_for([title])
         text = "\n".join(textwrap.wrap(drawable(title, families), 60))
         axes.set_title(text, family=families, loc="left", color=_INK, pad=12, parse_math=False)
+    return figure
+
+
+def draw_lines(
+    positions: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    *,
+    across: str,
+    up: str,
+    logarithmic: bool = False,
+) -> Figure:
+    """Plot several lines over the same positions.
+
+    Args:
+        positions: the L positions of the points.
+        lines: L values of each line, by its name.
+        across, up: what the axes are.
+        logarithmic: whether the horizontal axis is.
+    """
+    figure = Figure(figsize=(6.4, 3.2), dpi=_DPI, layout="constrained")
+    axes = figure.add_subplot()
+    for (name, values), colour, marker in zip(lines.items(), cycle(_COLOURS), cycle(_MARKERS), strict=False):
+        axes.plot(positions, values, color=colour, marker=marker, markersize=5, linewidth=1.6, label=name)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e3e8ee", linewidth=0.8)
+    axes.tick_params(labelcolor=_INK, color=_FAINT_INK)
+    axes.set_xscale("log" if logarithmic else "linear")
+    axes.set_xlabel(across, color=_INK)
+    axes.set_ylabel(up, color=_INK)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, labelcolor=_INK)
     return figure
 
 

@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from nmt.errors import ConfigError
@@ -121,18 +122,14 @@ def _draw_title(figure: Figure, title: str, families: Sequence[str], width: floa
     """Write the title at the top left, wrapped to `width` inches, and return its width and height."""
     per_line = max(int(width / (_TITLE_SIZE / 72 * 0.6)), 32)
     lines = textwrap.wrap(drawable(title, families), per_line)
-    text = figure.text(
-        0,
-        1,
-        "\n".join(lines),
-        fontsize=_TITLE_SIZE,
-        family=families,
-        color=_INK,
-        va="top",
-        parse_math=False,
-    )
-    box = text.get_window_extent()
+    box = _write_title(figure, "\n".join(lines), families, 0, 1).get_window_extent()
     return box.width / _DPI, box.height / _DPI
+
+
+def _write_title(figure: Figure, title: str, families: Sequence[str], x: float, y: float) -> Text:
+    """Write text whose top left corner is at (x, y), from 0 to 1."""
+    style: dict[str, Any] = {"fontsize": _TITLE_SIZE, "family": families, "color": _INK, "va": "top"}
+    return figure.text(x, y, title, parse_math=False, **style)
 
 
 def _arrange(figure: Figure, axes: Axes, bar: Axes, title: str, families: Sequence[str]) -> None:
@@ -209,18 +206,19 @@ def _paint(
 
 
 class Panel(NamedTuple):
-    """One heatmap of a grid: weights [T, S] and their labels."""
+    """One heatmap of a grid: weights [T, S], their labels, and a line above them."""
 
     weights: NDArray[np.floating[Any]]
     source: Sequence[str]
     target: Sequence[str]
+    title: str = ""
 
 
 def draw_grid(panels: Sequence[Panel], columns: int = 2) -> Figure:
     """Draw the heatmaps of several sentences as one grid, in rows of `columns`."""
     assert panels
     assert columns > 0
-    alone = [draw_heatmap(*panel) for panel in panels]
+    alone = [draw_heatmap(*panel[:3], title=panel.title) for panel in panels]
     sizes = [figure.get_size_inches() for figure in alone]
     rows = [range(start, min(start + columns, len(panels))) for start in range(0, len(panels), columns)]
     heights = [max(sizes[i][1] for i in row) for row in rows]
@@ -237,7 +235,10 @@ def draw_grid(panels: Sequence[Panel], columns: int = 2) -> Figure:
             top = sum(heights[:number]) + (1 - position.y1) * figure_size[1]
             width, height = position.width * figure_size[0], position.height * figure_size[1]
             rectangle = (left / size[0], 1 - (top + height) / size[1], width / size[0], height / size[1])
-            _paint(figure.add_axes(rectangle), *panels[i], families)
+            _paint(figure.add_axes(rectangle), *panels[i][:3], families)
+            corner = sum(widths[:column]) + _MARGIN, size[1] - sum(heights[:number]) - _MARGIN
+            for title in alone[i].texts:
+                _write_title(figure, title.get_text(), families_for([panels[i].title]), *corner / size)
     return figure
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tiny import padded_mask, random
 from torch import nn
 
-from nmt.model.decoders.bridge import POOLINGS, Bridge, Pooling
+from nmt.model.decoders.bridge import Bridge
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.pooling import POOLINGS, Pooling
 
 Vector = list[float]
 

@@ -3,103 +3,12 @@
 Shapes: B batch, S source length, M encoder state size, H decoder state size, L decoder layers.
 """
 
-import math
-
-import torch
 from torch import Tensor, nn
 
 from nmt.config.model import ModelConfig
-from nmt.model.attention.scopes import masked_softmax
 from nmt.model.cells import Layers, RecurrentStack
 from nmt.model.encoders.encoded import Encoded
-
-
-class LastPooling(nn.Module):
-    """x = the final encoder state.
-
-    Bahdanau et al. 2015, appendix A.2.2, use the backward state at the first word; here it is
-    concatenated with the forward state at the last word.
-    """
-
-    def __init__(self, state_size: int) -> None:
-        super().__init__()
-
-    def forward(self, encoded: Encoded) -> Tensor:
-        """Encoded source → [B, M]."""
-        return encoded.last
-
-
-class BackwardPooling(nn.Module):
-    """x = ←h_1, the backward state at the first word (Bahdanau et al. 2015, appendix A.2.2)."""
-
-    def __init__(self, state_size: int) -> None:
-        super().__init__()
-
-    def forward(self, encoded: Encoded) -> Tensor:
-        """Encoded source → [B, M / 2]."""
-        return encoded.last.chunk(2, dim=-1)[1]
-
-
-class MeanPooling(nn.Module):
-    """x = the mean of the states over the real tokens."""
-
-    def __init__(self, state_size: int) -> None:
-        super().__init__()
-
-    def forward(self, encoded: Encoded) -> Tensor:
-        """Encoded source → [B, M]."""
-        real = encoded.mask.unsqueeze(-1).to(encoded.states.dtype)  # [B, S, 1]
-        return (encoded.states * real).sum(dim=1) / real.sum(dim=1)
-
-
-class AttentionPooling(nn.Module):
-    """Feed-forward attention (Raffel and Ellis 2015, eq. 3 and 5), masked.
-
-    e_j = tanh(wᵀ h_j + b);   α = softmax(e);   x = Σ_j α_j h_j.
-    """
-
-    def __init__(self, state_size: int) -> None:
-        super().__init__()
-        self.energy = nn.Linear(state_size, 1)
-
-    def forward(self, encoded: Encoded) -> Tensor:
-        """Encoded source → [B, M]."""
-        energies = self.energy(encoded.states).tanh().squeeze(-1)  # [B, S]
-        weights = masked_softmax(energies, encoded.mask)
-        return torch.bmm(weights.unsqueeze(1), encoded.states).squeeze(1)
-
-
-class LuongPooling(nn.Module):
-    """Attention pooling with the last state as the query (Luong et al. 2015, §3.1, general).
-
-    α = softmax_j(h_lastᵀ W h_j);   c = Σ_j α_j h_j;   x = tanh(W_c [c ; h_last]).
-
-    The parameter stored is √M · W, for the reason given in `scores.GeneralScore`.
-    """
-
-    def __init__(self, state_size: int) -> None:
-        super().__init__()
-        self.key = nn.Linear(state_size, state_size, bias=False)  # W
-        self.combine = nn.Linear(2 * state_size, state_size, bias=False)  # W_c
-
-    def forward(self, encoded: Encoded) -> Tensor:
-        """Encoded source → [B, M]."""
-        keys = self.key(encoded.states) / math.sqrt(encoded.last.shape[-1])  # [B, S, M]
-        scores = torch.bmm(keys, encoded.last.unsqueeze(-1)).squeeze(-1)  # [B, S]
-        weights = masked_softmax(scores, encoded.mask)
-        context = torch.bmm(weights.unsqueeze(1), encoded.states).squeeze(1)
-        pooled: Tensor = self.combine(torch.cat((context, encoded.last), dim=-1)).tanh()
-        return pooled
-
-
-Pooling = LastPooling | MeanPooling | AttentionPooling | LuongPooling | BackwardPooling
-POOLINGS: dict[str, type[Pooling]] = {
-    "last": LastPooling,
-    "mean": MeanPooling,
-    "attention_pooling": AttentionPooling,
-    "luong_pooling": LuongPooling,
-    "backward": BackwardPooling,
-}
+from nmt.model.pooling import POOLINGS, Pooling
 
 
 class Bridge(nn.Module):

@@ -1,0 +1,138 @@
+"""The notebooks of docs/tour run, and their stored outputs are what the code gives.
+
+Text is compared with its numbers within a tolerance, since processors round differently; pictures by their
+size and nearly by their pixels. Cells tagged "trained" depend on a training, so only the kinds of their
+outputs are compared.
+"""
+
+import base64
+import io
+import math
+import re
+import shutil
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from run_tour import execute, read
+
+ROOT = Path(__file__).resolve().parents[2]
+TOUR = ROOT / "docs" / "tour"
+NOTEBOOKS = sorted(path.name for path in TOUR.glob("*.ipynb"))
+PARTS = ("**The question.**", "**What to notice**", "**Exercise.**", "<details><summary>Answer</summary>")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """Each notebook, executed in a copy of the folder; two at a time, so that starting kernels overlaps."""
+    folder = tmp_path_factory.mktemp("tour") / "docs" / "tour"
+    shutil.copytree(TOUR, folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    with ThreadPoolExecutor(2) as threads:
+        runs = {name: threads.submit(execute, read(TOUR / name), folder) for name in NOTEBOOKS}
+        yield runs
+        for run in runs.values():
+            run.cancel()
+
+
+def outputs(cell) -> list[dict[str, str]]:
+    """What a cell printed and showed: text by kind."""
+    found = []
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream":
+            found.append({output.name: output.text})
+        else:
+            found.append(dict(output.data))
+    return found
+
+
+def same_text(one: str, other: str) -> bool:
+    """Equal but for numbers, which differ by at most 2 % or a rounding of what is shown."""
+    if NUMBER.sub("0", one) != NUMBER.sub("0", other):
+        return False
+    numbers = ([float(n) for n in NUMBER.findall(text)] for text in (one, other))
+    return all(math.isclose(x, y, rel_tol=0.02, abs_tol=0.011) for x, y in zip(*numbers, strict=True))
+
+
+def same_picture(one: str, other: str) -> bool:
+    """The same size, and nearly the same colours."""
+    pictures = [image.imread(io.BytesIO(base64.b64decode(text)), format="png") for text in (one, other)]
+    same_shape = pictures[0].shape == pictures[1].shape
+    return same_shape and float(np.abs(pictures[0] - pictures[1]).mean()) < 0.01
+
+
+def differences(stored, fresh) -> list[str]:
+    """The cells whose stored outputs are not those of the present code."""
+    found = []
+    for number, (old, new) in enumerate(zip(stored.cells, fresh.cells, strict=True)):
+        before, now = outputs(old), outputs(new)
+        kinds = [[sorted(output) for output in cell] for cell in (before, now)]
+        same = kinds[0] == kinds[1]
+        if same and "trained" not in old.metadata.get("tags", []):
+            for one, other in zip(before, now, strict=True):
+                for kind, text in one.items():
+                    compare = same_picture if kind == "image/png" else same_text
+                    same = same and compare(text, other[kind])
+        if not same:
+            found.append(f"cell {number}: stored {before!r:.300}, now {now!r:.300}")
+    return found
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_stored_outputs_are_those_of_the_code(name: str, executed: dict[str, Future]):
+    assert differences(read(TOUR / name), executed[name].result()) == []
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_step_has_all_its_parts(name: str):
+    """The question, an equation and its paper, a picture, what to notice, and an exercise with its answer."""
+    cells = read(TOUR / name).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    number = int(name.split("_")[0])
+    assert text.startswith(f"# {number}. ")
+    for part in PARTS:
+        assert part in text, part
+    assert text.count("<details>") == text.count("</details>")
+    assert re.search(r"\b(19|20)\d\d\b", text), "a paper"
+    assert "$$" in text, "an equation"
+    assert "from nmt.model" in code or "nmt.train" in code
+    assert any("image/png" in output for cell in cells for output in outputs(cell))
+    assert (TOUR / name).stat().st_size < 500_000
+
+
+def test_links_between_steps_and_from_the_documentation_work():
+    files = [*TOUR.glob("*.ipynb"), TOUR / "README.md", ROOT / "README.md", ROOT / "docs" / "models.md"]
+    linked = set()
+    for file in files:
+        for target in re.findall(r"\]\(([^)#]+)\)", file.read_text(encoding="utf-8")):
+            if not target.startswith("http"):
+                assert (file.parent / target).exists(), f"{file.name}: {target}"
+                linked.add((file.name, Path(target).name))
+    table = {name for file, name in linked if file == "README.md"}
+    assert set(NOTEBOOKS) <= table
+
+
+def test_this_test_sees_what_is_wrong():
+    stored = read(TOUR / NOTEBOOKS[0])
+    fresh = read(TOUR / NOTEBOOKS[0])
+    assert differences(stored, fresh) == []
+    printed = next(cell for cell in fresh.cells if cell.get("outputs") and "text" in cell.outputs[0])
+    assert NUMBER.search(printed.outputs[0].text)
+    printed.outputs[0].text = NUMBER.sub("77", printed.outputs[0].text, count=1)
+    assert len(differences(stored, fresh)) == 1
+    printed.outputs = []
+    assert len(differences(stored, fresh)) == 1
+    assert same_text("loss 1.000", "loss 1.004")
+    assert not same_text("loss 1.0", "loss 1.2")
+    assert not same_text("loss 1.0", "lose 1.0")

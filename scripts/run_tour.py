@@ -46,7 +46,7 @@ def execute(notebook: Any, folder: Path) -> Any:
 
 
 def _joined(outputs: list[Any]) -> list[Any]:
-    """Outputs with the pieces of each printed text joined; where the kernel divides it is a matter of time."""
+    """Outputs with the pieces of each printed text joined; where the kernel divides it depends on time."""
     joined: list[Any] = []
     for output in outputs:
         if (

@@ -22,8 +22,7 @@ def read(path: Path) -> Any:
 
 
 def execute(notebook: Any, folder: Path) -> Any:
-    """A copy of a notebook with the outputs of running it in `folder`; the outputs of its cells have no times
-    and no counts of executions.
+    """A copy of a notebook with the outputs of running it in `folder`, without times.
 
     Raises:
         nbclient.exceptions.CellExecutionError: if a cell fails.
@@ -41,10 +40,24 @@ def execute(notebook: Any, folder: Path) -> Any:
         "language_info": {"name": "python"},
     }
     for cell in fresh.cells:
-        for output in cell.get("outputs", []):
-            if "execution_count" in output:
-                output.execution_count = cell.execution_count
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
     return fresh
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """Outputs with the pieces of each printed text joined; where the kernel divides it depends on time."""
+    joined: list[Any] = []
+    for output in outputs:
+        if (
+            joined
+            and output.output_type == joined[-1].output_type == "stream"
+            and output.name == joined[-1].name
+        ):
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def main() -> None:

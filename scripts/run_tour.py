@@ -18,7 +18,7 @@ _LIMIT = 600  # seconds per cell
 
 def read(path: Path) -> Any:
     """A notebook, as `nbformat` represents it."""
-    return nbformat.read(path, as_version=4)
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
 def execute(notebook: Any, folder: Path) -> Any:
@@ -27,7 +27,7 @@ def execute(notebook: Any, folder: Path) -> Any:
     Raises:
         nbclient.exceptions.CellExecutionError: if a cell fails.
     """
-    fresh = nbformat.from_dict(notebook)
+    fresh: Any = nbformat.from_dict(notebook)  # type: ignore[no-untyped-call]
     for cell in fresh.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -67,7 +67,8 @@ def main() -> None:
     for path in parser.parse_args().notebooks or sorted(TOUR.glob("*.ipynb")):
         began = time.perf_counter()
         fresh = execute(read(path), TOUR)
-        path.write_text(nbformat.writes(fresh) + "\n", encoding="utf-8")
+        text: str = nbformat.writes(fresh)  # type: ignore[no-untyped-call]
+        path.write_text(text + "\n", encoding="utf-8")
         print(f"{path.name}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
 
 

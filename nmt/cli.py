@@ -46,9 +46,10 @@ def path(text: str) -> str:
     return os.path.expanduser(text)  # noqa: PTH111 (keeps a trailing slash, and "-")
 
 
-def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True, device: bool = True) -> None:
     """Add the arguments shared by all commands that load a trained run; `search`: for commands that
-    translate, with several runs as an ensemble (see `runs_of`), also those of the beam.
+    translate, with several runs as an ensemble (see `runs_of`), also those of the beam; `device`: for
+    commands that compute on one of the user's choice.
     """
     if search:
         parser.add_argument(
@@ -68,7 +69,8 @@ def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True) -> N
         parser.add_argument(
             "--run", type=path, default=_DEFAULT_RUN, metavar="RUN", help="run folder (default: %(default)s)"
         )
-    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
+    if device:
+        parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
 
 
 def runs_of(arguments: argparse.Namespace) -> list[Path]:

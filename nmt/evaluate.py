@@ -52,6 +52,12 @@ def parser() -> argparse.ArgumentParser:
         help="also scores by category (rare words, names, numbers, questions, repeated words …), with "
         "examples in FOLDER/errors.md",
     )
+    parser.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="instead, calibrate the confidence of translations on the run's development set, for runs older "
+        "than it, and show how it agrees with chrF2 on the test set",
+    )
     cli.add_run_arguments(parser)
     return parser
 
@@ -60,6 +66,9 @@ def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
     _check(arguments)
+    if arguments.calibrate:
+        _calibrate(arguments)
+        return
     from nmt.device import choose_device
     from nmt.evaluation.evaluator import evaluate
     from nmt.export.error_files import write_errors
@@ -91,6 +100,25 @@ def main() -> None:
         print(f"translations, scores and attention: {folder}")
 
 
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from nmt.data.examples import load_examples
+    from nmt.device import choose_device
+    from nmt.runs.calibration import agreement, calibrate_run
+    from nmt.runs.load import load_translator
+    from nmt.runs.run import open_run
+
+    (path,) = cli.runs_of(arguments)
+    run = open_run(path)
+    translator = load_translator(run, run.decoding(), choose_device(arguments.device))
+    calibrate_run(run, translator, load_examples(run.examples("dev")))
+    found = agreement(run, translator, load_examples(run.examples("test")))
+    print(
+        f"test set: confidence {found.confidence:.3f}, sentence chrF2 {found.chrf:.3f} (means), "
+        f"Spearman correlation {found.correlation:.3f}"
+    )
+    print(f"calibration: {run.confidence}")
+
+
 def _find_errors(
     evaluation: "Evaluation",
     examples: "Sequence[Example]",
@@ -116,6 +144,18 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError("--source and --reference: give both, or neither")
     if arguments.source and arguments.split:
         raise ConfigError("--split and --source: give only one of them")
+    given = {
+        "--split": arguments.split,
+        "--source": arguments.source,
+        "--output": arguments.output,
+        "--errors": arguments.errors,
+        "--beam-size": arguments.beam_size,
+        "--exact": arguments.exact,
+        "a second --run": len(arguments.run or []) > 1,
+    }
+    for name, value in given.items():
+        if arguments.calibrate and value:
+            raise ConfigError(f"--calibrate and {name}: give only one of them")
     if arguments.heatmaps < 0:
         raise ConfigError(f"--heatmaps {arguments.heatmaps}: must be at least 0")
     if arguments.beam_size is not None and arguments.beam_size < 1:

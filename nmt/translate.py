@@ -1,21 +1,23 @@
 """`python -m nmt.translate`: translate text line by line."""
 
 import argparse
-import json
-import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt import cli
+from nmt.library.arguments import add_library_arguments, translation_options
 
 if TYPE_CHECKING:
-    from nmt.decoding.result import Translation
-    from nmt.decoding.translator import Translator
+    from nmt.library.api import Translator
+    from nmt.library.line_output import Line, Sink
+    from nmt.library.options import TranslationOptions
 
-_CHUNK = 512  # lines translated together, unless input is interactive
+_CHUNK = 512  # lines translated together, at most
+_PROMPT = "> "
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,31 +46,22 @@ def parser() -> argparse.ArgumentParser:
         help="batch size in source pieces × beam size; N lines are read at a time, if more than 512, so that "
         "they can be sorted. 65536 is fast on a GPU (default: decoding.batch_tokens of the run)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line, with scores")
-    _add_sampling_arguments(parser)
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object per line: text, score, confidence, words, n best …",
+    )
+    parser.add_argument(
+        "--worst",
+        type=int,
+        metavar="N",
+        help="print only the N translations with the lowest confidence, worst first: confidence, line, "
+        "source, translation, doubtful words, and what is remarkable, separated by tabs",
+    )
+    add_library_arguments(parser)
     _add_attention_arguments(parser)
     cli.add_run_arguments(parser)
     return parser
-
-
-def _add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--sample",
-        action="store_true",
-        help="draw each translation from the model's distribution instead of searching for the best one",
-    )
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        metavar="T",
-        help="--sample: divide the log-probabilities by T; below 1 favours probable tokens (default: 1)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="--sample: another N draws other translations (default: 0)",
-    )
 
 
 def _add_attention_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,50 +87,105 @@ def _add_attention_arguments(parser: argparse.ArgumentParser) -> None:
 def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
-    _check(arguments)
-    from nmt.device import choose_device
+    options = _check(arguments)
     from nmt.errors import ConfigError
-    from nmt.runs.load import load_ensemble
-    from nmt.runs.run import open_run
+    from nmt.library.api import Translator
 
-    runs = [open_run(path) for path in cli.runs_of(arguments)]
-    config = runs[0].decoding()
-    config.beam_size = max(arguments.beam_size or config.beam_size, arguments.nbest or 1)
-    config.batch_tokens = arguments.batch_tokens or config.batch_tokens
-    config.lookahead = None if arguments.exact else config.lookahead
-    translator = load_ensemble(runs, config, choose_device(arguments.device))
-    if (arguments.attention or arguments.show) and not translator.heads:
+    runs = cli.runs_of(arguments)
+    translator = Translator.load(*runs, device=arguments.device, batch_tokens=arguments.batch_tokens)
+    if options.attention and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
-        raise ConfigError(
-            f"{wanted}: the model in {runs[0].folder} has no attention (model.decoder.style=vector)"
-        )
-    kept: list[Translation] = []
-    with cli.open_output(arguments.output) as out:
-        for number, best in enumerate(_translate(translator, arguments), 1):
-            out.write(_line(best, arguments.json) + "\n")
-            if arguments.show:
-                print(*_heatmap(best[0]), sep="\n", file=sys.stderr)
-            if not best[0].finished and best[0].source.ids:
-                print(
-                    f"warning: line {number}: the translation was truncated at the length limit",
-                    file=sys.stderr,
-                )
-            if arguments.attention:
-                kept.append(best[0])
+        raise ConfigError(f"{wanted}: the model in {runs[0]} has no attention (model.decoder.style=vector)")
+    with cli.open_output(arguments.output) as out, _attention_sink(arguments, translator.heads) as attention:
+        sinks = [*_sinks(arguments, out.write), *attention]
+        for lines in _translated(translator, arguments, options):
+            for line in lines:
+                for sink in sinks:
+                    sink.add(line)
             out.flush()
-    if arguments.attention:
-        from nmt.export.writer import write_attention
-
-        write_attention(
-            Path(arguments.attention),
-            kept,
-            pieces=arguments.pieces,
-            grid=arguments.grid,
-            threshold=arguments.threshold,
-        )
+        for sink in sinks:
+            sink.finish()
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _translated(
+    translator: "Translator", arguments: argparse.Namespace, options: "TranslationOptions"
+) -> "Iterator[list[Line]]":
+    """The translations of all lines, in order, in lists as they come."""
+    from nmt.library.line_output import Line
+
+    done = 0
+    for chunk in _chunks(arguments):
+        found = translator.translate(chunk, options)
+        yield [Line(number, translation) for number, translation in enumerate(found, done + 1)]
+        done += len(chunk)
+
+
+def _chunks(arguments: argparse.Namespace) -> Iterator[list[str]]:
+    """The lines to translate, in lists: of a file many at once, of standard input those that are waiting, and
+    of a terminal each as it is typed.
+    """
+    from nmt.library import line_input
+
+    size = max(_CHUNK, arguments.batch_tokens or 0)
+    if arguments.text:
+        return line_input.chunks(line_input.given_lines(arguments.text), size)
+    if arguments.input not in (None, "-"):
+        quiet = arguments.output is None and sys.stdout.isatty()  # the bar would be among the translations
+        lines = line_input.lines_of_file(Path(arguments.input), progress=not quiet)
+        return line_input.chunks(lines, size)
+    if arguments.input is None and sys.stdin.isatty():
+        return ([line] for line in line_input.typed_lines(_PROMPT if sys.stdout.isatty() else ""))
+    return line_input.waiting_chunks(line_input.standard_input_lines(), size)
+
+
+def _sinks(arguments: argparse.Namespace, write: Callable[[str], object]) -> "list[Sink]":
+    """What is printed of every line."""
+    from nmt.library.line_output import Each, Warnings, Worst, as_json, plain, suspect
+
+    printed: Sink
+    if arguments.worst:
+        show = (lambda line: as_json(line.translation, line.number)) if arguments.json else suspect
+        printed = Worst(arguments.worst, show, write)
+    elif arguments.json:
+        printed = Each(lambda line: as_json(line.translation), write)
+    else:
+        printed = Each(lambda line: plain(line.translation, arguments.nbest or 1), write)
+    sinks: list[Sink] = [printed, Warnings(sys.stderr.write)]
+    if arguments.show:
+        sinks.append(Each(_heatmap, sys.stderr.write))
+    return sinks
+
+
+@contextmanager
+def _attention_sink(arguments: argparse.Namespace, heads: int) -> "Iterator[list[Sink]]":
+    """What writes the attention of every line, if it is asked for."""
+    if not arguments.attention:
+        yield []
+        return
+    from nmt.export.writer import attention_writer
+    from nmt.library.joining import joined
+    from nmt.library.line_output import Each
+
+    with attention_writer(
+        Path(arguments.attention),
+        pieces=arguments.pieces,
+        grid=arguments.grid,
+        threshold=arguments.threshold,
+    ) as write:
+        yield [Each(lambda line: joined(line.translation.segments, heads), write)]
+
+
+def _heatmap(line: "Line") -> str:
+    """A heatmap for standard error; standard output stays one line per input line."""
+    from nmt.library.joining import joined
+    from nmt.visualisation.terminal import heatmap_lines
+
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    found = joined(line.translation.segments, heads=1)
+    return "".join(f"{row}\n" for row in heatmap_lines(*found.words(), colour))
+
+
+def _check(arguments: argparse.Namespace) -> "TranslationOptions":
     from nmt.errors import ConfigError
     from nmt.export.formats import check_attention_name, check_threshold
 
@@ -146,7 +194,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if not arguments.text and arguments.input in (None, "-"):
         cli.check_stream("stdin", "give TEXT or --input FILE")
     cli.check_output(arguments.output)
-    for name in ("beam_size", "nbest", "batch_tokens"):
+    for name in ("batch_tokens", "worst"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
@@ -160,102 +208,29 @@ def _check(arguments: argparse.Namespace) -> None:
     for flag, kinds in (("grid", pictures), ("pieces", pictures), ("threshold", (".pharaoh",))):
         if getattr(arguments, flag) not in (None, False) and kind not in kinds:
             raise ConfigError(f"--{flag}: has no effect without --attention OUT{' or OUT'.join(kinds)}")
+    return translation_options(arguments, attention=bool(arguments.attention or arguments.show))
 
 
 def _check_sampling(arguments: argparse.Namespace) -> None:
     from nmt.errors import ConfigError
 
-    search = {
-        "--beam-size": arguments.beam_size,
-        "--nbest": arguments.nbest,
-        "--exact": arguments.exact or None,
+    search = {"--beam-size": arguments.beam_size, "--exact": arguments.exact or None, "--mbr": arguments.mbr}
+    sampling = {
+        "--temperature": arguments.temperature,
+        "--top-k": arguments.top_k,
+        "--top-p": arguments.top_p,
+        "--seed": arguments.seed,
     }
-    sampling = {"--temperature": arguments.temperature, "--seed": arguments.seed}
+    random = arguments.sample or arguments.mbr == "samples"
     for option, value in (search if arguments.sample else sampling).items():
         if value is not None and arguments.sample:
             raise ConfigError(f"--sample and {option}: give only one of them; sampling uses no beam")
-        if value is not None:
-            raise ConfigError(f"{option} has no effect without --sample; add --sample")
-    if arguments.temperature is not None and not 0 < arguments.temperature < math.inf:
-        raise ConfigError(
-            f"--temperature {arguments.temperature:g}: must be above 0 and finite; for the most probable "
-            "tokens, use --beam-size 1 instead of --sample"
-        )
-    if arguments.seed is not None and arguments.seed < 0:
-        raise ConfigError(f"--seed {arguments.seed}: must be at least 0")
-
-
-def _heatmap(translation: "Translation") -> list[str]:
-    """Heatmap lines for standard error; standard output stays one line per input line."""
-    from nmt.visualisation.terminal import heatmap_lines
-
-    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    return heatmap_lines(*translation.words(), colour)
-
-
-def _translate(translator: "Translator", arguments: argparse.Namespace) -> "Iterator[list[Translation]]":
-    """The n best translations, or the sample, of every line, in order; on a terminal, line by line as it is
-    typed.
-    """
-    lines = _lines(arguments)
-    attention = bool(arguments.attention or arguments.show)
-    interactive = not arguments.text and arguments.input is None and sys.stdin.isatty()
-    done = 0
-    for chunk in _chunks(lines, 1 if interactive else max(_CHUNK, arguments.batch_tokens or 0)):
-        if arguments.sample:
-            temperature = 1.0 if arguments.temperature is None else arguments.temperature
-            seed, first, done = arguments.seed or 0, done, done + len(chunk)
-            for one in translator.sample(
-                chunk, temperature=temperature, seed=seed, first=first, attention=attention
-            ):
-                yield [one]
-        else:
-            yield from translator.translate(chunk, arguments.nbest or 1, attention)
-
-
-def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    """Lists of `size` lines; lines before one that cannot be read are still yielded."""
-    from nmt.errors import DataError
-
-    chunk: list[str] = []
-    try:
-        for line in lines:
-            chunk.append(line)
-            if len(chunk) == size:
-                yield chunk
-                chunk = []
-    except DataError:
-        yield chunk
-        raise
-    yield chunk
-
-
-def _lines(arguments: argparse.Namespace) -> Iterator[str]:
-    from nmt.data.lines import decoded_lines, file_lines
-
-    if arguments.text:
-        # Append a newline, so that an empty TEXT counts as a line too.
-        lines = enumerate((text.encode("utf-8", "surrogateescape") + b"\n" for text in arguments.text), 1)
-        yield from (line for number, text in lines for _, line in decoded_lines([text], f"TEXT {number}"))
-    elif arguments.input in (None, "-"):
-        yield from (line for _, line in decoded_lines(sys.stdin.buffer, "standard input"))
-    else:
-        yield from (line for _, line in file_lines(Path(arguments.input)))
-
-
-def _line(best: "list[Translation]", as_json: bool) -> str:
-    if not as_json:
-        return "\t".join(translation.text for translation in best)
-    rows = [
-        {
-            "translation": t.text,
-            "score": t.score,
-            "log_probability": t.log_probability,
-            "finished": t.finished,
-        }
-        for t in best
-    ]
-    return json.dumps({"source": best[0].source.text, **rows[0], "nbest": rows}, ensure_ascii=False)
+        if value is not None and not random:
+            raise ConfigError(f"{option} has no effect without --sample or --mbr samples; add one of them")
+    if arguments.mbr and arguments.beam_size is not None:
+        raise ConfigError("--mbr and --beam-size: give --mbr-size, the number of candidates, instead")
+    if arguments.mbr_size is not None and not arguments.mbr:
+        raise ConfigError("--mbr-size has no effect without --mbr; add --mbr nbest")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,72 @@
 """Decoding settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nmt.config.schema import option
 
 _GREEDY = {"decoding.beam_size": (1,)}
+_RANDOM = {"decoding.method": ("sample", "mbr")}
 _NO_ATTENTION = {"model.decoder.style": ("vector",)}
 
 
 @dataclass
+class SamplingConfig:
+    """How translations are drawn from the model's distribution."""
+
+    temperature: float = option(
+        1.0,
+        "sampling: log-probabilities are divided by it (towards 0: the most probable token each time)",
+        at_least=1e-6,
+        used_if=_RANDOM,
+    )
+    top_k: int | None = option(
+        None, "sampling: draw among this many most probable tokens only", at_least=1, used_if=_RANDOM
+    )
+    top_p: float = option(
+        1.0,
+        "sampling: draw among the most probable tokens only that together have this probability (nucleus)",
+        above=0,
+        at_most=1,
+        used_if=_RANDOM,
+    )
+    seed: int = option(
+        1, "sampling: seed of the random numbers, which depend on the sentence, not on others", at_least=0
+    )
+
+
+@dataclass
+class MbrConfig:
+    """Minimum Bayes risk decoding."""
+
+    candidates: str = option(
+        "nbest",
+        "mbr: choose from an n-best list, weighted by probability, or from samples",
+        choices=("nbest", "samples"),
+        used_if={"decoding.method": ("mbr",)},
+    )
+    size: int | None = option(
+        None,
+        "mbr: number of candidates (default: the 12 best of a beam of this size, or 64 samples)",
+        at_least=2,
+        used_if={"decoding.method": ("mbr",)},
+    )
+
+    @property
+    def count(self) -> int:
+        """The number of candidates."""
+        return self.size or {"nbest": 12, "samples": 64}[self.candidates]
+
+
+@dataclass
 class DecodingConfig:
-    """Beam search."""
+    """How the translation is found."""
+
+    method: str = option(
+        "beam",
+        "beam: the most probable translation that beam search finds; sample: a random one; mbr: of several, "
+        "the one most like all of them (minimum Bayes risk with chrF)",
+        choices=("beam", "sample", "mbr"),
+    )
 
     beam_size: int = option(5, "beam size (1: greedy)", at_least=1)
     length_penalty: float = option(
@@ -45,8 +101,13 @@ class DecodingConfig:
     distinct: bool = option(
         False, "n best: only the best of several hypotheses with the same text", unused_if=_GREEDY
     )
+    no_repeat_ngram: int = option(
+        0, "no sequence of this many pieces occurs twice in a translation (0: any may)", at_least=0
+    )
     min_length: int = option(0, "minimum length of a translation in pieces", at_least=0)
     max_length_factor: float = option(3.0, "maximum length of a translation: this × source pieces …", above=0)
     max_length_extra: int = option(20, "… + this many", at_least=1)
     max_length: int = option(500, "… but never more than this", at_least=1)
     batch_tokens: int = option(4096, "batch size in source pieces × beam size, padding included", at_least=1)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    mbr: MbrConfig = field(default_factory=MbrConfig)

@@ -24,7 +24,13 @@ _COMPARE = {
 }
 
 
-def _violations(config: Any, prefix: str = "") -> list[str]:
+def violations(config: Any, prefix: str = "") -> list[str]:
+    """What is wrong with single values, one line each.
+
+    Args:
+        config: a dataclass of `option` fields, or of such dataclasses.
+        prefix: of the keys.
+    """
     found = []
     for key, item, value in settings(config, prefix):
         if value is None:
@@ -200,7 +206,7 @@ def _data_conflicts(data: DataConfig) -> list[str]:
 
 def _extra_conflicts(data: DataConfig, extra: ExtraCorpus, number: int) -> list[str]:
     key = f"data.extra[{number}]"
-    found = _violations(extra, f"{key}.")
+    found = violations(extra, f"{key}.")
     if extra.kind not in SOURCES.names():
         return found
     conflicts = SOURCES.load(extra.kind).conflicts(data.as_main(extra))
@@ -285,7 +291,7 @@ def check(config: Config, typed: Collection[str] = (), stored: bool = False) -> 
         ConfigError: names every key at fault and what is allowed.
     """
     found = (
-        _violations(config)
+        violations(config)
         + _missing(config)
         + _unused(config, typed, stored)
         + _data_conflicts(config.data)

@@ -12,8 +12,8 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def decoded_lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file, numbered from 1, without line endings.
+def decoded_lines(file: Iterable[bytes], where: str, keep_ends: bool = False) -> Iterator[tuple[int, str]]:
+    """The lines of a file, numbered from 1, without line endings or with them.
 
     Raises:
         DataError: while iterating, for text that is not UTF-8, with `where` and the line.
@@ -37,7 +37,7 @@ def decoded_lines(file: Iterable[bytes], where: str) -> Iterator[tuple[int, str]
                 where,
                 number,
             ) from error
-        yield number, text.removesuffix("\n").removesuffix("\r")
+        yield number, text if keep_ends else text.removesuffix("\n").removesuffix("\r")
 
 
 @contextmanager
@@ -58,11 +58,11 @@ def _open_text(path: Path) -> Iterator[Iterable[bytes]]:
         raise DataError(f"cannot be read ({error.strerror or error})", path) from error
 
 
-def file_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a plain or gzip file.
+def file_lines(path: Path, keep_ends: bool = False) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a plain or gzip file, as from `decoded_lines`.
 
     Raises:
         DataError: while iterating, for text that is not UTF-8 and for a file that cannot be read.
     """
     with _open_text(path) as file:
-        yield from decoded_lines(file, str(path))
+        yield from decoded_lines(file, str(path), keep_ends)

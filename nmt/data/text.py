@@ -56,6 +56,11 @@ class CharSpan(NamedTuple):
     end: int
 
 
+def is_mark(character: str) -> bool:
+    """Whether it is a combining mark, such as a vowel sign: a part of the character before."""
+    return unicodedata.category(character)[0] == "M"
+
+
 def _is_word_character(character: str) -> bool:
     return character in JOINERS or unicodedata.category(character)[0] in "LMN"
 

@@ -36,13 +36,16 @@ class _Row(NamedTuple):
     exclusive: bool
 
 
+_Extension = tuple[float, int, int, bool]
+"""An extension of a hypothesis: minus its log-probability, the slot of its parent, the token, and whether it
+stays a candidate however many others are more probable. They sort from the best one."""
+
+
 class _Candidate(NamedTuple):
-    """An extension of a hypothesis.
+    """One that can be chosen.
 
     Attributes:
-        total: log-probability.
-        slot: of its parent.
-        token: the next token.
+        total, slot, token: as of the extension.
         state: of the constraint after it; with EOS before it.
         met: how much of the constraint is met.
     """
@@ -76,24 +79,29 @@ class Constrained:
             rows: of this step.
         """
         banned, firsts = frozenset(query.banned.tolist()), (np.cumsum(rows.counts) - rows.counts).tolist()
-        bans: list[tuple[int, int]] = []
+        banned_rows: list[int] = []
+        banned_tokens: list[int] = []
         named: list[tuple[int, int]] = []
         self._asked = {}
         for index, sentence in enumerate(sentences):
-            if sentence not in self._constraints:
+            if sentence not in self._constraints or not any(
+                state is not None for state in self._states[sentence]
+            ):
                 continue
             constraint, asked = self._constraints[sentence], []
             for slot in range(int(rows.counts[index])):
                 state, row = self._states[sentence][slot], firsts[index] + slot
                 allowed, wanted = constraint.allowed(state), frozenset(constraint.wanted(state)) - banned
                 if isinstance(allowed, Except):
-                    bans += [(row, token) for token in allowed.tokens]
-                    wanted -= frozenset(allowed.tokens)
+                    banned_rows += [row] * len(allowed.tokens)
+                    banned_tokens += allowed.tokens
+                    wanted = wanted.difference(allowed.tokens) if wanted else wanted
                 tokens = frozenset(allowed.tokens) - banned if isinstance(allowed, Only) else wanted
                 asked.append(_Row(row, sorted(tokens), len(named), wanted, isinstance(allowed, Only)))
                 named += [(row, token) for token in asked[-1].named]
             self._asked[index] = asked
-        return replace(query, bans=_columns(bans), named=_columns(named))
+        bans = np.array(banned_rows, np.int64), np.array(banned_tokens, np.int64)
+        return replace(query, bans=bans, named=_columns(named))
 
     def extend(
         self, extensions: Extensions, totals: Doubles, answer: Answer, sentences: Sequence[int], count: int
@@ -110,13 +118,13 @@ class Constrained:
         K = totals.shape[1]
         for index, asked in self._asked.items():
             sentence = sentences[index]
-            found = sorted(
-                self._candidates(sentence, asked, totals[index].tolist(), answer, count),
-                key=lambda one: (-one.total, one.slot, one.token),
+            found = sorted(self._extensions(asked, totals[index].tolist(), answer, count))
+            candidates = self._candidates(
+                sentence, found[: 2 * K] + [one for one in found[2 * K :] if one[3]]
             )
-            best = _allocate(found, K)
+            best = _allocate(candidates, K)
             ended = [one for one in best if one.token == self._eos]
-            others = [one for one in (found if K > 1 else best) if one.token != self._eos]
+            others = [one for one in (candidates if K > 1 else best) if one.token != self._eos]
             going = _allocate(others, K)
             self._states[sentence] = [one.state for one in going]
             _fill(extensions.totals[index], -np.inf, [one.total for one in going])
@@ -125,12 +133,22 @@ class Constrained:
             _fill(extensions.ended[index], -np.inf, [one.total for one in ended])
             _fill(extensions.parents[index], 0, [one.slot for one in ended])
 
-    def _candidates(
-        self, sentence: int, asked: Sequence[_Row], totals: Sequence[float], answer: Answer, count: int
-    ) -> Iterator[_Candidate]:
-        constraint = self._constraints[sentence]
+    def _candidates(self, sentence: int, found: Sequence[_Extension]) -> list[_Candidate]:
+        """Extensions with what they meet."""
+        constraint, states = self._constraints[sentence], self._states[sentence]
+        candidates = []
+        for cost, slot, token, _ in found:
+            after = states[slot] if token == self._eos else constraint.advance(states[slot], token)
+            candidates.append(_Candidate(-cost, slot, token, after, constraint.met(after)))
+        return candidates
+
+    def _extensions(
+        self, asked: Sequence[_Row], totals: Sequence[float], answer: Answer, count: int
+    ) -> Iterator[_Extension]:
+        """The allowed extensions of the hypotheses of a sentence: the most probable of each, and those that
+        are wanted. Of each hypothesis the best is kept, too (Post and Vilar, 2018, Section 3.1).
+        """
         for slot, one in enumerate(asked):
-            state = self._states[sentence][slot]
             values = answer.named[one.first : one.first + len(one.named)].astype(np.float64).tolist()
             found = dict(zip(one.named, values, strict=True))
             if one.exclusive and len(found) > count:
@@ -139,10 +157,11 @@ class Constrained:
             elif not one.exclusive:
                 best = answer.tokens[one.row].tolist(), answer.values[one.row].astype(np.float64).tolist()
                 found.update(zip(*best, strict=True))
+            first = max(found, key=lambda token: (found[token], -token), default=None)
+            total, wanted = totals[slot], one.wanted
             for token, value in found.items():
                 if value > -np.inf:
-                    after = state if token == self._eos else constraint.advance(state, token)
-                    yield _Candidate(totals[slot] + value, slot, token, after, constraint.met(after))
+                    yield -(total + value), slot, token, token == first or token in wanted
 
 
 def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Integers, Integers]:
@@ -159,6 +178,8 @@ def _allocate(candidates: Sequence[_Candidate], K: int) -> list[_Candidate]:
     banks: dict[int, list[int]] = {}
     for number, one in enumerate(candidates):
         banks.setdefault(one.met, []).append(number)
+    if len(banks) == 1:
+        return list(candidates[:K])
     share, more = divmod(K, len(banks))
     chosen: set[int] = set()
     for rank, met in enumerate(sorted(banks, reverse=True)):

@@ -227,7 +227,9 @@ class Constraint(Protocol):
         ...
 
     def advance(self, state: ConstraintState, token: int) -> ConstraintState:
-        """The state after one more token, which is allowed in `state`; never end-of-sentence."""
+        """The state after one more token, which is allowed in `state`; never end-of-sentence. None: the
+        constraint is met, and does not matter any more.
+        """
         ...
 
     def allowed(self, state: ConstraintState) -> Allowed | None:
@@ -243,6 +245,13 @@ class Constraint(Protocol):
     def met(self, state: ConstraintState) -> int:
         """How much of the constraint is met, at least 0, in tokens. The slots of the beam are shared among
         the hypotheses with different numbers (dynamic beam allocation: Post and Vilar, 2018).
+        """
+        ...
+
+    def forces(self) -> bool:
+        """Whether it makes hypotheses have tokens that may be improbable. Then the search ends with the first
+        K hypotheses (a patience of 1): the more improbable they are, the more a score per token gains by what
+        is added after them, and search would go on to the maximum length.
         """
         ...
 

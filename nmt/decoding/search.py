@@ -49,7 +49,7 @@ from nmt.decoding.interface import (
 )
 from nmt.decoding.live import first_rows, next_rows, padded
 from nmt.decoding.ranking import Ranking, check_search
-from nmt.decoding.sources import Choose, Sources, Special, most_probable
+from nmt.decoding.sources import Sources, Special
 from nmt.decoding.tree import SearchTree, TreeRecorder
 
 
@@ -88,7 +88,6 @@ class Search(Generic[StateT]):
 
     Args:
         model, sources, config, special, options: as for `beam_search`.
-        choose: the candidates of a step.
     """
 
     def __init__(
@@ -98,11 +97,10 @@ class Search(Generic[StateT]):
         config: DecodingConfig,
         special: Special,
         options: SearchOptions,
-        choose: Choose = most_probable,
     ) -> None:
         check_search(config, options.nbest, model.heads)
         self._model, self._config, self._special, self._options = model, config, special, options
-        self._choose, self._steps = choose, 0
+        self._steps = 0
         B, K = len(sources.limits), config.beam_size
         self._ranking = Ranking(config, sources.mask, int(sources.limits.max(initial=0)))
         self._sentences, self._rows = np.arange(B), first_rows(B, special.bos, K)
@@ -117,6 +115,9 @@ class Search(Generic[StateT]):
         self._results: dict[int, list[BackPointer]] = {}
         self._cancelled: set[int] = set()
         self._constrained = Constrained(options.constraints, special.eos) if options.constraints else None
+        forcing = [sentence for sentence, one in options.constraints.items() if one.forces()]
+        self._patience = np.full(B, np.inf if config.patience is None else config.patience)
+        self._patience[forcing] = np.minimum(self._patience[forcing], 1.0)
         self._distinct = DistinctTexts(options.text, self._history) if options.text else None
         self._recorder = TreeRecorder(options.trace, special.eos) if options.trace else None
         if B:
@@ -139,8 +140,7 @@ class Search(Generic[StateT]):
         query = self._too_short if self._steps < self._config.min_length else self._query
         if self._constrained:
             query = self._constrained.query(query, sentences, rows)
-        of_rows = self._sentences[rows.sentences] if rows.width > 1 else self._sentences
-        answer = self._choose(found, query, of_rows)
+        answer = found.read(query)
         extensions = self._beams.extensions(*padded(answer, rows), self._special.eos)
         if self._constrained:
             self._constrained.extend(extensions, self._beams.totals, answer, sentences, query.count)
@@ -228,8 +228,7 @@ class Search(Generic[StateT]):
         # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order. No
         # coverage penalty is above 0.
         bound = beams.totals / self._ranking.norms[longest - 1][:, None]
-        if config.patience is not None:
-            going &= (beams.ended < config.patience * config.beam_size)[:, None]
+        going &= (beams.ended < self._patience[self._sentences] * config.beam_size)[:, None]
         live: Booleans = (bound > beams.finished.scores[:, -1:]) & going
         return live
 

@@ -1,12 +1,12 @@
-"""What a search is given: sentences, special tokens, and how candidates are chosen.
+"""What a search is given: sentences and special tokens.
 
-Shapes: B sentences, S source length, N rows (live hypotheses).
+Shapes: B sentences, S source length.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from nmt.decoding.interface import Answer, Booleans, Integers, Query, Step
+from nmt.decoding.interface import Booleans, Integers
 
 
 class Special(NamedTuple):
@@ -35,12 +35,3 @@ class Sources(NamedTuple):
     tokens: Integers
     mask: Booleans
     limits: Integers
-
-
-Choose = Callable[[Step[Any], Query, Integers], Answer]
-"""Chooses the candidates of a step, from its predictions, a query, and the sentence of each row [N]."""
-
-
-def most_probable(step: Step[Any], query: Query, sentences: Integers) -> Answer:
-    """The most probable tokens, for beam and greedy search."""
-    return step.read(query)

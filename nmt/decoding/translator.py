@@ -1,4 +1,4 @@
-"""The translator: text cleaning, tokenization, search or sampling, detokenization.
+"""The translator: text cleaning, tokenization, search, detokenization.
 
 Shapes: B sentences, H attention heads, S source subwords and T target subwords, both including
 end-of-sentence as the last one.
@@ -14,12 +14,12 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.grouping import pad, sorted_batches
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
+from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchModel, SearchOptions
+from nmt.decoding.methods import Decoding, begin, hypotheses_per_sentence
 from nmt.decoding.ranking import length_norms
 from nmt.decoding.result import Translation
-from nmt.decoding.sampling import check_temperature, sample
-from nmt.decoding.search import Search
 from nmt.decoding.sources import Sources, Special
 
 SPECIAL = Special(BOS, EOS, (PAD, UNK))
@@ -50,7 +50,10 @@ class Translator:
     def translate(
         self, texts: Sequence[str], nbest: int = 1, attention: bool | Collection[int] = False
     ) -> list[list[Translation]]:
-        """The `nbest` best translations of each text, best first. A blank text has one blank translation.
+        """The `nbest` best translations of each text, best first, by `config.method`: with sampling, so many
+        draws. A blank text has one blank translation.
+
+        A result depends on the text and the settings only, also a random one: not on the other texts.
 
         Args:
             texts: any text; it is cleaned in the same way as the training text.
@@ -65,7 +68,7 @@ class Translator:
         sources = [self.source.encode_with_offsets(clean(text)) for text in texts]
         wanted = _indices(attention, len(texts))
         results = [[self._blank(i in wanted)] for i in range(len(texts))]
-        for chosen in self.batches(sources):
+        for chosen in self.batches(sources, nbest):
             rows = frozenset(row for row, i in enumerate(chosen) if i in wanted)
             search = self.search(self.prepare([sources[i] for i in chosen]), SearchOptions(nbest, rows))
             while search.active:
@@ -74,57 +77,20 @@ class Translator:
                 results[i] = [self.translation(sources[i], hypothesis) for hypothesis in hypotheses]
         return results
 
-    def sample(
-        self,
-        texts: Sequence[str],
-        *,
-        temperature: float = 1.0,
-        seed: int = 0,
-        first: int = 0,
-        attention: bool | Collection[int] = False,
-    ) -> list[Translation]:
-        """A random translation of each text, drawn from the model's distribution (ancestral sampling).
-
-        The draws for a text depend on the seed and its number only, not on the other texts.
-
-        Args:
-            texts: as for `translate`.
-            temperature: divides the log-probabilities; towards 0 it approaches greedy search.
-            seed: of the random numbers, at least 0.
-            first: number of the first text, for texts that are given in several calls.
-            attention: as for `translate`.
-
-        Raises:
-            ConfigError: if the temperature is below 1e-6 or not finite.
-            NmtError: as for `translate`.
-        """
-        check_temperature(temperature)
-        sources = [self.source.encode_with_offsets(clean(text)) for text in texts]
-        wanted = _indices(attention, len(texts))
-        results = [self._blank(i in wanted) for i in range(len(texts))]
-        for chosen in self.batches(sources, hypotheses=1):
-            generators = [np.random.default_rng((seed, first + i)) for i in chosen]
-            options = SearchOptions(1, frozenset(row for row, i in enumerate(chosen) if i in wanted))
-            batch = self.prepare([sources[i] for i in chosen])
-            found = sample(self.model, batch, self.config, SPECIAL, options, generators, temperature)
-            for i, hypothesis in zip(chosen, found, strict=True):
-                results[i] = self.translation(sources[i], hypothesis)
-        return results
-
     def _blank(self, attention: bool) -> Translation:
         """The translation of a blank text."""
         nothing, weights = Tokens("", [], [], []), np.zeros((self.heads, 0, 1), "f4")
         return Translation(nothing, nothing, 0.0, 0.0, weights if attention else None, False, [])
 
-    def batches(self, sources: Sequence[Tokens], hypotheses: int | None = None) -> Iterator[list[int]]:
+    def batches(self, sources: Sequence[Tokens], nbest: int = 1) -> Iterator[list[int]]:
         """The indices of the sources that are not blank, in batches of similar lengths.
 
         Args:
             sources: texts as pieces.
-            hypotheses: number per source; None: the beam size.
+            nbest: number of translations of each.
         """
         todo = [i for i, tokens in enumerate(sources) if tokens.ids]
-        max_tokens = max(1, self.config.batch_tokens // (hypotheses or self.config.beam_size))
+        max_tokens = max(1, self.config.batch_tokens // hypotheses_per_sentence(self.config, nbest))
         for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], max_tokens):
             yield [todo[k] for k in batch]
 
@@ -134,11 +100,15 @@ class Translator:
         longest = (mask.sum(axis=1) * config.max_length_factor).astype(np.int64) + config.max_length_extra
         return Sources(tokens, mask, np.clip(longest, config.min_length + 1, config.max_length))
 
-    def search(self, batch: Sources, options: SearchOptions) -> Search[Any]:
-        """A beam search of a batch that `prepare` has made, not yet begun."""
-        if self.config.distinct and options.nbest > 1:
-            options = replace(options, text=self.text)
-        return Search(self.model, batch, self.config, SPECIAL, options)
+    def search(self, batch: Sources, options: SearchOptions) -> Decoding:
+        """Translate a batch that `prepare` has made, by `config.method`; not yet begun. `no_repeat_ngram` of
+        the settings is a constraint on the sentences that have no other, which would include it.
+        """
+        if self.config.no_repeat_ngram:
+            blocking = NoRepeatedNgrams(self.config.no_repeat_ngram)
+            constraints = dict.fromkeys(range(len(batch.limits)), blocking) | options.constraints
+            options = replace(options, constraints=constraints)
+        return begin(self.model, batch, self.config, SPECIAL, options, self.text)
 
     def text(self, tokens: list[int]) -> str:
         """Target pieces as one line of cleaned text."""
@@ -172,10 +142,21 @@ class Translator:
             (self.source.encode_with_offsets(clean(source)), self.target.encode_with_offsets(clean(target)))
             for source, target in zip(sources, targets, strict=True)
         ]
-        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in encoded]
-        results: list[Translation | None] = [None] * len(encoded)
+        return self.force_decode(encoded, attention)
+
+    def force_decode(
+        self, pairs: Sequence[tuple[Tokens, Tokens]], attention: bool = False
+    ) -> list[Translation]:
+        """Forced decoding of given subwords, such as those of hypotheses that have ended.
+
+        Args:
+            pairs: source and target of each.
+            attention: whether the results have their attention.
+        """
+        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in pairs]
+        results: list[Translation | None] = [None] * len(pairs)
         for chosen in sorted_batches(lengths, self.config.batch_tokens):
-            found = self._force_decode([encoded[i] for i in chosen], attention)
+            found = self._force_decode([pairs[i] for i in chosen], attention)
             for i, aligned in zip(chosen, found, strict=True):
                 results[i] = aligned
         return [result for result in results if result is not None]

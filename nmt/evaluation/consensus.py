@@ -5,7 +5,9 @@ gain (Kumar and Byrne 2004; Freitag et al. 2022), with the translations as sampl
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sacrebleu.metrics.chrf import CHRF
+import numpy as np
+
+from nmt.decoding.mbr import chrf_matrix
 
 
 class Consensus(NamedTuple):
@@ -24,25 +26,13 @@ def consensus(translations: Sequence[str]) -> Consensus:
     """Choose y* = argmax_y Σ_{y' ≠ y} ½ (chrF(y, y') + chrF(y', y)), over N ≥ 2 translations.
 
     chrF2 weighs recall more than precision, so it is taken in both directions: with y as the hypothesis and
-    as the reference.
+    as the reference. Two equal translations have 100, also where both are blank.
     """
     assert len(translations) > 1, "nothing to agree with"
-    gains = [0.0] * len(translations)
-    for i, one in enumerate(translations):
-        for j, other in enumerate(translations[:i]):
-            gain = _likeness(one, other)
-            gains[i] += gain
-            gains[j] += gain
-    best = max(range(len(gains)), key=gains.__getitem__)
-    return Consensus(best, gains[best] / (len(translations) - 1))
-
-
-def _likeness(one: str, other: str) -> float:
-    """chrF2 of two texts, the mean of both directions."""
-    if one == other:
-        return 100.0
-    return (_chrf(one, other) + _chrf(other, one)) / 2
-
-
-def _chrf(hypothesis: str, reference: str) -> float:
-    return float(CHRF().sentence_score(hypothesis, [reference]).score)
+    gains = chrf_matrix(translations, translations)
+    gains = (gains + gains.T) / 2
+    texts = np.array(translations, dtype=object)
+    gains[np.equal.outer(texts, texts)] = 100.0
+    means = (gains.sum(axis=1) - 100.0) / (len(translations) - 1)
+    best = int(means.argmax())
+    return Consensus(best, float(means[best]))

@@ -64,6 +64,21 @@ class SentenceAttention(NamedTuple):
         return average
 
 
+def attention_line(one: SentenceAttention) -> str:
+    """The line of a sentence in a `.jsonl` file."""
+    row = {
+        "source_tokens": one.source,
+        "target_tokens": one.target,
+        "weights": _numbers(one.weights),
+        **({"heads": _numbers(one.attention)} if len(one.attention) > 1 else {}),
+        "source_words": one.source_words,
+        "target_words": one.target_words,
+        "word_weights": _numbers(one.word_weights),
+        "log_probability": one.log_probability,
+    }
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
 def save_attention(path: Path, sentences: Sequence[SentenceAttention]) -> None:
     """Write `sentences`, in order, in the format of the file extension; all have the same number of heads."""
     assert path.suffix.lower() in (".npz", ".jsonl"), path
@@ -174,18 +189,7 @@ def _matrices(
 
 def _save_lines(path: Path, sentences: Sequence[SentenceAttention]) -> None:
     with replacing(path) as file:
-        for one in sentences:
-            row = {
-                "source_tokens": one.source,
-                "target_tokens": one.target,
-                "weights": _numbers(one.weights),
-                **({"heads": _numbers(one.attention)} if len(one.attention) > 1 else {}),
-                "source_words": one.source_words,
-                "target_words": one.target_words,
-                "word_weights": _numbers(one.word_weights),
-                "log_probability": one.log_probability,
-            }
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.writelines(map(attention_line, sentences))
 
 
 def _numbers(matrix: Matrix) -> Any:

@@ -1,8 +1,9 @@
 """Export of the attention of translations: npz, JSON Lines, Pharaoh, images, an HTML page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 from nmt.alignment.pharaoh import format_pharaoh
 from nmt.alignment.words import shift_rows
 from nmt.decoding.result import Translation
-from nmt.export.attention_file import SentenceAttention, save_attention
+from nmt.export.attention_file import SentenceAttention, attention_line, save_attention
 from nmt.export.rows import sentence_row
-from nmt.files import write_text
+from nmt.files import replacing, write_text
 from nmt.visualisation.page import render_page
 
 _Labelled = tuple[NDArray[np.floating[Any]], list[str], list[str]]  # weights [T, S], and their labels
@@ -42,21 +43,53 @@ def write_attention(
     shift: int = 0,
     threshold: float | None = None,
 ) -> None:
-    """Write the attention of translations, in order, in the format of the file extension.
+    """Write the attention of translations, in order, as `attention_writer` does."""
+    with attention_writer(path, pieces=pieces, grid=grid, shift=shift, threshold=threshold) as write:
+        for translation in translations:
+            write(translation)
+
+
+@contextmanager
+def attention_writer(
+    path: Path,
+    *,
+    pieces: bool = False,
+    grid: bool = False,
+    shift: int = 0,
+    threshold: float | None = None,
+) -> Iterator[Callable[[Translation], None]]:
+    """A function that writes the attention of one translation after the other, in the format of the file
+    extension. The file replaces an older one when the block ends without an error. Of `.jsonl` and `.pharaoh`
+    nothing is kept in memory; translations for the other formats are kept until then.
 
     Args:
         path: see `nmt.export.formats`. Images of several sentences are OUT-1.png, OUT-2.png …
-        translations: from a model with attention.
         pieces: draw pieces instead of words (images only).
         grid: one image of all sentences.
         shift: read the attention of a piece this many steps later.
         threshold: Pharaoh only: link all source words with at least this attention, not the best one.
     """
     kind = path.suffix.lower()
-    if kind in (".npz", ".jsonl"):
-        save_attention(path, [attention_of(one, shift) for one in translations])
+    if kind == ".jsonl":
+        with replacing(path) as file:
+            yield lambda one: _write(file, attention_line(attention_of(one, shift)))
     elif kind == ".pharaoh":
-        write_text(path, "".join(format_pharaoh(one.links(shift, threshold)) + "\n" for one in translations))
+        with replacing(path) as file:
+            yield lambda one: _write(file, format_pharaoh(one.links(shift, threshold)) + "\n")
+    else:
+        kept: list[Translation] = []
+        yield kept.append
+        _write_all(path, kept, pieces, grid, shift)
+
+
+def _write(file: IO[str], line: str) -> None:
+    file.write(line)
+
+
+def _write_all(path: Path, translations: Sequence[Translation], pieces: bool, grid: bool, shift: int) -> None:
+    kind = path.suffix.lower()
+    if kind == ".npz":
+        save_attention(path, [attention_of(one, shift) for one in translations])
     elif kind == ".html":
         write_text(path, render_page("Translations", [sentence_row(one, shift) for one in translations]))
     else:

@@ -4,6 +4,7 @@ import logging
 
 from nmt.config.schema import settings
 from nmt.files import write_json
+from nmt.runs.calibration import calibrate_run
 from nmt.runs.latest import finish_latest
 from nmt.runs.load import load_translator
 from nmt.runs.logger import duration
@@ -50,7 +51,7 @@ def finish(setup: Setup, state: TrainState, callbacks: MainCallbacks) -> None:
 
 
 def _evaluate_best(setup: Setup, state: TrainState) -> dict[str, float]:
-    """Evaluate on the test set and write the report; returns the scores by name."""
+    """Evaluate on the test set, write the report, calibrate the confidence; returns the scores by name."""
     from nmt.evaluation.evaluator import evaluate
     from nmt.export.evaluation_files import write_evaluation
     from nmt.export.report import save_report
@@ -62,4 +63,5 @@ def _evaluate_best(setup: Setup, state: TrainState) -> dict[str, float]:
     write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
     save_report(run.report, config, evaluation, test, state.history, prepared.report)
+    calibrate_run(run, translator, prepared.splits["dev"])
     return evaluation.values()

@@ -58,6 +58,11 @@ class Run:
         return self.folder / "report.html"
 
     @property
+    def confidence(self) -> Path:
+        """The calibration of the confidence of its translations."""
+        return self.folder / "confidence.json"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files."""
         return self.folder / "tensorboard"

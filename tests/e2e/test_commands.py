@@ -48,11 +48,14 @@ def test_one_line_out_for_every_line_in(trained, call, tmp_path):
     content = "one\n\n  \ntwo\u2028three\x85four\x0bfive\r\n\x00\n\ufeff\nsix\x1cseven\n\n".encode()
     (tmp_path / "in.txt").write_bytes(content)
     found = lines_of(call(translate, "--run", trained, "--input", "in.txt").out)
-    assert [bool(line) for line in found] == [True, False, False, True, False, False, True, False]
+    assert [bool(line.strip()) for line in found] == [True, False, False, True, False, False, True, False]
+    assert found[2] == "  "
+    assert found[3].endswith("\r")
     assert not any(line.splitlines()[1:] for line in found)
     assert call(translate, "--run", trained, stdin=b"").out == ""
     texts = ["one", "", "two\nlines", "\ufeff"]
-    assert [bool(line) for line in lines_of(call(translate, "--run", trained, *texts).out)] == [1, 0, 1, 0]
+    found = call(translate, "--run", trained, *texts).out
+    assert [bool(line) for line in lines_of(found)] == [1, 0, 1, 1, 0]  # a text keeps its lines
 
 
 def test_nbest_and_json(trained, call):
@@ -65,11 +68,12 @@ def test_nbest_and_json(trained, call):
     rows = [json.loads(line) for line in lines_of(answer.out)]
     assert [row["source"] for row in rows] == [*TEXTS, ""]
     for row in rows[:3]:
-        assert len(row["nbest"]) == 3
-        assert {name: row[name] for name in row["nbest"][0]} == row["nbest"][0]
-        for one in row["nbest"]:
+        assert len(row["alternatives"]) == 2
+        for one in (row, *row["alternatives"]):
             assert one["log_probability"] <= one["score"] < 0
-    assert "warning: line 1: the translation was truncated" in answer.err or rows[0]["finished"]
+    truncated = [number for number, row in enumerate(rows, 1) if "truncated" in row["flags"]]
+    said = [f"warning: line {number}: the translation was truncated" for number in truncated[:1]]
+    assert all(one in answer.err for one in said)
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -124,7 +128,7 @@ def test_attention_is_computed_only_on_request(trained, call, monkeypatch):
             super().__init__(sentences, attention)
 
     monkeypatch.setattr(search, "History", Watched)
-    searches = (["--beam-size", 1], ["--beam-size", 2], ["--exact"], ["--nbest", 2, "--json"], ["--sample"])
+    searches = (["--beam-size", 1], ["--beam-size", 2], ["--exact"], ["--nbest", 2, "--json"])
     for options in searches:
         for more, count in (([], 0), (["--show"], 1), (["--attention", "a.npz"], 1)):
             assert call(translate, "--run", trained, *options, *more, TEXTS[0]).code == 0
@@ -136,31 +140,41 @@ def test_attention_is_computed_only_on_request(trained, call, monkeypatch):
 
 
 def test_sampling_is_random_but_repeatable(trained, call, tmp_path):
-    """A line's sample depends on the seed and its number only."""
+    """A line's samples depend on its text and the seed only."""
     sample = ("--run", trained, "--sample")
     texts = [*TEXTS, "", *TEXTS]
     found = call(translate, *sample, *texts)
     assert (found.code, len(lines_of(found.out))) == (0, 7)
     assert lines_of(found.out)[3] == ""
-    assert lines_of(found.out)[:3] != lines_of(found.out)[4:]
-    assert call(translate, *sample, "--seed", 0, "--temperature", 1, *texts).out == found.out
-    assert call(translate, *sample, "--seed", 1, *texts).out != found.out
+    assert lines_of(found.out)[:3] == lines_of(found.out)[4:]
+    assert call(translate, *sample, "--seed", 1, "--temperature", 1, "--top-p", 1, *texts).out == found.out
+    assert call(translate, *sample, "--seed", 2, *texts).out != found.out
     assert call(translate, *sample, "--temperature", 0.5, *texts).out != found.out
-    assert lines_of(call(translate, *sample, *texts[:2]).out) == lines_of(found.out)[:2]
-    answer = call(translate, *sample, "--json", "--attention", "a.jsonl", *texts)
+    assert lines_of(call(translate, *sample, *texts[1:3]).out) == lines_of(found.out)[1:3]
+    answer = call(translate, *sample, "--json", "--nbest", 3, "--attention", "a.jsonl", *texts)
     rows = [json.loads(line) for line in lines_of(answer.out)]
-    assert [row["translation"] for row in rows] == lines_of(found.out)
-    assert all(len(row["nbest"]) == 1 for row in rows)
+    assert [row["text"] for row in rows] == lines_of(found.out)
+    assert [len(row["alternatives"]) for row in rows] == [2, 2, 2, 0, 2, 2, 2]
     assert len(load_attention(tmp_path / "a.jsonl")) == 7
-    cold = call(translate, *sample, "--temperature", "1e-6", *TEXTS)
-    assert cold.out == call(translate, "--run", trained, "--beam-size", 1, *TEXTS).out
+    greedy = call(translate, "--run", trained, "--beam-size", 1, *TEXTS)
+    for option in (("--temperature", "1e-6"), ("--top-k", 1), ("--top-p", "1e-9")):
+        assert call(translate, *sample, *option, *TEXTS).out == greedy.out
 
 
-def test_sampling_continues_where_the_lines_before_ended(trained, call, monkeypatch):
-    """The lines are translated in chunks; their size does not matter."""
-    together = call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS)
-    monkeypatch.setattr(translate, "_CHUNK", 2)
-    assert call(translate, "--run", trained, "--sample", *TEXTS, *TEXTS).out == together.out
+def test_minimum_bayes_risk(trained, call):
+    """Of the beam's hypotheses, or of samples."""
+    mbr = call(translate, "--run", trained, "--mbr", "nbest", "--mbr-size", 4, "--json", *TEXTS)
+    beam = call(translate, "--run", trained, "--beam-size", 4, "--nbest", 4, "--json", *TEXTS)
+    for one, other in zip(lines_of(mbr.out), lines_of(beam.out), strict=True):
+        found, group = json.loads(one), json.loads(other)
+        assert found["text"] in [group["text"], *(item["text"] for item in group["alternatives"])]
+        assert 0 <= found["score"] <= 100
+    sampled = ("--run", trained, "--mbr", "samples", "--mbr-size", 5)
+    samples = call(translate, "--run", trained, "--sample", "--nbest", 5, *TEXTS)
+    found = call(translate, *sampled, *TEXTS)
+    for text, draws in zip(lines_of(found.out), lines_of(samples.out), strict=True):
+        assert text in draws.split("\t")
+    assert call(translate, *sampled, "--seed", 2, *TEXTS).code == 0
 
 
 # ---------------------------------------------------------------- evaluate
@@ -251,7 +265,24 @@ MISTAKES = {
         "--sample and --beam-size: give only one of them",
     ),
     "exact samples": (translate, ["--sample", "--exact", "x"], "--sample and --exact: give only one of them"),
-    "n-best samples": (translate, ["--sample", "--nbest", "2", "x"], "--sample and --nbest: give only one"),
+    "risk of samples": (translate, ["--sample", "--mbr", "nbest", "x"], "--sample and --mbr: give only one"),
+    "candidates for nothing": (translate, ["--mbr-size", "9", "x"], "--mbr-size has no effect without --mbr"),
+    "a beam for candidates": (
+        translate,
+        ["--mbr", "nbest", "--beam-size", "9", "x"],
+        "--mbr and --beam-size: give --mbr-size",
+    ),
+    "one candidate": (
+        translate,
+        ["--mbr", "nbest", "--mbr-size", "1", "x"],
+        "--mbr-size 1: must be at least 2",
+    ),
+    "an empty nucleus": (translate, ["--sample", "--top-p", "0", "x"], "--top-p 0: must be above 0"),
+    "a nucleus of what": (
+        translate,
+        ["--mbr", "nbest", "--top-p", "1", "x"],
+        "--top-p has no effect without",
+    ),
     "a seed for nothing": (translate, ["--seed", "1", "x"], "--seed has no effect without --sample"),
     "a grid for nothing": (translate, ["--grid", "x"], "--grid: has no effect without --attention OUT.png"),
     "a grid of a page": (translate, ["--grid", "--attention", "a.html", "x"], "--grid: has no effect"),
@@ -261,12 +292,12 @@ MISTAKES = {
     "no temperature": (
         translate,
         ["--sample", "--temperature", "0", "x"],
-        "--temperature 0: must be above 0",
+        "--temperature 0: must be at least 1e-06",
     ),
     "too cold": (
         translate,
         ["--sample", "--temperature", "1e-9", "x"],
-        "temperature=1e-09: must be at least",
+        "--temperature 1e-09: must be at least",
     ),
     "no seed": (translate, ["--sample", "--seed", "-1", "x"], "--seed -1: must be at least 0"),
     "a picture of what": (

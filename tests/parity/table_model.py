@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.config.decoding import DecodingConfig
+from nmt.config.decoding import DecodingConfig, SamplingConfig
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import SearchOptions
-from nmt.decoding.sampling import sample
+from nmt.decoding.interface import Constraint, SearchModel, SearchOptions
+from nmt.decoding.sampling import Sampler
 from nmt.decoding.search import beam_search
 from nmt.decoding.sources import Sources, Special
 from nmt.decoding.torch_model import TorchModel
@@ -85,14 +85,46 @@ class TableModel:
         lengths: list[int],
         sentences: list[int] | None = None,
         seed: int = 0,
-        temperature: float = 1.0,
         generators: list[np.random.Generator] | None = None,
         attention: Collection[int] | None = None,
+        **sampling,
     ) -> list[Hypothesis]:
         generators = generators or [np.random.default_rng((seed, i)) for i in range(len(lengths))]
-        options = SearchOptions(attention=frozenset(range(len(lengths)) if attention is None else attention))
-        given, config = sources(lengths, sentences), DecodingConfig(length_penalty=0.0)
-        return sample(TorchModel(self), given, config, SPECIAL, options, generators, temperature)
+        draws = [[one] for one in generators]
+        return [one for (one,) in self.draw(lengths, draws, sentences, attention, **sampling)]
+
+    def draw(
+        self,
+        lengths: list[int],
+        generators: list[list[np.random.Generator]],
+        sentences: list[int] | None = None,
+        attention: Collection[int] | None = None,
+        constraints: dict[int, Constraint] | None = None,
+        min_length: int = 0,
+        **sampling,
+    ) -> list[list[Hypothesis]]:
+        wanted = frozenset(range(len(lengths)) if attention is None else attention)
+        options = SearchOptions(attention=wanted, constraints=constraints or {})
+        config = DecodingConfig(
+            length_penalty=0.0, min_length=min_length, sampling=SamplingConfig(**sampling)
+        )
+        return draws(TorchModel(self), sources(lengths, sentences), config, options, generators)
+
+
+def draws(
+    model: SearchModel,
+    given: Sources,
+    config: DecodingConfig,
+    options: SearchOptions,
+    generators: list[list[np.random.Generator]],
+) -> list[list[Hypothesis]]:
+    """Samples of a model."""
+    sampler = Sampler(model, given, config, SPECIAL, options, generators)
+    ended = []
+    while sampler.active:
+        ended += sampler.step()
+    assert sorted(ended) == list(range(len(given.limits)))
+    return sampler.hypotheses(range(len(given.limits)))
 
 
 def sources(lengths: list[int], sentences: list[int] | None = None) -> Sources:

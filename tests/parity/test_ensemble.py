@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from table_model import SPECIAL, SharedModel, TableModel, enumerate_all, random_model, search, sources
+from table_model import SharedModel, TableModel, draws, enumerate_all, random_model, search, sources
 from test_prepared import MODELS, SOURCE, STEPS, layout_of
 from tiny import ENGLISH, MARATHI, tiny_config, tiny_model, tiny_tokenizers
 
@@ -16,7 +16,6 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchOptions
-from nmt.decoding.sampling import sample
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
@@ -69,11 +68,11 @@ def test_greedy_search_and_samples_are_those_of_the_mean_model():
     found = search(ensemble, lengths, beam_size=1, length_penalty=0.0)
     for (one,), other in zip(found, mean.greedy(lengths), strict=True):
         check_same(one, other)
-    generators = [np.random.default_rng((0, i)) for i in range(4)]
+    generators = [[np.random.default_rng((0, i))] for i in range(4)]
     options = SearchOptions(attention=frozenset(range(4)))
     config = DecodingConfig(length_penalty=0.0)
-    drawn = sample(TorchModel(ensemble), sources(lengths), config, SPECIAL, options, generators)
-    for one, other in zip(drawn, mean.sample(lengths), strict=True):
+    drawn = draws(TorchModel(ensemble), sources(lengths), config, options, generators)
+    for (one,), other in zip(drawn, mean.sample(lengths), strict=True):
         check_same(one, other)
 
 

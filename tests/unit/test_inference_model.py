@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from sacrebleu.metrics.chrf import CHRF
 from tiny import ENGLISH, MARATHI, TINY, tiny_model, with_decoder
 from torch import Tensor, nn
 
-from nmt.config.decoding import DecodingConfig
+from nmt.config.decoding import DecodingConfig, MbrConfig, SamplingConfig
 from nmt.data.tokenizer import BOS, EOS
 from nmt.decoding.arrays import ArrayAttention, ArrayStep
 from nmt.decoding.interface import Query, Rows
@@ -26,6 +27,14 @@ from nmt.model.mode import check_evaluating, evaluating
 from nmt.model.translation import DropoutRates, TranslationModel
 
 DECODING = DecodingConfig(beam_size=3, max_length_factor=2.0, max_length_extra=4)
+
+
+def sampling(batch_tokens: int = 4096, **changes: float) -> DecodingConfig:
+    """Settings that draw translations."""
+    config = SamplingConfig(**changes)
+    return dataclasses.replace(DECODING, method="sample", batch_tokens=batch_tokens, sampling=config)
+
+
 TARGETS = ["घर", "कुत्रा मांजर पाहतो.", "तो", "माझे घर कुठे आहे?", "मांजर"]
 
 
@@ -105,8 +114,8 @@ def test_a_model_in_numpy_translates_and_aligns(tokenizers):
     for one, i in zip(translator.align(*pairs, attention=True), (1, 3), strict=True):
         assert one.log_probability == pytest.approx(found[i][0].log_probability)
         assert np.array_equal(one.mean_attention, np.eye(len(found[i][0].target.ids) + 1))
-    likely = translator.sample(texts, temperature=0.01)
-    assert [one.target for one in likely] == [one.target for (one,) in found]
+    likely = Translator(model, source, source, sampling(temperature=0.01)).translate(texts)
+    assert [one.target for (one,) in likely] == [one.target for (one,) in found]
 
 
 # ---------------------------------------------------------------- an ensemble
@@ -201,10 +210,12 @@ def test_scores_are_those_of_the_steps(tokenizers):
 def test_a_model_in_training_mode_is_refused(tokenizers):
     """Also if only one module of it is: dropout would change the results."""
     (model,) = models(tokenizers, TINY)
-    translator = Translator(TorchModel(model), *tokenizers, DECODING)
+    translator, sampler = (
+        Translator(TorchModel(model), *tokenizers, config) for config in (DECODING, sampling())
+    )
     calls = (
         lambda: translator.translate(ENGLISH),
-        lambda: translator.sample(ENGLISH),
+        lambda: sampler.translate(ENGLISH),
         lambda: translator.align(ENGLISH, MARATHI),
     )
     for module in (model, model.decoder, model.source):
@@ -258,13 +269,15 @@ def test_threads_get_what_one_thread_gets(tokenizers, style):
 
     (model,) = models(tokenizers, with_decoder(TINY, style=style, heads=3))
     model.__class__ = Model
-    translator = Translator(TorchModel(model), *tokenizers, DECODING)
+    translator, sampler = (
+        Translator(TorchModel(model), *tokenizers, config) for config in (DECODING, sampling(seed=3))
+    )
     work = [
         lambda: translator.translate(ENGLISH, nbest=2, attention=True),
         lambda: translator.translate(ENGLISH[::-1], attention=[1]),
         lambda: translator.translate(ENGLISH[:2]),
         lambda: [translator.align(ENGLISH, TARGETS, attention=True)],
-        lambda: [translator.sample(ENGLISH, seed=3)],
+        lambda: sampler.translate(ENGLISH, nbest=2),
     ]
     expected = [plain(one()) for one in work]
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -284,35 +297,66 @@ def plain(found: list[list[Translation]]) -> list:
     ]
 
 
-# ---------------------------------------------------------------- sampling
+# ---------------------------------------------------------------- sampling, minimum Bayes risk
 
 
-def test_samples_depend_on_the_seed_and_the_number_of_the_text_only(tokenizers):
+def test_samples_depend_on_the_text_and_the_seed_only(tokenizers):
     (model,) = models(tokenizers, TINY)
-    translator = Translator(TorchModel(model), *tokenizers, DECODING)
-    small = Translator(TorchModel(model), *tokenizers, dataclasses.replace(DECODING, batch_tokens=1))
-    texts = [*ENGLISH, "", *ENGLISH]
-    found = translator.sample(texts, seed=5, attention=True)
-    assert [one.source.text for one in found] == texts
-    assert found[5].text == ""
-    assert [one.target for one in found[:5]] != [one.target for one in found[6:]]  # other numbers
+    make = lambda **changes: Translator(TorchModel(model), *tokenizers, sampling(**changes))  # noqa: E731
+    translator, small = make(seed=5), make(seed=5, batch_tokens=1)
+    texts = [*ENGLISH, "", *ENGLISH[::-1]]
+    found = translator.translate(texts, nbest=3, attention=True)
+    assert [group[0].source.text for group in found] == texts
+    assert [one.text for one in found[5]] == [""]
+    targets = [[one.target for one in group] for group in found]
+    assert targets[:5] == targets[:5:-1]  # the same text, in any place
+    assert len({one.text for one in targets[0]}) > 1
     for again in (
-        translator.sample(texts, seed=5),
-        small.sample(texts, seed=5),
-        translator.sample(texts[:4], seed=5) + translator.sample(texts[4:], seed=5, first=4),
+        translator.translate(texts, nbest=3),
+        small.translate(texts, nbest=3),
+        translator.translate(texts[:4], nbest=3) + translator.translate(texts[4:], nbest=3),
     ):
-        assert [one.target for one in again] == [one.target for one in found]
-    other = translator.sample(texts, seed=6)
-    assert [one.target for one in other] != [one.target for one in found]
-    for one in found:
-        if one.source.ids:
-            assert one.mean_attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
-            assert one.score == pytest.approx(one.log_probability / (len(one.target.ids) + one.finished))
+        assert [[one.target for one in group] for group in again] == targets
+    (first,) = translator.translate(texts[:1])
+    assert [one.target for one in first] == targets[0][:1]  # however many there are
+    assert [[one.target for one in group] for group in make(seed=6).translate(texts, nbest=3)] != targets
+    for one in (one for group in found for one in group if one.source.ids):
+        assert one.mean_attention.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        assert one.score == pytest.approx(one.log_probability / (len(one.target.ids) + one.finished))
 
 
 def test_cold_samples_are_the_greedy_translations(tokenizers):
     (model,) = models(tokenizers, TINY)
-    greedy = Translator(TorchModel(model), *tokenizers, dataclasses.replace(DECODING, beam_size=1))
-    for one, (best,) in zip(greedy.sample(ENGLISH, temperature=1e-6), greedy.translate(ENGLISH), strict=True):
+    greedy, cold = (
+        Translator(TorchModel(model), *tokenizers, config)
+        for config in (dataclasses.replace(DECODING, beam_size=1), sampling(temperature=1e-6))
+    )
+    for (one,), (best,) in zip(cold.translate(ENGLISH), greedy.translate(ENGLISH), strict=True):
         assert (one.target, one.finished) == (best.target, best.finished)
         assert one.score == pytest.approx(best.score)
+
+
+@pytest.mark.parametrize("candidates", ["nbest", "samples"])
+def test_minimum_bayes_risk_chooses_among_the_candidates(tokenizers, candidates):
+    (model,) = models(tokenizers, TINY)
+    mbr = MbrConfig(candidates, 6)
+    config = dataclasses.replace(DECODING, method="mbr", mbr=mbr)
+    translator = Translator(TorchModel(model), *tokenizers, config)
+    source = {"nbest": dataclasses.replace(DECODING, beam_size=6), "samples": sampling(seed=1)}[candidates]
+    others = Translator(TorchModel(model), *tokenizers, source).translate(ENGLISH, nbest=6)
+    found = translator.translate(["", *ENGLISH], nbest=4, attention=True)
+    assert [one.text for one in found[0]] == [""]
+    for group, all_of_them in zip(found[1:], others, strict=True):
+        texts = [one.text for one in all_of_them]
+        weights = [math.exp(one.log_probability) if candidates == "nbest" else 1.0 for one in all_of_them]
+        utility = {
+            text: sum(w * CHRF().sentence_score(text, [r]).score for r, w in zip(texts, weights, strict=True))
+            / sum(weights)
+            for text in texts
+        }
+        ranked = sorted(utility.values(), reverse=True)[: len(group)]
+        assert len(group) == min(4, len(utility))
+        assert [one.score for one in group] == pytest.approx(ranked)
+        assert [one.score for one in group] == pytest.approx([utility[one.text] for one in group])
+        for one in group:
+            assert one.attention.shape[1] == len(one.target.ids) + one.finished

@@ -11,6 +11,7 @@ head. Masks are True at real tokens.
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
@@ -126,6 +127,8 @@ def mapped_values(states: Tensor, matrix: Tensor, heads: int) -> Tensor:
     Returns:
         [B, K·S, X], for `average_mapped`.
     """
+    if heads == 1:
+        return F.linear(states, matrix)
     slices = matrix.view(len(matrix), heads, -1)  # [X, K, M / K]
     return torch.einsum("bksm,xkm->bksx", split_heads(states, heads), slices).flatten(1, 2)
 

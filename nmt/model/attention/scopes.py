@@ -8,7 +8,6 @@ Shapes: B batch, T target length, S source length, Q query size, K heads.
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
@@ -79,7 +78,7 @@ class LocalMonotonicScope(nn.Module):
     def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first_step: int) -> Tensor:
         """Weights; arguments and result as for `GlobalScope.forward`."""
         last = mask.sum(dim=1, keepdim=True) - 1  # [B, 1]
-        steps = torch.arange(first_step, first_step + scores.shape[2], device=mask.device)
+        steps = torch.arange(scores.shape[2], device=mask.device) + first_step
         centre = torch.minimum(steps, last)  # [B, T]
         near = (_distance(centre, scores.shape[3]).abs() <= self.window) & mask[:, None, None, :]
         return masked_softmax(scores, near)
@@ -128,7 +127,7 @@ class HardScope(nn.Module):
     def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first_step: int) -> Tensor:
         """Weights; arguments and result as for `GlobalScope.forward`."""
         soft = masked_softmax(scores, mask[:, None, None, :])
-        hard = F.one_hot(soft.argmax(dim=-1), soft.shape[-1]).to(soft.dtype)
+        hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(dim=-1, keepdim=True), 1.0)
         return soft + (hard - soft).detach() if self.training else hard
 
 

@@ -33,4 +33,4 @@ class Encoded(NamedTuple):
 def state_at_end(states: Tensor, mask: Tensor) -> Tensor:
     """The state at the last real token: [B, S, M] and [B, S] → [B, M]."""
     end = mask.sum(dim=1) - 1
-    return states[torch.arange(len(end), device=end.device), end]
+    return states[torch.arange(end.shape[0], device=end.device), end]

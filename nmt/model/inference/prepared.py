@@ -68,7 +68,7 @@ class PreparedModel:
     @torch.inference_mode()
     def __init__(self, model: TranslationModel) -> None:
         check_evaluating(model)
-        self._model = model
+        self._model, self.decoder = model, model.decoder
         decoder = model.decoder
         assert isinstance(decoder, nn.Module)
         self._decoder = SEARCH_DECODERS[type(decoder)](search_copy(decoder), model.target.table.weight)
@@ -79,7 +79,7 @@ class PreparedModel:
         """As `TranslationModel.encode`."""
         state, encoded = self._model.encode(source, mask)
         memory = self._decoder.prepare(encoded.memory)
-        return SearchState(state), SearchMemory(memory, encoded.embeddings, Layout(len(source)))
+        return SearchState(state), SearchMemory(memory, encoded.embeddings, Layout(source.shape[0]))
 
     def step(
         self, tokens: Tensor, state: SearchState[Selectable], memory: SearchMemory

@@ -1,0 +1,89 @@
+"""Several constraints on one sentence."""
+
+from collections.abc import Sequence
+
+from nmt.decoding.constraints.forbidden import ForbiddenPhrases
+from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
+from nmt.decoding.interface import Allowed, Constraint, ConstraintState, Except, Only
+
+_AVOIDING = ForbiddenPhrases, NoRepeatedNgrams
+State = tuple[ConstraintState, ...]
+"""That of each constraint."""
+
+
+class All:
+    """A constraint (see `nmt.decoding.interface.Constraint`) that is met if all of several are.
+
+    What forbidden phrases and repeated n-grams avoid without need is allowed where another constraint says
+    which tokens may come, or wants them for a phrase that is required.
+
+    Args:
+        constraints: at least one.
+    """
+
+    def __init__(self, constraints: Sequence[Constraint]) -> None:
+        self._constraints = tuple(constraints)
+
+    def start(self) -> State:
+        """The first state of each."""
+        return tuple(constraint.start() for constraint in self._constraints)
+
+    def advance(self, state: State | None, token: int) -> State | None:
+        """The state of each after one more token; None: none matters any more."""
+        if state is None:
+            return None
+        found = tuple(
+            None if own is None else constraint.advance(own, token)
+            for constraint, own in zip(self._constraints, state, strict=True)
+        )
+        return found if any(own is not None for own in found) else None
+
+    def allowed(self, state: State | None) -> Allowed | None:
+        """What all allow."""
+        if state is None:
+            return None
+        only: Sequence[int] | None = None
+        banned: set[int] = set()
+        avoided: set[int] = set()
+        for constraint, own in zip(self._constraints, state, strict=True):
+            found = constraint.allowed(own)
+            if isinstance(found, Only):
+                only = [token for token in found.tokens if only is None or token in only]
+            elif isinstance(found, Except):
+                (avoided if isinstance(constraint, _AVOIDING) else banned).update(found.tokens)
+        needed = self.wanted(state) if only is None else only
+        if avoided.intersection(needed):
+            avoided.difference_update(set(needed).difference(self._never(state)))
+        banned |= avoided
+        if only is not None:
+            return Only(tuple(token for token in only if token not in banned))
+        return Except(tuple(sorted(banned))) if banned else None
+
+    def _never(self, state: State) -> set[int]:
+        """The tokens that are avoided, needed or not."""
+        return {
+            token
+            for constraint, own in zip(self._constraints, state, strict=True)
+            if isinstance(constraint, _AVOIDING)
+            for token in (constraint.never(own) or Except(())).tokens
+        }
+
+    def wanted(self, state: State | None) -> Sequence[int]:
+        """What any wants."""
+        if state is None:
+            return ()
+        found = {
+            token
+            for constraint, own in zip(self._constraints, state, strict=True)
+            for token in constraint.wanted(own)
+        }
+        return tuple(sorted(found))
+
+    def met(self, state: State | None) -> int:
+        """The sum."""
+        states = [None] * len(self._constraints) if state is None else state
+        return sum(constraint.met(own) for constraint, own in zip(self._constraints, states, strict=True))
+
+    def forces(self) -> bool:
+        """Whether any does."""
+        return any(constraint.forces() for constraint in self._constraints)

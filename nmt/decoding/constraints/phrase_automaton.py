@@ -1,0 +1,108 @@
+"""Finds many phrases in a text as it grows: the automaton of Aho and Corasick (1975), Efficient string
+matching.
+
+So that a phrase is found as whole words, the text is read with a symbol, `EDGE`, wherever a word may begin or
+end, and a phrase has one at its beginning and end. Then a phrase is found as any other string.
+"""
+
+from collections.abc import Sequence
+
+from nmt.data.text import clean
+from nmt.decoding.constraints.characters import EDGE, is_word_character, with_edges
+
+START, END = "\ud801", "\ud802"  # surrogates, which no decoded text has
+ROOT = 0
+OPEN = "*"
+
+
+def pattern(phrase: str) -> str:
+    """A cleaned phrase as it is found in a text with edges; an asterisk at its end leaves its end open.
+
+    Args:
+        phrase: with a character other than the asterisk.
+    """
+    text = bare(phrase)
+    ends = is_open(phrase) or not is_word_character(text[-1])  # or else there is an edge whatever follows
+    return EDGE + with_edges(text) + ("" if ends else EDGE)
+
+
+def bare(phrase: str) -> str:
+    """A phrase without the asterisk."""
+    return phrase[:-1].rstrip() if is_open(phrase) else phrase
+
+
+def is_open(phrase: str) -> bool:
+    """Whether a phrase may go on inside a word."""
+    return len(phrase) > 1 and phrase.endswith(OPEN) and clean(phrase[:-1]) != ""
+
+
+def without_edges(string: str) -> str:
+    """The characters of a string that are text."""
+    return "".join(character for character in string if character not in (EDGE, START, END))
+
+
+class PhraseAutomaton:
+    """Finds strings in a text that is read character by character.
+
+    A node is the longest end of the text that begins one of the strings; `ROOT` is the empty one.
+
+    Args:
+        strings: not empty.
+
+    Attributes:
+        found: node → the indices of the strings that end there.
+        partial: node → the strings that have begun there, longest beginning first: index and how many
+            characters.
+    """
+
+    def __init__(self, strings: Sequence[str]) -> None:
+        self.strings = tuple(strings)
+        self._next: list[dict[str, int]] = [{}]
+        own: list[list[tuple[int, int]]] = [[]]
+        for index, string in enumerate(strings):
+            node = ROOT
+            for depth, character in enumerate(string, 1):
+                if character not in self._next[node]:
+                    self._next[node][character] = len(self._next)
+                    self._next.append({})
+                    own.append([])
+                node = self._next[node][character]
+                own[node].append((index, depth))
+        self._link(own)
+
+    def _link(self, own: list[list[tuple[int, int]]]) -> None:
+        """Set where to go on from each node, in breadth-first order, and what is found there."""
+        self._fallback = [ROOT] * len(self._next)
+        reached: list[list[tuple[int, int]]] = [[] for _ in own]
+        queue = [ROOT]
+        for node in queue:
+            reached[node] = own[node] + (reached[self._fallback[node]] if node != ROOT else [])
+            for character, child in self._next[node].items():
+                if node != ROOT:
+                    self._fallback[child] = self._step(self._fallback[node], character)
+                queue.append(child)
+        lengths = [len(string) for string in self.strings]
+        self.found = [tuple(index for index, depth in here if depth == lengths[index]) for here in reached]
+        self.partial = [
+            tuple((index, depth) for index, depth in here if depth < lengths[index]) for here in reached
+        ]
+
+    def _step(self, node: int, character: str) -> int:
+        while character not in self._next[node]:
+            if node == ROOT:
+                return ROOT
+            node = self._fallback[node]
+        return self._next[node][character]
+
+    def start(self) -> int:
+        """The node at the beginning of a text."""
+        return self._step(ROOT, START)
+
+    def read(self, node: int, text: str) -> tuple[int, tuple[int, ...]]:
+        """The node after more of a text, with its edges, and the strings that are found in it."""
+        found: tuple[int, ...] = ()
+        for character in text:
+            node = self._step(node, character)
+            if self.found[node]:
+                found += self.found[node]
+        return node, found

@@ -1,0 +1,221 @@
+"""Phrases that a translation must have (lexically constrained decoding: Hokamp and Liu, 2017; Post and Vilar,
+2018), as text: in whatever subwords, but led to by those that training has for them.
+"""
+
+import math
+from collections.abc import Sequence
+from copy import copy
+from typing import NamedTuple
+
+from nmt.data.tokenizer import EOS
+from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
+from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, bare, pattern, without_edges
+from nmt.decoding.constraints.pieces import Pieces
+from nmt.decoding.constraints.spelling import Spelling
+from nmt.decoding.constraints.text_stream import Position, TextStream
+from nmt.decoding.interface import Allowed, Except, Only
+
+Group = tuple[str, ...]
+"""Phrases of which one is required."""
+_NO_END = Except((EOS,))
+
+
+class Found(NamedTuple):
+    """What there is of the phrases.
+
+    Attributes:
+        node: of the automaton.
+        groups: those that have been found, one bit each.
+    """
+
+    node: int
+    groups: int
+
+
+class State(NamedTuple):
+    """The number of tokens so far, and the position."""
+
+    used: int
+    position: Position[Found]
+
+
+class RequiredPhrases:
+    """A constraint (see `nmt.decoding.interface.Constraint`): a hypothesis ends only with all phrases, and is
+    made to have them while there is room.
+
+    Args:
+        pieces: the vocabulary.
+        groups: cleaned phrases, of each group one is required.
+
+    Attributes:
+        least: a number of tokens that is enough for all of them, without end-of-sentence; infinite: one
+            cannot be generated.
+    """
+
+    def __init__(self, pieces: Pieces, groups: Sequence[Group]) -> None:
+        phrases = [(index, phrase) for index, group in enumerate(groups) for phrase in group]
+        self._limit = math.inf
+        self._automaton = PhraseAutomaton([pattern(phrase) for _, phrase in phrases])
+        self._stream = TextStream[Found](pieces, self._read)
+        self._group_of = [index for index, _ in phrases]
+        self._spellings = [Spelling(pieces, " " + bare(phrase)) for _, phrase in phrases]
+        self._all = (1 << len(groups)) - 1
+        self._least = [min(self._spellings[i].least(0) for i in self._of(g)) for g in range(len(groups))]
+        self._tokens = [
+            max(self._spellings[i].progress(len(self._spellings[i].text)) for i in self._of(g))
+            for g in range(len(groups))
+        ]
+        self.least = sum(self._least)
+        self._met: dict[Found, int] = {}
+        self._complete: dict[Found, bool] = {}
+        self._sums: dict[int, float] = {}
+        self._known: dict[tuple[Found, str, bytes], tuple[int, ...]] = {}
+
+    def within(self, limit: int) -> "RequiredPhrases":
+        """The same where a hypothesis has at most `limit` tokens, end-of-sentence included."""
+        limited = copy(self)
+        limited._limit = limit
+        return limited
+
+    def start(self) -> State:
+        """The state before the first token."""
+        found = Found(self._automaton.start(), 0)
+        return State(0, Position(b"", "", "", found, found))
+
+    def advance(self, state: State | None, token: int) -> State | None:
+        """The state after one more token."""
+        if state is None:
+            return None
+        position = self._stream.advance(state.position, token)
+        return None if position.value.groups == self._all else State(state.used + 1, position)
+
+    def allowed(self, state: State | None) -> Allowed | None:
+        """Everything but the end, until all phrases are there; only what leads to them, where there is no
+        more room than they need.
+        """
+        if state is None:
+            return None
+        position = state.position
+        groups = position.value.groups
+        room = self._limit - state.used - 1  # after the next token
+        complete = self._is_complete(position)
+        if self._sum_of_missing(groups) < room:
+            return None if complete else _NO_END
+        leading = [
+            token
+            for token in sorted(self._leading_on(position, all_ways=True))
+            if self._needed(self._stream.advance(position, token)) < room
+        ]
+        return Only((*leading, EOS) if complete else tuple(leading))
+
+    def wanted(self, state: State | None) -> Sequence[int]:
+        """The next token of each phrase that is missing: of those that have begun, and the first ones."""
+        if state is None:
+            return ()
+        position = state.position
+        key = position.value, stand_in(position.last), position.undecoded
+        if key not in self._known:
+            self._known[key] = tuple(sorted(self._leading_on(position)))
+        return self._known[key]
+
+    def met(self, state: State | None) -> int:
+        """The number of tokens that training has for what there is of the phrases."""
+        if state is None:
+            return sum(self._tokens)
+        found = state.position.value
+        if found not in self._met:
+            complete = sum(tokens for group, tokens in enumerate(self._tokens) if found.groups >> group & 1)
+            begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
+            self._met[found] = complete + max(begun, default=0)
+        return self._met[found]
+
+    def forces(self) -> bool:
+        """True: its tokens may be improbable."""
+        return True
+
+    def _of(self, group: int) -> list[int]:
+        """The phrases of a group."""
+        return [index for index, own in enumerate(self._group_of) if own == group]
+
+    def _read(self, found: Found, text: str) -> Found:
+        node, phrases = self._automaton.read(found.node, text)
+        groups = found.groups
+        for index in phrases:
+            groups |= 1 << self._group_of[index]
+        return Found(node, groups)
+
+    def _is_complete(self, position: Position[Found]) -> bool:
+        """Whether all phrases are there if the translation ends here."""
+        found = self._stream.flush(position).value
+        if found not in self._complete:
+            self._complete[found] = self._read(found, EDGE + END).groups == self._all
+        return self._complete[found]
+
+    def _sum_of_missing(self, groups: int) -> float:
+        """The number of tokens that is enough for the groups that have not been found."""
+        if groups not in self._sums:
+            self._sums[groups] = sum(
+                least for group, least in enumerate(self._least) if not groups >> group & 1
+            )
+        return self._sums[groups]
+
+    def _begun(self, found: Found) -> list[tuple[int, int]]:
+        """The missing phrases that have begun, and the number of characters that there are, with the space
+        before them.
+        """
+        strings = self._automaton.strings
+        return [
+            (index, len(without_edges(strings[index][:length])) + 1)
+            for index, length in self._automaton.partial[found.node]
+            if not found.groups >> self._group_of[index] & 1
+        ]
+
+    def _needed(self, position: Position[Found]) -> float:
+        """A number of tokens that is enough for all that is missing: as many as each phrase takes, but for
+        one that has begun.
+        """
+        saved = (
+            self._least[self._group_of[index]] - self._spellings[index].least(length, position.undecoded)
+            for index, length in self._places(position)
+        )
+        return self._sum_of_missing(position.value.groups) - max((0.0, *saved))
+
+    def _places(self, position: Position[Found]) -> list[tuple[int, int]]:
+        """The missing phrases that can go on here, or begin without a space, and the number of characters
+        that there are, with the space before them.
+        """
+        found, last = position.value, position.last
+        begun = self._begun(found)
+        return begun + [
+            (index, 1)
+            for index in self._unmet(found.groups)
+            if last == " " or not is_inside(last, self._spellings[index].text[1])
+        ]
+
+    def _unmet(self, groups: int) -> list[int]:
+        """The phrases of groups that have not been found."""
+        return [index for index, group in enumerate(self._group_of) if not groups >> group & 1]
+
+    def _leading_on(self, position: Position[Found], all_ways: bool = False) -> set[int]:
+        """The tokens that lead on in a missing phrase, or begin it.
+
+        Args:
+            position: where.
+            all_ways: whether all tokens that do, or those that training has for the phrases.
+        """
+        undecoded = position.undecoded
+        places = self._places(position)
+        first = [(index, 0) for index in self._unmet(position.value.groups)]
+        if not undecoded and (all_ways or position.last != " "):
+            places += first
+        tokens = self._tokens_at(places, undecoded, all_ways)
+        # If nothing continues an incomplete character, it becomes U+FFFD.
+        return tokens or self._tokens_at(first, b"", all_ways)
+
+    def _tokens_at(self, places: list[tuple[int, int]], undecoded: bytes, all_ways: bool) -> set[int]:
+        """The next tokens of phrases, of which there are some characters."""
+        spellings = [(self._spellings[index], start) for index, start in places]
+        if all_ways:
+            return {move.token for one, start in spellings for move in one.moves(start, undecoded)}
+        tokens = {one.next(start, undecoded) for one, start in spellings}
+        return {token for token in tokens if token is not None}

@@ -1,0 +1,87 @@
+"""`python -m nmt.export`: write a folder that translates without PyTorch."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt import cli
+
+if TYPE_CHECKING:
+    from nmt.decoding.translator import Translator
+    from nmt.runs.run import Run
+
+_CHECKED = 20  # sentence pairs
+_TOLERANCE = 1e-4  # of a log-probability
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the argument parser."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nmt.export",
+        description="Export a run to a folder that translates without PyTorch, with ONNX Runtime.",
+    )
+    parser.add_argument(
+        "--output", type=cli.path, metavar="FOLDER", required=True, help="an exported model there is replaced"
+    )
+    cli.add_run_arguments(parser, search=False, device=False)
+    return parser
+
+
+def main() -> None:
+    """Run the command."""
+    arguments = parser().parse_args()
+    _check_packages()
+    import torch
+
+    from nmt.decoding.translator import Translator
+    from nmt.export.onnx.export_folder import check_replaceable, exported_files, write_exported
+    from nmt.library.run_loading import load_runs
+    from nmt.onnx.exported import About, open_exported
+    from nmt.onnx.names import CONFIDENCE
+    from nmt.runs.checkpoint import load_checkpoint
+    from nmt.runs.run import open_run
+
+    folder, run = Path(arguments.output).absolute(), open_run(Path(arguments.run))
+    check_replaceable(folder)
+    loaded, checkpoint = load_runs([run.folder], "cpu", None), load_checkpoint(run.best, torch.device("cpu"))
+    tokenizers = checkpoint.source, checkpoint.target
+    about = About(loaded.name, loaded.limit, loaded.languages)
+    files = exported_files(checkpoint.model, tokenizers, checkpoint.config, loaded.decoding, about)
+    if run.confidence.exists():
+        files[CONFIDENCE] = run.confidence.read_bytes()
+    write_exported(folder, files)
+    difference = _difference(loaded.make(loaded.decoding), Translator(*open_exported(folder)[:4]), run)
+    assert difference <= _TOLERANCE, f"log-probabilities differ by {difference:g} from those of the run"
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 2**20
+    print(f"{folder}: {size:.1f} MB; log-probabilities are those of the run, to {difference:.1g}")
+
+
+def _check_packages() -> None:
+    """Raise an error, before any work, if a package of the extra is missing."""
+    from importlib.util import find_spec
+
+    from nmt.errors import ConfigError
+
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"nmt.export needs {', '.join(missing)}: pip install 'nmt[export]'")
+
+
+def _difference(one: "Translator", other: "Translator", run: "Run") -> float:
+    """The largest difference between the log-probabilities of reference translations by two translators."""
+    from nmt.data.examples import load_examples
+
+    path = next((path for path in map(run.examples, ("dev", "test")) if path.exists()), None)
+    examples = load_examples(path)[:_CHECKED] if path else []
+    pairs = [example.source for example in examples], [example.references[0] for example in examples]
+    return max(
+        (
+            abs(mine.log_probability - yours.log_probability)
+            for mine, yours in zip(one.align(*pairs), other.align(*pairs), strict=True)
+        ),
+        default=0.0,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,242 @@
+"""`nmt.Translator`: translate text with trained runs, from Python.
+
+translator = nmt.Translator.load("runs/latest")
+(translation,) = translator.translate(["Rahul is a good boy."], nbest=3, attention=True)
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nmt.data.text import clean
+from nmt.decoding.constraints.alternatives import next_word
+from nmt.decoding.constraints.placeholders import Placeholders
+from nmt.decoding.constraints.prefix import clean_prefix
+from nmt.errors import ConfigError, NmtError
+from nmt.library.collecting import Collector
+from nmt.library.loaded import Loaded
+from nmt.library.loading import load
+from nmt.library.options import TranslationOptions
+from nmt.library.searching import Beginning, Job, Searcher
+from nmt.library.segments import segment
+from nmt.library.steering import Builders, steer
+from nmt.library.translated import Translation
+
+Outcome = Translation | NmtError | None
+"""Of one text: its translation, why it cannot be translated as asked, or None if it was cancelled."""
+
+
+class Translator:
+    """Translates texts. Several threads can use it at the same time.
+
+    Attributes:
+        name: of the run (its folder), or of all runs of an ensemble, joined by "+".
+        heads: number of attention heads; 0: the model has none.
+        languages: codes of the source and the target language, as far as the run knows them.
+        beam_size: of a translation whose options name none.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._searcher = Searcher(
+            loaded.make, loaded.decoding, Builders(loaded.finishing.target), Placeholders(loaded.source)
+        )
+        self.name, self.heads, self.languages = loaded.name, loaded.heads, loaded.languages
+        self.beam_size = loaded.decoding.beam_size
+
+    @classmethod
+    def load(
+        cls,
+        *runs: str | Path,
+        device: str = "auto",
+        threads: int | None = None,
+        batch_tokens: int | None = None,
+    ) -> "Translator":
+        """Load a run, several runs as an ensemble, or a folder written by `nmt.export`.
+
+        Args:
+            runs: run folders (default: runs/latest, the newest run).
+            device: auto (a CUDA GPU if available, else the CPU), cpu, cuda, cuda:1 … or mps.
+            threads: CPU threads of the whole process (default: one per core).
+            batch_tokens: batch size in source subwords × beam size; results do not depend on it (default:
+                decoding.batch_tokens of the run).
+
+        Raises:
+            RunError: if a run is missing or corrupt.
+            ConfigError: if runs of an ensemble do not have the same tokenizers, or there is no such device.
+        """
+        loaded = load([Path(run) for run in runs or ("runs/latest",)], device, threads)
+        if batch_tokens is not None:
+            loaded = replace(loaded, decoding=replace(loaded.decoding, batch_tokens=batch_tokens))
+        return cls(loaded)
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        options: TranslationOptions | Sequence[TranslationOptions] | None = None,
+        **changes: Any,
+    ) -> list[Translation]:
+        """Translate each text, in order. A result depends on nothing but its text and its options.
+
+        Args:
+            texts: any text, of any length and number of lines; N texts give N translations.
+            options: of all texts, or of each.
+            changes: fields of `TranslationOptions`, by name, instead of those of `options`.
+
+        Raises:
+            ConfigError: for an option that is out of range, or a constraint that cannot be met.
+        """
+        if isinstance(texts, str):
+            raise ConfigError("texts: a list of texts is needed; put the text in a list")
+        if options is None or isinstance(options, TranslationOptions):
+            every = [(options or TranslationOptions()).changed(changes)] * len(texts)
+        else:
+            every = [own.changed(changes) for own in options]
+        found: list[Translation] = []
+        for outcome in self.translate_batch(texts, every):
+            if isinstance(outcome, NmtError):
+                raise outcome
+            assert outcome is not None, "nothing is cancelled"
+            found.append(outcome)
+        return found
+
+    def translate_batch(
+        self,
+        texts: Sequence[str],
+        options: Sequence[TranslationOptions],
+        *,
+        cancelled: Callable[[int], bool] | None = None,
+        streamed: Collection[int] = (),
+        report: Callable[[int, str], None] | None = None,
+        finished: Callable[[int, Outcome], None] | None = None,
+    ) -> list[Outcome]:
+        """Translate texts of several users: none is harmed by what another asks for.
+
+        Args:
+            texts: as for `translate`.
+            options: of each.
+            cancelled: asked for the index of each text after every step of the search; once True, the text
+                leaves the batch.
+            streamed: the indices of the texts that are reported.
+            report: called with the index of a text and what has become certain of its translation.
+            finished: called with the index of a text and its outcome, as soon as it is there.
+
+        Returns:
+            of each text the translation, why it cannot be translated as asked, or None if it was cancelled.
+        """
+        outcomes: list[Outcome] = [None] * len(texts)
+        for index, event in self._events(texts, options, cancelled, streamed):
+            if isinstance(event, str):
+                if report is not None:
+                    report(index, event)
+                continue
+            outcomes[index] = event
+            if finished is not None:
+                finished(index, event)
+        return outcomes
+
+    def size(self, text: str) -> int:
+        """The number of source subwords of a text, what its translation costs."""
+        return len(self._loaded.source.encode(clean(text)))
+
+    def target_size(self, text: str) -> int:
+        """The number of target subwords of a text in the target language."""
+        return len(self._loaded.finishing.target.encode(clean(text)))
+
+    def stream(self, text: str, options: TranslationOptions | None = None, **changes: Any) -> Iterator[str]:
+        """The translation of a text in pieces, as they become certain: what all hypotheses of the beam share.
+        Joined, they are the text of `translate`; nothing is taken back.
+
+        Raises:
+            ConfigError: as `translate`, while iterating.
+        """
+        own = (options or TranslationOptions()).changed(changes)
+        for _, event in self._events([text], [own], None, (0,)):
+            if isinstance(event, NmtError):
+                raise event
+            if isinstance(event, str):
+                yield event
+
+    def alternatives(
+        self,
+        text: str,
+        prefix: str = "",
+        count: int = 5,
+        options: TranslationOptions | None = None,
+        **changes: Any,
+    ) -> list[Translation]:
+        """Translations that begin with a prefix and differ in the next word, best first.
+
+        Args:
+            text: as for `translate`.
+            prefix: characters; it may end inside a word, which the alternatives complete differently.
+            count: how many, at most: fewer if no others are found.
+            options, changes: as for `translate`.
+
+        Raises:
+            ConfigError: as `translate`, if there is none at all.
+        """
+        own = (options or TranslationOptions()).changed({"nbest": count, **changes, "prefix": prefix})
+        whole = clean_prefix(prefix) if "\n" not in prefix else prefix.lstrip()
+        found: dict[str, Translation] = {}
+        while len(found) < count:
+            ((_, outcome),) = self._events([text], [own], None, (), tuple(found))
+            if isinstance(outcome, NmtError) and not found:
+                raise outcome
+            if not isinstance(outcome, Translation):
+                break
+            known = len(found)
+            for one in (outcome, *outcome.alternatives):
+                found.setdefault(next_word(one.text.lstrip(), whole), replace(one, alternatives=()))
+            if len(found) == known:
+                break
+        return sorted(found.values(), key=lambda one: -one.score)[:count]
+
+    def _events(
+        self,
+        texts: Sequence[str],
+        options: Sequence[TranslationOptions],
+        cancelled: Callable[[int], bool] | None,
+        streamed: Collection[int],
+        excluded: Sequence[str] = (),
+    ) -> Iterator[tuple[int, Outcome | str]]:
+        """What happens, with the index of its text: text that has become certain, and outcomes."""
+        loaded = self._loaded
+        collectors: list[Collector] = []
+        jobs: list[Job] = []
+        places: list[tuple[int, int]] = []  # of each job: its text, and the segment in it
+        for index, (text, own) in enumerate(zip(texts, options, strict=True)):
+            document = segment(text, loaded.source, loaded.limit)
+            collectors.append(Collector(document, own, loaded.finishing))
+            try:
+                steering = steer(document, own, loaded.decoding, excluded)
+            except ConfigError as error:
+                yield index, error
+                continue
+            if not steering:
+                yield from _end(index, collectors[index], index in streamed)
+            for place, (part, how) in enumerate(zip(document.segments, steering, strict=True)):
+                jobs.append(Job(part.text, own, how))
+                places.append((index, place))
+        left = None if cancelled is None else lambda job: cancelled(places[job][0])
+        followed = {job for job, (index, _) in enumerate(places) if index in streamed}
+        for event in self._searcher.search(jobs, left, followed):
+            index, place = places[event.job]
+            collector = collectors[index]
+            if isinstance(event, Beginning):
+                if news := collector.news(place, event.tokens):
+                    yield index, news
+                continue
+            before = collector.is_done
+            collector.add(place, event)
+            if collector.is_done and not before and not (left and left(event.job)):
+                yield from _end(index, collector, index in streamed)
+
+
+def _end(index: int, collector: Collector, streamed: bool) -> Iterator[tuple[int, Outcome | str]]:
+    """The last events of a text."""
+    outcome = collector.outcome()
+    if streamed and isinstance(outcome, Translation) and (news := collector.news()):
+        yield index, news
+    yield index, outcome

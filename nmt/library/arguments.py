@@ -1,0 +1,155 @@
+"""Command-line arguments that are options of the library; imports nothing heavy."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nmt.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nmt.library.options import TranslationOptions
+
+
+class _Flag(NamedTuple):
+    """An argument, and the option that it gives.
+
+    Attributes:
+        name: of the argument.
+        field: of `TranslationOptions`.
+        settings: for `add_argument`.
+    """
+
+    name: str
+    field: str
+    settings: dict[str, Any]
+
+
+def _number(name: str, kind: type, metavar: str, help: str) -> _Flag:
+    field = name.removeprefix("--").replace("-", "_")
+    return _Flag(name, field, {"type": kind, "metavar": metavar, "help": help})
+
+
+SEARCH = (
+    _number("--length-penalty", float, "P", "exponent of the length by which log-probability is divided"),
+    _Flag(
+        "--normalisation",
+        "normalisation",
+        {"choices": ("power", "wu"), "help": "length normalisation (wu: Wu et al. 2016)"},
+    ),
+    _number("--coverage-penalty", float, "W", "weight of the coverage penalty (Wu et al. 2016)"),
+    _number("--patience", float, "P", "stop when P × beam size hypotheses have ended (Kasai et al. 2022)"),
+    _Flag(
+        "--distinct",
+        "distinct",
+        {"action": "store_const", "const": True, "help": "n best: no two with the same text"},
+    ),
+    _number("--min-length", int, "N", "minimum length of a translation in subwords"),
+    _number("--max-length", int, "N", "maximum length of a translation in subwords"),
+    _number("--no-repeat-ngram", int, "N", "no sequence of N subwords occurs twice in a translation"),
+)
+SAMPLING = (
+    _Flag(
+        "--sample",
+        "sample",
+        {
+            "action": "store_true",
+            "help": "draw translations (N with --nbest N) from the model's distribution, without search; "
+            "they depend on the sentence and the seed, not on other lines",
+        },
+    ),
+    _Flag(
+        "--mbr",
+        "mbr",
+        {
+            "choices": ("nbest", "samples"),
+            "help": "minimum Bayes risk: of an n-best list or of samples, the translation most like all of "
+            "them (chrF)",
+        },
+    ),
+    _number("--mbr-size", int, "N", "number of candidates of --mbr (default: the 12 best, or 64 samples)"),
+    _number("--temperature", float, "T", "divide log-probabilities by T; below 1 favours probable tokens"),
+    _number("--top-k", int, "K", "draw among the K most probable tokens only"),
+    _number(
+        "--top-p", float, "P", "draw only among the most probable tokens that together have probability P"
+    ),
+    _number("--seed", int, "N", "another N draws other translations"),
+)
+CONSTRAINTS = (
+    _Flag(
+        "--prefix",
+        "prefix",
+        {"metavar": "TEXT", "help": "what every translation begins with; it may end inside a word"},
+    ),
+    _Flag(
+        "--require",
+        "required",
+        {"action": "append", "metavar": "PHRASE", "help": "a phrase that every translation has; repeatable"},
+    ),
+    _Flag(
+        "--forbid",
+        "forbidden",
+        {"action": "append", "metavar": "PHRASE", "help": "a phrase that no translation has; repeatable"},
+    ),
+    _Flag(
+        "--keep",
+        "keep",
+        {
+            "type": lambda text: text.split(","),
+            "metavar": "KINDS",
+            "help": "keep things as they are: url, email, number, emoji, separated by commas",
+        },
+    ),
+)
+OTHERS = {
+    "--beam-size": "beam_size",
+    "--nbest": "nbest",
+    "--exact": "exact",
+}
+"""Arguments of commands with an option of the library each."""
+
+
+def add_library_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments for the search, and for what translations must be like."""
+    group = parser.add_argument_group("search", "by default as the settings of the run say (decoding.*)")
+    for flag in SEARCH:
+        group.add_argument(flag.name, dest=flag.field, **flag.settings)
+    group = parser.add_argument_group("sampling and minimum Bayes risk")
+    for flag in SAMPLING:
+        group.add_argument(flag.name, dest=flag.field, **flag.settings)
+    group = parser.add_argument_group("what translations must be like")
+    for flag in CONSTRAINTS:
+        group.add_argument(flag.name, dest=flag.field, **flag.settings)
+    group.add_argument(
+        "--glossary",
+        metavar="FILE",
+        help="translate terms as in FILE: lines of a source term, a tab and its translation (or several)",
+    )
+
+
+def translation_options(arguments: argparse.Namespace, attention: bool) -> "TranslationOptions":
+    """The options that the arguments of a command give.
+
+    Raises:
+        ConfigError: for one that is wrong, naming the argument.
+        DataError: if the glossary is.
+    """
+    from nmt.decoding.constraints.glossary import read_glossary
+    from nmt.library.options import OptionError, TranslationOptions
+
+    names = OTHERS | {flag.name: flag.field for flag in (*SEARCH, *SAMPLING, *CONSTRAINTS)}
+    values: dict[str, Any] = {field: getattr(arguments, field, None) for field in names.values()}
+    given = {field: value for field, value in values.items() if value is not None}
+    if arguments.glossary:
+        given["glossary"] = read_glossary(Path(arguments.glossary))
+    try:
+        return TranslationOptions(**given, attention=attention)
+    except OptionError as error:
+        flags = {field: name for name, field in names.items()} | {"glossary": "--glossary"}
+        shown = _shown(given.get(error.field))
+        raise ConfigError(f"{flags[error.field]}{shown}: {error.problem}") from error
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f" {value:g}"
+    return f" {value}" if isinstance(value, int | str) and not isinstance(value, bool) else ""

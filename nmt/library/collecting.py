@@ -1,0 +1,87 @@
+"""The translation of a text, put together as its segments are found."""
+
+from dataclasses import dataclass, replace
+
+from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.result import Translation as Found
+from nmt.errors import NmtError
+from nmt.evaluation.confidence import Calibration
+from nmt.library.assembling import assemble
+from nmt.library.beam_tree import TreeNode, text_tree
+from nmt.library.options import TranslationOptions
+from nmt.library.searching import JobResult
+from nmt.library.segments import Document
+from nmt.library.settling import settled
+from nmt.library.translated import Translation
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """What is needed to make a translation of what was found.
+
+    Attributes:
+        target: tokenizer of translations.
+        calibration: of their confidence.
+    """
+
+    target: Tokenizer
+    calibration: Calibration
+
+
+class Collector:
+    """Collects what is found for the segments of one text.
+
+    Args:
+        document: the text.
+        options: what is asked of its translation.
+        finishing: how it is made.
+    """
+
+    def __init__(self, document: Document, options: TranslationOptions, finishing: Finishing) -> None:
+        self._document, self._options, self._finishing = document, options, finishing
+        self._found: list[list[Found]] = [[] for _ in document.segments]
+        self._missing = len(document.segments)
+        self._tree: tuple[TreeNode, ...] | None = None
+        self._error: NmtError | None = None
+        self._text, self._next = "", 0  # of the segments before `_next`, which are done
+        self._shown = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all segments are found, or one cannot be translated."""
+        return not self._missing or self._error is not None
+
+    def add(self, place: int, result: JobResult) -> None:
+        """Add the result of a segment."""
+        self._missing -= 1
+        self._found[place] = result.found
+        self._error = self._error or result.error
+        if result.tree is not None and len(self._found) == 1:
+            self._tree = text_tree(result.tree, self._finishing.target)
+
+    def outcome(self) -> Translation | NmtError:
+        """The translation, or why there is none. All segments are done."""
+        if self._error is not None:
+            return self._error
+        best = assemble(self._document, self._found, self._options.nbest, self._finishing.calibration)
+        return best if self._tree is None else replace(best, tree=self._tree)
+
+    def news(self, place: int = -1, tokens: list[int] | None = None) -> str:
+        """What has become certain of the text since the last call.
+
+        Args:
+            place: a segment that is not done.
+            tokens: with which its translation begins.
+        """
+        segments = self._document.segments
+        while self._next < len(segments) and self._found[self._next]:
+            self._text += segments[self._next].before + self._found[self._next][0].text
+            self._next += 1
+        certain = self._text
+        if self._next == len(segments):
+            certain += self._document.after
+        elif place == self._next and tokens and (more := settled(self._finishing.target, tokens)):
+            certain += segments[place].before + more
+        news = certain[self._shown :]
+        self._shown = max(self._shown, len(certain))
+        return news

@@ -1,0 +1,254 @@
+"""The segments of many texts, each with its own options, as searches of batches.
+
+Segments whose searches have the same settings are searched together; what is asked of their text is a matter
+of each.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nmt.config.decoding import DecodingConfig
+from nmt.data.tokenizer import Tokens
+from nmt.decoding.constraints.builder import Built
+from nmt.decoding.constraints.placeholders import Placeholders, Replaced
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.interface import SearchOptions
+from nmt.decoding.result import Translation as Found
+from nmt.decoding.translator import Translator as SearchTranslator
+from nmt.decoding.tree import SearchTree
+from nmt.errors import ConfigError, NmtError
+from nmt.library.options import TranslationOptions
+from nmt.library.steering import NOTHING, Builders, Steering
+
+
+@dataclass(frozen=True)
+class Job:
+    """A segment to translate.
+
+    Attributes:
+        text: the segment.
+        options: of its document.
+        steering: what is asked of its translation.
+    """
+
+    text: str
+    options: TranslationOptions
+    steering: Steering
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What was found for a segment.
+
+    Attributes:
+        job: its index.
+        found: the hypotheses, best first; none if it was cancelled, or if there is an error.
+        error: why there are none.
+        tree: the beam, if it was asked for.
+        again: placeholders did not do; it is to be searched again without.
+    """
+
+    job: int
+    found: list[Found] = field(default_factory=list)
+    error: NmtError | None = None
+    tree: SearchTree | None = None
+    again: bool = False
+
+
+class Beginning(NamedTuple):
+    """What the translation of a segment will begin with, whatever the search still finds.
+
+    Attributes:
+        job: its index.
+        tokens: without end-of-sentence.
+    """
+
+    job: int
+    tokens: list[int]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A segment that can be searched."""
+
+    job: int
+    source: Tokens
+    built: Built | None
+    replaced: Replaced | None = None
+    """Instead of what it is searched."""
+    asked: Built | None = None
+    """What is asked of its translation once everything is back in it."""
+
+
+class Searcher:
+    """Searches with one model. Several threads can use it at the same time.
+
+    Args:
+        make: a translator with other settings of the search.
+        own: the settings of the run.
+        builders: of constraints.
+        placeholders: for what is kept.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[DecodingConfig], SearchTranslator],
+        own: DecodingConfig,
+        builders: Builders,
+        placeholders: Placeholders,
+    ) -> None:
+        self._make, self._own = make, own
+        self._builders, self._placeholders = builders, placeholders
+
+    def search(
+        self,
+        jobs: Sequence[Job],
+        cancelled: Callable[[int], bool] | None = None,
+        streamed: Collection[int] = (),
+    ) -> Iterator[JobResult | Beginning]:
+        """The results of all jobs, as they are found.
+
+        Args:
+            jobs: in any order.
+            cancelled: asked for each job after every step; once True, it leaves the batch.
+            streamed: the jobs whose beginnings are wanted.
+
+        Raises:
+            NmtError: if the model returns NaN, or probability zero for every token.
+        """
+        groups: dict[tuple[object, ...], list[int]] = {}
+        keys: dict[int, tuple[object, ...]] = {}  # by the identity of options, as most jobs have the same
+        for index, job in enumerate(jobs):
+            request, given = job.steering.request, job.steering.given
+            if given is None and not request.prefix and Placeholders.is_all(job.text, request.keep):
+                given = job.text
+            if given is not None:
+                yield JobResult(index, self._score(job, given))
+            else:
+                key = keys.get(id(job.options)) or keys.setdefault(id(job.options), self._how(job.options))
+                groups.setdefault(key, []).append(index)
+        for members in groups.values():
+            translator = self._make(jobs[members[0]].options.decoding(self._own))
+            replacing = frozenset(members).difference(streamed)
+            again: list[int] = []
+            for event in self._together(translator, jobs, members, replacing, cancelled, streamed):
+                if isinstance(event, JobResult) and event.again:
+                    again.append(event.job)
+                else:
+                    yield event
+            yield from self._together(translator, jobs, again, frozenset(), cancelled, streamed)
+
+    def _together(
+        self,
+        translator: SearchTranslator,
+        jobs: Sequence[Job],
+        members: Sequence[int],
+        replacing: Collection[int],
+        cancelled: Callable[[int], bool] | None,
+        streamed: Collection[int],
+    ) -> Iterator[JobResult | Beginning]:
+        """Search the jobs that have the same settings, some of them with placeholders."""
+        ready: list[_Ready] = []
+        for index in members:
+            try:
+                ready.append(self._prepare(translator, jobs[index], index, index in replacing))
+            except ConfigError as error:
+                yield JobResult(index, error=error)
+        nbest = jobs[members[0]].options.nbest if members else 1
+        for chosen in translator.batches([one.source for one in ready], nbest):
+            yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
+
+    def _how(self, options: TranslationOptions) -> tuple[object, ...]:
+        """What must be equal for a search together."""
+        return (*dataclasses.astuple(options.decoding(self._own)), options.nbest)
+
+    def _score(self, job: Job, given: str) -> list[Found]:
+        translator = self._make(job.options.decoding(self._own))
+        return translator.align([job.text], [given], job.options.attention)
+
+    def _prepare(self, translator: SearchTranslator, job: Job, index: int, replacing: bool) -> _Ready:
+        """Tokenize a segment and make its constraint.
+
+        Raises:
+            ConfigError: if nothing can meet it.
+        """
+        request = job.steering.request
+        source = translator.source.encode_with_offsets(job.text)
+        if request == NOTHING:
+            return _Ready(index, source, None)
+        builder = self._builders.of(request)
+        maximum = translator.config.max_length
+        built = builder.build(job.text, int(translator.prepare([source]).limits[0]), maximum)
+        replaced = self._placeholders.replace(job.text, request.keep) if replacing else None
+        if replaced is None or not translator.heads or request.prefix:
+            return _Ready(index, source, built)
+        source = translator.source.encode_with_offsets(replaced.text)
+        own = builder.build(replaced.text, int(translator.prepare([source]).limits[0]), maximum)
+        return _Ready(index, source, own, replaced, built)
+
+
+def _run(
+    translator: SearchTranslator,
+    jobs: Sequence[Job],
+    batch: Sequence[_Ready],
+    cancelled: Callable[[int], bool] | None,
+    streamed: Collection[int],
+) -> Iterator[JobResult | Beginning]:
+    """Search a batch."""
+    every = [jobs[one.job].options for one in batch]
+    options = SearchOptions(
+        nbest=every[0].nbest,
+        attention=frozenset(
+            row for row, own in enumerate(every) if own.attention or batch[row].replaced is not None
+        ),
+        trace=frozenset(row for row, own in enumerate(every) if own.tree),
+        constraints={
+            row: one.built.constraint
+            for row, one in enumerate(batch)
+            if one.built is not None and one.built.constraint is not None
+        },
+    )
+    sources = translator.prepare([one.source for one in batch])
+    for row, one in enumerate(batch):
+        if one.built is not None:
+            sources.limits[row] = one.built.limit
+    search = translator.search(sources, options)
+    followed = [row for row, one in enumerate(batch) if one.job in streamed]
+    while search.active:
+        done = search.step()
+        for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):
+            tree = search.tree(row) if hypotheses and every[row].tree else None
+            job = jobs[batch[row].job]
+            yield _result(translator, job, batch[row], hypotheses, tree)
+        active = set(search.active)
+        for row in followed:
+            if row in active and (tokens := search.shared(row)):
+                yield Beginning(batch[row].job, tokens)
+        if cancelled is not None:
+            for row in active:
+                if cancelled(batch[row].job):
+                    search.cancel(row)
+
+
+def _result(
+    translator: SearchTranslator,
+    job: Job,
+    one: _Ready,
+    hypotheses: Sequence[Hypothesis],
+    tree: SearchTree | None,
+) -> JobResult:
+    found = [translator.translation(one.source, hypothesis) for hypothesis in hypotheses]
+    if one.replaced is not None and one.asked is not None:
+        texts = [Placeholders.restore(translation, one.replaced) for translation in found]
+        found = translator.align([job.text] * len(texts), texts, job.options.attention)
+        if not found or not all(one.asked.is_met_by(translation.target.ids) for translation in found):
+            return JobResult(one.job, again=True)
+    if not found:
+        reason = (
+            "no translation with what is asked of it was found (prefix, required and forbidden phrases, "
+            "glossary …); ask for less, or raise beam_size"
+        )
+        return JobResult(one.job, error=ConfigError(reason))
+    return JobResult(one.job, found, tree=tree)

@@ -1,0 +1,1 @@
+"""What `check_invariance.py` consists of."""

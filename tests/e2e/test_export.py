@@ -1,0 +1,135 @@
+"""`nmt.export`: the folder translates as the run does, without PyTorch, and is verified when it is opened."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from inside import inside
+
+pytest.importorskip("onnxruntime", reason="needs the extra `export`")
+
+import nmt
+from nmt.errors import ConfigError, RunError
+from nmt.export import __main__ as export
+from nmt.files import sha256
+from nmt.onnx.names import MANIFEST, SETTINGS, STEP
+
+LINES = ["The dog sees.", "", "He is a boy.", "https://example.org 12"]
+WITHOUT_TORCH = """
+import runpy, sys
+sys.modules["torch"] = None
+sys.argv = ["nmt.translate", *sys.argv[1:]]
+runpy.run_module("nmt.translate", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    logging.disable()  # pytest would keep what the exporter traces, in ten times the time
+    try:
+        answer = inside(export, "--run", trained, "--output", "model", folder=folder)
+    finally:
+        logging.disable(logging.NOTSET)
+    assert (answer.code, answer.err) == (0, "")
+    assert "log-probabilities are those of the run" in answer.out
+    return folder / "model"
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "model"))
+
+
+def test_it_translates_as_the_run_does_without_torch(folder: Path, trained: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "--run", folder, "--json", "--input", "-"],
+        input="\n".join(LINES).encode(), capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    found = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    expected = nmt.Translator.load(trained, device="cpu").translate(LINES)
+    assert [one["text"] for one in found] == [one.text for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one["log_probability"] == pytest.approx(other.log_probability, abs=1e-4)
+        assert one["confidence"] == pytest.approx(other.confidence, abs=1e-4)
+
+
+def test_the_library_says_of_both_the_same(folder: Path, trained: Path) -> None:
+    mine, theirs = (nmt.Translator.load(path, device="cpu") for path in (folder, trained))
+    assert (mine.name, mine.heads, mine.languages, mine.beam_size) == (
+        theirs.name, theirs.heads, theirs.languages, theirs.beam_size,
+    )  # fmt: skip
+
+
+def test_what_an_exported_model_cannot_do_is_refused(folder: Path, trained: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be part of an ensemble"):
+        nmt.Translator.load(folder, trained)
+    with pytest.raises(ConfigError, match="runs on the CPU"):
+        nmt.Translator.load(folder, device="cuda")
+
+
+def test_every_damaged_file_is_noticed(copied: Path) -> None:
+    names = sorted(path.name for path in copied.iterdir() if path.name != MANIFEST)
+    assert len(names) >= 6
+    for name in names:
+        content = (copied / name).read_bytes()
+        (copied / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(RunError, match=f"{name}: missing or corrupt") as caught:
+            nmt.Translator.load(copied)
+        assert "\n" not in str(caught.value)
+        (copied / name).write_bytes(content)
+    nmt.Translator.load(copied)
+
+
+def foreign(folder: Path, name: str, content: bytes) -> None:
+    """A file of somebody else's, with a manifest that matches."""
+    (folder / name).write_bytes(content)
+    digests = {path.name: sha256(path) for path in folder.iterdir() if path.name != MANIFEST}
+    (folder / MANIFEST).write_text(json.dumps(digests), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (STEP, b"nonsense", "ONNX Runtime .* cannot load it"),
+        ("source.model", b"nonsense", "not a SentencePiece model"),
+        (SETTINGS, b"nonsense", "not valid JSON"),
+        (SETTINGS, b"[]", "format None; this version reads format 1"),
+        (SETTINGS, b'{"format": 2}', "format 2; this version reads format 1"),
+        (SETTINGS, b'{"format": 1, "decoding": {"beem": 1}}', "beem"),
+        (SETTINGS, b'{"format": 1, "decoding": {}}', "export the run again"),
+    ],
+)
+def test_foreign_files_are_one_clear_line(copied: Path, name: str, content: bytes, message: str) -> None:
+    foreign(copied, name, content)
+    with pytest.raises(RunError, match=message) as caught:
+        nmt.Translator.load(copied)
+    assert "\n" not in str(caught.value)
+
+
+def test_graphs_of_different_models_are_noticed(copied: Path) -> None:
+    foreign(copied, STEP, (copied / "encoder.onnx").read_bytes())
+    with pytest.raises(RunError, match=r"not the decoder of encoder\.onnx"):
+        nmt.Translator.load(copied)
+
+
+def test_a_manifest_is_needed(copied: Path) -> None:
+    (copied / MANIFEST).unlink()
+    with pytest.raises(RunError, match="missing or corrupt; export the run again"):
+        nmt.Translator.load(copied)
+
+
+def test_other_folders_are_not_replaced(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear", encoding="utf-8")
+    answer = inside(export, "--run", trained, "--output", "mine", folder=tmp_path)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.endswith(
+        "mine: exists, and is not an exported model; choose another --output, or remove it\n"
+    )
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]

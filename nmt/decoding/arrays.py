@@ -75,10 +75,14 @@ class ArrayStep(Generic[StateT]):
     def read(self, query: Query) -> Answer:
         """As `Step.read`."""
         scores = self.predicted
-        if len(query.bans[0]):
+        if len(query.bans[0]) or query.count == 1:
             scores = scores.copy()
             scores[query.bans] = -np.inf
-        found = candidates(*top(scores, considered(query, scores.shape[1])), query, lambda rows: scores[rows])
+        if query.count == 1:
+            found = _highest(scores, query.banned)
+        else:
+            highest = top(scores, considered(query, scores.shape[1]))
+            found = candidates(*highest, query, lambda rows: scores[rows])
         attention = self.attention.mean() if query.attention else None
         return Answer(*found, self.predicted[query.named], attention)
 
@@ -126,6 +130,16 @@ def top(scores: Floats, count: int) -> tuple[Floats, Integers]:
     values = gather(scores, tokens)
     order = _indices(values, count)
     return gather(values, order), gather(tokens, order)
+
+
+def _highest(scores: Floats, banned: Integers) -> Candidates:
+    """The best token of each row that is not banned; changes the scores of those that are."""
+    scores[:, banned] = -np.inf
+    tokens = scores.argmax(axis=1)[:, None]  # the first of equals
+    values = gather(scores, tokens)
+    if np.isnan(values).any():  # NaN counts as the highest
+        raise nan_error()
+    return Candidates(values, tokens)
 
 
 def _indices(scores: Floats, count: int) -> Integers:

@@ -126,8 +126,10 @@ class Beams:
         totals = (self.totals[:, :, None] + values).reshape(b, K * C)
         # At most K candidates end with EOS, one per hypothesis, so among the top 2K at least K do not. In a
         # greedy search there is one candidate. Ties go by the parent's rank, then by the token.
-        order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * K if K > 1 else 1]
-        totals, tokens, origins = gather(totals, order), gather(tokens.reshape(b, K * C), order), order // C
+        tokens, origins = tokens.reshape(b, K * C), np.zeros((b, 1), np.int64)
+        if K * C > 1:
+            order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * K if K > 1 else 1]
+            totals, tokens, origins = gather(totals, order), gather(tokens, order), order // C
         ends = tokens == eos
         if not ends.any():
             nothing = np.full((b, K), -np.inf), np.zeros((b, K), np.int64)

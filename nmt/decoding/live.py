@@ -24,6 +24,8 @@ def next_rows(before: Rows, tokens: Integers, origins: Integers, live: Integers)
         tokens, origins: the token of each new hypothesis and the slot of its parent, [b, K].
         live: the number of live hypotheses of each sentence, [b]; they are in its first slots.
     """
+    if before.width == 1 and live.all():
+        return Rows(tokens[:, 0], np.arange(len(live)), live, None, 1)
     rows = np.arange(before.width) < live[:, None]
     first = np.cumsum(before.counts) - before.counts
     parents = (first[:, None] + origins)[rows]

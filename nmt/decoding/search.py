@@ -220,14 +220,16 @@ class Search(Generic[StateT]):
     def _live(self) -> Booleans:
         """[b, K]: the hypotheses to go on with; always the first ones of a sentence."""
         beams, config, length = self._beams, self._config, self._steps + 1
-        longest = beams.limits
+        going, longest = (beams.limits > length)[:, None], beams.limits
+        if config.beam_size == 1:
+            return (beams.totals > -np.inf) & going
         if config.lookahead is not None:
             longest = np.minimum(longest, length + config.lookahead)
         # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order. No
         # coverage penalty is above 0.
         bound = beams.totals / self._ranking.norms[longest - 1][:, None]
-        going = (beams.limits > length) & (beams.ended < self._patience[self._sentences] * config.beam_size)
-        live: Booleans = (bound > beams.finished.scores[:, -1:]) & going[:, None]
+        going &= (beams.ended < self._patience[self._sentences] * config.beam_size)[:, None]
+        live: Booleans = (bound > beams.finished.scores[:, -1:]) & going
         return live
 
     def _go_on(self, rows: Rows) -> None:

@@ -57,7 +57,8 @@ class TorchModel(Generic[StateT, MemoryT]):
     def step(self, state: TorchState[StateT, MemoryT], rows: Rows) -> Step[TorchState[StateT, MemoryT]]:
         """As `SearchModel.step`."""
         tokens, decoder = self._tensor(rows.tokens), state.decoder
-        if not np.array_equal(rows.parents, np.arange(state.rows)):
+        same = len(rows.parents) == state.rows and (rows.parents == np.arange(state.rows)).all()
+        if not same:
             decoder = decoder.select(self._tensor(rows.parents))
         going = None if rows.going is None else self._tensor(rows.going)
         source = memory = state.source
@@ -163,4 +164,6 @@ def _upload(array: NDArray[np.int64] | NDArray[np.bool_], device: torch.device) 
 
 def _array(tensor: Tensor) -> Floats:
     """Float32, in the host's memory; the same memory if it is there already."""
-    return tensor.float().cpu().numpy()
+    if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+        tensor = tensor.float().cpu()
+    return tensor.numpy()

@@ -3,7 +3,7 @@
 Shapes: b sentences, S source length, E size of a source embedding.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -28,6 +28,6 @@ class SearchMemory:
     def arrange(self, sentences: Tensor | None, layout: Layout) -> "SearchMemory":
         """Select sentences (None: all), whose rows are those of `layout`."""
         if sentences is None:
-            return replace(self, layout=layout)
+            return SearchMemory(self.source, self.embeddings, layout)
         embeddings = None if self.embeddings is None else self.embeddings.index_select(0, sentences)
         return SearchMemory(self.source.select(sentences), embeddings, layout)

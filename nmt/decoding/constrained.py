@@ -79,7 +79,8 @@ class Constrained:
             rows: of this step.
         """
         banned, firsts = frozenset(query.banned.tolist()), (np.cumsum(rows.counts) - rows.counts).tolist()
-        bans: list[tuple[int, int]] = []
+        banned_rows: list[int] = []
+        banned_tokens: list[int] = []
         named: list[tuple[int, int]] = []
         self._asked = {}
         for index, sentence in enumerate(sentences):
@@ -92,13 +93,15 @@ class Constrained:
                 state, row = self._states[sentence][slot], firsts[index] + slot
                 allowed, wanted = constraint.allowed(state), frozenset(constraint.wanted(state)) - banned
                 if isinstance(allowed, Except):
-                    bans += [(row, token) for token in allowed.tokens]
-                    wanted -= frozenset(allowed.tokens)
+                    banned_rows += [row] * len(allowed.tokens)
+                    banned_tokens += allowed.tokens
+                    wanted = wanted.difference(allowed.tokens) if wanted else wanted
                 tokens = frozenset(allowed.tokens) - banned if isinstance(allowed, Only) else wanted
                 asked.append(_Row(row, sorted(tokens), len(named), wanted, isinstance(allowed, Only)))
                 named += [(row, token) for token in asked[-1].named]
             self._asked[index] = asked
-        return replace(query, bans=_columns(bans), named=_columns(named))
+        bans = np.array(banned_rows, np.int64), np.array(banned_tokens, np.int64)
+        return replace(query, bans=bans, named=_columns(named))
 
     def extend(
         self, extensions: Extensions, totals: Doubles, answer: Answer, sentences: Sequence[int], count: int

@@ -11,6 +11,7 @@ from typing import Any
 
 from nmt.data.text import clean
 from nmt.decoding.constraints.alternatives import next_word
+from nmt.decoding.constraints.placeholders import Placeholders
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.errors import ConfigError, NmtError
 from nmt.library.collecting import Collector
@@ -38,7 +39,9 @@ class Translator:
 
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
-        self._searcher = Searcher(loaded.make, loaded.decoding, Builders(loaded.finishing.target))
+        self._searcher = Searcher(
+            loaded.make, loaded.decoding, Builders(loaded.finishing.target), Placeholders(loaded.source)
+        )
         self.name, self.heads, self.languages = loaded.name, loaded.heads, loaded.languages
         self.beam_size = loaded.decoding.beam_size
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import Tokens
 from nmt.decoding.constraints.builder import Built
+from nmt.decoding.constraints.placeholders import Placeholders, Replaced
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchOptions
 from nmt.decoding.result import Translation as Found
@@ -46,12 +47,14 @@ class JobResult:
         found: the hypotheses, best first; none if it was cancelled, or if there is an error.
         error: why there are none.
         tree: the beam, if it was asked for.
+        again: placeholders did not do; it is to be searched again without.
     """
 
     job: int
     found: list[Found] = field(default_factory=list)
     error: NmtError | None = None
     tree: SearchTree | None = None
+    again: bool = False
 
 
 class Beginning(NamedTuple):
@@ -73,6 +76,10 @@ class _Ready:
     job: int
     source: Tokens
     built: Built | None
+    replaced: Replaced | None = None
+    """Instead of what it is searched."""
+    asked: Built | None = None
+    """What is asked of its translation once everything is back in it."""
 
 
 class Searcher:
@@ -82,12 +89,18 @@ class Searcher:
         make: a translator with other settings of the search.
         own: the settings of the run.
         builders: of constraints.
+        placeholders: for what is kept.
     """
 
     def __init__(
-        self, make: Callable[[DecodingConfig], SearchTranslator], own: DecodingConfig, builders: Builders
+        self,
+        make: Callable[[DecodingConfig], SearchTranslator],
+        own: DecodingConfig,
+        builders: Builders,
+        placeholders: Placeholders,
     ) -> None:
-        self._make, self._own, self._builders = make, own, builders
+        self._make, self._own = make, own
+        self._builders, self._placeholders = builders, placeholders
 
     def search(
         self,
@@ -108,22 +121,44 @@ class Searcher:
         groups: dict[tuple[object, ...], list[int]] = {}
         keys: dict[int, tuple[object, ...]] = {}  # by the identity of options, as most jobs have the same
         for index, job in enumerate(jobs):
-            if job.steering.given is not None:
-                yield JobResult(index, self._score(job, job.steering.given))
+            request, given = job.steering.request, job.steering.given
+            if given is None and not request.prefix and Placeholders.is_all(job.text, request.keep):
+                given = job.text
+            if given is not None:
+                yield JobResult(index, self._score(job, given))
             else:
                 key = keys.get(id(job.options)) or keys.setdefault(id(job.options), self._how(job.options))
                 groups.setdefault(key, []).append(index)
         for members in groups.values():
             translator = self._make(jobs[members[0]].options.decoding(self._own))
-            ready: list[_Ready] = []
-            for index in members:
-                try:
-                    ready.append(self._prepare(translator, jobs, index))
-                except ConfigError as error:
-                    yield JobResult(index, error=error)
-            nbest = jobs[members[0]].options.nbest
-            for chosen in translator.batches([one.source for one in ready], nbest):
-                yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
+            replacing = frozenset(members).difference(streamed)
+            again: list[int] = []
+            for event in self._together(translator, jobs, members, replacing, cancelled, streamed):
+                if isinstance(event, JobResult) and event.again:
+                    again.append(event.job)
+                else:
+                    yield event
+            yield from self._together(translator, jobs, again, frozenset(), cancelled, streamed)
+
+    def _together(
+        self,
+        translator: SearchTranslator,
+        jobs: Sequence[Job],
+        members: Sequence[int],
+        replacing: Collection[int],
+        cancelled: Callable[[int], bool] | None,
+        streamed: Collection[int],
+    ) -> Iterator[JobResult | Beginning]:
+        """Search the jobs that have the same settings, some of them with placeholders."""
+        ready: list[_Ready] = []
+        for index in members:
+            try:
+                ready.append(self._prepare(translator, jobs[index], index, index in replacing))
+            except ConfigError as error:
+                yield JobResult(index, error=error)
+        nbest = jobs[members[0]].options.nbest if members else 1
+        for chosen in translator.batches([one.source for one in ready], nbest):
+            yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
 
     def _how(self, options: TranslationOptions) -> tuple[object, ...]:
         """What must be equal for a search together."""
@@ -133,19 +168,25 @@ class Searcher:
         translator = self._make(job.options.decoding(self._own))
         return translator.align([job.text], [given], job.options.attention)
 
-    def _prepare(self, translator: SearchTranslator, jobs: Sequence[Job], index: int) -> _Ready:
+    def _prepare(self, translator: SearchTranslator, job: Job, index: int, replacing: bool) -> _Ready:
         """Tokenize a segment and make its constraint.
 
         Raises:
             ConfigError: if nothing can meet it.
         """
-        job = jobs[index]
+        request = job.steering.request
         source = translator.source.encode_with_offsets(job.text)
-        if job.steering.request == NOTHING:
+        if request == NOTHING:
             return _Ready(index, source, None)
-        builder = self._builders.of(job.steering.request)
-        limit = int(translator.prepare([source]).limits[0])
-        return _Ready(index, source, builder.build(job.text, limit, translator.config.max_length))
+        builder = self._builders.of(request)
+        maximum = translator.config.max_length
+        built = builder.build(job.text, int(translator.prepare([source]).limits[0]), maximum)
+        replaced = self._placeholders.replace(job.text, request.keep) if replacing else None
+        if replaced is None or not translator.heads or request.prefix:
+            return _Ready(index, source, built)
+        source = translator.source.encode_with_offsets(replaced.text)
+        own = builder.build(replaced.text, int(translator.prepare([source]).limits[0]), maximum)
+        return _Ready(index, source, own, replaced, built)
 
 
 def _run(
@@ -159,7 +200,9 @@ def _run(
     every = [jobs[one.job].options for one in batch]
     options = SearchOptions(
         nbest=every[0].nbest,
-        attention=frozenset(row for row, own in enumerate(every) if own.attention),
+        attention=frozenset(
+            row for row, own in enumerate(every) if own.attention or batch[row].replaced is not None
+        ),
         trace=frozenset(row for row, own in enumerate(every) if own.tree),
         constraints={
             row: one.built.constraint
@@ -177,7 +220,8 @@ def _run(
         done = search.step()
         for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):
             tree = search.tree(row) if hypotheses and every[row].tree else None
-            yield _result(translator, batch[row], hypotheses, tree)
+            job = jobs[batch[row].job]
+            yield _result(translator, job, batch[row], hypotheses, tree)
         active = set(search.active)
         for row in followed:
             if row in active and (tokens := search.shared(row)):
@@ -189,13 +233,22 @@ def _run(
 
 
 def _result(
-    translator: SearchTranslator, one: _Ready, hypotheses: Sequence[Hypothesis], tree: SearchTree | None
+    translator: SearchTranslator,
+    job: Job,
+    one: _Ready,
+    hypotheses: Sequence[Hypothesis],
+    tree: SearchTree | None,
 ) -> JobResult:
-    if not hypotheses:
+    found = [translator.translation(one.source, hypothesis) for hypothesis in hypotheses]
+    if one.replaced is not None and one.asked is not None:
+        texts = [Placeholders.restore(translation, one.replaced) for translation in found]
+        found = translator.align([job.text] * len(texts), texts, job.options.attention)
+        if not found or not all(one.asked.is_met_by(translation.target.ids) for translation in found):
+            return JobResult(one.job, again=True)
+    if not found:
         reason = (
             "no translation with what is asked of it was found (prefix, required and forbidden phrases, "
             "glossary …); ask for less, or raise beam_size"
         )
         return JobResult(one.job, error=ConfigError(reason))
-    found = [translator.translation(one.source, hypothesis) for hypothesis in hypotheses]
     return JobResult(one.job, found, tree=tree)

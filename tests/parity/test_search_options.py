@@ -355,3 +355,23 @@ def test_a_cancelled_sentence_leaves_in_the_next_step():
         for one, other in zip(found[number], expected[number], strict=True):
             assert (one.tokens, one.score) == (other.tokens, other.score)
             assert np.array_equal(one.attention, other.attention)
+
+
+class Forcing(Anything):
+    """Allows everything, and says that it does not."""
+
+    def forces(self):
+        return True
+
+
+def test_with_a_constraint_that_forces_search_has_a_patience_of_1():
+    lengths, others = [8, 8], 0
+    impatient_config = dataclasses.replace(NARROW, patience=1.0)
+    for seed in range(20):
+        model = ArrayTable.random(seed, sentences=2, longest=8)
+        found = model.search(lengths, NARROW, SearchOptions(constraints={1: Forcing()}))
+        plain, impatient = model.search(lengths, NARROW), model.search(lengths, impatient_config)
+        assert [one.tokens for one in found[0]] == [one.tokens for one in plain[0]]
+        assert [one.tokens for one in found[1]] == [one.tokens for one in impatient[1]]
+        others += plain[1][0].tokens != impatient[1][0].tokens
+    assert others

@@ -3,6 +3,7 @@
 import random
 import re
 
+import numpy as np
 import pytest
 from tiny import MARATHI
 
@@ -14,10 +15,12 @@ from nmt.decoding.constraints.builder import ConstraintBuilder
 from nmt.decoding.constraints.glossary import Glossary, read_glossary
 from nmt.decoding.constraints.kept import find_kept
 from nmt.decoding.constraints.pieces import Pieces
+from nmt.decoding.constraints.placeholders import Placeholders
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
 from nmt.decoding.interface import Except, Only
+from nmt.decoding.result import Translation
 from nmt.errors import ConfigError, DataError
 
 TEXTS = [*MARATHI, "ऱ्हास होतो.", "le café d'été, naïve x 12"]
@@ -258,6 +261,41 @@ def test_things_that_are_kept():
     assert find_kept(text, ["email"], []) == [("me@a-b.co.uk",)]
     assert find_kept(text, ["number"], ["०"]) == [("12,000", "१२,०००"), ("3", "३")]
     assert find_kept(text, ["emoji"], []) == [("👍🏽",), ("👨‍👩‍👧",), ("🇮🇳",)]
+
+
+NAMES = [f"{name} likes {other}." for name in ("Mary", "Boston") for other in ("cats", "tea")] * 9
+
+
+class Attending(Translation):
+    """Each target word attends to the source word in the same place."""
+
+    def words(self, shift=0):
+        return np.eye(9), [], []
+
+
+def test_names_stand_for_addresses_in_what_a_model_reads():
+    config = TokenizerConfig(kind="bpe", vocab_size=320)
+    source = Tokenizer(train_tokenizer(NAMES, config, "t"))
+    placeholders = Placeholders(source)
+    text = "😀 Mary, see https://a.b/c?x=1 🇮🇳 and tea 👍🏽 😀"
+    replaced = placeholders.replace(text, KINDS)
+    assert replaced.text == "Mary, see Boston and tea"
+    assert placeholders.replace("Mary likes tea.", KINDS) is None
+    assert placeholders.replace(text, ["number"]) is None
+    said = Attending(
+        *[source.encode_with_offsets(t) for t in (replaced.text, "Mary, x y z")], 0, 0, None, True, []
+    )
+    assert placeholders.restore(said, replaced) == "😀 Mary, x https://a.b/c?x=1 🇮🇳 z 👍🏽 😀"
+    assert placeholders.is_all("😀 https://a.b!", KINDS)
+    assert not placeholders.is_all("😀 a", KINDS)
+    assert not placeholders.is_all("!", KINDS)
+
+
+def test_a_translation_that_meets_what_is_asked(target, pieces):
+    built = ConstraintBuilder(pieces, request(required=["घर"], forbidden=["लहान"])).build("x", 20, 30)
+    assert built.is_met_by(target.encode("माझे घर."))
+    assert not built.is_met_by(target.encode("माझे घरी."))
+    assert not built.is_met_by(target.encode("लहान घर."))
 
 
 def test_the_next_word():

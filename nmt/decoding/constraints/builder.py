@@ -1,9 +1,11 @@
 """From what is asked of translations to the constraint on each sentence that search follows."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from nmt.data.text import clean
+from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.characters import EDGE, with_edges
 from nmt.decoding.constraints.combined import All
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
@@ -16,7 +18,7 @@ from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
 from nmt.decoding.constraints.required import Group, RequiredPhrases
 from nmt.decoding.constraints.spelling import Spelling
-from nmt.decoding.interface import Constraint
+from nmt.decoding.interface import Constraint, Only
 from nmt.errors import ConfigError
 
 
@@ -31,6 +33,18 @@ class Built(NamedTuple):
 
     constraint: Constraint | None
     limit: int
+
+    def is_met_by(self, tokens: Sequence[int]) -> bool:
+        """Whether a translation, given as all its tokens but end-of-sentence, could be one of search."""
+        state = None if self.constraint is None else self.constraint.start()
+        for token in (*tokens, EOS):
+            if self.constraint is None or state is None:
+                return True
+            allowed = self.constraint.allowed(state)
+            if allowed is not None and (token in allowed.tokens) != isinstance(allowed, Only):
+                return False
+            state = state if token == EOS else self.constraint.advance(state, token)
+        return True
 
 
 _SHOWN = 40  # characters of a phrase in an error message

@@ -1,6 +1,6 @@
 """Phrases that a translation must not have, as text: in whatever subwords."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.characters import EDGE, stand_in
@@ -29,7 +29,8 @@ class ForbiddenPhrases:
         self._stream = TextStream[Node](pieces, self._read)
         texts = [text for text in map(without_edges, strings) if text]
         self._anywhere = {token for text in texts for token in pieces.containing(text)}
-        self._anywhere |= {*pieces.unclean, *pieces.byte_tokens.values(), EOS}
+        self._anywhere |= {*pieces.unclean, EOS}
+        self._anywhere.update(token for text in texts for token in self._bytes_of(text))
         self._known: dict[tuple[Node, str, bool], Except | None] = {}
 
     def start(self) -> Position[Node]:
@@ -100,6 +101,7 @@ class ForbiddenPhrases:
         banned = set()
         for index, length in self._automaton.partial[position.value]:
             rest = without_edges(self._automaton.strings[index][length:])
+            suspects.update(self._bytes_of(rest))
             if rest:
                 suspects.update(self._pieces.beginning(rest))
                 if position.last in ("", " "):
@@ -109,6 +111,13 @@ class ForbiddenPhrases:
                 if self._stream.characters(position, character).value == _REJECTED:
                     banned.update(tokens)
         return banned.union(token for token in suspects if self._rejects(position, token, early))
+
+    def _bytes_of(self, rest: str) -> Collection[int]:
+        """The bytes that may complete a phrase of which this is left: those that are a character."""
+        tokens = self._pieces.byte_tokens
+        if rest in ("", "\ufffd"):  # any other character; that of a byte that is none
+            return tokens.values()
+        return [tokens[ord(rest)]] if len(rest) == 1 and rest.isascii() and tokens else ()
 
     def _after_bytes(self, position: Position[Node], early: bool) -> set[int]:
         """Where a character is incomplete: the tokens of text make it U+FFFD."""

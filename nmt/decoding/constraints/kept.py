@@ -11,13 +11,14 @@ _PICTURE = (
     "[\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u25aa-\u25fe\u2600-\u27bf"
     "\u2934\u2935\u2b05-\u2b55\U0001f000-\U0001faff]"
 )
+EMOJI = re.compile(
+    f"[\U0001f1e6-\U0001f1ff]{{2}}|{_PICTURE}[\ufe0f\U0001f3fb-\U0001f3ff]*"
+    f"(?:\u200d{_PICTURE}[\ufe0f\U0001f3fb-\U0001f3ff]*)*"
+)
 _PATTERNS = {
     "url": re.compile(r"(?:https?://|ftp://|www\.)[^\s<>\"]+", re.IGNORECASE),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-    "emoji": re.compile(
-        f"[\U0001f1e6-\U0001f1ff]{{2}}|{_PICTURE}[\ufe0f\U0001f3fb-\U0001f3ff]*"
-        f"(?:\u200d{_PICTURE}[\ufe0f\U0001f3fb-\U0001f3ff]*)*"
-    ),
+    "emoji": EMOJI,
     "number": re.compile(r"(?<![\w.,])\d+(?:[.,:/]\d+)*(?!\w)"),
 }  # fmt: skip
 """In the order in which they take characters: the number in a URL is a part of it."""
@@ -39,6 +40,16 @@ def find_kept(text: str, kinds: Collection[str], zeros: Sequence[str]) -> list[G
                 found[_forms(match, kind, zeros)] = None
         text = pattern.sub(lambda match: " " * len(match[0]), text)
     return list(found)
+
+
+def find_addresses(text: str, kinds: Collection[str]) -> list[str]:
+    """The URLs and e-mail addresses in a cleaned text, if of the kinds, each as often as it occurs."""
+    found = []
+    for kind in ("url", "email"):
+        for match in _PATTERNS[kind].findall(text):
+            found += list(_forms(match, kind, ())) if kind in kinds else []
+        text = _PATTERNS[kind].sub(lambda match: " " * len(match[0]), text)
+    return found
 
 
 def _forms(text: str, kind: str, zeros: Sequence[str]) -> Group:

@@ -14,7 +14,8 @@ from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.errors import ConfigError, NmtError
 from nmt.library.collecting import Collector
-from nmt.library.loading import Loaded, load
+from nmt.library.loaded import Loaded
+from nmt.library.loading import load
 from nmt.library.options import TranslationOptions
 from nmt.library.searching import Beginning, Job, Searcher
 from nmt.library.segments import segment

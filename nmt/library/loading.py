@@ -1,42 +1,15 @@
-"""What a `Translator` is made of, from run folders or from an exported model."""
+"""Loading what a `Translator` is made of, from run folders or from an exported model."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from nmt.config.decoding import DecodingConfig
-from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.errors import ConfigError
 from nmt.evaluation.confidence import Calibration
 from nmt.library.collecting import Finishing
+from nmt.library.loaded import Loaded
 from nmt.onnx.names import CONFIDENCE, is_exported
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What a translator is made of.
-
-    Attributes:
-        name: of the run, or of all runs of an ensemble, joined by "+".
-        make: a translator for other settings of the search, with the same model.
-        decoding: the settings of the run.
-        source: its tokenizer.
-        heads: number of attention heads.
-        finishing: tokenizer and calibration of translations.
-        limit: input of more source subwords than this is split.
-        languages: codes of the source and the target language, as in the settings; None: unknown.
-    """
-
-    name: str
-    make: Callable[[DecodingConfig], SearchTranslator]
-    decoding: DecodingConfig
-    source: Tokenizer
-    heads: int
-    finishing: Finishing
-    limit: int
-    languages: tuple[str, str] | None
 
 
 def load(paths: Sequence[Path], device: str, threads: int | None) -> Loaded:

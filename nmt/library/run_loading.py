@@ -11,7 +11,7 @@ from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.device import choose_device
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
-from nmt.library.loading import Loaded
+from nmt.library.loaded import Loaded
 from nmt.runs.load import load_ensemble
 from nmt.runs.run import Run, open_run, reopen_run
 

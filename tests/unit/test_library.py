@@ -22,7 +22,7 @@ from nmt.errors import ConfigError
 from nmt.evaluation.confidence import UNCALIBRATED
 from nmt.library.collecting import Finishing
 from nmt.library.joining import joined
-from nmt.library.loading import Loaded
+from nmt.library.loaded import Loaded
 from nmt.library.options import OptionError, TranslationOptions
 from nmt.library.settling import settled
 from nmt.library.translated import FLAGS, Translation

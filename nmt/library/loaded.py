@@ -1,0 +1,34 @@
+"""What a `Translator` is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nmt.config.decoding import DecodingConfig
+from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.translator import Translator as SearchTranslator
+from nmt.library.collecting import Finishing
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a translator is made of.
+
+    Attributes:
+        name: of the run, or of all runs of an ensemble, joined by "+".
+        make: a translator for other settings of the search, with the same model.
+        decoding: the settings of the run.
+        source: its tokenizer.
+        heads: number of attention heads.
+        finishing: tokenizer and calibration of translations.
+        limit: input of more source subwords than this is split.
+        languages: codes of the source and the target language, as in the settings; None: unknown.
+    """
+
+    name: str
+    make: Callable[[DecodingConfig], SearchTranslator]
+    decoding: DecodingConfig
+    source: Tokenizer
+    heads: int
+    finishing: Finishing
+    limit: int
+    languages: tuple[str, str] | None

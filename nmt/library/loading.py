@@ -1,4 +1,4 @@
-"""What a `Translator` is made of, from run folders or from an exported model."""
+"""Loading what a `Translator` is made of, from run folders or from an exported model."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec

@@ -131,29 +131,30 @@ class Searcher:
                 groups.setdefault(key, []).append(index)
         for members in groups.values():
             translator = self._make(jobs[members[0]].options.decoding(self._own))
-            replacing = frozenset(members).difference(streamed)
             again: list[int] = []
-            for event in self._together(translator, jobs, members, replacing, cancelled, streamed):
+            for event in self._together(translator, jobs, members, True, cancelled, streamed):
                 if isinstance(event, JobResult) and event.again:
                     again.append(event.job)
                 else:
                     yield event
-            yield from self._together(translator, jobs, again, frozenset(), cancelled, streamed)
+            yield from self._together(translator, jobs, again, False, cancelled, streamed)
 
     def _together(
         self,
         translator: SearchTranslator,
         jobs: Sequence[Job],
         members: Sequence[int],
-        replacing: Collection[int],
+        replacing: bool,
         cancelled: Callable[[int], bool] | None,
         streamed: Collection[int],
     ) -> Iterator[JobResult | Beginning]:
-        """Search the jobs that have the same settings, some of them with placeholders."""
+        """Search jobs that have the same settings; if `replacing`, with placeholders for what is kept. The
+        translation of a text with placeholders has no certain beginning until it is done.
+        """
         ready: list[_Ready] = []
         for index in members:
             try:
-                ready.append(self._prepare(translator, jobs[index], index, index in replacing))
+                ready.append(self._prepare(translator, jobs[index], index, replacing))
             except ConfigError as error:
                 yield JobResult(index, error=error)
         nbest = jobs[members[0]].options.nbest if members else 1
@@ -215,7 +216,7 @@ def _run(
         if one.built is not None:
             sources.limits[row] = one.built.limit
     search = translator.search(sources, options)
-    followed = [row for row, one in enumerate(batch) if one.job in streamed]
+    followed = [row for row, one in enumerate(batch) if one.job in streamed and one.replaced is None]
     while search.active:
         done = search.step()
         for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):

@@ -267,6 +267,14 @@ def test_a_stream_is_the_translation(translator, beam_size):
         list(translator.stream("a", required=["घर"], forbidden=["घर"]))
 
 
+def test_a_stream_with_what_is_kept(translator):
+    """Also where the model reads a placeholder instead."""
+    for text in ("See https://example.org/a?b=1 now.", "He has 42 dogs 😀."):
+        asked = {"keep": ["url", "number", "emoji"], "beam_size": 3}
+        (one,) = translator.translate([text], **asked)
+        assert "".join(translator.stream(text, **asked)) == one.text
+
+
 def test_a_long_document_streams_in_order(translator):
     """Whatever order its segments are searched in."""
     for reverse, fewest in ((False, 2), (True, 1)):

@@ -3,6 +3,8 @@
 Shapes: N rows, V vocabulary, G groups, C tokens wanted per row.
 """
 
+from typing import Any
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -76,7 +78,7 @@ def _two_stages(vocabulary: int, size: int) -> tuple[list[onnx.NodeProto], dict[
     return nodes, {_inner(name): value for name, value in constants.items()}
 
 
-def _node(operator: str, inputs: list[str], outputs: list[str], **settings: int) -> onnx.NodeProto:
+def _node(operator: str, inputs: list[str], outputs: list[str], **settings: Any) -> onnx.NodeProto:
     return helper.make_node(operator, [_inner(n) for n in inputs], [_inner(n) for n in outputs], **settings)
 
 

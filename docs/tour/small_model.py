@@ -15,14 +15,17 @@ import sacrebleu
 import torch
 
 from nmt.config.data import TokenizerConfig
+from nmt.config.decoding import DecodingConfig
 from nmt.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
-from nmt.config.training import DecodingConfig, TrainingConfig
+from nmt.config.training import TrainingConfig
 from nmt.data.batching import TrainingBatches
 from nmt.data.ragged import ragged
 from nmt.data.sources.sample import sample_file
 from nmt.data.text import words
 from nmt.data.tokenizer import PAD, Tokenizer, train_tokenizer
+from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
+from nmt.model.inference.prepared import PreparedModel
 from nmt.model.initialise import build_model
 from nmt.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from nmt.training.precision import choose_precision
@@ -125,7 +128,8 @@ def _train(config: ModelConfig, updates: int, learning_rate: float, start: Check
 def translate(checkpoint: Checkpoint, sources: Sequence[str], beam_size: int = 1) -> list[str]:
     """Translations of tokenised sentences."""
     config = DecodingConfig(beam_size=beam_size)
-    translator = Translator(checkpoint.model, checkpoint.source, checkpoint.target, config)
+    model = TorchModel(PreparedModel(checkpoint.model))
+    translator = Translator(model, checkpoint.source, checkpoint.target, config)
     return [best.text for best, *_ in translator.translate(sources)]
 
 

@@ -94,9 +94,11 @@ def fit(log_probabilities: Sequence[float], observed: Sequence[float]) -> Curve:
     """The curve of some observations.
 
     Args:
-        log_probabilities: at least one.
+        log_probabilities: ascending or not; without any, the curve has no points.
         observed: as many values from 0 to 1.
     """
+    if not len(log_probabilities):
+        return Curve((), ())
     order = np.argsort(log_probabilities, kind="stable")
     x, y = np.asarray(log_probabilities, float)[order], np.asarray(observed, float)[order]
     count = max(1, min(_BINS, len(x) // _FEWEST))
@@ -126,7 +128,7 @@ class _Block(NamedTuple):
 
 
 def calibrate(translations: Sequence[Translation], references: Sequence[Sequence[str]]) -> Calibration:
-    """The calibration by some translations, at least one of which is not blank.
+    """The calibration by some translations; without words, that of words is none.
 
     Args:
         translations: of the development set.
@@ -142,7 +144,8 @@ def calibrate(translations: Sequence[Translation], references: Sequence[Sequence
             of_words += zip(word_log_probabilities(translation), map(float, right), strict=True)
             chrf = sentence_chrf(translation.text, possible) / 100
             of_sentences.append((mean_log_probability(translation), chrf))
-    return Calibration(*(fit(*zip(*found, strict=True)) for found in (of_words, of_sentences)))
+    curves = (fit([at for at, _ in found], [seen for _, seen in found]) for found in (of_words, of_sentences))
+    return Calibration(*curves)
 
 
 def mean_log_probability(translation: Translation) -> float:
@@ -184,7 +187,7 @@ def right_words(found: Sequence[str], references: Sequence[Sequence[str]]) -> li
 
 def _curve(content: Any) -> Curve:
     at, values = ([float(number) for number in content[name]] for name in ("log_probability", "confidence"))
-    if not at or len(at) != len(values) or not all(map(math.isfinite, at + values)) or at != sorted(at):
+    if len(at) != len(values) or not all(map(math.isfinite, at + values)) or at != sorted(at):
         raise ValueError("not a curve")
     if not all(0 <= value <= 1 for value in values):
         raise ValueError("not a curve")

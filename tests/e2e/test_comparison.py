@@ -181,7 +181,7 @@ def test_mistakes_before_any_training(tmp_path, arguments, message):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_stops_the_training_and_loses_nothing(tmp_path, number):
     settings = (
         *TRAINING,

@@ -139,6 +139,7 @@ def test_in_a_process_of_its_own(folder, overrides):
     assert log.count(TRACE) == answer.err.count(TRACE) == 1
 
 
+@pytest.mark.slow
 def test_in_the_second_of_two_processes(folder, overrides):
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "-m", "planted", *overrides],

@@ -125,7 +125,8 @@ def test_when_one_is_killed_the_other_ends_soon_and_says_why(folder, rank):
     assert f"error: process {1 - rank} of 2: another process has ended" in launch.out
 
 
-@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
 def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, rank):
     """The final weights are not affected."""
     restarting = ("training.save_every=5", f"runs=again{rank}")

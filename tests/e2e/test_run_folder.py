@@ -40,6 +40,7 @@ def test_all_files_are_there_and_no_others(trained):
         *(
             ".lock",
             "config.yaml",
+            "confidence.json",
             "prepared.json",
             "train.log",
             "training.json",

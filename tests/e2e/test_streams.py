@@ -71,8 +71,10 @@ def test_output_to_a_file_needs_no_standard_output(trained, files):
     "arguments",
     [
         ("nmt.translate", "--show", TEXT),
-        ("nmt.align", "--source", "a.txt", "--target", "b.txt", "--gold", "gold"),
-        ("nmt.evaluate", "--heatmaps", "0", "--output", "scores"),
+        pytest.param(
+            ("nmt.align", "--source", "a.txt", "--target", "b.txt", "--gold", "gold"), marks=pytest.mark.slow
+        ),
+        pytest.param(("nmt.evaluate", "--heatmaps", "0", "--output", "scores"), marks=pytest.mark.slow),
     ],
 )
 def test_standard_error_is_closed(trained, files, arguments):
@@ -85,7 +87,7 @@ def test_standard_error_is_closed(trained, files, arguments):
     assert answer.out.count("\n") == expected.out.count("\n")  # a line of evaluation tells the time it took
 
 
-@pytest.mark.parametrize("redirections", [">&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("redirections", [pytest.param(">&-", marks=pytest.mark.slow), "<&- >&- 2>&-"])
 def test_training_continues_without_a_terminal(trained, tmp_path, redirections):
     cache = f"data.cache={trained.parent.parent / 'data' / 'cache'}"
     answer = shell(redirections, "nmt.train", *TRAINING, cache, "name=run", folder=tmp_path)

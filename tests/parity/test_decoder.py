@@ -259,7 +259,7 @@ sources = st.lists(tokens, max_size=5, unique=True)  # no ties for hard attentio
 pairs = st.tuples(sources, st.lists(tokens, max_size=5))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(config=models(), corpus=st.lists(pairs, min_size=1, max_size=3), seed=small)
 def test_what_is_not_refused_works(config, corpus, seed):
     try:

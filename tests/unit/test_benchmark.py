@@ -373,6 +373,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.slow
 def test_a_small_run(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(machine, "load", lambda: None)

@@ -77,6 +77,14 @@ def test_words_and_sentences_of_translations():
     assert 0 < found.sentence.values[1] < 1
 
 
+def test_a_set_without_words(tmp_path):
+    """As translated by a model that has learnt nothing: its confidence is the probability."""
+    calibrate([translation("", [-0.5])], [["x"]]).save(tmp_path / "confidence.json")
+    found = Calibration.load(tmp_path / "confidence.json")
+    assert found.word(math.log(0.3)) == pytest.approx(0.3)
+    assert found.sentence(-0.5) <= 0.5
+
+
 def test_rank_correlation():
     assert rank_correlation([1, 2, 3], [10, 20, 30]) == pytest.approx(1)
     assert rank_correlation([1, 2, 3], [30, 20, -5]) == pytest.approx(-1)

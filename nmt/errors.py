@@ -112,6 +112,8 @@ def describe(error: BaseException, where: Path | str) -> Failure:
         return Failure("interrupted", INTERRUPTED)
     if isinstance(error, OSError) and error.errno is not None:  # such as a full disk
         return Failure(f"error: {explain(error, where)}", 2)
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] != "nmt":
+        return Failure(f"error: the Python package {error.name} is not installed; install it with pip", 2)
     first_line = (str(error).splitlines() or [""])[0]
     return Failure(f"internal error: {type(error).__name__}: {first_line}", 1, internal=True)
 

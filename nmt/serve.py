@@ -130,7 +130,7 @@ def _import() -> "ModuleType":
         if error.name is None or error.name.partition(".")[0] == "nmt":
             raise
         raise ConfigError(
-            f"{error.name} is not installed; install the extra: pip install 'nmt[serve]'"
+            f"{error.name} is not installed: pip install starlette uvicorn prometheus-client"
         ) from error
     return serving
 

@@ -27,6 +27,7 @@ def average(*arguments: object) -> Answer:
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "count"), [("last", 3), ("best", 2)])
 def test_the_average_is_the_mean_and_translates(run, tmp_path, kind, count):
     answer = average(run, tmp_path / "mean", "--kind", kind, "--count", count)

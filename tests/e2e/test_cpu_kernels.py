@@ -43,10 +43,8 @@ OLDEST, USUAL = PROCESSORS
 QUICK = (
     "tests/parity/test_attention.py",
     "tests/parity/test_loops.py",
-    "tests/parity/test_prepared.py",
     "tests/parity/test_recurrent.py",
     "tests/unit/test_loss.py",
-    "tests/unit/test_step.py",
 )
 """Those of what is written for certain instructions, or rounds differently with others."""
 

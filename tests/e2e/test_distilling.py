@@ -131,6 +131,7 @@ def test_what_is_complete_is_not_done_again(distil, distilled, tmp_path, monkeyp
     assert weights(run) == weights(distilled)
 
 
+@pytest.mark.slow
 def test_teachers_and_texts_may_be_given(distil, uninterrupted, tmp_path, monkeypatch):
     """In the other direction, which a corpus is swapped for: so are the synthetic pairs."""
     teacher = tmp_path / "a teacher"

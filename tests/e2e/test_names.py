@@ -120,6 +120,7 @@ def test_the_command_to_translate_can_be_pasted(stopped: tuple[Path, Answer]) ->
     assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
 def test_the_command_to_resume_can_be_pasted(
     stopped: tuple[Path, Answer], monkeypatch: pytest.MonkeyPatch

@@ -183,6 +183,7 @@ def test_without_attention_there_are_words_without_links(page):
     assert strengths(browser, "source") == [0] * 6
 
 
+@pytest.mark.slow
 def test_a_page_of_thousands_builds_no_more_than_the_rows_shown(page):
     """Work that is counted, not timed: elements of the document, and those that a search adds."""
     elements = []

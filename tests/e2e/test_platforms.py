@@ -65,6 +65,7 @@ def test_training(folder, begun):
     assert (folder / "runs" / "run" / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_translating_and_resuming_the_newest_run_without_a_link_to_it(folder, begun):
     assert begun.code == 0
     answer = elsewhere("nmt.translate", "The dog sees.", "She sings.", folder=folder)

@@ -152,6 +152,4 @@ def test_what_is_not_there_is_named(call: Call, trained: Path, monkeypatch: pyte
     for name in [name for name in sys.modules if name.startswith("nmt.server")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    assert "uvicorn is not installed; install the extra: pip install 'nmt[serve]'" in refused(
-        call, "--run", trained
-    )
+    assert "uvicorn is not installed: pip install starlette uvicorn" in refused(call, "--run", trained)

@@ -50,6 +50,7 @@ def ended(program: str, **environment: str) -> tuple[int, str, str]:
         ("import io; io.BytesIO().fileno()", "internal error: UnsupportedOperation: fileno"),
         ("raise RuntimeError('mine\\nand more')", "internal error: RuntimeError: mine"),
         ("raise AssertionError", "internal error: AssertionError: "),
+        ("import nmt.none", "internal error: ModuleNotFoundError: No module named 'nmt.none'"),
     ],
 )
 def test_our_mistakes_come_with_their_traceback(program, line):
@@ -68,6 +69,11 @@ def test_our_mistakes_come_with_their_traceback(program, line):
         ("raise errors.StoppedError('stopped', 15)", 143, "stopped"),
         ("raise KeyboardInterrupt", 130, "interrupted"),
         ("raise OSError(errno.ENOSPC, 'Full', 'a')", 2, "error: a: Full; free some space"),
+        (
+            "import no_such_package.x",
+            2,
+            "error: the Python package no_such_package is not installed; install it with pip",
+        ),
         ("open('/nothing/there')", 2, "error: /nothing/there: No such file or directory; fix that"),
     ],
 )

@@ -102,6 +102,7 @@ def test_a_large_training_set_is_refused(
         prepare(settings(tmp_path, rare_words=1), 1)
 
 
+@pytest.mark.slow
 def test_bundled_corpus(tmp_path: Path) -> None:
     """Nothing is mocked: in the other direction, where words are inflected, many are rare."""
     config = DataConfig(source="sample", cache=str(tmp_path), rare_words=1, swap=True)

@@ -118,7 +118,7 @@ def test_settings_out_of_range_are_refused():
 
 
 class Alternating:
-    """3 and 4 take turns, and nothing ends before three tokens; after four there is no way on but the end."""
+    """3 and 4 alternate. The sequence ends after three tokens at the earliest, after four at the latest."""
 
     def start(self):
         return ()

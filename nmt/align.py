@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="use no run: learn the alignments from these pairs alone, of which there should be thousands",
     )
+    cli.add_target_argument(parser, "language of --target, of a model that knows several")
     cli.add_run_arguments(parser, search=False)
     return parser
 
@@ -82,7 +83,9 @@ def main() -> None:
             empty = source if not pair[0].strip() else target
             raise DataError("an empty line cannot be aligned; remove the pair from both files", empty, number)
     gold = _gold(Path(arguments.gold), pairs) if arguments.gold else None
-    forced = [] if arguments.statistical else _force_decode(arguments.run, pairs, arguments.device)
+    forced = (
+        [] if arguments.statistical else _force_decode(arguments.run, pairs, arguments.device, arguments.to)
+    )
     links = [one.links(arguments.shift, arguments.threshold) for one in forced]
     if arguments.reverse:
         links = _symmetrised(arguments, pairs, links)
@@ -107,7 +110,7 @@ def _check(arguments: argparse.Namespace) -> None:
     cli.check_output(arguments.output)
     check_threshold(arguments.threshold)
     if arguments.statistical:
-        for name in ("attention", "threshold", "shift", "reverse"):
+        for name in ("attention", "threshold", "shift", "reverse", "to"):
             if getattr(arguments, name):
                 raise ConfigError(f"--{name}: needs a run; leave out --statistical")
         for name in ("run", "device"):
@@ -115,15 +118,13 @@ def _check(arguments: argparse.Namespace) -> None:
                 raise ConfigError(f"--{name}: has no effect with --statistical; leave one of them out")
     elif arguments.symmetrise and not arguments.reverse:
         raise ConfigError(f"--symmetrise {arguments.symmetrise}: needs --reverse RUN or --statistical")
-    if arguments.reverse and Path(arguments.reverse).resolve() == Path(arguments.run).resolve():
-        raise ConfigError(
-            f"--reverse {arguments.reverse}: the same run as --run; give one that translates the other way"
-        )
     if arguments.attention:
         check_attention_name(arguments.attention)
 
 
-def _force_decode(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> "list[Translation]":
+def _force_decode(
+    run: str, pairs: "Sequence[tuple[str, str]]", device: str, to: str | None
+) -> "list[Translation]":
     from nmt.device import choose_device
     from nmt.errors import ConfigError
     from nmt.runs.load import load_translator
@@ -131,10 +132,11 @@ def _force_decode(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> 
 
     opened = open_run(Path(run))
     translator = load_translator(opened, opened.decoding(), choose_device(device))
+    translator.encode.check(to, "--to ")
     if not translator.heads:
         raise ConfigError(f"{opened.folder}: the model has no attention (model.decoder.style=vector)")
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-    return translator.align(sources, targets, attention=True)
+    return translator.align(sources, targets, attention=True, to=to)
 
 
 def _symmetrised(
@@ -143,12 +145,30 @@ def _symmetrised(
     from nmt.alignment.symmetrise import SYMMETRISATIONS
 
     swapped = [(target, source) for source, target in pairs]
-    backward = _force_decode(arguments.reverse, swapped, arguments.device)
+    backward = _force_decode(arguments.reverse, swapped, arguments.device, _reverse_target(arguments))
     symmetrise = SYMMETRISATIONS[arguments.symmetrise or "grow-diag-final"]
     return [
         symmetrise(one, frozenset((s, t) for t, s in other.links(arguments.shift, arguments.threshold)))
         for one, other in zip(links, backward, strict=True)
     ]
+
+
+def _reverse_target(arguments: argparse.Namespace) -> str | None:
+    """The target language for the run of the reverse direction: None, if it has one direction."""
+    from nmt.config.directions import known_directions, target_languages
+    from nmt.errors import ConfigError
+    from nmt.runs.latest import find_run
+    from nmt.runs.run import reopen_run
+
+    run, reverse = (find_run(Path(path)) for path in (arguments.run, arguments.reverse))
+    data, reverse_data = reopen_run(run)[1].data, reopen_run(reverse)[1].data
+    directions, targets = known_directions(data), target_languages(reverse_data)
+    wanted = next((source for source, to in directions if arguments.to in (None, to)), None)
+    if run.resolve() == reverse.resolve() and wanted not in targets:
+        raise ConfigError(
+            f"--reverse {arguments.reverse}: the same run as --run; give one that translates the other way"
+        )
+    return wanted if wanted in targets else None
 
 
 def _statistical(

@@ -73,6 +73,11 @@ def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True, devi
         parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda …")
 
 
+def add_target_argument(parser: argparse.ArgumentParser, help: str) -> None:
+    """Add the argument for the target language, of models that know several."""
+    parser.add_argument("--to", metavar="LANGUAGE", help=f"{help} (default: of the main direction)")
+
+
 def runs_of(arguments: argparse.Namespace) -> list[Path]:
     """The run folders of a command that translates: at least one."""
     return [Path(run) for run in arguments.run or [DEFAULT_RUN]]

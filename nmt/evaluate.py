@@ -58,6 +58,11 @@ def parser() -> argparse.ArgumentParser:
         help="instead, calibrate the confidence of translations on the run's development set, for runs older "
         "than it, and show how it agrees with chrF2 on the test set",
     )
+    cli.add_target_argument(
+        parser,
+        "translate to this language, with a model that knows several: the run's own data, reversed, or "
+        "--source",
+    )
     cli.add_run_arguments(parser)
     return parser
 
@@ -75,22 +80,24 @@ def main() -> None:
     from nmt.export.evaluation_files import write_evaluation
     from nmt.runs.load import load_ensemble
     from nmt.runs.run import open_run
-    from nmt.runs.scoring import recorded_tokenizer, recorded_word_counts
+    from nmt.runs.scoring import recorded_word_counts, tokenizer_for
 
     runs = [open_run(path) for path in cli.runs_of(arguments)]
     config = runs[0].decoding()
     config.beam_size = arguments.beam_size or config.beam_size
-    examples = _examples(arguments, runs)
-    tokenizer = recorded_tokenizer(runs[0])
     config.lookahead = None if arguments.exact else config.lookahead
     translator = load_ensemble(runs, config, choose_device(arguments.device))
+    translator.encode.check(arguments.to, "--to ")
+    to = None if arguments.to in translator.encode.targets[:1] else arguments.to  # None: the main direction
+    examples = _examples(arguments, runs, to)
+    tokenizer = tokenizer_for(runs[0], examples, to)
     counts = recorded_word_counts(runs[0])
-    evaluation = evaluate(translator, examples, tokenizer, counts)
+    evaluation = evaluate(translator, examples, tokenizer, counts, to)
     print(evaluation.summary())
     if counts is None:
         print(f"no table by the rarest word: the run is older than it and has no {runs[0].word_counts}")
     errors = _find_errors(evaluation, examples, counts, tokenizer) if arguments.errors else None
-    folder = _folder(arguments, runs)
+    folder = _folder(arguments, runs, to)
     if folder is not None:
         names = [run.folder.name for run in runs]
         write_evaluation(folder, evaluation, examples, config, arguments.heatmaps, names)
@@ -151,6 +158,7 @@ def _check(arguments: argparse.Namespace) -> None:
         "--errors": arguments.errors,
         "--beam-size": arguments.beam_size,
         "--exact": arguments.exact,
+        "--to": arguments.to,
         "a second --run": len(arguments.run or []) > 1,
     }
     for name, value in given.items():
@@ -162,19 +170,22 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--beam-size {arguments.beam_size}: must be at least 1")
 
 
-def _folder(arguments: argparse.Namespace, runs: "Sequence[Run]") -> Path | None:
+def _folder(arguments: argparse.Namespace, runs: "Sequence[Run]", to: str | None) -> Path | None:
     """Where the results go; None: nowhere."""
     if arguments.output:
         return Path(arguments.output)
     if arguments.source:
         return None
     split = arguments.split or "test"
-    return runs[0].evaluation(split) if len(runs) == 1 else runs[0].ensemble(split)
+    return runs[0].evaluation(split, to) if len(runs) == 1 else runs[0].ensemble(split, to)
 
 
-def _examples(arguments: argparse.Namespace, runs: "Sequence[Run]") -> "list[Example]":
+def _examples(arguments: argparse.Namespace, runs: "Sequence[Run]", to: str | None) -> "list[Example]":
+    from nmt.config.directions import directions
     from nmt.data.examples import load_examples, read_parallel
+    from nmt.data.pairs import reversed_examples
     from nmt.errors import ConfigError
+    from nmt.runs.run import reopen_run
 
     if arguments.source:
         return read_parallel(Path(arguments.source), [Path(path) for path in arguments.reference])
@@ -186,7 +197,12 @@ def _examples(arguments: argparse.Namespace, runs: "Sequence[Run]") -> "list[Exa
                 f"{run.folder}: not the same {split} set as in {runs[0].folder}; give --source and "
                 "--reference with sentences that none of the runs was trained on"
             )
-    return examples
+    if to is None:
+        return examples
+    own = directions(reopen_run(runs[0].folder)[1].data)[0]
+    if not any(way.reversed and way.languages and way.languages[1] == to for way in own):
+        raise ConfigError(f"--to {to}: the {split} set is not in it; give --source and --reference")
+    return reversed_examples(examples)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
         help="print only the N translations with the lowest confidence, worst first: confidence, line, "
         "source, translation, doubtful words, and what is remarkable, separated by tabs",
     )
+    cli.add_target_argument(parser, "language of the translations, of a model that knows several")
     add_library_arguments(parser)
     _add_attention_arguments(parser)
     cli.add_run_arguments(parser)
@@ -93,6 +94,7 @@ def main() -> None:
 
     runs = cli.runs_of(arguments)
     translator = Translator.load(*runs, device=arguments.device, batch_tokens=arguments.batch_tokens)
+    translator.check_target(arguments.to, "--to ")
     if options.attention and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
         raise ConfigError(f"{wanted}: the model in {runs[0]} has no attention (model.decoder.style=vector)")

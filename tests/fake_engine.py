@@ -25,7 +25,8 @@ class FakeEngine:
     heads, beam_size = 1, 2
 
     def __init__(self, languages: tuple[str, str] | None = ("eng", "mar")) -> None:
-        self.languages = languages
+        self.languages, self.targets = languages, ()
+        self.directions = () if languages is None else (languages,)
         self.held = threading.Event()
         self._changed, self._steps = threading.Condition(), math.inf
         self.batches: list[list[str]] = []

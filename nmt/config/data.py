@@ -97,6 +97,13 @@ class DataConfig:
         at_most=100,
     )
     swap: bool = option(False, "translate in the other direction")
+    both_directions: bool = option(
+        False, "use each pair in both directions; a tag of the source says the language of its translation"
+    )
+    languages: list[str] = option(
+        [],
+        "codes of the languages, in the order of the files: [en,mr] (default: those that the corpus knows)",
+    )
     cache: str = option("data/cache", "folder for downloads and prepared data", literal="path")
     max_words: int = option(100, "drop pairs with more words than this on a side", at_least=1)
     max_ratio: float = option(9.0, "drop pairs with a higher length ratio, in characters", above=1)
@@ -120,9 +127,15 @@ class DataConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
     def as_main(self, extra: ExtraCorpus) -> "DataConfig":
-        """The settings with an extra corpus as the main one, cleaned and directed as the main one is."""
+        """The settings with an extra corpus as the main one, cleaned as the main one is, and directed as the
+        settings of both say.
+        """
         own = {item.name: getattr(extra, item.name) for item in dataclasses.fields(extra)}
         own = {item.name: own[item.name] for item in dataclasses.fields(self) if item.name in own}
         own |= {"source": extra.kind, "language": extra.language or self.language, "extra": []}
         own |= {"path": None, "archive": None, "source_path": None, location_of(extra): extra.path}
+        own["swap"] = self.swap != extra.swap
+        own["both_directions"] = (
+            self.both_directions if extra.both_directions is None else extra.both_directions
+        )
         return dataclasses.replace(self, **own)

@@ -48,6 +48,12 @@ class AlignedCorpus(Extension, Protocol):
     alignments: bool | str
     location: str
 
+    @staticmethod
+    def languages(data: Any) -> tuple[str, str] | None:
+        """Codes of the languages of a corpus with these settings (`DataConfig`), in the order of its files;
+        None: not known.
+        """
+
 
 class MultiHeadScore(Extension, Protocol):
     """What validation asks of an attention score besides.

@@ -9,6 +9,7 @@ from nmt.config.schema import option, settings
 
 _TAG = re.compile(r"<[\w-]+>")
 _TAKEN = ("<pad>", "<unk>", "<s>", "</s>")  # pieces of SentencePiece
+_OF_EVERY_KIND = ("kind", "weight", "tag", "languages", "swap", "both_directions")
 
 
 @dataclass
@@ -23,6 +24,11 @@ class ExtraCorpus:
         1.0, "how often each pair is used per epoch; 0.5: in every second epoch", above=0, at_most=1000
     )
     tag: str | None = option(None, "a token before each source sentence: <synthetic>, or synthetic for short")
+    languages: list[str] = option(
+        [], "as data.languages (default: those that the kind knows, else those of the main corpus)"
+    )
+    swap: bool = option(False, "translate it in the other direction than without")
+    both_directions: bool | None = option(None, "as data.both_directions (default: the same)")
     language: str | None = option(None, "manythings, gettext: as data.language (default: the same)")
     source_column: int = option(1, "tsv: as data.source_column", at_least=1)
     target_column: int = option(2, "tsv: as data.target_column", at_least=1)
@@ -61,7 +67,7 @@ def unsuitable(extra: ExtraCorpus, key: str) -> list[str]:
     source, location, found = SOURCES.load(extra.kind), location_of(extra), []
     for name, item, value in settings(extra):
         of_main = f"data.{location if name == 'path' else name}"
-        if name in ("kind", "weight", "tag"):
+        if name in _OF_EVERY_KIND:
             continue
         if of_main in source.requires and not value:
             found.append(f"{key}.{name}: kind={extra.kind} needs it; add {name}: FILE")

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
+from nmt.config.directions import direction_conflicts
 from nmt.config.distillation import DistillationConfig
 from nmt.config.extensions import EXTENSION_POINTS, SCORES, SOURCES, AlignedCorpus, MultiHeadScore
 from nmt.config.extra_corpus import ExtraCorpus, in_extra, unsuitable
@@ -196,7 +197,7 @@ def _held_out_conflicts(data: DataConfig, split: str) -> list[str]:
 
 def _data_conflicts(data: DataConfig) -> list[str]:
     found = SOURCES.load(data.source).conflicts(data) if data.source in SOURCES.names() else []
-    found += _held_out_conflicts(data, "dev") + _held_out_conflicts(data, "test")
+    found += _held_out_conflicts(data, "dev") + _held_out_conflicts(data, "test") + direction_conflicts(data)
     for number, extra in enumerate(data.extra):
         found += _extra_conflicts(data, extra, number)
     if data.dev_fraction + data.test_fraction > 0.5:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import compress, islice
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.data import DataConfig
 from nmt.data.examples import from_line
-from nmt.data.keys import Keys, SeenKeys
-from nmt.data.pairs import CHUNK, Pair, checked_alignment, clean_chunk
+from nmt.data.keys import Keys, SeenKeys, text_keys
+from nmt.data.pairs import CHUNK, Pair, checked_alignment, clean_chunk, reversed_line
 from nmt.data.sources.source import DataSource, RawPair, open_source
 from nmt.data.text import clean
 from nmt.data.workers import in_order
@@ -49,6 +49,33 @@ class CleanedPairs:
         """The pairs where `chosen`, [N], is True, in the translation direction."""
         for example in map(from_line, map(bytes.decode, self.lines(chosen))):
             yield Pair(example.source, example.references[0], example.alignments[0])
+
+
+class TrainingPairs(NamedTuple):
+    """The pairs of a corpus that are trained on.
+
+    Attributes:
+        pairs: of the corpus, N.
+        chosen: which of them, [N].
+        both: whether in both directions.
+    """
+
+    pairs: CleanedPairs
+    chosen: NDArray[np.bool_]
+    both: bool
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines, as in a training set; those of the second direction, if any, after the others."""
+        yield from self.pairs.lines(self.chosen)
+        if self.both:
+            yield from map(reversed_line, self.pairs.lines(self.chosen))
+
+    def sources(self) -> Keys:
+        """The keys of the source sentences of the lines."""
+        keys = self.pairs.sources[self.chosen]
+        if not self.both:
+            return keys
+        return np.concatenate([keys, text_keys(pair.target for pair in self.pairs.pairs(self.chosen))])
 
 
 def write_cleaned(

@@ -78,7 +78,7 @@ def load_tokenized(
     """
     digests = [hashlib.sha256(tokenizer.model).hexdigest() for tokenizer in (source, target)]
     mixture = prepared.mixture
-    pieces = [part.piece for part in mixture] if pieces_of(mixture) else []
+    pieces = [part.pieces for part in mixture] if pieces_of(mixture) else []
     content = [FORMAT, *digests, max_tokens, *([pieces] if pieces else [])]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
     folder = prepared.folder / f"tokens-{key}"
@@ -197,10 +197,10 @@ def _tokenise(
 
 
 def _tagged(sources: list[list[int]], mixture: Mixture, tokenizer: Tokenizer, first: int) -> list[list[int]]:
-    """The ids of consecutive lines from `first`, after the piece of the corpus that each is from, if any."""
+    """The ids of consecutive lines from `first`, after the pieces of the part that each is from."""
     if not pieces_of(mixture):
         return sources
-    before = [[] if part.piece is None else [tokenizer.piece_id(part.piece)] for part in mixture]
+    before = [list(map(tokenizer.piece_id, part.pieces)) for part in mixture]
     parts = part_of(mixture, np.arange(first, first + len(sources)))
     return [before[part] + ids for part, ids in zip(parts, sources, strict=True)]
 
@@ -222,8 +222,8 @@ def _shifts(mixture: Mixture, examples: StoredExamples) -> NDArray[np.uint32] | 
     """How many pieces stand before the source sentence of each pair, [N], or None if none do."""
     if not pieces_of(mixture):
         return None
-    tagged = np.array([part.piece is not None for part in mixture], np.uint32)
-    return tagged[part_of_rows(mixture, np.array(sorted(examples.skipped), np.int64))]
+    counts = np.array([len(part.pieces) for part in mixture], np.uint32)
+    return counts[part_of_rows(mixture, np.array(sorted(examples.skipped), np.int64))]
 
 
 def _chunk_links(source: Tokenizer, target: Tokenizer, chunk: Numbered) -> Ragged:

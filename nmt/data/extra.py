@@ -13,12 +13,15 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from nmt.config.data import DataConfig
+from nmt.config.directions import Direction, directions, target_languages
 from nmt.config.extra_corpus import ExtraCorpus, in_extra
-from nmt.data.cleaned import CleanedPairs, write_cleaned
+from nmt.data.cleaned import CleanedPairs, TrainingPairs, write_cleaned
+from nmt.data.examples import Example
 from nmt.data.held_out import HeldOut
 from nmt.data.keys import SeenKeys
 from nmt.data.mixture import Mixture, Part
 from nmt.data.sources.source import open_source
+from nmt.data.target_languages import target_tag
 from nmt.errors import ConfigError, DataError
 
 _READING = ("source", "language", "source_column", "target_column", "alignment_column")
@@ -33,16 +36,19 @@ class OpenedCorpus(NamedTuple):
         number: its place in `data.extra`, from 0.
         data: the settings with it as the main corpus.
         files: what is read.
+        tagged: whether there are several target languages.
     """
 
     corpus: ExtraCorpus
     number: int
     data: DataConfig
     files: list[Path]
+    tagged: bool
 
     def identity(self, of_file: Callable[[Path], str]) -> list[Any]:
         """What decides its pairs, for a fingerprint; `of_file` says what identifies a file."""
-        return [{name: getattr(self.data, name) for name in _READING}, list(map(of_file, self.files))]
+        reading = {name: getattr(self.data, name) for name in _READING}
+        return [reading, list(map(of_file, self.files)), *(["swap"] if self.corpus.swap else [])]
 
 
 class CleanedCorpus(NamedTuple):
@@ -56,9 +62,9 @@ class CleanedCorpus(NamedTuple):
     pairs: CleanedPairs
     dropped: Counter[str]
 
-    def lines(self) -> Iterator[bytes]:
-        """The lines of the pairs, as in a training set."""
-        return self.pairs.lines(np.ones(len(self.pairs), np.bool_))
+    def trained(self, both: bool) -> TrainingPairs:
+        """All of them, in both directions or in one."""
+        return TrainingPairs(self.pairs, np.ones(len(self.pairs), np.bool_), both)
 
 
 @contextmanager
@@ -84,7 +90,7 @@ def open_extra(config: DataConfig) -> list[OpenedCorpus]:
 def _opened(config: DataConfig, corpus: ExtraCorpus, number: int) -> OpenedCorpus:
     data = config.as_main(corpus)
     with _named(corpus, number):
-        return OpenedCorpus(corpus, number, data, open_source(data).files())
+        return OpenedCorpus(corpus, number, data, open_source(data).files(), bool(target_languages(config)))
 
 
 def check_extra(config: DataConfig) -> None:
@@ -99,13 +105,17 @@ def check_extra(config: DataConfig) -> None:
 
 
 def clean_extra(
-    opened: OpenedCorpus, held_out: HeldOut, seen: SeenKeys, file: IO[bytes], workers: int | None
+    opened: OpenedCorpus,
+    held: Mapping[str, Sequence[Example]],
+    seen: SeenKeys,
+    file: IO[bytes],
+    workers: int | None,
 ) -> CleanedCorpus:
     """Clean an extra corpus and drop what may not be trained on.
 
     Args:
         opened: the corpus.
-        held_out: the dev and the test set.
+        held: the dev and the test set.
         seen: keys of the pairs of the main corpus and of earlier extra ones; these are added.
         file: empty, open for writing and reading; the pairs are written to it.
         workers: as in `in_order`.
@@ -113,6 +123,7 @@ def clean_extra(
     Raises:
         DataError: for what cannot be read, with the setting, file and line.
     """
+    held_out = HeldOut(held, opened.data.swap, either=opened.tagged)
     reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
     with _named(opened.corpus, opened.number):
@@ -144,11 +155,29 @@ def with_settings(report: Mapping[str, Any], corpora: Sequence[ExtraCorpus]) -> 
     return {**report, "extra": entries}
 
 
-def mixture_of(report: Mapping[str, Any], corpora: Sequence[ExtraCorpus]) -> Mixture:
-    """The parts of the training set that a report describes."""
-    if not corpora:
+def mixture_of(report: Mapping[str, Any], corpora: Sequence[ExtraCorpus], config: DataConfig) -> Mixture:
+    """The parts of the training set that a report describes.
+
+    Args:
+        report: of the prepared corpus.
+        corpora: the extra ones, with that of rare words.
+        config: the data settings.
+    """
+    if not corpora and not config.both_directions:
         return ()
-    kept = [int(entry["pairs_kept"]) for entry in report["extra"]]
-    main = Part(int(report["splits"]["train"]["examples"]) - sum(kept))
-    parts = (Part(lines, one.weight, one.piece) for lines, one in zip(kept, corpora, strict=True))
-    return (main, *parts)
+    used, tagged = directions(config), bool(target_languages(config))
+    kept = [int(entry["pairs_kept"]) for entry in report.get("extra", ())]
+    total = int(report["splits"]["train"]["examples"])
+    own = total - sum(lines * len(ways) for lines, ways in zip(kept, used[1:], strict=True))
+    every = [(own // len(used[0]), ExtraCorpus()), *zip(kept, corpora, strict=True)]
+    return tuple(
+        Part(lines, one.weight, _pieces(one, way, tagged), way.reversed)
+        for (lines, one), ways in zip(every, used, strict=True)
+        for way in ways
+    )
+
+
+def _pieces(corpus: ExtraCorpus, direction: Direction, tagged: bool) -> tuple[str, ...]:
+    """The pieces before the sources of a corpus in one direction."""
+    tags = (target_tag(direction.languages[1]),) if tagged and direction.languages else ()
+    return (*tags, *([] if corpus.piece is None else [corpus.piece]))

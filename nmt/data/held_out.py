@@ -99,11 +99,14 @@ class SharedSentences:
     Args:
         examples: of the set.
         swap: whether the set translates from the second side of the corpus to the first.
+        either: whether a sentence counts on either side, as where both sides have several languages.
     """
 
-    def __init__(self, examples: Collection[Example], swap: bool) -> None:
+    def __init__(self, examples: Collection[Example], swap: bool, either: bool = False) -> None:
         sources = {canonical_key(example.source) for example in examples}
         targets = {canonical_key(text) for example in examples for text in example.references}
+        if either:
+            sources = targets = sources | targets
         self._first, self._second = (targets, sources) if swap else (sources, targets)
 
     def has(self, first: str, second: str) -> bool:
@@ -117,11 +120,14 @@ class HeldOut:
     Args:
         sets: the examples of "dev" and "test", where the user provides them.
         swap: whether they translate from the second side of the corpus to the first.
+        either: as in `SharedSentences`.
     """
 
-    def __init__(self, sets: Mapping[str, Sequence[Example]], swap: bool) -> None:
+    def __init__(self, sets: Mapping[str, Sequence[Example]], swap: bool, either: bool = False) -> None:
         self.sets = sets
-        self._shared = {split: SharedSentences(sets[split], swap) for split in HELD_OUT if split in sets}
+        self._shared = {
+            split: SharedSentences(sets[split], swap, either) for split in HELD_OUT if split in sets
+        }
 
     @property
     def reasons(self) -> list[str]:

@@ -1,16 +1,19 @@
 """Several corpora in one training set: which line comes from which, and how often each pair is used.
 
-The lines of the main corpus come first, then those of each extra corpus, so a line number says the corpus.
+The lines of the main corpus come first, then those of each extra corpus, so a line number says the corpus. A
+corpus that is used in both directions has its lines twice, those of the second direction after the others.
 
 Shapes: P parts, L lines, N pairs that are trained on (lines without those left out).
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nmt.data.target_languages import is_target_tag
 
 _PHASE = 0x70686173  # tells the generator of phases from that of an epoch
 _PHASES = 1 << 32
@@ -22,12 +25,14 @@ class Part(NamedTuple):
     Attributes:
         lines: how many.
         weight: how often each pair is used per epoch.
-        piece: the piece of the source vocabulary before every source sentence, if any.
+        pieces: the pieces of the source vocabulary before every source sentence.
+        reversed: whether the pairs are those of the part before, in the other direction.
     """
 
     lines: int
     weight: float = 1.0
-    piece: str | None = None
+    pieces: tuple[str, ...] = ()
+    reversed: bool = False
 
 
 Mixture = tuple[Part, ...]
@@ -35,8 +40,22 @@ Mixture = tuple[Part, ...]
 
 
 def pieces_of(mixture: Mixture) -> list[str]:
-    """The different pieces of the parts, sorted."""
-    return sorted({part.piece for part in mixture if part.piece is not None})
+    """The different pieces of the parts: those that say the target language in the order of the parts, then
+    the others, sorted.
+    """
+    found = dict.fromkeys(piece for part in mixture for piece in part.pieces)
+    targets = [piece for piece in found if is_target_tag(piece)]
+    return targets + sorted(found.keys() - set(targets))
+
+
+def main_lines(mixture: Mixture) -> int:
+    """The number of lines that are from the main corpus, in any direction.
+
+    Args:
+        mixture: at least one part.
+    """
+    own = takewhile(lambda part: part.reversed, mixture[1:])
+    return mixture[0].lines + sum(part.lines for part in own)
 
 
 def part_of(mixture: Mixture, lines: NDArray[Any]) -> NDArray[np.intp]:

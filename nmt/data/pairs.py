@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nmt.alignment.pharaoh import counts_from_one, format_pharaoh, outside, outside_error, parse_pharaoh
 from nmt.config.data import DataConfig
-from nmt.data.examples import Example, to_line
+from nmt.data.examples import Example, from_line, to_line
 from nmt.data.keys import Keys, text_keys
 from nmt.data.sources.source import RawPair
 from nmt.data.text import canonical_key, clean, word_spans
@@ -29,7 +29,7 @@ class CleanedChunk(NamedTuple):
 
     Attributes:
         lines: a line of JSON for each, in the translation direction, as in a training set.
-        pairs: keys of source and target as they are, [N].
+        pairs: keys of source and target as they are, in the translation direction, [N].
         first, second: keys of the sentences (`canonical_key`), in the corpus's direction, [N].
         sources: keys of the source sentences as they are, in the translation direction, [N].
         misaligned: the raw pairs whose alignment is wrong, by position; their lines have none.
@@ -75,7 +75,7 @@ def clean_chunk(
     translated = [swapped(pair) for pair in pairs] if config.swap else pairs
     return CleanedChunk(
         [to_line(Example(one, (other,), (links,))).encode() for one, other, links in translated],
-        text_keys(f"{pair.source}\t{pair.target}" for pair in pairs),  # no cleaned text has a tab
+        text_keys(f"{pair.source}\t{pair.target}" for pair in translated),  # no cleaned text has a tab
         text_keys(first for first, _ in keys),
         text_keys(second for _, second in keys),
         text_keys(pair.source for pair in translated),
@@ -133,6 +133,25 @@ def swapped(pair: Pair) -> Pair:
         return Pair(pair.target, pair.source, "")
     links = frozenset((target, source) for source, target in parse_pharaoh(pair.alignment))
     return Pair(pair.target, pair.source, format_pharaoh(links))
+
+
+def reversed_line(line: bytes) -> bytes:
+    """The line of a training pair in the other direction."""
+    example = from_line(line.decode())
+    one, other, links = swapped(Pair(example.source, example.references[0], example.alignments[0]))
+    return to_line(Example(one, (other,), (links,))).encode()
+
+
+def reversed_examples(examples: Iterable[Example]) -> list[Example]:
+    """A development or test set in the other direction: one example per reference, with all sources that it
+    translates as references.
+    """
+    pairs = (
+        Pair(example.source, reference, links)
+        for example in examples
+        for reference, links in zip(example.references, example.alignments, strict=True)
+    )
+    return grouped(map(swapped, pairs))
 
 
 def grouped(pairs: Iterable[Pair]) -> list[Example]:

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.data import DataConfig
+from nmt.config.directions import directions, target_languages
 from nmt.config.extra_corpus import ExtraCorpus
 from nmt.data.changes import changes, previous_preparation
-from nmt.data.cleaned import CleanedPairs, write_cleaned
+from nmt.data.cleaned import TrainingPairs, write_cleaned
 from nmt.data.empty import all_held_out, why_empty
 from nmt.data.examples import Example, StoredExamples, load_examples, save_examples
 from nmt.data.extra import OpenedCorpus, clean_extra, describe_extra, mixture_of, open_extra, with_settings
@@ -31,7 +32,7 @@ from nmt.data.mixture import Mixture
 from nmt.data.pairs import grouped
 from nmt.data.rare_words import extra_corpora, open_rare_words, rare_words_identity
 from nmt.data.sources.source import open_source
-from nmt.data.split import SPLITS, TRAIN, assign_splits, components
+from nmt.data.split import SPLITS, TRAIN, assign_splits, components, sharing
 from nmt.errors import DataError
 from nmt.files import replacing, sha256, write_json
 
@@ -97,7 +98,7 @@ def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
         identities = {"identity": identity, "fingerprint": fingerprint}
         with explained(folder):
             _make(config, files, own, extra, folder, report, identities, workers)
-    return _load(folder, fresh, extra_corpora(config))
+    return _load(folder, fresh, extra_corpora(config), config)
 
 
 def _described(file: Path) -> dict[str, Any]:
@@ -124,12 +125,12 @@ def explained(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _load(folder: Path, fresh: bool, extra: Sequence[ExtraCorpus]) -> Prepared:
+def _load(folder: Path, fresh: bool, extra: Sequence[ExtraCorpus], config: DataConfig) -> Prepared:
     try:
         report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
         if "parts" in report:  # the key of older versions
             report["splits"] = report.pop("parts")
-        mixture = mixture_of(report, extra)
+        mixture = mixture_of(report, extra, config)
         report = with_settings(report, extra) if extra else report
         count = {split: int(report["splits"][split]["examples"]) for split in SPLITS}
         splits: dict[str, Sequence[Example]] = {
@@ -152,6 +153,9 @@ def _fingerprint(
     """
     content = [FORMAT, files, {name: getattr(config, name) for name in _SETTINGS}, *([own] if own else [])]
     content += [{"extra": extra}] if extra else []
+    ways = [len(ways) for ways in directions(config)]
+    if max(ways) > 1 or target_languages(config):
+        content += [{"directions": ways, "tagged": bool(target_languages(config))}]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -171,7 +175,10 @@ def _make(
     """Prepare the corpus in two passes: clean to a temporary file, then divide that file into the splits. The
     extra corpora follow, as it takes the dev and the test set to clean them.
     """
-    held_out = HeldOut({split: read_held_out(config, held) for split, held in own.items()}, config.swap)
+    tagged = bool(target_languages(config))
+    both = [len(ways) > 1 for ways in directions(config)]
+    own_sets = {split: read_held_out(config, held) for split, held in own.items()}
+    held_out = HeldOut(own_sets, config.swap, either=tagged)
     reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
     with suppress(FileExistsError):  # a file in its place: reported when the next line fails
@@ -194,19 +201,25 @@ def _make(
         held = {split: grouped(cleaned.pairs(assigned == SPLITS.index(split))) for split in ("dev", "test")}
         held |= {split: list(examples) for split, examples in held_out.sets.items()}
         in_train = assigned == TRAIN
+        if tagged:
+            shared = sharing(cleaned.first, cleaned.second, assigned)
+            dropped.update(f"in_{SPLITS[split]}" for split in shared[shared != TRAIN])
+            in_train &= shared == TRAIN
+        kept = int(in_train.sum() + (assigned != TRAIN).sum())
         for split, size in {"train": int(in_train.sum()), **{k: len(v) for k, v in held.items()}}.items():
             if not size:
                 raise DataError(why_empty(split, len(cleaned), sizes, dropped), files[0])
-        unseen = HeldOut(held, config.swap)
         if config.rare_words:
             made = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder.parent)))
             extra = [*extra, open_rare_words(config, cleaned.lines(in_train), made)]
             others.append(stack.enter_context(tempfile.TemporaryFile(dir=folder.parent)))
         further = [
-            clean_extra(one, unseen, seen, other, workers) for one, other in zip(extra, others, strict=True)
+            clean_extra(one, held, seen, other, workers) for one, other in zip(extra, others, strict=True)
         ]
-        trained = np.concatenate([cleaned.sources[in_train], *(one.pairs.sources for one in further)])
-        report |= _counts(cleaned, sizes, dropped, trained, held)
+        training = [TrainingPairs(cleaned, in_train, both[0])]
+        training += [one.trained(ways) for one, ways in zip(further, both[1:], strict=True)]
+        trained = np.concatenate([one.sources() for one in training])
+        report |= _counts(kept, sizes, dropped, trained, held)
         if extra:
             report["extra"] = [
                 describe_extra(one, pairs, _described) for one, pairs in zip(extra, further, strict=True)
@@ -217,7 +230,7 @@ def _make(
         sources = {"train": trained, **sources}
         previous = previous_preparation(folder, identities["identity"])
         report["since_previous"] = None if previous is None else changes(previous, sources)
-        lines = chain(cleaned.lines(in_train), *(one.lines() for one in further))
+        lines = chain.from_iterable(one.lines() for one in training)
         _save(folder, lines, held, report | identities)
 
 
@@ -232,21 +245,21 @@ def _save(
 
 
 def _counts(
-    cleaned: CleanedPairs,
+    kept: int,
     sizes: NDArray[np.int64],
     dropped: Counter[str],
     trained: Keys,
     held: Mapping[str, list[Example]],
 ) -> dict[str, Any]:
-    """The report's counts; `sizes` are those of the components, `trained` has the source of every training
-    pair, and all but the size of the training set is without extra corpora.
+    """The report's counts; `kept` pairs were not dropped, `sizes` are those of the components, `trained` has
+    the source of every line of the training set, and all but the size of that is without extra corpora.
     """
     pairs = len(trained)
     train = {"examples": pairs, "sources": len(np.unique(trained)), "pairs": pairs}
     return {
-        "pairs_read": len(cleaned) + dropped.total(),
+        "pairs_read": kept + dropped.total(),
         "dropped": dict(dropped),
-        "pairs_kept": len(cleaned),
+        "pairs_kept": kept,
         "components": len(sizes),
         "largest_component": int(sizes.max()),
         "splits": {"train": train, **{split: split_sizes(examples) for split, examples in held.items()}},

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config.data import DataConfig
+from nmt.config.directions import target_languages
 from nmt.config.extra_corpus import ExtraCorpus
 from nmt.data.examples import from_line
 from nmt.data.extra import OpenedCorpus
@@ -56,4 +57,5 @@ def open_rare_words(config: DataConfig, train: Iterable[bytes], folder: Path) ->
             file.write(f"{new.source}\t{new.target}\n")
     columns = (2, 1) if config.swap else (1, 2)  # a corpus is read in its own direction
     tsv = ExtraCorpus(path=str(path), source_column=columns[0], target_column=columns[1])
-    return OpenedCorpus(ExtraCorpus(kind=_KIND), len(config.extra), config.as_main(tsv), [path])
+    data, tagged = config.as_main(tsv), bool(target_languages(config))
+    return OpenedCorpus(ExtraCorpus(kind=_KIND), len(config.extra), data, [path], tagged)

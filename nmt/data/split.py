@@ -47,6 +47,24 @@ def components(first: Keys, second: Keys) -> NDArray[np.int64]:
             return parent
 
 
+def sharing(first: Keys, second: Keys, splits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """For each training pair that has a sentence of the dev or the test set on either side, the index of that
+    split; `TRAIN` for the other pairs, [N].
+
+    Pairs of different splits share no sentence on the same side, but a sentence may be the same in two
+    languages.
+
+    Args:
+        first, second: keys of the two sentences of each pair, [N].
+        splits: of each pair, from `assign_splits`, [N].
+    """
+    found = np.full(len(splits), TRAIN, np.uint8)
+    for split in (DEV, TEST):
+        held = np.concatenate([first[splits == split], second[splits == split]])
+        found[(splits == TRAIN) & (np.isin(first, held) | np.isin(second, held))] = split
+    return found
+
+
 def _draws(keys: Keys) -> NDArray[np.float64]:
     """For each key, [N], a uniform value in [0, 1) that depends on it only."""
     content = keys.astype(">u8").tobytes()

@@ -35,12 +35,19 @@ class Tokens(NamedTuple):
         ids: one per piece.
         pieces: in SentencePiece's notation, `▁` for a space.
         offsets: the characters of `text` that each piece covers (empty inside a character encoded as bytes).
+        tag: of a source, the id of the piece that the model reads before them (`nmt.data.target_languages`).
     """
 
     text: str
     ids: list[int]
     pieces: list[str]
     offsets: list[CharSpan]
+    tag: int | None = None
+
+    @property
+    def input_ids(self) -> list[int]:
+        """What the model reads: the tag, if any, and the pieces."""
+        return self.ids if self.tag is None else [self.tag, *self.ids]
 
 
 class Tokenizer:
@@ -102,6 +109,11 @@ class Tokenizer:
                 f"data.extra: the vocabulary has no piece {piece}; it was made without this tag"
             )
         return number
+
+    def tags(self) -> dict[str, int]:
+        """The pieces for which there is a `piece_id`, with it, in the order of the ids."""
+        special, is_control = (PAD, UNK, BOS, EOS), self._processor.is_control
+        return {piece: i for i, piece in enumerate(self.pieces()) if i not in special and is_control(i)}
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids → text."""

@@ -76,7 +76,7 @@ def load_tokenizers(
         ConfigError: if the vocabulary size does not suit the corpus.
         DataError: if a cached tokenizer or the training set is corrupt.
     """
-    trained_on = [[part.weight, part.piece] for part in prepared.mixture]
+    trained_on = [[part.weight, part.pieces] for part in prepared.mixture]
     content = [to_dict(config.tokenizer), trained_on] if trained_on else to_dict(config.tokenizer)
     name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     sides = ("joint",) if config.tokenizer.joint else ("source", "target")
@@ -222,12 +222,18 @@ def limit_tokens(
     report = prepared.report | {"splits": sizes}
     if prepared.mixture:
         parts = part_of(prepared.mixture, train.left_out)
-        lost = np.bincount(parts, minlength=len(prepared.mixture))[1:].tolist()
-        report["extra"] = [
-            entry | _without_overlong(entry, count)
-            for entry, count in zip(report["extra"], lost, strict=True)
-        ]
-        dropped -= sum(lost)
+        by_part = np.bincount(parts, minlength=len(prepared.mixture)).tolist()
+        dropped -= sum(by_part)
+        # A pair is lost if its first direction is: the second, which has other pieces, may be or not.
+        main, *lost = (
+            count for count, part in zip(by_part, prepared.mixture, strict=True) if not part.reversed
+        )
+        dropped += main
+        if lost:
+            report["extra"] = [
+                entry | _without_overlong(entry, count)
+                for entry, count in zip(report["extra"], lost, strict=True)
+            ]
     report |= _without_overlong(report, dropped)
     return dataclasses.replace(prepared, splits=splits, report=report)
 

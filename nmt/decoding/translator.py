@@ -12,11 +12,12 @@ import numpy as np
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.grouping import pad, sorted_batches
+from nmt.data.target_languages import SourceEncoder
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import SearchModel, SearchOptions
+from nmt.decoding.interface import Floats, SearchModel, SearchOptions
 from nmt.decoding.methods import Decoding, begin, hypotheses_per_sentence
 from nmt.decoding.ranking import length_norms
 from nmt.decoding.result import Translation
@@ -35,6 +36,7 @@ class Translator:
 
     Attributes:
         heads: number of attention heads in a translation; 0: the model has none.
+        encode: source text → pieces, with the tag for the language of its translation.
     """
 
     def __init__(
@@ -46,9 +48,14 @@ class Translator:
     ) -> None:
         self.source, self.target, self.config = source, target, config
         self.model, self.heads = model, model.heads
+        self.encode = SourceEncoder(source)
 
     def translate(
-        self, texts: Sequence[str], nbest: int = 1, attention: bool | Collection[int] = False
+        self,
+        texts: Sequence[str],
+        nbest: int = 1,
+        attention: bool | Collection[int] = False,
+        to: str | None = None,
     ) -> list[list[Translation]]:
         """The `nbest` best translations of each text, best first, by `config.method`: with sampling, so many
         draws. A blank text has one blank translation.
@@ -60,12 +67,13 @@ class Translator:
             nbest: at most the beam size.
             attention: whether the translations have their attention, or the indices of the texts for which
                 they have. Nothing is kept or copied from the device for the others.
+            to: the target language, of a model that knows several; None: that of the main direction.
 
         Raises:
             NmtError: if the model returns NaN, or probability zero for every allowed token.
-            ConfigError: if `nbest` is larger than the beam size.
+            ConfigError: if `nbest` is larger than the beam size, or for an unknown target language.
         """
-        sources = [self.source.encode_with_offsets(clean(text)) for text in texts]
+        sources = [self.encode(text, to) for text in texts]
         wanted = _indices(attention, len(texts))
         results = [[self._blank(i in wanted)] for i in range(len(texts))]
         for chosen in self.batches(sources, nbest):
@@ -91,12 +99,12 @@ class Translator:
         """
         todo = [i for i, tokens in enumerate(sources) if tokens.ids]
         max_tokens = max(1, self.config.batch_tokens // hypotheses_per_sentence(self.config, nbest))
-        for batch in sorted_batches([len(sources[i].ids) + 1 for i in todo], max_tokens):
+        for batch in sorted_batches([len(sources[i].input_ids) + 1 for i in todo], max_tokens):
             yield [todo[k] for k in batch]
 
     def prepare(self, sources: Sequence[Tokens]) -> Sources:
         """A batch of sources, none of them blank, with the maximum lengths of their translations."""
-        config, (tokens, mask) = self.config, pad([source.ids for source in sources], last=EOS)
+        config, (tokens, mask) = self.config, pad([source.input_ids for source in sources], last=EOS)
         longest = (mask.sum(axis=1) * config.max_length_factor).astype(np.int64) + config.max_length_extra
         return Sources(tokens, mask, np.clip(longest, config.min_length + 1, config.max_length))
 
@@ -118,7 +126,7 @@ class Translator:
         """A hypothesis for a source as text."""
         weights = None
         if hypothesis.attention is not None:
-            weights = hypothesis.attention[:, :, : len(source.ids) + 1].swapaxes(0, 1)  # [H, T, S]
+            weights = _of_pieces(hypothesis.attention, source).swapaxes(0, 1)  # [H, T, S]
         return Translation(
             source,
             self.target.decode_with_offsets(hypothesis.tokens),
@@ -130,16 +138,21 @@ class Translator:
         )
 
     def align(
-        self, sources: Sequence[str], targets: Sequence[str], attention: bool = False
+        self,
+        sources: Sequence[str],
+        targets: Sequence[str],
+        attention: bool = False,
+        to: str | None = None,
     ) -> list[Translation]:
         """Forced decoding: score given translations.
 
         Args:
             sources, targets: texts that are not empty after cleaning.
             attention: whether the results have their attention.
+            to: the target language, as for `translate`.
         """
         encoded = [
-            (self.source.encode_with_offsets(clean(source)), self.target.encode_with_offsets(clean(target)))
+            (self.encode(source, to), self.target.encode_with_offsets(clean(target)))
             for source, target in zip(sources, targets, strict=True)
         ]
         return self.force_decode(encoded, attention)
@@ -153,7 +166,7 @@ class Translator:
             pairs: source and target of each.
             attention: whether the results have their attention.
         """
-        lengths = [max(len(source.ids), len(target.ids)) + 1 for source, target in pairs]
+        lengths = [max(len(source.input_ids), len(target.ids)) + 1 for source, target in pairs]
         results: list[Translation | None] = [None] * len(pairs)
         for chosen in sorted_batches(lengths, self.config.batch_tokens):
             found = self._force_decode([pairs[i] for i in chosen], attention)
@@ -162,22 +175,32 @@ class Translator:
         return [result for result in results if result is not None]
 
     def _force_decode(self, pairs: list[tuple[Tokens, Tokens]], attention: bool) -> list[Translation]:
-        source, source_mask = pad([source.ids for source, _ in pairs], last=EOS)
+        source, source_mask = pad([source.input_ids for source, _ in pairs], last=EOS)
         previous, _ = pad([target.ids for _, target in pairs], first=BOS)
         target, target_mask = pad([target.ids for _, target in pairs], last=EOS)
         scores, all_weights = self.model.score(source, source_mask, previous, target, target_mask, attention)
         norms = length_norms(target.shape[1], self.config)
         results = []
         for k, (source_tokens, target_tokens) in enumerate(pairs):
-            S, T = len(source_tokens.ids) + 1, len(target_tokens.ids) + 1
+            T = len(target_tokens.ids) + 1
             parts = scores[k, :T].astype(np.float64)
             total = float(parts.sum())
-            weights = None if all_weights is None else all_weights[k, :, :T, :S].copy()
+            weights = None if all_weights is None else _of_pieces(all_weights[k, :, :T], source_tokens)
             score = total / float(norms[T - 1])
             results.append(
                 Translation(source_tokens, target_tokens, total, score, weights, True, parts.tolist())
             )
         return results
+
+
+def _of_pieces(weights: Floats, source: Tokens) -> Floats:
+    """Attention [..., padded] to the pieces of a source and its end-of-sentence, [..., S], as a copy. What is
+    attended to the tag counts as attention to end-of-sentence: neither is of a word.
+    """
+    first = len(source.input_ids) - len(source.ids)
+    found = weights[..., first : first + len(source.ids) + 1].copy()
+    found[..., -1] += weights[..., :first].sum(axis=-1)
+    return found
 
 
 def _indices(attention: bool | Collection[int], count: int) -> Collection[int]:

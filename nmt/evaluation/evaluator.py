@@ -84,6 +84,7 @@ def evaluate(
     examples: Sequence[Example],
     tokenizer: str = DEFAULT,
     word_counts: WordCounts | None = None,
+    to: str | None = None,
 ) -> Evaluation:
     """Translate every source; score against all references, and attention against gold alignments.
 
@@ -92,9 +93,10 @@ def evaluate(
         examples: the sources, with references.
         tokenizer: for BLEU.
         word_counts: of the source words in the training set, if known.
+        to: the language of the references, of a model that knows several; None: that of the main direction.
     """
     start = time.perf_counter()
-    found = translator.translate([example.source for example in examples], attention=True)
+    found = translator.translate([example.source for example in examples], attention=True, to=to)
     seconds = time.perf_counter() - start
     translations = [best[0] for best in found]
     texts, references = [one.text for one in translations], [example.references for example in examples]
@@ -105,7 +107,7 @@ def evaluate(
         rarest = scores_by_range(seen, texts, references, RAREST, tokenizer)
     return Evaluation(
         corpus_scores(texts, references, tokenizer),
-        _score_alignment(translator, examples),
+        _score_alignment(translator, examples, to),
         [coverage(one.words()[0]) for one in translations] if translator.heads else None,
         scores_by_range(lengths, texts, references, LENGTHS, tokenizer),
         translations,
@@ -117,7 +119,7 @@ def evaluate(
 
 
 def _score_alignment(
-    translator: Translator, examples: Sequence[Example]
+    translator: Translator, examples: Sequence[Example], to: str | None
 ) -> dict[int, AlignmentScores] | None:
     """Scores of attention under teacher forcing of the references against their gold alignments; None if
     there are no gold alignments, or no attention.
@@ -131,6 +133,6 @@ def _score_alignment(
     if not gold or not translator.heads:
         return None
     sources, references = [source for source, _, _ in gold], [reference for _, reference, _ in gold]
-    forced = translator.align(sources, references, attention=True)
+    forced = translator.align(sources, references, attention=True, to=to)
     right = [links for _, _, links in gold]
     return {shift: alignment_scores([one.links(shift) for one in forced], right) for shift in (0, -1, 1)}

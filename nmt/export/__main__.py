@@ -46,7 +46,7 @@ def main() -> None:
     check_replaceable(folder)
     loaded, checkpoint = load_runs([run.folder], "cpu", None), load_checkpoint(run.best, torch.device("cpu"))
     tokenizers = checkpoint.source, checkpoint.target
-    about = About(loaded.name, loaded.limit, loaded.languages)
+    about = About(loaded.name, loaded.limit, loaded.languages, loaded.directions)
     files = exported_files(checkpoint.model, tokenizers, checkpoint.config, loaded.decoding, about)
     if run.confidence.exists():
         files[CONFIDENCE] = run.confidence.read_bytes()

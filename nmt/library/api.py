@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nmt.data.target_languages import SourceEncoder
 from nmt.data.text import clean
 from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.placeholders import Placeholders
@@ -33,7 +34,10 @@ class Translator:
     Attributes:
         name: of the run (its folder), or of all runs of an ensemble, joined by "+".
         heads: number of attention heads; 0: the model has none.
-        languages: codes of the source and the target language, as far as the run knows them.
+        languages: codes of the source and the target language of the main direction; None: the run does not
+            know them.
+        targets: the languages that the option `to` may name, that of the main direction first; none: the
+            model has one direction.
         beam_size: of a translation whose options name none.
     """
 
@@ -43,6 +47,8 @@ class Translator:
             loaded.make, loaded.decoding, Builders(loaded.finishing.target), Placeholders(loaded.source)
         )
         self.name, self.heads, self.languages = loaded.name, loaded.heads, loaded.languages
+        self._encode = SourceEncoder(loaded.source)
+        self.targets = self._encode.targets
         self.beam_size = loaded.decoding.beam_size
 
     @classmethod
@@ -85,7 +91,8 @@ class Translator:
             changes: fields of `TranslationOptions`, by name, instead of those of `options`.
 
         Raises:
-            ConfigError: for an option that is out of range, or a constraint that cannot be met.
+            ConfigError: for an option that is out of range, a constraint that cannot be met, or a language
+                that the model does not translate to.
         """
         if isinstance(texts, str):
             raise ConfigError("texts: a list of texts is needed; put the text in a list")
@@ -135,6 +142,26 @@ class Translator:
             if finished is not None:
                 finished(index, event)
         return outcomes
+
+    def check_target(self, to: str | None, option: str = "to=") -> None:
+        """Check a target language before any work; None: that of the main direction.
+
+        Args:
+            to: its code.
+            option: how the user gave it, for the message.
+
+        Raises:
+            ConfigError: if the model does not translate to it.
+        """
+        self._encode.check(to, option)
+
+    @property
+    def directions(self) -> tuple[tuple[str, str], ...]:
+        """Codes of the source and the target language of each direction, the main one first, as far as they
+        are known.
+        """
+        main = () if self.languages is None else (self.languages,)
+        return self._loaded.directions or main
 
     def size(self, text: str) -> int:
         """The number of source subwords of a text, what its translation costs."""
@@ -210,6 +237,7 @@ class Translator:
             document = segment(text, loaded.source, loaded.limit)
             collectors.append(Collector(document, own, loaded.finishing))
             try:
+                self.check_target(own.to)
                 steering = steer(document, own, loaded.decoding, excluded)
             except ConfigError as error:
                 yield index, error

@@ -104,6 +104,7 @@ OTHERS = {
     "--beam-size": "beam_size",
     "--nbest": "nbest",
     "--exact": "exact",
+    "--to": "to",
 }
 """Arguments of commands with an option of the library each."""
 

@@ -22,6 +22,7 @@ class Loaded:
         finishing: tokenizer and calibration of translations.
         limit: input of more source subwords than this is split.
         languages: codes of the source and the target language, as in the settings; None: unknown.
+        directions: those of each direction of a model with several target languages, the main one first.
     """
 
     name: str
@@ -32,3 +33,4 @@ class Loaded:
     finishing: Finishing
     limit: int
     languages: tuple[str, str] | None
+    directions: tuple[tuple[str, str], ...] = ()

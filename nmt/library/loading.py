@@ -57,4 +57,5 @@ def _load_exported(folders: Sequence[Path], threads: int | None) -> Loaded:
         ),
         limit=first.about.limit,
         languages=first.about.languages,
+        directions=first.about.directions,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from nmt.config.directions import known_directions, target_languages
 from nmt.data.examples import load_examples
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translator import Translator as SearchTranslator
@@ -24,7 +25,8 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
     if threads is not None:
         torch.set_num_threads(threads)
     runs = [open_run(path) for path in paths]
-    decoding = runs[0].decoding()
+    decoding, data = runs[0].decoding(), reopen_run(runs[0].folder)[1].data
+    known = known_directions(data)
     first = load_ensemble(runs, decoding, choose_device(device))
     return Loaded(
         name="+".join(run.folder.name for run in runs),
@@ -35,24 +37,19 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         finishing=Finishing(
             first.target, Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED
         ),
-        limit=_limit(runs[0], first.source),
-        languages=_languages(runs[0]),
+        limit=_limit(runs[0], first.source, data.both_directions),
+        languages=next(iter(known), None),
+        directions=tuple(known) if target_languages(data) else (),
     )
 
 
-def _limit(run: Run, tokenizer: Tokenizer) -> int:
+def _limit(run: Run, tokenizer: Tokenizer, both_directions: bool) -> int:
     """The longest source of the development and test sets, in subwords: about the longest of the training
     set. Models translate badly what is much longer than all that they have seen.
     """
     files = [run.examples(split) for split in ("dev", "test") if run.examples(split).exists()]
-    sources = [example.source for file in files for example in load_examples(file)]
+    examples = [example for file in files for example in load_examples(file)]
+    sources = [example.source for example in examples]
+    if both_directions:
+        sources += [reference for example in examples for reference in example.references]
     return max([len(ids) for ids in tokenizer.encode_all(sources)] + [_SHORTEST_LIMIT])
-
-
-def _languages(run: Run) -> tuple[str, str] | None:
-    """Codes of the languages, where the settings of the data name them."""
-    data = reopen_run(run.folder)[1].data
-    if data.source != "manythings":
-        return None
-    pair = ("eng", data.language)
-    return (pair[1], pair[0]) if data.swap else pair

@@ -165,7 +165,7 @@ class Searcher:
 
     def _score(self, job: Job, given: str) -> list[Found]:
         translator = self._make(job.options.decoding(self._own))
-        return translator.align([job.text], [given], job.options.attention)
+        return translator.align([job.text], [given], job.options.attention, job.options.to)
 
     def _prepare(self, translator: SearchTranslator, job: Job, index: int, replacing: bool) -> _Ready:
         """Tokenize a segment and make its constraint.
@@ -174,7 +174,7 @@ class Searcher:
             ConfigError: if nothing can meet it.
         """
         request = job.steering.request
-        source = translator.source.encode_with_offsets(job.text)
+        source = translator.encode(job.text, job.options.to)
         if request == NOTHING:
             return _Ready(index, source, None)
         builder = self._builders.of(request)
@@ -183,7 +183,7 @@ class Searcher:
         replaced = self._placeholders.replace(job.text, request.keep) if replacing else None
         if replaced is None or not translator.heads or request.prefix:
             return _Ready(index, source, built)
-        source = translator.source.encode_with_offsets(replaced.text)
+        source = translator.encode(replaced.text, job.options.to)
         own = builder.build(replaced.text, int(translator.prepare([source]).limits[0]), maximum)
         return _Ready(index, source, own, replaced, built)
 
@@ -242,7 +242,7 @@ def _result(
     found = [translator.translation(one.source, hypothesis) for hypothesis in hypotheses]
     if one.replaced is not None and one.asked is not None:
         texts = [Placeholders.restore(translation, one.replaced) for translation in found]
-        found = translator.align([job.text] * len(texts), texts, job.options.attention)
+        found = translator.align([job.text] * len(texts), texts, job.options.attention, job.options.to)
         if not found or not all(one.asked.is_met_by(translation.target.ids) for translation in found):
             return JobResult(one.job, again=True)
     if not found:

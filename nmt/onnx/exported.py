@@ -32,11 +32,13 @@ class About(NamedTuple):
         name: of the run.
         limit: input of more source subwords than this is split.
         languages: codes of the source and the target language; None: unknown.
+        directions: those of each direction of a model with several target languages, the main one first.
     """
 
     name: str
     limit: int
     languages: tuple[str, str] | None = None
+    directions: tuple[tuple[str, str], ...] = ()
 
 
 class Exported(NamedTuple):
@@ -76,7 +78,8 @@ def open_exported(folder: Path, threads: int | None = None) -> Exported:
 def _about(settings: dict[str, Any]) -> About:
     languages = settings["languages"]
     pair = None if languages is None else (str(languages[0]), str(languages[1]))
-    return About(str(settings["name"]), int(settings["limit"]), pair)
+    directions = tuple((str(source), str(target)) for source, target in settings.get("directions", ()))
+    return About(str(settings["name"]), int(settings["limit"]), pair, directions)
 
 
 def _verify(folder: Path) -> None:

@@ -2,14 +2,17 @@
 
 import logging
 
+from nmt.config.directions import directions
 from nmt.config.schema import settings
+from nmt.data.pairs import reversed_examples
+from nmt.decoding.translator import Translator
 from nmt.files import write_json
 from nmt.runs.calibration import calibrate_run
 from nmt.runs.latest import finish_latest
 from nmt.runs.load import load_translator
 from nmt.runs.logger import duration
 from nmt.runs.reporting import MainCallbacks
-from nmt.runs.scoring import recorded_word_counts
+from nmt.runs.scoring import recorded_word_counts, tokenizer_for
 from nmt.runs.setup import Setup
 from nmt.runs.summary import log_end
 from nmt.training.train_state import TrainState
@@ -50,6 +53,22 @@ def finish(setup: Setup, state: TrainState, callbacks: MainCallbacks) -> None:
     log_end(run, [example.source for example in setup.corpus.prepared.splits["test"]])
 
 
+def _evaluate_reversed(setup: Setup, translator: Translator) -> None:
+    """Evaluate on the test set in the other direction, if the model was trained on both."""
+    from nmt.evaluation.evaluator import evaluate
+    from nmt.export.evaluation_files import write_evaluation
+
+    run, config = setup.run, setup.scored
+    for way in directions(config.data)[0]:
+        if way.reversed and way.languages:
+            to = way.languages[1]
+            test = reversed_examples(setup.corpus.prepared.splits["test"])
+            tokenizer = tokenizer_for(run, test, to)
+            evaluation = evaluate(translator, test, tokenizer, recorded_word_counts(run), to)
+            write_evaluation(run.evaluation("test", to), evaluation, test, config.decoding, TEST_HEATMAPS)
+            logger.info(f"test in the other direction, to {to}:\n{evaluation.summary()}")
+
+
 def _evaluate_best(setup: Setup, state: TrainState) -> dict[str, float]:
     """Evaluate on the test set, write the report, calibrate the confidence; returns the scores by name."""
     from nmt.evaluation.evaluator import evaluate
@@ -62,6 +81,7 @@ def _evaluate_best(setup: Setup, state: TrainState) -> dict[str, float]:
     evaluation = evaluate(translator, test, config.training.bleu_tokenizer, recorded_word_counts(run))
     write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
+    _evaluate_reversed(setup, translator)
     save_report(run.report, config, evaluation, test, state.history, prepared.report)
     calibrate_run(run, translator, prepared.splits["dev"])
     return evaluation.values()

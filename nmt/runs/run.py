@@ -76,13 +76,13 @@ class Run:
         """How often each source word occurs in the training set, for evaluation anywhere."""
         return self.folder / "data" / "source_words.tsv"
 
-    def evaluation(self, split: str) -> Path:
-        """Translations, scores and attention of "dev" or "test"."""
-        return self.folder / split
+    def evaluation(self, split: str, to: str | None = None) -> Path:
+        """Translations, scores and attention of "dev" or "test", in the main direction or to a language."""
+        return self.folder / (split if to is None else f"{split}-to-{to}")
 
-    def ensemble(self, split: str) -> Path:
+    def ensemble(self, split: str, to: str | None = None) -> Path:
         """The same of the latest ensemble whose first run this is."""
-        return self.folder / "ensemble" / split
+        return self.folder / "ensemble" / self.evaluation(split, to).name
 
     @property
     def log(self) -> Path:

@@ -107,6 +107,20 @@ def recorded_tokenizer(run: Run) -> str:
     return tokenizer
 
 
+def tokenizer_for(run: Run, examples: Sequence[Example], to: str | None) -> str:
+    """The tokenizer for BLEU of translations to a language: in the main direction (None) that of the run,
+    else by the script of the references.
+
+    Raises:
+        ConfigError, RunError: as `recorded_tokenizer`.
+    """
+    if to is None:
+        return recorded_tokenizer(run)
+    tokenizer = choose_tokenizer([example.references[0] for example in examples])
+    check_tokenizer(tokenizer)
+    return tokenizer
+
+
 def recorded_word_counts(run: Run) -> WordCounts | None:
     """How often each source word occurs in the training set of a run; None if the run is older than the file.
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import torch
 
+from nmt.config.directions import target_languages
 from nmt.config.settings import Config
 from nmt.data.batching import TrainingBatches
 from nmt.data.corpus import TokenizedPairs, load_links, load_tokenized
 from nmt.data.examples import Example, StoredExamples, save_examples
-from nmt.data.mixture import row_weights
+from nmt.data.mixture import main_lines, row_weights
 from nmt.data.subword_sampling import SampledPairs
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.data.vocabulary import Corpus, load_corpus
@@ -112,7 +113,10 @@ def load_scored_corpus(config: Config, processes: Processes, old: Run | None) ->
         raise DataError(
             "not the same data as in the main process; give all machines the same files", prepared.folder
         )
-    scoring = processes.broadcast(lambda: choose_scoring(config.training, prepared.splits, old))
+    splits = prepared.splits
+    if target_languages(config.data):  # the training targets are in several
+        splits = splits | {"train": splits["dev"]}
+    scoring = processes.broadcast(lambda: choose_scoring(config.training, splits, old))
     report = prepared.report | {RECORD: scoring.tokenizer}
     return corpus._replace(prepared=replace(prepared, report=report)), scoring
 
@@ -144,7 +148,7 @@ def open_checkpoint(setup: Setup) -> tuple[Checkpoint, SavedState]:
     if state is None or not run.word_counts.exists():  # a resumed run may be older than the file
         train = prepared.splits["train"]
         assert isinstance(train, StoredExamples)
-        lines = prepared.mixture[0].lines if prepared.mixture else len(train)
+        lines = main_lines(prepared.mixture) if prepared.mixture else len(train)
         save_word_counts(run.word_counts, count_source_words(train, lines, config.threads))
     if config.resume is not None:
         keep_settings(run, config)

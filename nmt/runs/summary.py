@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt.cli import command, option
+from nmt.config.directions import known_directions, target_languages
 from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
+from nmt.data.target_languages import target_tag
 from nmt.runs.run import Run
 
 logger = logging.getLogger("nmt")
@@ -19,6 +21,8 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
     pairs = {split: f"{size['pairs']:,}" for split, size in report["splits"].items()}
     if "extra" in report:
         pairs["train"] += " with extra data"
+    if config.data.both_directions:
+        pairs["train"] += " in both directions"
     splits = ", ".join(f"{split} {count}" for split, count in pairs.items())
     logger.info(f"run folder: {run.folder}")
     change = report["since_previous"]
@@ -35,6 +39,10 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
     logger.info(
         f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({splits}); dropped: {drops or 'none'}"
     )
+    if targets := target_languages(config.data):
+        shown = ", ".join(f"{source}–{target}" for source, target in known_directions(config.data))
+        tags = ", ".join(map(target_tag, targets))
+        logger.info(f"directions: {shown}; before each source sentence one of {tags}; main: to {targets[0]}")
     for entry in report.get("extra", ()):
         line = _extra_line(entry)
         if entry["pairs_kept"]:

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nmt.config.languages import language_code
 from nmt.server.event_stream import EventStream
-from nmt.server.languages import language_code
 from nmt.server.payload import (
     RequestError,
     alternatives_ask,

@@ -42,6 +42,16 @@ class Engine(Protocol):
         ...
 
     @property
+    def directions(self) -> Sequence[tuple[str, str]]:
+        """The codes of the source and the target language of each direction, as far as known."""
+        ...
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """The languages that the option `to` may name; none: there is one direction."""
+        ...
+
+    @property
     def beam_size(self) -> int:
         """The beam size of a request that names none."""
         ...

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from nmt.config.languages import language_code, language_name
 from nmt.server.detection import Detector
 from nmt.server.endpoints import JsonResponse
 from nmt.server.engine import Result
-from nmt.server.languages import language_code, language_name
 from nmt.server.payload import RequestError, parse_json, translation_ask
 from nmt.server.service import Service, read_body
 
@@ -42,11 +42,12 @@ class LibreTranslate:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._models: dict[tuple[str, str], str] = {}  # languages → name
+        self._models: dict[tuple[str, str], dict[str, str]] = {}  # languages → fields of a request
         for name, batcher in service.batchers.items():
-            if batcher.engine.languages:
-                source, target = map(language_code, batcher.engine.languages)
-                self._models.setdefault((source, target), name)
+            for source, target in batcher.engine.directions:
+                to = {"to": target} if batcher.engine.targets else {}
+                key = language_code(source), language_code(target)
+                self._models.setdefault(key, {"model": name, **to})
         self._detector = Detector(_sizes(service, self._models))
 
     async def languages(self, request: Request) -> Response:
@@ -108,8 +109,8 @@ class LibreTranslate:
             )
         return JsonResponse(_answer(answer, isinstance(given, str), count, detected))
 
-    def _model(self, source: str, target: str) -> str:
-        """The name of the model for these languages."""
+    def _model(self, source: str, target: str) -> dict[str, str]:
+        """The fields of a request that choose the model, and its direction, for these languages."""
         if (source, target) in self._models:
             return self._models[source, target]
         known = {code for pair in self._models for code in pair}
@@ -122,12 +123,12 @@ class LibreTranslate:
         )
 
     async def _translated(
-        self, request: Request, texts: Sequence[str], model: str, count: int, markup: bool
+        self, request: Request, texts: Sequence[str], model: dict[str, str], count: int, markup: bool
     ) -> list[tuple[str, list[str]]]:
         """The translation of each text, and its alternatives."""
         parts = [_split(text) if markup else [text] for text in texts]
         todo = [html.unescape(part) if markup else part for pieces in parts for part in pieces[::2]]
-        values: dict[str, Any] = {"text": todo, "model": model, "nbest": 1 + count}
+        values: dict[str, Any] = {"text": todo, "nbest": 1 + count, **model}
         found = iter(await self._service.run(request, translation_ask(values, self._service.config)))
         answer: list[tuple[str, list[str]]] = []
         for pieces in parts:
@@ -159,11 +160,13 @@ class LibreTranslate:
         return values
 
 
-def _sizes(service: Service, models: Mapping[tuple[str, str], str]) -> dict[str, Callable[[str], int]]:
+def _sizes(
+    service: Service, models: Mapping[tuple[str, str], Mapping[str, str]]
+) -> dict[str, Callable[[str], int]]:
     """For each language, how a text is counted in pieces of it."""
     sizes: dict[str, Callable[[str], int]] = {}
-    for (source, target), name in models.items():
-        engine = service.batchers[name].engine
+    for (source, target), model in models.items():
+        engine = service.batchers[model["model"]].engine
         sizes.setdefault(source, engine.size)
         sizes.setdefault(target, engine.target_size)
     return sizes

@@ -2,8 +2,8 @@
 
 import pytest
 
+from nmt.config.languages import CODES, language_code, language_name
 from nmt.server.detection import Detector
-from nmt.server.languages import CODES, language_code, language_name
 
 
 def test_the_table_has_every_code_once() -> None:

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nmt.config.data import DataConfig
+from nmt.config.languages import language_code
 from nmt.data.catalogues import read_catalogue
 from nmt.data.messages import sentence_pair
 from nmt.data.sources.source import DataSource, RawPair
@@ -19,6 +21,11 @@ class GettextSource(DataSource):
 
     requires = ("data.path",)
     uses = ("data.language",)
+
+    @staticmethod
+    def languages(data: DataConfig) -> tuple[str, str]:
+        """English, as a rule, and the language of the catalogues."""
+        return "en", language_code(data.language)
 
     def files(self) -> list[Path]:
         """The catalogues, sorted; see `DataSource.files`."""

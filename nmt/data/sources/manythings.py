@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nmt.config.data import DataConfig
+from nmt.config.languages import language_code
 from nmt.data.archive import open_member
 from nmt.data.download import fetch
 from nmt.data.lines import decoded_lines
@@ -20,6 +21,11 @@ class ManythingsSource(DataSource):
     uses = ("data.language", "data.url", "data.archive")
     location = "archive"
     licence = "CC-BY 2.0 (France); attribution: www.manythings.org/anki and tatoeba.org"
+
+    @staticmethod
+    def languages(data: DataConfig) -> tuple[str, str]:
+        """English and the language of the archive."""
+        return "en", language_code(data.language)
 
     @property
     def is_local(self) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from nmt.config.data import DataConfig
 from nmt.data.lines import file_lines
 from nmt.data.sources.source import DataSource, RawPair, columns
 from nmt.errors import DataError
@@ -15,6 +16,11 @@ class SampleSource(DataSource):
 
     licence = "MIT, made for this project"
     alignments = True
+
+    @staticmethod
+    def languages(data: DataConfig) -> tuple[str, str]:
+        """English and Marathi."""
+        return "en", "mr"
 
     def files(self) -> list[Path]:
         """The bundled file; see `DataSource.files`."""

@@ -57,6 +57,11 @@ class DataSource(ABC):
         """What is wrong with the settings, one message each; no file is opened."""
         return []
 
+    @staticmethod
+    def languages(data: DataConfig) -> tuple[str, str] | None:
+        """Codes of the languages (`nmt.config.languages`) in the order of the files; None: not known."""
+        return None
+
     @property
     def is_local(self) -> bool:
         """Whether `files` works without a network."""

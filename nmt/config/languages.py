@@ -1,4 +1,6 @@
-"""Names and codes of languages: runs know codes of three letters (ISO 639-3), clients those of two."""
+"""Names and codes of languages: archives have codes of three letters (ISO 639-3), clients those of two."""
+
+import re
 
 _TABLE = """
 afr af Afrikaans; ara ar Arabic; aze az Azerbaijani; bel be Belarusian; ben bn Bengali; bul bg Bulgarian;
@@ -22,7 +24,7 @@ _NAMES = {two: name for _, two, name in _ROWS}
 
 def language_code(code: str) -> str:
     """The code that clients use: "mar", "mr" and "mr-IN" are all "mr"; unknown ones stay as they are."""
-    main = code.replace("_", "-").partition("-")[0].lower()
+    main = re.split("[-_@]", code)[0].lower()
     return CODES.get(main, main)
 
 

@@ -74,10 +74,23 @@ class FakeEngine:
             for i, (text, own) in enumerate(zip(texts, options, strict=True))
         ]
 
-    def alternatives(self, text: str, prefix: str, count: int) -> list[Translation]:
-        """As in `Engine`."""
-        self._step()
-        return [self._translation(text, f"{prefix}{number}") for number in range(count)]
+    def alternatives(
+        self,
+        text: str,
+        prefix: str,
+        count: int,
+        options: TranslationOptions,
+        *,
+        cancelled: Callable[[], bool],
+    ) -> list[Translation]:
+        """As in `Engine`: a step per word; the required phrases come last."""
+        for _ in text.split():
+            self._step()
+            self.live.append([] if cancelled() else [text])
+            if cancelled():
+                return []
+        ending = "".join(options.required)
+        return [self._translation(text, f"{prefix}{number}{ending}") for number in range(count)]
 
     def hold(self) -> None:
         """Let the next step wait."""

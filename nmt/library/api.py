@@ -191,6 +191,8 @@ class Translator:
         prefix: str = "",
         count: int = 5,
         options: TranslationOptions | None = None,
+        *,
+        cancelled: Callable[[], bool] | None = None,
         **changes: Any,
     ) -> list[Translation]:
         """Translations that begin with a prefix and differ in the next word, best first.
@@ -200,15 +202,22 @@ class Translator:
             prefix: characters; it may end inside a word, which the alternatives complete differently.
             count: how many, at most: fewer if no others are found.
             options, changes: as for `translate`.
+            cancelled: asked after every step of the search; once True, it is given up, and what was found
+                before is returned.
 
         Raises:
             ConfigError: as `translate`, if there is none at all.
         """
         own = (options or TranslationOptions()).changed({"nbest": count, **changes, "prefix": prefix})
+
+        def left(_: int) -> bool:
+            return cancelled is not None and cancelled()
+
         whole = clean_prefix(prefix) if "\n" not in prefix else prefix.lstrip()
         found: dict[str, Translation] = {}
         while len(found) < count:
-            ((_, outcome),) = self._events([text], [own], None, (), tuple(found))
+            events = self._events([text], [own], left, (), tuple(found))
+            outcome = next((event for _, event in events), None)
             if isinstance(outcome, NmtError) and not found:
                 raise outcome
             if not isinstance(outcome, Translation):

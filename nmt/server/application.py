@@ -19,6 +19,7 @@ from nmt.server.payload import RequestError, error_content
 from nmt.server.service import Service
 
 _CLIENT_LEFT = 499  # as nginx logs it; nobody receives it
+_ALWAYS = ("/health", "/metrics")  # are answered whatever the number of connections
 
 
 def application(service: Service) -> Starlette:
@@ -41,6 +42,7 @@ def application(service: Service) -> Starlette:
                 allow_headers=["Authorization", "Content-Type", "X-API-Key"],
             )
         )
+    middleware.append(Middleware(ConnectionLimit, service=service))
     return Starlette(
         routes=routes,
         middleware=middleware,
@@ -81,8 +83,29 @@ class Monitor:
             self._instruments.seconds.labels(route).observe(time.perf_counter() - start)
 
 
+class ConnectionLimit:
+    """Refuses requests while there are too many connections, except those that ask how the server is.
+
+    Args:
+        app: the application.
+        service: of the server.
+    """
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
+        most = self._service.config.max_connections
+        if len(self._service.connections) <= most or scope["path"] in _ALWAYS:
+            return await self._app(scope, receive, send)
+        headers = {"Retry-After": "1", "Connection": "close"}
+        error = RequestError(f"more than {most} connections; try again in 1 s", None, 503, headers)
+        await _error(Request(scope), error)(scope, receive, send)
+
+
 def _error(request: Request, error: RequestError) -> Response:
-    if request.url.path in libretranslate.PATHS:  # its clients expect the message itself
+    if request.scope["path"] in libretranslate.PATHS:  # its clients expect the message itself
         return JsonResponse({"error": error.message}, error.status, error.headers)
     return JsonResponse(error_content(error), error.status, error.headers)
 
@@ -101,7 +124,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """An address or a method that is unknown."""
     assert isinstance(error, HTTPException)
     reason = HTTPStatus(error.status_code).phrase
-    message = f"{request.method} {request.url.path}: {reason.lower()}"
+    message = f"{request.method} {request.scope['path']}: {reason.lower()}"
     return _error(request, RequestError(message, None, error.status_code, error.headers))
 
 

@@ -58,7 +58,7 @@ class Batcher:
             self._translate(translations)
         for unit in batch:
             if unit.job.count is not None and not unit.over:
-                self._find_alternatives(unit.job, unit.job.count)
+                self._find_alternatives(unit, unit.job.count)
 
     def _translate(self, units: list[Unit]) -> None:
         """Translate a batch. If an internal error stops it, each of its texts is translated alone, so that
@@ -86,9 +86,13 @@ class Batcher:
         for unit, outcome in zip(units, outcomes, strict=True):
             unit.job.deliver(unit.number, outcome)
 
-    def _find_alternatives(self, job: Job, count: int) -> None:
+    def _find_alternatives(self, unit: Unit, count: int) -> None:
+        job, options = unit.job, unit.job.options
         try:
-            job.finish(list(self.engine.alternatives(job.texts[0], job.options.prefix, count)))
+            found = self.engine.alternatives(
+                unit.text, options.prefix, count, options, cancelled=lambda: unit.over
+            )
+            job.finish(list(found))
         except Exception as error:
             _fail(job, error)
 

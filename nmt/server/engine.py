@@ -88,8 +88,23 @@ class Engine(Protocol):
         """
         ...
 
-    def alternatives(self, text: str, prefix: str, count: int) -> Sequence[Result]:
-        """Translations that begin with `prefix` and differ in the next word, best first.
+    def alternatives(
+        self,
+        text: str,
+        prefix: str,
+        count: int,
+        options: TranslationOptions,
+        *,
+        cancelled: Callable[[], bool],
+    ) -> Sequence[Result]:
+        """Translations that begin with a prefix and differ in the next word, best first.
+
+        Args:
+            text: of any length.
+            prefix: characters.
+            count: how many.
+            options: what else is asked of them.
+            cancelled: asked after every step of the search; once True, it is given up.
 
         Raises:
             NmtError: if there are none.

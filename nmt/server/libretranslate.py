@@ -2,7 +2,7 @@
 `/frontend/settings`. Requests are JSON or forms; errors are `{"error": "message"}`.
 """
 
-import html
+import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,12 +15,15 @@ from starlette.routing import Route
 from nmt.config.languages import language_code, language_name
 from nmt.server.detection import Detector
 from nmt.server.endpoints import JsonResponse
-from nmt.server.engine import Result
-from nmt.server.payload import RequestError, parse_json, translation_ask
+from nmt.server.markup import Piece, joined, pieces
+from nmt.server.payload import RequestError, check_unicode, parse_json, translation_ask
 from nmt.server.service import Service, read_body
 
 PATHS = ("/languages", "/translate", "/detect", "/frontend/settings")
-_TAG = re.compile(r"(<[^<>]*>)")
+_DETECT, _TRANSLATE = ("q",), ("q", "source", "target", "format", "alternatives")
+"""The fields of requests; besides, `api_key`."""
+_SIMILAR = 0.8  # a name that is at least so similar to one that is missing, is that one misspelt
+_SHOWN = 60  # characters of such a name
 
 
 def routes(service: Service) -> list[Route]:
@@ -84,13 +87,13 @@ class LibreTranslate:
 
     async def detect(self, request: Request) -> Response:
         """`POST /detect`: the languages that a text may be in, the most probable first."""
-        values = await self._values(request)
+        values = await self._values(request, _DETECT)
         text = _required(values, "q")
         return JsonResponse(self._detector.detect(text if isinstance(text, str) else "\n".join(text)))
 
     async def translate(self, request: Request) -> Response:
         """`POST /translate`: one text, or a list."""
-        values = await self._values(request)
+        values = await self._values(request, _TRANSLATE)
         given = _required(values, "q")
         texts = [given] if isinstance(given, str) else list(given)
         source, target = language_code(_word(values, "source")), language_code(_word(values, "target"))
@@ -126,24 +129,21 @@ class LibreTranslate:
         self, request: Request, texts: Sequence[str], model: dict[str, str], count: int, markup: bool
     ) -> list[tuple[str, list[str]]]:
         """The translation of each text, and its alternatives."""
-        parts = [_split(text) if markup else [text] for text in texts]
-        todo = [html.unescape(part) if markup else part for pieces in parts for part in pieces[::2]]
+        parts = [pieces(text) if markup else [Piece(text, text)] for text in texts]
+        todo = [part.text for own in parts for part in own if part.text is not None]
         values: dict[str, Any] = {"text": todo, "nbest": 1 + count, **model}
-        found = iter(await self._service.run(request, translation_ask(values, self._service.config)))
-        answer: list[tuple[str, list[str]]] = []
-        for pieces in parts:
-            results = [next(found) for _ in pieces[::2]]
-            if markup:
-                answer.append((_join(pieces, results), []))
-            else:
-                answer.append((results[0].text, [one.text for one in results[0].alternatives]))
-        return answer
+        ask = translation_ask(values, self._service.config) if todo else None
+        found = iter([] if ask is None else await self._service.run(request, ask))
+        if markup:
+            return [(joined(own, (one.text for one in found)), []) for own in parts]
+        return [(one.text, [other.text for other in one.alternatives]) for one in found]
 
-    async def _values(self, request: Request) -> Mapping[str, Any]:
+    async def _values(self, request: Request, known: Sequence[str]) -> Mapping[str, Any]:
         """The fields of a request, from JSON or a form.
 
         Raises:
-            RequestError: for what is neither, and without the API key, which may be one of the fields.
+            RequestError: for what is neither, without the API key, which may be one of the fields, and for a
+                field that is not one of those `known` but misspelt.
         """
         body = await read_body(request, self._service.config)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -157,6 +157,7 @@ class LibreTranslate:
         key = values.get("api_key")
         if not self._service.authorised(request, key if isinstance(key, str) else None):
             raise RequestError("Invalid API key", None, 403)
+        _check_fields(values, known)
         return values
 
 
@@ -182,14 +183,27 @@ def _form(body: bytes) -> dict[str, Any]:
     return dict(fields) | ({"q": texts} if len(texts) > 1 else {})
 
 
+def _check_fields(values: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse a field whose name is like that of one that is missing. Others that are unknown are left alone,
+    as LibreTranslate leaves those that its clients send for other servers.
+    """
+    missing = [name for name in known if name not in values]
+    for name in values.keys() - set(known):
+        name = name[:_SHOWN]
+        for near in difflib.get_close_matches(name.lower(), missing, n=1, cutoff=_SIMILAR):
+            raise RequestError(f"Invalid request: {name}: no such parameter; did you mean {near}?")
+
+
 def _required(values: Mapping[str, Any], name: str) -> Any:
     value = values.get(name)
     if not value:
-        raise RequestError(f"Invalid request: missing {name} parameter")
+        given = ", ".join(sorted(values))[:_SHOWN] or "none"
+        raise RequestError(f"Invalid request: missing {name} parameter; given: {given}")
     if not isinstance(value, str) and not (
         isinstance(value, list) and all(isinstance(one, str) for one in value)
     ):
         raise RequestError(f"Invalid request: {name} must be a string or a list of strings")
+    check_unicode("".join(value), name)
     return value
 
 
@@ -202,21 +216,10 @@ def _word(values: Mapping[str, Any], name: str) -> str:
 
 def _count(value: Any) -> int:
     """How many alternatives are asked for; forms have it as text."""
-    if isinstance(value, bool) or not (isinstance(value, int) or str(value).isdecimal()):
+    is_number = type(value) is int or (isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value))
+    if not is_number:
         raise RequestError("Invalid request: alternatives must be a whole number")
     return max(0, int(value))
-
-
-def _split(text: str) -> list[str]:
-    """HTML as text, tag, text, tag … text."""
-    return _TAG.split(text)
-
-
-def _join(pieces: Sequence[str], results: Sequence[Result]) -> str:
-    """HTML with its texts translated."""
-    joined = list(pieces)
-    joined[::2] = [html.escape(result.text, quote=False) for result in results]
-    return "".join(joined)
 
 
 def _answer(

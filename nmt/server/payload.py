@@ -11,7 +11,13 @@ from nmt.config.server import ServerConfig
 from nmt.library.options import OptionError, TranslationOptions
 
 _OPTIONS = tuple(item.name for item in dataclasses.fields(TranslationOptions))
+_OF_SAMPLING = ("sample", "mbr", "mbr_size", "temperature", "top_k", "top_p", "seed")
+_SEARCHED = tuple(name for name in _OPTIONS if name not in ("nbest", "tree", *_OF_SAMPLING))
+"""Options of alternatives: `count` is their `nbest`, and they are searched for, not drawn."""
+_TRANSLATION_FIELDS = ("text", "model", *_OPTIONS)
+_ALTERNATIVES_FIELDS = ("text", "model", "count", *_SEARCHED)
 _ALTERNATIVES = 5  # unless a request names a count
+_SHOWN = 60  # characters of a name that is unknown
 
 
 class RequestError(Exception):
@@ -78,29 +84,44 @@ def translation_ask(values: Mapping[str, Any], config: ServerConfig) -> Ask:
     Raises:
         RequestError: for a field that is unknown, missing or wrong.
     """
+    check_fields(values, _TRANSLATION_FIELDS)
     texts = _texts(values.get("text"), config)
-    return Ask(texts, _model(values), _options(values, ("text", "model"), config))
+    return Ask(texts, _model(values), _options(values, config))
 
 
 def stream_ask(values: Mapping[str, Any], config: ServerConfig) -> Ask:
     """A request of `/v1/stream`; errors as of `translation_ask`."""
-    if not isinstance(values.get("text"), str):
-        raise RequestError("text: must be a string", "text")
+    check_fields(values, _TRANSLATION_FIELDS)
+    _check_single(values)
     return translation_ask(values, config)
 
 
 def alternatives_ask(values: Mapping[str, Any], config: ServerConfig) -> Ask:
     """A request of `/v1/alternatives`; errors as of `translation_ask`."""
-    if not isinstance(values.get("text"), str):
-        raise RequestError("text: must be a string", "text")
-    known = ("text", "model", "prefix", "count")
-    for name in values.keys() - set(known):
-        raise _unknown(name, known)
+    check_fields(values, _ALTERNATIVES_FIELDS)
+    _check_single(values)
     count = values.get("count", _ALTERNATIVES)
     if type(count) is not int or not 1 <= count <= config.max_beam_size:
         raise RequestError(f"count: must be a whole number from 1 to {config.max_beam_size}", "count")
-    prefix = {"prefix": values["prefix"]} if "prefix" in values else {}
-    return Ask(_texts(values["text"], config), _model(values), _options(prefix, (), config), count)
+    return Ask(_texts(values["text"], config), _model(values), _options(values, config), count)
+
+
+def check_fields(values: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Refuse fields that are not known, first of all: a text whose field is misspelt is no missing text.
+
+    Raises:
+        RequestError: if there is one; it names the most similar field that is known.
+    """
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name[:_SHOWN], known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise RequestError(f"{name[:_SHOWN]}: no such field; {advice}", name[:_SHOWN])
+
+
+def _check_single(values: Mapping[str, Any]) -> None:
+    if not isinstance(values.get("text"), str):
+        raise RequestError("text: must be a string", "text")
 
 
 def _texts(given: Any, config: ServerConfig) -> list[str]:
@@ -112,7 +133,7 @@ def _texts(given: Any, config: ServerConfig) -> list[str]:
     if len(texts) > config.max_texts:
         raise RequestError(f"text: {len(texts)} texts; at most {config.max_texts} at a time", "text", 413)
     for text in texts:
-        _check_unicode(text, "text")
+        check_unicode(text, "text")
     return texts
 
 
@@ -123,24 +144,22 @@ def _model(values: Mapping[str, Any]) -> str | None:
     return model
 
 
-def _options(values: Mapping[str, Any], others: Sequence[str], config: ServerConfig) -> TranslationOptions:
-    """The options among the fields of a request; `others` are its other fields."""
-    given = {name: value for name, value in values.items() if name not in others}
-    for name, value in given.items():
-        if name not in _OPTIONS:
-            raise _unknown(name, (*others, *_OPTIONS))
-        _check_unicode(json.dumps(value, ensure_ascii=False), name)
+def _options(values: Mapping[str, Any], config: ServerConfig) -> TranslationOptions:
+    """The options among the fields of a request."""
+    given = {name: value for name, value in values.items() if name in _OPTIONS}
     try:
         options = TranslationOptions(**given)
     except OptionError as error:
         raise RequestError(str(error), error.field) from error
+    for name, value in given.items():
+        check_unicode(json.dumps(value, ensure_ascii=False), name)
     for name in ("beam_size", "nbest", "mbr_size"):
         if (getattr(options, name) or 0) > config.max_beam_size:
             raise RequestError(f"{name}: must be at most {config.max_beam_size}", name)
     return options
 
 
-def _check_unicode(text: str, field: str) -> None:
+def check_unicode(text: str, field: str) -> None:
     """Refuse half a surrogate pair, which JSON can escape, but no text can have."""
     try:
         text.encode()
@@ -148,15 +167,10 @@ def _check_unicode(text: str, field: str) -> None:
         raise RequestError(f"{field}: not valid Unicode: half a surrogate pair", field) from error
 
 
-def _unknown(name: str, known: Sequence[str]) -> RequestError:
-    near = difflib.get_close_matches(name, known, n=1)
-    advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-    return RequestError(f"{name}: no such field; {advice}", name)
-
-
 def as_json(content: Any) -> bytes:
-    """JSON as UTF-8."""
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """JSON as UTF-8. Half a surrogate pair, of which an error may say that it is wrong, becomes `?`."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode(errors="replace")
 
 
 def error_content(error: RequestError) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ class Service:
         batchers: its models, by name; the first is that of requests that name none.
         instruments: what is measured.
         draining: whether it is about to stop.
+        connections: that are open now.
     """
 
     config: ServerConfig
@@ -37,6 +38,7 @@ class Service:
     batchers: dict[str, Batcher]
     instruments: Instruments
     draining: bool = field(default=False)
+    connections: Collection[object] = ()
 
     @staticmethod
     def of(config: ServerConfig, api_key: str | None, engines: Mapping[str, Engine]) -> "Service":

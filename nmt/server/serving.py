@@ -69,12 +69,12 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=_BACKLOG,
-                limit_concurrency=config.max_connections,
                 timeout_keep_alive=config.idle_timeout,
                 timeout_graceful_shutdown=config.drain_timeout,
             )
         )
         self._service = service
+        service.connections = self.server_state.connections
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop. Unlike uvicorn's own, it does not repeat the signal at the end: an orderly end is a

@@ -19,7 +19,7 @@ from nmt.config.validation import check
 from nmt.data import vocabulary
 from nmt.data.corpus import load_links
 from nmt.data.extra import check_extra
-from nmt.data.mixture import row_weights
+from nmt.data.mixture import Part, row_weights
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.tokenizer import Tokenizer, train_on_words, train_tokenizer
 from nmt.data.vocabulary import load_corpus, load_tokenizers
@@ -137,7 +137,7 @@ def test_other_bytes_are_prepared_again_and_weights_are_not(tmp_path: Path) -> N
     assert (first.fresh, again.fresh) == (True, False)
     (entry,) = again.report["extra"]
     assert (entry["weight"], entry["tag"]) == (2.0, "<made>")
-    assert again.mixture[1] == (20, 2.0, "<made>")
+    assert again.mixture[1] == Part(20, 2.0, ("<made>",))
     extra_of(tmp_path, NEW[:-1])
     changed = prepare(with_extra(config, extra))
     assert changed.fresh

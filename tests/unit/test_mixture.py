@@ -11,7 +11,7 @@ from nmt.data.batching import TrainingBatches
 from nmt.data.mixture import Part, occurrences, part_of, part_of_rows, pieces_of, row_weights, uses
 from nmt.data.ragged import ragged
 
-MIXTURE = (Part(5), Part(0, 7.0), Part(4, 0.5, "<b>"), Part(2, 2.0), Part(1, 1.0, "<a>"))
+MIXTURE = (Part(5), Part(0, 7.0), Part(4, 0.5, ("<b>",)), Part(2, 2.0), Part(1, 1.0, ("<a>",)))
 weight = st.floats(0.01, 10) | st.sampled_from([0.5, 1.0, 2.0, 3.0])
 
 
@@ -25,7 +25,7 @@ def test_a_line_says_its_part() -> None:
     weights = row_weights(MIXTURE, left_out)
     assert weights is not None
     assert weights.tolist() == [MIXTURE[part].weight for part in rows]
-    assert row_weights((Part(3), Part(4, 1.0, "<a>")), left_out) is None
+    assert row_weights((Part(3), Part(4, 1.0, ("<a>",))), left_out) is None
     assert row_weights((), np.array([1])) is None
     assert pieces_of(MIXTURE) == ["<a>", "<b>"]
 

@@ -4,7 +4,15 @@ import pytest
 
 from nmt.config.server import ServerConfig
 from nmt.library.options import TranslationOptions
-from nmt.server.payload import RequestError, alternatives_ask, parse_json, stream_ask, translation_ask
+from nmt.server.payload import (
+    RequestError,
+    alternatives_ask,
+    as_json,
+    error_content,
+    parse_json,
+    stream_ask,
+    translation_ask,
+)
 
 CONFIG = ServerConfig(max_beam_size=8, max_texts=3)
 
@@ -49,6 +57,9 @@ def test_a_request_becomes_options_of_the_library() -> None:
         ({"text": "a", "glossary": {"\udc00": "b"}}, "glossary", "surrogate"),
         ({"text": "a", "model": 1}, "model", "must be a string"),
         ({"text": "a", "nbets": 1}, "nbets", "did you mean nbest?"),
+        ({"txt": "a"}, "txt", "did you mean text?"),
+        ({"text": "a", "zzz": 1}, "zzz", "known are text, model, nbest"),
+        ({"text": "a", "x" * 1000: 1}, "x" * 60, "no such field"),
         ({"text": "a", "nbest": "2"}, "nbest", "whole number"),
         ({"text": "a", "nbest": True}, "nbest", "whole number"),
         ({"text": "a", "nbest": 0}, "nbest", "at least 1"),
@@ -77,6 +88,8 @@ def test_too_many_texts_are_too_large() -> None:
 @pytest.mark.parametrize("ask", [stream_ask, alternatives_ask])
 def test_one_text_is_streamed_or_has_alternatives(ask) -> None:
     assert refused({"text": ["a"]}, ask).field == "text"
+    misspelt = refused({"txt": "a"}, ask)
+    assert (misspelt.field, misspelt.message) == ("txt", "txt: no such field; did you mean text?")
     assert ask({"text": "a", "prefix": "b"}, CONFIG).options.prefix == "b"
 
 
@@ -84,6 +97,20 @@ def test_one_text_is_streamed_or_has_alternatives(ask) -> None:
 def test_a_count_of_alternatives_is_bounded(count: object) -> None:
     assert refused({"text": "a", "count": count}, alternatives_ask).field == "count"
     assert refused({"text": "a", "nbest": 2}, alternatives_ask).field == "nbest"
+
+
+def test_alternatives_have_the_options_of_a_search() -> None:
+    steered = {"required": ["b"], "forbidden": ["c"], "glossary": {"a": "d"}, "keep": ["url"], "prefix": "e"}
+    ask = alternatives_ask({"text": "a", "count": 3, **steered, "attention": True}, CONFIG)
+    assert ask.options == TranslationOptions(**steered, attention=True)
+    assert ask.count == 3
+    for name in ("sample", "mbr", "tree"):
+        assert refused({"text": "a", name: True}, alternatives_ask).field == name
+
+
+def test_fields_of_an_error_can_be_written() -> None:
+    error = refused({"text": "a", "\ud800": 1})
+    assert as_json(error_content(error)).startswith(b'{"error":{"message":"?: no such field')
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,8 @@ def test_options_reach_the_model(shared: Client) -> None:
 def test_alternatives(shared: Client) -> None:
     reply = shared.post("/v1/alternatives", {"text": "a", "prefix": "अ", "count": 2})
     assert [one["text"] for one in reply.json["alternatives"]] == ["अ0", "अ1"]
+    reply = shared.post("/v1/alternatives", {"text": "a", "count": 1, "required": ["ब"]})
+    assert [one["text"] for one in reply.json["alternatives"]] == ["0ब"]
 
 
 def test_streaming_sends_pieces_then_the_translation(shared: Client) -> None:
@@ -220,16 +222,17 @@ def test_one_bad_request_harms_no_other(client: Client, engine: FakeEngine, wron
 # ---------------------------------------------------------------- limits
 
 
-@pytest.mark.parametrize("path", ["/v1/translate", "/v1/stream"])
+@pytest.mark.parametrize("path", ["/v1/translate", "/v1/stream", "/v1/alternatives"])
 def test_a_client_that_leaves_frees_its_place_within_a_step(
     client: Client, engine: FakeEngine, path: str
 ) -> None:
     engine.hold()
     leaving = client.begin(path, {"text": "many words " * 100})
     assert engine.held.wait(10)
+    held = client.load()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.post, "/v1/translate", {"text": "next"})
-        wait_until(lambda: client.load() == 402)
+        wait_until(lambda: client.load() == held + 2)
         leaving.close()
         wait_until(lambda: client.load() == 2)
         engine.go()
@@ -343,14 +346,19 @@ def test_a_client_that_does_not_read_its_answer_is_left(
 
 
 def test_too_many_connections_are_refused(engine: FakeEngine) -> None:
-    with served({"m": engine}, max_connections=3) as client:
+    with served({"m": engine}, max_connections=2) as client:
         held = [socket.create_connection(("127.0.0.1", client.port), timeout=10) for _ in range(2)]
         wait_until(lambda: len(client.server.server_state.connections) == 2)
-        assert client.get("/health").status == 503
-        for connection in held:
-            connection.close()
-        wait_until(lambda: not client.server.server_state.connections)
+        for path in ("/v1/translate", "/translate"):
+            busy = client.post(path, {"text": "a"})
+            assert (busy.status, busy.headers["connection"]) == (503, "close")
+            assert int(busy.headers["retry-after"]) >= 1
+            assert "connections" in str(busy.json["error"])
         assert client.get("/health").status == 200
+        held.pop().close()
+        wait_until(lambda: len(client.server.server_state.connections) == 1)
+        assert client.post("/v1/translate", {"text": "a"}).status == 200
+        held.pop().close()
 
 
 def test_a_key_is_needed_if_there_is_one(engine: FakeEngine) -> None:
@@ -405,16 +413,32 @@ def test_libretranslate_translates_forms_and_json(shared: Client) -> None:
     }
 
 
-def test_libretranslate_keeps_markup(shared: Client) -> None:
-    asked = {
-        "q": "<p class='x'>fish &amp; <b>chips</b></p>",
-        "source": "en",
-        "target": "mr",
-        "format": "html",
-    }
-    assert shared.post("/translate", asked).json == {
-        "translatedText": "<p class='x'>FISH &amp; <b>CHIPS</b></p>"
-    }
+@pytest.mark.parametrize(
+    ("document", "translated", "texts"),
+    [
+        ("<p class='x'>fish &amp; <b>chips</b></p>", "<p class='x'>FISH &amp; <b>CHIPS</b></p>", 2),
+        ("<i>a</i>, &hellip; <b>b</b>.\n<br>– 42", "<i>A</i>, &hellip; <b>B</b>.\n<br>– 42", 2),
+        ("<p>…</p>", "<p>…</p>", 0),
+        ("<!-- a <b> -->b<SCRIPT>a < b</script >c", "<!-- a <b> -->B<SCRIPT>a < b</script >C", 2),
+        ("a<!-- b <i>c", "A<!-- b <i>c", 1),
+        ("a < b", "A &lt; B", 1),
+    ],
+)
+def test_libretranslate_keeps_markup(
+    client: Client, engine: FakeEngine, document: str, translated: str, texts: int
+) -> None:
+    asked = {"q": [document, "x"], "source": "en", "target": "mr", "format": "html"}
+    assert client.post("/translate", asked).json == {"translatedText": [translated, "X"]}
+    assert len(engine.batches[0]) == texts + 1
+
+
+@pytest.mark.parametrize("markup", ["<!--", "<script", "<", "<a", "</script", "<style></"])
+def test_broken_markup_takes_no_longer_than_any(shared: Client, markup: str) -> None:
+    start = time.monotonic()
+    document = markup * (200_000 // len(markup))
+    asked = {"q": document, "source": "en", "target": "mr", "format": "html"}
+    assert shared.post("/translate", asked).status in (200, 413)
+    assert time.monotonic() - start < 5
 
 
 def test_libretranslate_detects_languages(shared: Client) -> None:
@@ -438,6 +462,9 @@ def test_libretranslate_lists_languages_and_limits(shared: Client) -> None:
     ("values", "says"),
     [
         ({"source": "en", "target": "mr"}, "missing q"),
+        ({"text": "a", "source": "en", "target": "mr"}, "given: source, target, text"),
+        ({"q": "a", "source": "en", "traget": "mr"}, "traget: no such parameter; did you mean target?"),
+        ({"q": "a", "source": "en", "target": "mr", "alternative": 1}, "did you mean alternatives?"),
         ({"q": "a", "target": "mr"}, "missing source"),
         ({"q": "a", "source": "en"}, "missing target"),
         ({"q": {"a": 1}, "source": "en", "target": "mr"}, "list of strings"),
@@ -446,6 +473,9 @@ def test_libretranslate_lists_languages_and_limits(shared: Client) -> None:
         ({"q": "a", "source": "mr", "target": "en"}, "English (en) is not available as a target"),
         ({"q": "a", "source": "en", "target": "mr", "format": "pdf"}, "pdf format is not supported"),
         ({"q": "a", "source": "en", "target": "mr", "alternatives": "x"}, "whole number"),
+        ({"q": "a", "source": "en", "target": "mr", "alternatives": "9" * 5000}, "whole number"),
+        ({"q": "a", "source": "en", "target": "mr", "format": "\ud800"}, "? format is not supported"),
+        ({"q": "a\ud800", "source": "mr", "target": "mr"}, "Unicode"),
         ({"q": "a\ud800", "source": "en", "target": "mr"}, "Unicode"),
     ],
 )

@@ -33,9 +33,6 @@ class TranslationOptions:
         OptionError: for a value of the wrong type or out of range, or one that has no effect with the others.
     """
 
-    to: str | None = option(
-        None, "language of the translation, of a model that knows several (default: of the main direction)"
-    )
     nbest: int = option(1, "number of translations; the beam is at least as large", at_least=1)
     beam_size: int | None = option(None, "beam size (1: greedy)", at_least=1)
     length_penalty: float | None = option(None, "exponent of the length in the score", at_least=0)
@@ -69,6 +66,9 @@ class TranslationOptions:
         None, "of sampling: only the most probable tokens, with this probability together", above=0, at_most=1
     )
     seed: int | None = option(None, "of sampling", at_least=0)
+    to: str | None = option(
+        None, "language of the translation, of a model that knows several (default: of the main direction)"
+    )
 
     def __post_init__(self) -> None:
         for name, kinds in OPTIONS.items():
@@ -147,7 +147,6 @@ SAMPLING = ("temperature", "top_k", "top_p", "seed")
 """Options that are settings of sampling (`decoding.sampling.*`)."""
 _NUMBER, _WHOLE, _NOTHING = (int, float), (int,), (type(None),)
 OPTIONS: dict[str, tuple[type, ...]] = {
-    "to": (str, *_NOTHING),
     "nbest": _WHOLE,
     "beam_size": _WHOLE + _NOTHING,
     "length_penalty": _NUMBER + _NOTHING,
@@ -173,6 +172,7 @@ OPTIONS: dict[str, tuple[type, ...]] = {
     "top_k": _WHOLE + _NOTHING,
     "top_p": _NUMBER + _NOTHING,
     "seed": _WHOLE + _NOTHING,
+    "to": (str, *_NOTHING),
 }
 
 

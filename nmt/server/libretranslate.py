@@ -23,6 +23,8 @@ PATHS = ("/languages", "/translate", "/detect", "/frontend/settings")
 _DETECT, _TRANSLATE = ("q",), ("q", "source", "target", "format", "alternatives")
 """The fields of requests; besides, `api_key`."""
 _SIMILAR = 0.8  # a name that is at least so similar to one that is missing, is that one misspelt
+_SURE = 99.0
+"""The confidence with which a text must be in the target language not to be translated."""
 _SHOWN = 60  # characters of such a name
 
 
@@ -97,7 +99,7 @@ class LibreTranslate:
         given = _required(values, "q")
         texts = [given] if isinstance(given, str) else list(given)
         source, target = language_code(_word(values, "source")), language_code(_word(values, "target"))
-        detected = self._detector.detect("\n".join(texts))[0] if source == "auto" else None
+        detected = self._detected("\n".join(texts), target) if source == "auto" else None
         if detected is not None:
             source = detected["language"]
         count = _count(values.get("alternatives", 0))
@@ -111,6 +113,15 @@ class LibreTranslate:
                 request, texts, self._model(source, target), count, form == "html"
             )
         return JsonResponse(_answer(answer, isinstance(given, str), count, detected))
+
+    def _detected(self, text: str, target: str) -> dict[str, Any]:
+        """The language of a text that is to be translated: one that can be, unless it surely is the target.
+        The vocabulary of a model for both directions knows both of its languages, and cannot tell.
+        """
+        found = self._detector.detect(text)
+        if found and found[0]["language"] == target and found[0]["confidence"] < _SURE:
+            return next((one for one in found if (one["language"], target) in self._models), found[0])
+        return found[0]
 
     def _model(self, source: str, target: str) -> dict[str, str]:
         """The fields of a request that choose the model, and its direction, for these languages."""

@@ -96,6 +96,15 @@ class DataConfig:
         at_least=0,
         at_most=100,
     )
+    names: str | None = option(
+        None,
+        "add new training pairs with the names of this file: name, tab, translation and, if they are of "
+        "several kinds, tab and kind",
+        literal="path",
+    )
+    pairs_per_name: int = option(
+        20, "new training pairs for each name", at_least=1, at_most=1000, unused_if={"data.names": (None,)}
+    )
     swap: bool = option(False, "translate in the other direction")
     both_directions: bool = option(
         False, "use each pair in both directions; a tag of the source says the language of its translation"
@@ -125,6 +134,11 @@ class DataConfig:
         used_if={"data.test_path": (None,), "data.test_source_path": (None,)},
     )
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+
+    @property
+    def made(self) -> list[str]:
+        """The kinds of pairs that are made from the training set."""
+        return [*(["rare_words"] if self.rare_words else []), *([] if self.names is None else ["names"])]
 
     def as_main(self, extra: ExtraCorpus) -> "DataConfig":
         """The settings with an extra corpus as the main one, cleaned as the main one is, and directed as the

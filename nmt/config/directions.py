@@ -38,7 +38,7 @@ def languages_of(data: DataConfig) -> Languages | None:
 
 
 def directions(data: DataConfig) -> list[list[Direction]]:
-    """The directions of the main corpus and of each extra one, that of rare words included: one or two each,
+    """The directions of the main corpus and of each extra one, those that are made included: one or two each,
     the main one first.
     """
     own = languages_of(data)
@@ -46,7 +46,7 @@ def directions(data: DataConfig) -> list[list[Direction]]:
     for extra in data.extra:
         corpus = data.as_main(extra) if extra.kind in SOURCES.names() else data
         corpora.append(_directions(corpus, languages_of(corpus) if own else None, own))
-    return corpora + ([corpora[0]] if data.rare_words else [])
+    return corpora + [corpora[0]] * len(data.made)
 
 
 def _directions(

@@ -51,6 +51,8 @@ def check_files(data: DataConfig) -> None:
         source.files()
     for split in HELD_OUT:
         held_out_files(data, split)
+    if data.names is not None:
+        given_file("names", data.names)
 
 
 def read_held_out(data: DataConfig, files: Sequence[Path]) -> list[Example]:

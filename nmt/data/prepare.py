@@ -28,9 +28,9 @@ from nmt.data.examples import Example, StoredExamples, load_examples, save_examp
 from nmt.data.extra import OpenedCorpus, clean_extra, describe_extra, mixture_of, open_extra, with_settings
 from nmt.data.held_out import HELD_OUT, HeldOut, held_out_files, read_held_out
 from nmt.data.keys import Keys, SeenKeys, text_keys
+from nmt.data.made_pairs import extra_corpora, made_identity, open_made
 from nmt.data.mixture import Mixture
 from nmt.data.pairs import grouped
-from nmt.data.rare_words import extra_corpora, open_rare_words, rare_words_identity
 from nmt.data.sources.source import open_source
 from nmt.data.split import SPLITS, TRAIN, assign_splits, components, sharing
 from nmt.errors import DataError
@@ -78,7 +78,7 @@ def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
     described = [_described(file) for file in files]
     digests = {split: [str(_described(file)["sha256"]) for file in held] for split, held in own.items()}
     further = [one.identity(lambda file: str(_described(file)["sha256"])) for one in extra]
-    further += rare_words_identity(config)
+    further += made_identity(config)
     fingerprint = _fingerprint(config, [str(file["sha256"]) for file in described], digests, further)
     folder = Path(config.cache) / "prepared" / fingerprint[:16]
     report_path = folder / "prepared.json"
@@ -93,7 +93,7 @@ def prepare(config: DataConfig, workers: int | None = None) -> Prepared:
             + [{**_described(file), "split": split} for split, held in own.items() for file in held],
         }
         further = [one.identity(lambda file: str(file.resolve())) for one in extra]
-        further += rare_words_identity(config)
+        further += made_identity(config)
         identity = _fingerprint(config, [str(file.resolve()) for file in files], locations, further)
         identities = {"identity": identity, "fingerprint": fingerprint}
         with explained(folder):
@@ -183,11 +183,9 @@ def _make(
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
     with suppress(FileExistsError):  # a file in its place: reported when the next line fails
         folder.parent.mkdir(parents=True)
-    seen = SeenKeys()
+    seen, temporary = SeenKeys(), tempfile.TemporaryFile
     with ExitStack() as stack:
-        file, *others = (
-            stack.enter_context(tempfile.TemporaryFile(dir=folder.parent)) for _ in range(1 + len(extra))
-        )
+        file = stack.enter_context(temporary(dir=folder.parent))
         cleaned = write_cleaned(config, files, dropped, held_out.reason, file, workers, seen)
         if not len(cleaned):
             raise DataError("no usable sentence pairs" + all_held_out(dropped), files[0])
@@ -209,12 +207,11 @@ def _make(
         for split, size in {"train": int(in_train.sum()), **{k: len(v) for k, v in held.items()}}.items():
             if not size:
                 raise DataError(why_empty(split, len(cleaned), sizes, dropped), files[0])
-        if config.rare_words:
-            made = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder.parent)))
-            extra = [*extra, open_rare_words(config, cleaned.lines(in_train), made)]
-            others.append(stack.enter_context(tempfile.TemporaryFile(dir=folder.parent)))
+        made = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder.parent)))
+        extra = [*extra, *open_made(config, cleaned.lines(in_train), made)]
         further = [
-            clean_extra(one, held, seen, other, workers) for one, other in zip(extra, others, strict=True)
+            clean_extra(one, held, seen, stack.enter_context(temporary(dir=folder.parent)), workers)
+            for one in extra
         ]
         training = [TrainingPairs(cleaned, in_train, both[0])]
         training += [one.trained(ways) for one, ways in zip(further, both[1:], strict=True)]
@@ -226,10 +223,9 @@ def _make(
             ]
         if len(own) == len(HELD_OUT):
             report["dev_in_test"] = held_out.dev_in_test()
-        sources = {split: text_keys(e.source for e in examples) for split, examples in held.items()}
-        sources = {"train": trained, **sources}
         previous = previous_preparation(folder, identities["identity"])
-        report["since_previous"] = None if previous is None else changes(previous, sources)
+        sources = {split: text_keys(e.source for e in examples) for split, examples in held.items()}
+        report["since_previous"] = previous and changes(previous, {"train": trained, **sources})
         lines = chain.from_iterable(one.lines() for one in training)
         _save(folder, lines, held, report | identities)
 

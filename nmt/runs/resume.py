@@ -42,6 +42,7 @@ _LOCATIONS = (
     "data.test_path",
     "data.test_source_path",
     "data.test_target_paths",
+    "data.names",
 )
 """Data settings that may change: the same bytes at another path are the same data."""
 

@@ -1,0 +1,90 @@
+"""The pairs that are made for the training set from its own: with rare words (`data.rare_words`) and names
+(`data.names`) in other words' places.
+
+They are made from the training part of the main corpus, and then are further extra corpora: what shares a
+sentence with the dev or the test set, or is there already, is dropped and counted.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from nmt.config.data import DataConfig
+from nmt.config.directions import target_languages
+from nmt.config.extra_corpus import ExtraCorpus
+from nmt.data.examples import from_line
+from nmt.data.extra import OpenedCorpus
+from nmt.data.sources.source import given_file
+from nmt.errors import ConfigError, DataError
+from nmt.files import replacing, sha256
+
+VERSION = 1  # of what is made from the same pairs
+MOST_PAIRS = 500_000  # that new pairs are made from, in memory
+Pairs = Sequence[tuple[str, str]]
+
+
+def extra_corpora(config: DataConfig) -> list[ExtraCorpus]:
+    """The extra corpora of the settings, with those that are made at the end."""
+    return [*config.extra, *(ExtraCorpus(kind=kind) for kind in config.made)]
+
+
+def made_identity(config: DataConfig) -> list[list[Any]]:
+    """What decides the pairs, besides the main corpus, for a fingerprint; empty if none are made."""
+    found: list[list[Any]] = [["rare_words", VERSION, config.rare_words]] if config.rare_words else []
+    if config.names is not None:
+        file = given_file("names", config.names)
+        found.append(["names", VERSION, config.pairs_per_name, sha256(file)])
+    return found
+
+
+def open_made(config: DataConfig, train: Iterable[bytes], folder: Path) -> list[OpenedCorpus]:
+    """Make the pairs and write them to files in a folder.
+
+    Args:
+        config: the data settings.
+        train: the lines of the training set.
+        folder: exists.
+
+    Raises:
+        ConfigError: if the training set is too large.
+        DataError: if the names cannot be read or used.
+    """
+    if not config.made:
+        return []
+    pairs = [(example.source, example.references[0]) for example in map(from_line, map(bytes.decode, train))]
+    if len(pairs) > MOST_PAIRS:
+        key = config.made[0]
+        raise ConfigError(
+            f"data.{key}={getattr(config, key)}: for training sets of at most {MOST_PAIRS:,} pairs; this "
+            f"one has {len(pairs):,}"
+        )
+    opened = []
+    for number, kind in enumerate(config.made, len(config.extra)):
+        path = folder / f"{kind}.tsv"
+        with replacing(path) as file:
+            for source, target in _MAKE[kind](config, pairs):
+                file.write(f"{source}\t{target}\n")
+        columns = (2, 1) if config.swap else (1, 2)  # a corpus is read in its own direction
+        tsv = ExtraCorpus(path=str(path), source_column=columns[0], target_column=columns[1])
+        data, tagged = config.as_main(tsv), bool(target_languages(config))
+        opened.append(OpenedCorpus(ExtraCorpus(kind=kind), number, data, [path], tagged))
+    return opened
+
+
+def _with_rare_words(config: DataConfig, pairs: Pairs) -> Pairs:
+    from nmt.data.substitution.substitute import substitutions
+
+    return [(new.source, new.target) for new in substitutions(pairs, config.rare_words)]
+
+
+def _with_names(config: DataConfig, pairs: Pairs) -> Pairs:
+    from nmt.data.substitution.names import name_pairs, read_names
+
+    file = given_file("names", config.names)
+    try:
+        return name_pairs(pairs, read_names(file, config.swap), config.pairs_per_name)
+    except DataError as error:
+        raise DataError(f"data.names={config.names}: {error}") from error
+
+
+_MAKE = {"rare_words": _with_rare_words, "names": _with_names}

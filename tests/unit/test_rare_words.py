@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.config.data import DataConfig
-from nmt.data import rare_words
+from nmt.data import made_pairs
 from nmt.data.mixture import Part
 from nmt.data.prepare import Prepared, prepare
 from nmt.data.substitution.substitute import Substitution
@@ -97,7 +97,7 @@ def test_with_extra_corpora_it_comes_last(tmp_path: Path, asked: list[tuple[list
 def test_a_large_training_set_is_refused(
     tmp_path: Path, asked: list[tuple[list[Pair], int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rare_words, "MOST_PAIRS", 10)
+    monkeypatch.setattr(made_pairs, "MOST_PAIRS", 10)
     with pytest.raises(ConfigError, match=r"data\.rare_words=1: for training sets of at most 10 pairs"):
         prepare(settings(tmp_path, rare_words=1), 1)
 

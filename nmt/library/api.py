@@ -35,6 +35,8 @@ class Translator:
         heads: number of attention heads; 0: the model has none.
         languages: codes of the source and the target language, as far as the run knows them.
         beam_size: of a translation whose options name none.
+        parallel: how many batches at a time, each in a thread of its own, take less time than one after the
+            other.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -43,7 +45,7 @@ class Translator:
             loaded.make, loaded.decoding, Builders(loaded.finishing.target), Placeholders(loaded.source)
         )
         self.name, self.heads, self.languages = loaded.name, loaded.heads, loaded.languages
-        self.beam_size = loaded.decoding.beam_size
+        self.beam_size, self.parallel = loaded.decoding.beam_size, loaded.parallel
 
     @classmethod
     def load(
@@ -135,6 +137,12 @@ class Translator:
             if finished is not None:
                 finished(index, event)
         return outcomes
+
+    def share_threads(self, batches: int) -> None:
+        """Let the thread that calls it translate its next batches with its share of the CPU threads, if so
+        many batches are translated at the same time. Other threads are not affected.
+        """
+        self._loaded.share_threads(batches)
 
     def size(self, text: str) -> int:
         """The number of source subwords of a text, what its translation costs."""

@@ -1,6 +1,7 @@
 """What a `Translator` needs of run folders: models, tokenizers, settings, calibration. With PyTorch."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.device import choose_device
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
-from nmt.library.loaded import Loaded
+from nmt.library.loaded import PARALLEL, Loaded
 from nmt.runs.load import load_ensemble
 from nmt.runs.run import Run, open_run, reopen_run
 
@@ -25,7 +26,9 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         torch.set_num_threads(threads)
     runs = [open_run(path) for path in paths]
     decoding = runs[0].decoding()
-    first = load_ensemble(runs, decoding, choose_device(device))
+    place = choose_device(device)
+    first = load_ensemble(runs, decoding, place)
+    threads = torch.get_num_threads()
     return Loaded(
         name="+".join(run.folder.name for run in runs),
         make=lambda config: SearchTranslator(first.model, first.source, first.target, config),
@@ -37,7 +40,16 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         ),
         limit=_limit(runs[0], first.source),
         languages=_languages(runs[0]),
+        parallel=min(PARALLEL, threads) if place.type == "cpu" else 1,
+        share_threads=partial(_share, threads),
     )
+
+
+def _share(threads: int, batches: int) -> None:
+    """Let this thread, and no other, compute with its share of so many threads."""
+    own = max(1, threads // batches)
+    if torch.get_num_threads() != own:
+        torch.set_num_threads(own)
 
 
 def _limit(run: Run, tokenizer: Tokenizer) -> int:

@@ -1,4 +1,4 @@
-"""The threads that translate for one model: each takes what is waiting, as soon as it is done with the last."""
+"""The threads that translate for one model: each takes what is waiting, as soon as it is done."""
 
 import logging
 import threading

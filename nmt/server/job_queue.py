@@ -96,9 +96,7 @@ class JobQueue:
         return batch
 
     def measured(self, units: list[Unit], seconds: float) -> None:
-        """Note how long a batch took, for `Retry-After`: divided by the number of those that are translated at
-        a time.
-        """
+        """Note how long a batch took, divided by how many there were at a time; for `Retry-After`."""
         rate = sum(unit.cost for unit in units) / max(seconds, 1e-6)
         self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * rate if self._rate else rate
 

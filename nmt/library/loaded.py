@@ -1,5 +1,6 @@
 """What a `Translator` is made of."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,10 +9,18 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.library.collecting import Finishing
 
-PARALLEL = 2
-"""Batches that are translated at a time on a CPU, at most. Much of a step is one thread's work, the same for
-small batches and large ones; more threads than two wait for one another, as only one runs Python at a time.
-"""
+_PARALLEL = 2
+
+
+def parallel_batches(threads: int | None) -> int:
+    """How many batches are worth translating at a time on a CPU: two if it has several cores. Much of a step
+    is one thread's work; but of several threads, only one at a time runs Python.
+
+    Args:
+        threads: that may be used; None: one per core.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(_PARALLEL, cores if threads is None else threads)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Loading what a `Translator` is made of, from run folders or from an exported model."""
 
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,7 +9,7 @@ from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.errors import ConfigError
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
-from nmt.library.loaded import PARALLEL, Loaded
+from nmt.library.loaded import Loaded, parallel_batches
 from nmt.onnx.names import CONFIDENCE, is_exported
 
 
@@ -58,5 +57,5 @@ def _load_exported(folders: Sequence[Path], threads: int | None) -> Loaded:
         ),
         limit=first.about.limit,
         languages=first.about.languages,
-        parallel=min(PARALLEL, threads or os.cpu_count() or 1),
+        parallel=parallel_batches(threads),
     )

@@ -12,7 +12,7 @@ from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.device import choose_device
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
-from nmt.library.loaded import PARALLEL, Loaded
+from nmt.library.loaded import Loaded, parallel_batches
 from nmt.runs.load import load_ensemble
 from nmt.runs.run import Run, open_run, reopen_run
 
@@ -28,7 +28,6 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
     decoding = runs[0].decoding()
     place = choose_device(device)
     first = load_ensemble(runs, decoding, place)
-    threads = torch.get_num_threads()
     return Loaded(
         name="+".join(run.folder.name for run in runs),
         make=lambda config: SearchTranslator(first.model, first.source, first.target, config),
@@ -40,8 +39,8 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         ),
         limit=_limit(runs[0], first.source),
         languages=_languages(runs[0]),
-        parallel=min(PARALLEL, threads) if place.type == "cpu" else 1,
-        share_threads=partial(_share, threads),
+        parallel=parallel_batches(threads) if place.type == "cpu" else 1,
+        share_threads=partial(_share, torch.get_num_threads()),
     )
 
 

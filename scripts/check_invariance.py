@@ -1,9 +1,11 @@
 """Check that a translation depends on nothing but its sentence: not on batch, order or neighbours.
 
 python scripts/check_invariance.py --run runs/a [--ways search,library,command,server,onnx] [--nbest 5]
+python scripts/check_invariance.py --run runs/a --server http://127.0.0.1:8000
 
 Every sentence of the test set is translated alone, in batches of 7 and 64, in another order, and beside a
-sentence of 200 subwords: by the search itself, the library, the command, the server and the exported model.
+sentence of 200 subwords: by the search itself, the library, the command, the server (in another order: by 32
+clients at a time, a sentence in each request) and the exported model. With --server only by that server.
 Texts and n-best lists must be those of the search of the sentence alone, and scores within 1e-5 (of the
 exported model 1e-4); so must be the score of each hypothesis by forced decoding. Exit status: 0 if all of it
 holds, 1 if not.
@@ -49,13 +51,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--method", choices=("beam", "sample", "mbr"), default="beam", help="default: %(default)s"
     )
+    parser.add_argument("--server", metavar="URL", help="check this server, whose first model is the run")
     return parser
 
 
 def main() -> None:
     """Run the command."""
     arguments = parser().parse_args()
-    ways = list(dict.fromkeys(arguments.ways.split(",")))
+    ways = ["server"] if arguments.server else list(dict.fromkeys(arguments.ways.split(",")))
     for way in ways:
         if way not in WAYS:
             raise ConfigError(f"--ways {way}: choose from {', '.join(WAYS)}")
@@ -68,13 +71,18 @@ def main() -> None:
     run = open_run(Path(arguments.run))
     examples = load_examples(run.examples("test"))[: arguments.sentences]
     sentences = list(dict.fromkeys(example.source for example in examples))
-    report(check(run, sentences, ways, arguments.method, arguments.nbest))
+    report(check(run, sentences, ways, arguments.method, arguments.nbest, arguments.server))
 
 
 def check(
-    run: "Run", sentences: Sequence[str], ways: Sequence[str], method: str, nbest: int
+    run: "Run",
+    sentences: Sequence[str],
+    ways: Sequence[str],
+    method: str,
+    nbest: int,
+    server: str | None = None,
 ) -> "Iterator[Comparison]":
-    """All comparisons, as they are made."""
+    """All comparisons, as they are made; `server` is the address of one that runs already."""
     from invariance.arrangements import arrangements
     from invariance.comparison import EXPORTED, TOLERANCE, compare
     from invariance.ways import as_nbest, forced, found_alone, open_way, search_translator
@@ -89,7 +97,7 @@ def check(
 
     expected = {sentence: as_nbest(group) for sentence, group in alone.items()}
     for way in ways:
-        with open_way(way, run, method, nbest) as translate:
+        with open_way(way, run, method, nbest, server) as translate:
             for name, calls in arrangements(sentences, size, by_file=way == "command").items():
                 results = [pair for call in calls for pair in zip(call, translate(call), strict=True)]
                 tolerance = EXPORTED if way == "onnx" else TOLERANCE

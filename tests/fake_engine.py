@@ -20,17 +20,23 @@ class FakeEngine:
         held: set while a step waits.
         batches: the texts of each batch.
         live: for each step of each batch, the texts still in it.
+        shares: for each batch, how many were translated at the time.
     """
 
     heads, beam_size = 1, 2
 
-    def __init__(self, languages: tuple[str, str] | None = ("eng", "mar")) -> None:
-        self.languages, self.targets = languages, ()
-        self.directions = () if languages is None else (languages,)
+    def __init__(self, languages: tuple[str, str] | None = ("eng", "mar"), parallel: int = 1) -> None:
+        self.languages, self.parallel = languages, parallel
+        self.directions, self.targets = () if languages is None else (languages,), ()
+        self.shares: list[int] = []
         self.held = threading.Event()
         self._changed, self._steps = threading.Condition(), math.inf
         self.batches: list[list[str]] = []
         self.live: list[list[str]] = []
+
+    def share_threads(self, batches: int) -> None:
+        """As in `Engine`."""
+        self.shares.append(batches)
 
     def size(self, text: str) -> int:
         """English: a piece per word."""

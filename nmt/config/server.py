@@ -17,6 +17,12 @@ class ServerConfig:
         [], "let pages of this origin, such as https://example.org, use the server from a browser (*: of any)"
     )
     batch_size: int = option(4096, "what is translated together, in source pieces × beam size", at_least=1)
+    workers: int = option(
+        0,
+        "batches of a model that are translated at a time (0: two on a CPU of several cores, else one)",
+        at_least=0,
+        at_most=64,
+    )
     queue_size: int = option(
         100_000,
         "what may wait for a model or be in translation, in source pieces × beam size; beyond: status 503",

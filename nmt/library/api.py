@@ -39,6 +39,8 @@ class Translator:
         targets: the languages that the option `to` may name, that of the main direction first; none: the
             model has one direction.
         beam_size: of a translation whose options name none.
+        parallel: how many batches at a time, each in a thread of its own, take less time than one after the
+            other.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -49,7 +51,7 @@ class Translator:
         self.name, self.heads, self.languages = loaded.name, loaded.heads, loaded.languages
         self._encode = SourceEncoder(loaded.source)
         self.targets = self._encode.targets
-        self.beam_size = loaded.decoding.beam_size
+        self.beam_size, self.parallel = loaded.decoding.beam_size, loaded.parallel
 
     @classmethod
     def load(
@@ -162,6 +164,12 @@ class Translator:
         """
         main = () if self.languages is None else (self.languages,)
         return self._loaded.directions or main
+
+    def share_threads(self, batches: int) -> None:
+        """Let the thread that calls it translate its next batches with its share of the CPU threads, if so
+        many batches are translated at the same time. Other threads are not affected.
+        """
+        self._loaded.share_threads(batches)
 
     def size(self, text: str) -> int:
         """The number of source subwords of a text, what its translation costs."""

@@ -9,7 +9,7 @@ from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.errors import ConfigError
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
-from nmt.library.loaded import Loaded
+from nmt.library.loaded import Loaded, parallel_batches
 from nmt.onnx.names import CONFIDENCE, is_exported
 
 
@@ -58,4 +58,5 @@ def _load_exported(folders: Sequence[Path], threads: int | None) -> Loaded:
         limit=first.about.limit,
         languages=first.about.languages,
         directions=first.about.directions,
+        parallel=parallel_batches(threads),
     )

@@ -11,6 +11,9 @@ from nmt.config.validation import violations
 from nmt.decoding.constraints.request import KINDS
 from nmt.errors import ConfigError
 
+LARGE = 1_000_000
+"""Larger numbers than this have no further effect, or overflow."""
+
 
 class OptionError(ConfigError):
     """An option that is misspelt, of the wrong type, out of range, or in conflict with another.
@@ -35,14 +38,18 @@ class TranslationOptions:
 
     nbest: int = option(1, "number of translations; the beam is at least as large", at_least=1)
     beam_size: int | None = option(None, "beam size (1: greedy)", at_least=1)
-    length_penalty: float | None = option(None, "exponent of the length in the score", at_least=0)
+    length_penalty: float | None = option(
+        None, "exponent of the length in the score", at_least=0, at_most=100
+    )
     normalisation: str | None = option(None, "length normalisation", choices=("power", "wu"))
-    coverage_penalty: float | None = option(None, "weight of the coverage penalty", at_least=0)
-    patience: float | None = option(None, "stop when this × beam size hypotheses have ended", above=0)
+    coverage_penalty: float | None = option(None, "weight of the coverage penalty", at_least=0, at_most=LARGE)
+    patience: float | None = option(
+        None, "stop when this × beam size hypotheses have ended", above=0, at_most=LARGE
+    )
     exact: bool = option(False, "search without decoding.lookahead")
     distinct: bool | None = option(None, "n best: no two with the same text")
-    min_length: int | None = option(None, "minimum length in subwords", at_least=0)
-    max_length: int | None = option(None, "maximum length in subwords", at_least=1)
+    min_length: int | None = option(None, "minimum length in subwords", at_least=0, at_most=LARGE)
+    max_length: int | None = option(None, "maximum length in subwords", at_least=1, at_most=LARGE)
     prefix: str = option("", "characters that the translation begins with, which may end inside a word")
     required: Sequence[str] = option((), "phrases that must appear")
     forbidden: Sequence[str] = option((), "phrases that must not appear")
@@ -51,7 +58,7 @@ class TranslationOptions:
     )
     keep: Sequence[str] = option((), f"kinds of things that stay as they are: {', '.join(KINDS)}")
     no_repeat_ngram: int | None = option(
-        None, "no sequence of so many subwords occurs twice (0: any may)", at_least=0
+        None, "no sequence of so many subwords occurs twice (0: any may)", at_least=0, at_most=LARGE
     )
     attention: bool = option(False, "whether the translation has its attention and coverage")
     tree: bool = option(False, "whether the translation has the beam as a tree")
@@ -60,8 +67,12 @@ class TranslationOptions:
         None, "of several candidates the one most like all of them (chrF)", choices=("nbest", "samples")
     )
     mbr_size: int | None = option(None, "number of candidates of mbr", at_least=2)
-    temperature: float | None = option(None, "of sampling: divides the log-probabilities", at_least=1e-6)
-    top_k: int | None = option(None, "of sampling: only the most probable tokens, so many", at_least=1)
+    temperature: float | None = option(
+        None, "of sampling: divides the log-probabilities", at_least=1e-6, at_most=LARGE
+    )
+    top_k: int | None = option(
+        None, "of sampling: only the most probable tokens, so many", at_least=1, at_most=LARGE
+    )
     top_p: float | None = option(
         None, "of sampling: only the most probable tokens, with this probability together", above=0, at_most=1
     )

@@ -1,6 +1,7 @@
 """What a `Translator` needs of run folders: models, tokenizers, settings, calibration. With PyTorch."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.device import choose_device
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
-from nmt.library.loaded import Loaded
+from nmt.library.loaded import Loaded, parallel_batches
 from nmt.runs.load import load_ensemble
 from nmt.runs.run import Run, open_run, reopen_run
 
@@ -26,8 +27,8 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         torch.set_num_threads(threads)
     runs = [open_run(path) for path in paths]
     decoding, data = runs[0].decoding(), reopen_run(runs[0].folder)[1].data
-    known = known_directions(data)
-    first = load_ensemble(runs, decoding, choose_device(device))
+    known, place = known_directions(data), choose_device(device)
+    first = load_ensemble(runs, decoding, place)
     return Loaded(
         name="+".join(run.folder.name for run in runs),
         make=lambda config: SearchTranslator(first.model, first.source, first.target, config),
@@ -40,7 +41,16 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         limit=_limit(runs[0], first.source, data.both_directions),
         languages=next(iter(known), None),
         directions=tuple(known) if target_languages(data) else (),
+        parallel=parallel_batches(threads) if place.type == "cpu" else 1,
+        share_threads=partial(_share, torch.get_num_threads()),
     )
+
+
+def _share(threads: int, batches: int) -> None:
+    """Let this thread, and no other, compute with its share of so many threads."""
+    own = max(1, threads // batches)
+    if torch.get_num_threads() != own:
+        torch.set_num_threads(own)
 
 
 def _limit(run: Run, tokenizer: Tokenizer, both_directions: bool) -> int:

@@ -90,6 +90,11 @@ def _divided(prefix: str, document: Document) -> list[str]:
     return [*parts, rest]
 
 
+def _fixed(target: str | Sequence[str]) -> str | tuple[str, ...]:
+    """Target terms, of which JSON has lists, as a value that can be looked up."""
+    return target if isinstance(target, str) else tuple(target)
+
+
 class Builders:
     """The builders of constraints for one vocabulary, which are kept. Several threads can use them.
 
@@ -111,7 +116,7 @@ class Builders:
             request.prefix,
             tuple(request.required),
             tuple(request.forbidden),
-            tuple(request.glossary.items()),
+            tuple((term, _fixed(target)) for term, target in request.glossary.items()),
             tuple(request.keep),
             request.no_repeat_ngram,
             tuple(request.excluded),

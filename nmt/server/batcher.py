@@ -1,4 +1,4 @@
-"""The thread that translates for one model: it takes what is waiting, as soon as it is done with the last."""
+"""The threads that translate for one model: each takes what is waiting, as soon as it is done."""
 
 import logging
 import threading
@@ -15,42 +15,59 @@ logger = logging.getLogger("nmt")
 
 
 class Batcher:
-    """A model, its queue and its thread.
+    """A model, its queue and its threads.
 
     Args:
         name: of the model.
         engine: the model.
         queue: of the jobs for it.
         instruments: what is measured.
+        workers: the number of threads, so of batches at a time.
     """
 
-    def __init__(self, name: str, engine: Engine, queue: JobQueue, instruments: Instruments) -> None:
+    def __init__(
+        self, name: str, engine: Engine, queue: JobQueue, instruments: Instruments, workers: int
+    ) -> None:
         self.name, self.engine, self.queue = name, engine, queue
         self._instruments = instruments
-        self._thread = threading.Thread(target=self._run, name=f"translate {name}", daemon=True)
+        self._busy, self._lock = 0, threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"translate {name} {number}", daemon=True)
+            for number in range(workers)
+        ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
+        """Whether all threads run."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
-        """Stop the thread, once it is done with what is waiting. Nothing is, after an orderly end."""
+        """Stop the threads, once they are done with what is waiting. Nothing is, after an orderly end."""
         self.queue.close()
-        self._thread.join(_STEP)
+        for thread in self._threads:
+            thread.join(_STEP)
 
     def _run(self) -> None:
         while (batch := self.queue.take()) is not None:
-            start = time.perf_counter()
+            busy, start = self._add_busy(1), time.perf_counter()
             try:
+                self.engine.share_threads(busy)
                 self._process(batch)
             finally:
+                self._add_busy(-1)
                 seconds = time.perf_counter() - start
-                self.queue.measured(batch, seconds)
+                self.queue.measured(batch, seconds / busy)
                 self._instruments.batch(self.name, batch, seconds)
+
+    def _add_busy(self, count: int) -> int:
+        """The number of threads that translate, after so many more do."""
+        with self._lock:
+            self._busy += count
+            return self._busy
 
     def _process(self, batch: list[Unit]) -> None:
         translations = [unit for unit in batch if unit.job.count is None]

@@ -47,4 +47,4 @@ def _width(options: TranslationOptions, beam_size: int) -> int:
 def constraint_cost(options: TranslationOptions) -> int:
     """What constraints add to the cost of each text: about as many source pieces as take the same time."""
     phrases = _REQUIRED * len(options.required) + _FORBIDDEN * len(options.forbidden)
-    return phrases + (len(options.glossary) + len(options.prefix)) // _CHEAP
+    return phrases + (len(options.glossary) + len(options.prefix)) // _CHEAP + (options.min_length or 0)

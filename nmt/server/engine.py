@@ -30,11 +30,15 @@ Outcome = Result | NmtError | None
 
 
 class Engine(Protocol):
-    """A model that translates batches. One thread calls `translate_batch` and `alternatives`; any may call
-    the others.
+    """A model that translates batches. Several threads can use it at the same time.
+
+    Attributes:
+        heads: number of attention heads.
+        parallel: how many batches at a time take less time than one after the other.
     """
 
     heads: int
+    parallel: int
 
     @property
     def languages(self) -> tuple[str, str] | None:
@@ -54,6 +58,12 @@ class Engine(Protocol):
     @property
     def beam_size(self) -> int:
         """The beam size of a request that names none."""
+        ...
+
+    def share_threads(self, batches: int) -> None:
+        """Let the thread that calls it translate its next batches with its share of the processors, if so
+        many batches are translated at the same time.
+        """
         ...
 
     def size(self, text: str) -> int:

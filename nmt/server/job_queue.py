@@ -23,7 +23,7 @@ class QueueFullError(Exception):
 
 
 class JobQueue:
-    """Jobs in, batches out. Any thread may call any method.
+    """Jobs in, batches out. Any thread may call any method; several may take batches.
 
     A batch takes one text of each job in turn, so that a job of many texts delays one of a few texts by a
     batch or two and not by all its texts.
@@ -39,6 +39,7 @@ class JobQueue:
         self._load = 0
         self._rate = 0.0  # source pieces × beam size per second
         self._closed = False
+        self._idle = 0  # threads that want a batch
         self._changed = Condition()
 
     @property
@@ -63,17 +64,28 @@ class JobQueue:
         job.future.add_done_callback(lambda _: self._leave(job, cost))
 
     def take(self) -> list[Unit] | None:
-        """The next batch: what is waiting now. Waits only if nothing is. None: closed, and all is done."""
+        """The next batch: what is waiting now, or an equal part of it if several threads want a batch. Waits
+        only if nothing is waiting. None: closed, and all is done.
+        """
         with self._changed:
-            while not self._waiting:
-                if self._closed:
-                    return None
-                self._changed.wait()
-            return self._batch()
+            self._idle += 1
+            try:
+                while not self._waiting:
+                    if self._closed:
+                        return None
+                    self._changed.wait()
+                return self._batch()
+            finally:
+                self._idle -= 1
+                if self._waiting:
+                    self._changed.notify()
 
     def _batch(self) -> list[Unit]:
         batch: list[Unit] = []
         room = self.batch_size
+        if self._idle > 1:
+            waiting = sum(unit.cost for _, units in self._waiting for unit in units)
+            room = min(room, math.ceil(waiting / self._idle))
         while self._waiting:
             _, units = self._waiting[0]
             if batch and units[0].cost > room:
@@ -84,7 +96,7 @@ class JobQueue:
         return batch
 
     def measured(self, units: list[Unit], seconds: float) -> None:
-        """Note how long a batch took, for `Retry-After`."""
+        """Note how long a batch took, divided by how many there were at a time; for `Retry-After`."""
         rate = sum(unit.cost for unit in units) / max(seconds, 1e-6)
         self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * rate if self._rate else rate
 

@@ -16,6 +16,7 @@ _SEARCHED = tuple(name for name in _OPTIONS if name not in ("nbest", "tree", *_O
 """Options of alternatives: `count` is their `nbest`, and they are searched for, not drawn."""
 _TRANSLATION_FIELDS = ("text", "model", *_OPTIONS)
 _ALTERNATIVES_FIELDS = ("text", "model", "count", *_SEARCHED)
+_PLAIN = TranslationOptions()
 _ALTERNATIVES = 5  # unless a request names a count
 _SHOWN = 60  # characters of a name that is unknown
 
@@ -147,6 +148,8 @@ def _model(values: Mapping[str, Any]) -> str | None:
 def _options(values: Mapping[str, Any], config: ServerConfig) -> TranslationOptions:
     """The options among the fields of a request."""
     given = {name: value for name, value in values.items() if name in _OPTIONS}
+    if not given:
+        return _PLAIN
     try:
         options = TranslationOptions(**given)
     except OptionError as error:

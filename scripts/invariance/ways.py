@@ -24,7 +24,8 @@ from nmt.runs.run import Run
 
 Translate = Callable[[list[str]], list[NBest]]
 LARGE = 65536  # batch_tokens: all texts of a call are in one batch
-CLIENTS = 16  # of the server at a time
+CLIENTS = 32  # of the server at a time
+TOGETHER = 64  # texts in a request, at most; of more, each is one of its own
 _MBR = "nbest"
 
 
@@ -61,8 +62,15 @@ def forced(run: Run, expected: dict[str, list[Translation]]) -> Comparison:
 
 
 @contextmanager
-def open_way(way: str, run: Run, method: str, nbest: int) -> Iterator[Translate]:
-    """A way to translate, by name."""
+def open_way(way: str, run: Run, method: str, nbest: int, server: str | None = None) -> Iterator[Translate]:
+    """A way to translate, by name.
+
+    Args:
+        way: its name.
+        run: what translates.
+        method, nbest: of all translations.
+        server: address of a server with this run; None: one is started.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if way == "search":
@@ -75,6 +83,8 @@ def open_way(way: str, run: Run, method: str, nbest: int) -> Iterator[Translate]
         elif way == "onnx":
             _python("nmt.export", "--run", run.folder, "--output", folder / "exported")
             yield _library(folder / "exported", method, nbest)
+        elif server is not None:
+            yield lambda texts: _posted(server, texts, method, nbest)
         else:
             with _server(run.folder, folder) as url:
                 yield lambda texts: _posted(url, texts, method, nbest)
@@ -155,11 +165,13 @@ def _posted(url: str, texts: list[str], method: str, nbest: int) -> list[NBest]:
 
     def post(some: list[str]) -> list[NBest]:
         content = json.dumps({"text": some, **_options(method, nbest)}).encode()
-        request = urllib.request.Request(f"{url}/v1/translate", content, {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{url.rstrip('/')}/v1/translate", content, {"Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=600) as answer:
             return [_nbest(one) for one in json.load(answer)["translations"]]
 
-    if len(texts) <= 64:
+    if len(texts) <= TOGETHER:
         return post(texts)
     with ThreadPoolExecutor(CLIENTS) as pool:
         return [group for groups in pool.map(post, [[text] for text in texts]) for group in groups]

@@ -20,6 +20,10 @@ from conftest import Call
 
 for needed in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(needed, reason="needs the extra serve")
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+import check_invariance  # noqa: E402
+from invariance import ways  # noqa: E402
+
 import nmt  # noqa: E402
 from nmt import serve  # noqa: E402
 
@@ -82,6 +86,24 @@ def test_it_translates_as_the_library_does(running: Running, trained: Path) -> N
         assert one["flags"] == list(other.flags)
     alone = [running.post("/v1/translate", {"text": text})["translations"][0] for text in SENTENCES]
     assert [one["text"] for one in alone] == [one.text for one in expected]
+
+
+def test_translations_do_not_depend_on_other_requests(
+    running: Running, trained: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "TOGETHER", 20)  # all sentences are more: each is a request of its own
+    answer = call(check_invariance, "--run", trained, "--server", running.url, "--sentences", 24)
+    assert answer.code == 0, answer.out + answer.err
+    assert "| server, shuffled | 24 | 0 | 0 |" in answer.out
+
+
+def test_alternatives_are_those_of_the_library(running: Running, trained: Path) -> None:
+    asked = {"text": SENTENCES[0], "count": 3, "prefix": "क"}
+    forbidden = running.post("/v1/alternatives", asked)["alternatives"][0]["words"][0]["text"]
+    for more in ({}, {"forbidden": [forbidden]}):
+        found = running.post("/v1/alternatives", asked | more)["alternatives"]
+        expected = nmt.Translator.load(trained).alternatives(SENTENCES[0], "क", 3, **more)
+        assert [one["text"] for one in found] == [one.text for one in expected]
 
 
 def test_a_client_of_libretranslate_translates(running: Running, trained: Path) -> None:

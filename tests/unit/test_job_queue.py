@@ -110,6 +110,36 @@ def test_taking_waits_for_a_job_and_for_nothing_else() -> None:
     assert texts(taken[0]) == [(one, 0)]
 
 
+def test_threads_that_want_a_batch_share_what_waits() -> None:
+    queue = JobQueue(capacity=100, batch_size=50)
+    taken: list[list[Unit]] = []
+    done = threading.Barrier(3)
+
+    def take() -> None:
+        taken.append(queue.take() or [])
+        done.wait(10)
+
+    threads = [threading.Thread(target=take) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    while queue._idle < 2:
+        pass
+    queue.put(job(*[1] * 9))
+    done.wait(10)
+    for thread in threads:
+        thread.join(10)
+    assert sorted(len(batch) for batch in taken) == [4, 5]
+    queue.put(job(*[1] * 9))
+    assert len(queue.take() or []) == 9  # nobody else wants one
+
+
+def test_a_small_batch_has_at_least_one_text() -> None:
+    queue = JobQueue(capacity=100, batch_size=50)
+    queue._idle = 3
+    queue.put(job(7, 1))
+    assert len(queue.take() or []) == 1
+
+
 def test_results_are_in_the_order_of_the_texts() -> None:
     one = job(1, 1, 1)
     for number in (2, 0, 1):

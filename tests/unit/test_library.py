@@ -225,6 +225,9 @@ def test_options_of_each_text(translator):
         ({"mbr": "best"}, "mbr=best: choose one of nbest, samples"),
         ({"sample": True, "top_p": 0.0}, "top_p=0.0: must be above 0"),
         ({"sample": True, "temperature": 0}, "temperature=0: must be at least 1e-06"),
+        ({"sample": True, "temperature": 1e308}, "temperature=1e+308: must be at most 1e+06"),
+        ({"min_length": 2**63}, "min_length=9223372036854775808: must be at most 1e+06"),
+        ({"length_penalty": 10**400}, "length_penalty=1000"),
     ],
 )
 def test_a_wrong_option_is_named(translator, changes, message):
@@ -371,6 +374,39 @@ def test_alternatives_differ_in_the_next_word(translator):
     found = translator.alternatives(f" {ENGLISH[1]}\n{ENGLISH[0]}", "घर\nकुत्", count=3)
     assert all(one.text.startswith(" घर\nकुत्") for one in found)
     assert len({one.text for one in found}) == 3
+
+
+def test_alternatives_have_what_is_asked_of_them(translator):
+    first = translator.alternatives(ENGLISH[0], "घर ", count=2)
+    bad = next_word(first[0].text, "घर ")
+    found = translator.alternatives(ENGLISH[0], "घर ", count=2, forbidden=[bad.strip()], required=["गाव"])
+    assert found
+    assert all("गाव" in one.text and bad.strip() not in one.text.split() for one in found)
+
+
+def test_alternatives_can_be_given_up(translator):
+    asked = []
+
+    def cancelled():
+        asked.append(None)
+        return len(asked) > 2
+
+    assert translator.alternatives(ENGLISH[0], "घर ", count=3, cancelled=cancelled) == []
+    assert len(asked) <= 5  # no search was begun again
+
+
+def test_a_term_may_have_a_list_of_translations(translator):
+    for targets in (["गाव", "घर"], ("गाव", "घर")):
+        (one,) = translator.translate(["the house"], glossary={"house": targets})
+        assert {"गाव", "घर"} & {word.text for word in one.words}
+
+
+def test_a_thread_has_its_share_of_the_processors(tokenizers):
+    shares = []
+    loaded = replace(make(tokenizers)._loaded, parallel=2, share_threads=shares.append)
+    translator = nmt.Translator(loaded)
+    translator.share_threads(2)
+    assert (translator.parallel, shares) == (2, [2])
 
 
 def test_phrases_in_a_document(translator):

@@ -185,6 +185,23 @@ def test_what_waits_is_translated_together(client: Client, engine: FakeEngine) -
     assert [len(batch) for batch in engine.batches] == [1, 8]
 
 
+def test_batches_are_translated_at_the_same_time() -> None:
+    engine = FakeEngine(parallel=2)
+    engine.hold()
+    with served({"m": engine}) as client, ThreadPoolExecutor(3) as pool:
+        first = pool.submit(client.post, "/v1/translate", {"text": "first"})
+        wait_until(lambda: engine.shares == [1])
+        second = pool.submit(client.post, "/v1/translate", {"text": "second"})
+        wait_until(lambda: engine.shares == [1, 2])
+        assert client.get("/health").status == 200
+        engine.go()
+        assert (texts(first.result()), texts(second.result())) == (["FIRST"], ["SECOND"])
+        assert texts(client.post("/v1/translate", {"text": "third"})) == ["THIRD"]
+        assert engine.shares == [1, 2, 1]
+    with served({"m": FakeEngine(parallel=2)}, workers=5) as client:
+        assert sum(thread.name.startswith("translate m") for thread in threading.enumerate()) == 5
+
+
 def test_a_short_text_does_not_wait_for_a_long_one(client: Client, engine: FakeEngine) -> None:
     engine.hold()
     with ThreadPoolExecutor(3) as pool:

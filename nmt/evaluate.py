@@ -201,7 +201,9 @@ def _examples(arguments: argparse.Namespace, runs: "Sequence[Run]", to: str | No
         return examples
     own = directions(reopen_run(runs[0].folder)[1].data)[0]
     if not any(way.reversed and way.languages and way.languages[1] == to for way in own):
-        raise ConfigError(f"--to {to}: the {split} set is not in it; give --source and --reference")
+        raise ConfigError(
+            f"--to {to}: the {split} set of the run is not in it; give --source FILE --reference FILE"
+        )
     return reversed_examples(examples)
 
 

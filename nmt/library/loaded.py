@@ -1,7 +1,7 @@
 """What a `Translator` is made of."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import Tokenizer
@@ -32,3 +32,7 @@ class Loaded:
     finishing: Finishing
     limit: int
     languages: tuple[str, str] | None
+
+    def with_batch_tokens(self, batch_tokens: int) -> "Loaded":
+        """With another batch size."""
+        return replace(self, decoding=replace(self.decoding, batch_tokens=batch_tokens))

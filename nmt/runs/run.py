@@ -81,8 +81,12 @@ class Run:
         return self.folder / split
 
     def ensemble(self, split: str) -> Path:
-        """The same of the latest ensemble whose first run this is."""
+        """The same of the latest runs that translated together, of which this is the first."""
         return self.folder / "ensemble" / split
+
+    def reranked(self, split: str) -> Path:
+        """The same of the latest ranking with a reverse model."""
+        return self.folder / "reranked" / split
 
     @property
     def log(self) -> Path:

@@ -113,15 +113,17 @@ class DecodingConfig:
     batch_tokens: int = option(4096, "batch size in source pieces × beam size, padding included", at_least=1)
     combine: str = option(
         "mean",
-        "several runs: mean: search with the mean of their probabilities; consensus: of the best translations "
-        "by each run, the one most like all of them (minimum Bayes risk with chrF)",
+        "several runs: mean: search with the mean of their probabilities; consensus: of the best "
+        "translations by each run, the one most like all of them (minimum Bayes risk with chrF)",
         choices=COMBINE,
     )
     candidates: int = option(
         5, "number of translations of each run that consensus or a reverse model chooses from", at_least=1
     )
     reverse_weight: float = option(
-        0.5, "weight of the log-probability of the source given the translation, by a reverse model", at_least=0
+        0.5,
+        "weight of a reverse model: of the log-probability of the source, per piece",
+        at_least=0,
     )
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     mbr: MbrConfig = field(default_factory=MbrConfig)

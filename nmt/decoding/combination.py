@@ -1,4 +1,4 @@
-"""Several translators as one, which chooses among the candidates of all of them; or one with a reverse model."""
+"""Several translators as one, which chooses among the candidates of all; or one with a reverse model."""
 
 from collections.abc import Collection, Sequence
 

@@ -71,9 +71,7 @@ class Reranker:
         ]
 
 
-def reverse_scores(
-    reverse: Translator, pairs: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], float]:
+def reverse_scores(reverse: Translator, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float]:
     """The mean log-probability of the subwords of each source, end-of-sentence included, given a translation.
 
     Args:

@@ -79,11 +79,12 @@ class Translator:
                 translate the same languages, or there is no such device.
         """
         paths = [Path(run) for run in runs or ("runs/latest",)]
-        systems, reversed = load_systems(paths, device, threads, combine, reverse and Path(reverse))
+        other = None if reverse is None else Path(reverse)
+        systems, back = load_systems(paths, device, threads, combine, other)
         if batch_tokens is not None:
             systems = [one.with_batch_tokens(batch_tokens) for one in systems]
-            reversed = reversed and reversed.with_batch_tokens(batch_tokens)
-        return cls(*systems, reverse=reversed)
+            back = back and back.with_batch_tokens(batch_tokens)
+        return cls(*systems, reverse=back)
 
     def translate(
         self,

@@ -138,7 +138,8 @@ def add_combining_arguments(parser: argparse.ArgumentParser) -> None:
         "--reverse",
         type=cli.path,
         metavar="RUN",
-        help="a run of the other direction (data.swap=true): prefer translations in which it finds the source",
+        help="a run of the other direction (data.swap=true): prefer translations from which it finds the "
+        "source again",
     )
     group.add_argument(
         "--candidates",

@@ -79,7 +79,8 @@ def combined_searcher(systems: Sequence[Loaded], reverse: Loaded | None) -> Sear
     if reverse is None and len(systems) == 1:
         return _searcher(systems[0], first)
     searchers = [_searcher(one, for_candidates(one.decoding, first)) for one in systems]
-    reranker = Reranker(len(systems) > 1, reverse and reverse.make(reverse.decoding))
+    back = None if reverse is None else reverse.make(reverse.decoding)
+    reranker = Reranker(len(systems) > 1, back)
     return CombiningSearcher(searchers, reranker, for_candidates(first, first))
 
 
@@ -100,7 +101,7 @@ def check_combining(options: TranslationOptions, several: bool, reverse: bool) -
     """
     if options.mbr and (several or reverse):
         why = "combine='consensus'" if several else "a reverse model"
-        raise OptionError("mbr", f"has no effect with {why}, which chooses among the candidates; leave it out")
+        raise OptionError("mbr", f"has no effect with {why}; leave it out")
     if options.candidates is not None and not (several or reverse):
         raise OptionError(
             "candidates", "has no effect without combine='consensus' or a reverse model; leave it out"

@@ -97,8 +97,8 @@ def _load_exported(folders: Sequence[Path], threads: int | None) -> Loaded:
     for folder, one in zip(folders, opened, strict=True):
         if (one.source.model, one.target.model) != (first.source.model, first.target.model):
             raise ConfigError(
-                f"{folder}: its tokenizers are not the same as in {folders[0]}; others can translate together "
-                "with --combine consensus"
+                f"{folder}: its tokenizers are not the same as in {folders[0]}; they may "
+                "differ with --combine consensus"
             )
     alone = len(opened) == 1
     model = first.model if alone else SearchEnsemble([one.model for one in opened])

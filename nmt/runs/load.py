@@ -71,8 +71,8 @@ def load_ensemble(runs: Sequence[Run], config: DecodingConfig, device: torch.dev
         if differing := _differing_sides(first, checkpoint):
             raise ConfigError(
                 f"{run.folder}: its {differing} not the same as in {runs[0].folder}; an ensemble needs runs "
-                "with the same tokenizers, trained with the same data= and data.tokenizer settings; others can "
-                "translate together with --combine consensus"
+                "with the same tokenizers, trained with the same data= and data.tokenizer settings; "
+                "--combine consensus takes any"
             )
     models = [PreparedModel(checkpoint.model) for checkpoint in checkpoints]
     model = TorchModel(models[0]) if len(models) == 1 else TorchModel(Ensemble(models))

@@ -134,7 +134,7 @@ def _options(values: Mapping[str, Any], others: Sequence[str], config: ServerCon
         options = TranslationOptions(**given)
     except OptionError as error:
         raise RequestError(str(error), error.field) from error
-    for name in ("beam_size", "nbest", "mbr_size"):
+    for name in ("beam_size", "nbest", "mbr_size", "candidates"):
         if (getattr(options, name) or 0) > config.max_beam_size:
             raise RequestError(f"{name}: must be at most {config.max_beam_size}", name)
     return options

@@ -118,11 +118,11 @@ class DecodingConfig:
         choices=COMBINE,
     )
     candidates: int = option(
-        5, "number of translations of each run that consensus or a reverse model chooses from", at_least=1
+        12, "number of translations of each run that consensus or a reverse model chooses from", at_least=1
     )
     reverse_weight: float = option(
-        0.5,
-        "weight of a reverse model: of the log-probability of the source, per piece",
+        0.2,
+        "weight of a reverse model: of its log-probability of the source given the translation",
         at_least=0,
     )
     sampling: SamplingConfig = field(default_factory=SamplingConfig)

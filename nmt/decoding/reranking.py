@@ -1,17 +1,19 @@
 """Choosing among candidates: translations of a sentence by one system, or by several.
 
+A reverse model, from the target language to the source language, makes the score of a system's candidates
+that of a noisy channel (Yee, Dauphin and Auli 2019; Ng et al. 2019):
+
+    score(y) = log p(y | x) / |y| + λ log p(x | y) / |x|
+
+where the first term is the score of the search, which may have other normalisation; |x| and |y| count
+end-of-sentence.
+
 Consensus of M systems, each with a list of candidates (minimum Bayes-risk system combination:
 González-Rubio, Juan and Casacuberta 2011):
 
-    score(y) = Σᵣ w(r) chrF2(y, r),     w(r) = 1/M Σₘ pₘ(r),     pₘ normalised over the list of system m
+    score(y) = Σᵣ w(r) chrF2(y, r),     w(r) ∝ p(x | r)^λ 1/M Σₘ pₘ(r | x),     Σᵣ w(r) = 1
 
-A reverse model, from the target language to the source language (noisy channel: Yee, Dauphin and Auli 2019,
-Ng et al. 2019):
-
-    score'(y) = score(y) + λ log p(x | y) / |x|
-
-where score(y) is that of the search, by default log p(y | x) / |y|, or that of the consensus. |x| and |y|
-count end-of-sentence.
+where pₘ is normalised over the list of system m. Without a reverse model, λ = 0.
 """
 
 from collections.abc import Sequence
@@ -60,19 +62,26 @@ class Reranker:
         Args:
             pools: of each sentence.
         """
-        ranked = [_by_utility(pool) if self.consensus else _numbered(pool) for pool in pools]
+        candidates = [_numbered(pool) for pool in pools]
         if self.reverse is None:
-            return ranked
-        pairs = [(one.text, pool.source) for pool, own in zip(pools, ranked, strict=True) for one in own]
-        log_probabilities = reverse_scores(self.reverse, pairs)
-        return [
-            _added(own, [pool.reverse_weight * log_probabilities[one.text, pool.source] for one in own])
-            for pool, own in zip(pools, ranked, strict=True)
-        ]
+            back = [[(0.0, 1)] * len(own) for own in candidates]
+        else:
+            pairs = [
+                (one.text, pool.source) for pool, own in zip(pools, candidates, strict=True) for one in own
+            ]
+            scores = reverse_scores(self.reverse, pairs)
+            back = [
+                [scores[one.text, pool.source] for one in own]
+                for pool, own in zip(pools, candidates, strict=True)
+            ]
+        rank = _by_utility if self.consensus else _by_score
+        return [rank(*one) for one in zip(pools, candidates, back, strict=True)]
 
 
-def reverse_scores(reverse: Translator, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], float]:
-    """The mean log-probability of the subwords of each source, end-of-sentence included, given a translation.
+def reverse_scores(
+    reverse: Translator, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[float, int]]:
+    """log p(x | y) and |x| of each source x and translation y.
 
     Args:
         reverse: translates into the source language.
@@ -81,7 +90,7 @@ def reverse_scores(reverse: Translator, pairs: Sequence[tuple[str, str]]) -> dic
     distinct = list(dict.fromkeys(pairs))
     forced = reverse.align([text for text, _ in distinct], [source for _, source in distinct])
     return {
-        pair: one.log_probability / len(one.log_probabilities)
+        pair: (one.log_probability, len(one.log_probabilities))
         for pair, one in zip(distinct, forced, strict=True)
     }
 
@@ -126,23 +135,31 @@ def _with_one_head(one: Translation) -> Translation:
     return replace(one, attention=one.mean_attention[None]) if one.has_attention else one
 
 
-def _by_utility(pool: Pool) -> list[Translation]:
-    from nmt.decoding.mbr import normalised_probabilities, rank_by_utility  # fastchrf, only needed here
-
-    candidates, weights = _numbered(pool), list[float]()
-    if not candidates:
-        return []
-    for found in pool.lists:
-        own = [0.0 if pool.sampled else one.log_probability for one in found]
-        weights += normalised_probabilities(own) if found else []
-    texts = [one.text for one in candidates]
-    return [
-        replace(candidates[one.number], score=one.utility) for one in rank_by_utility(texts, texts, weights)
-    ]
-
-
-def _added(candidates: Sequence[Translation], terms: Sequence[float]) -> list[Translation]:
-    """With terms added to the scores, in their order."""
+def _by_score(
+    pool: Pool, candidates: Sequence[Translation], back: Sequence[tuple[float, int]]
+) -> list[Translation]:
+    """By the score of the search and the reverse model."""
+    terms = [pool.reverse_weight * total / length for total, length in back]
     scores = [one.score + term for one, term in zip(candidates, terms, strict=True)]
     order = np.argsort(-np.asarray(scores), kind="stable").tolist()
     return [replace(candidates[i], score=scores[i]) for i in order]
+
+
+def _by_utility(
+    pool: Pool, candidates: Sequence[Translation], back: Sequence[tuple[float, int]]
+) -> list[Translation]:
+    """By expected chrF2."""
+    from nmt.decoding.mbr import normalised_probabilities, rank_by_utility  # fastchrf, only needed here
+
+    if not candidates:
+        return []
+    logs: list[float] = []
+    for found in filter(None, pool.lists):
+        own = np.array([0.0 if pool.sampled else one.log_probability for one in found])
+        logs += (own - np.logaddexp.reduce(own)).tolist()
+    logs = [log + pool.reverse_weight * total for log, (total, _) in zip(logs, back, strict=True)]
+    texts = [one.text for one in candidates]
+    return [
+        replace(candidates[one.number], score=one.utility)
+        for one in rank_by_utility(texts, texts, normalised_probabilities(logs))
+    ]

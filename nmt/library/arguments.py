@@ -173,8 +173,11 @@ def check_combining(arguments: argparse.Namespace) -> None:
     Raises:
         ConfigError: for one that has no effect.
     """
-    if arguments.combine and len(arguments.run or []) < 2:
+    alone = len(arguments.run or []) < 2
+    if arguments.combine and alone:
         raise ConfigError("--combine: has no effect with one run; give several --run")
+    if arguments.candidates is not None and (alone or arguments.combine == "mean") and not arguments.reverse:
+        raise ConfigError("--candidates: has no effect without --combine consensus or --reverse RUN")
     if arguments.reverse_weight is not None and not arguments.reverse:
         raise ConfigError("--reverse-weight: has no effect without --reverse RUN")
 

@@ -25,14 +25,18 @@ from nmt.decoding.translator import Translator
 CHRF2 = CHRF()
 
 
-def expected_utility(text, lists):
-    """Σᵣ w(r) chrF2(text, r) over the candidates (text, log-probability) of each system."""
-    total = 0.0
+def expected_utility(text, lists, reverse=lambda text: 1.0):
+    """Σᵣ w(r) chrF2(text, r) over the candidates (text, log-probability) of each system; `reverse` of a text
+    is what its weight is multiplied by.
+    """
+    total = weights = 0.0
     for found in lists:
         mass = sum(math.exp(log) for _, log in found)
         for other, log in found:
-            total += math.exp(log) / mass / len(lists) * CHRF2.sentence_score(text, [other]).score
-    return total
+            weight = math.exp(log) / mass / len(lists) * reverse(other)
+            total += weight * CHRF2.sentence_score(text, [other]).score
+            weights += weight
+    return total / weights
 
 
 # ---------------------------------------------------------------- the ranking
@@ -152,7 +156,7 @@ def reverse(sides):
 
 
 def token_by_token(reverse: Translator, text: str, source: str) -> float:
-    """log p(source | text) / |source|, a step at a time, without batches."""
+    """log p(source | text) and |source|, a step at a time, without batches."""
     model = reverse.model._model
     given = torch.tensor([[*reverse.source.encode(clean(text)), EOS]])
     with torch.inference_mode():
@@ -162,7 +166,7 @@ def token_by_token(reverse: Translator, text: str, source: str) -> float:
             predicted, state, _ = model.step(torch.tensor([before]), state, memory)
             total += float(predicted[0, token])
             before = token
-    return total / len(ids)
+    return total, len(ids)
 
 
 def test_a_reverse_model_scores_the_source_given_the_translation(reverse):
@@ -179,9 +183,9 @@ def test_candidates_are_ranked_by_both_models(sides, reverse, weight):
     for text, ranked in zip(ENGLISH[:3], both.translate(ENGLISH[:3], nbest=4), strict=True):
         (candidates,) = alone.translate([text], nbest=4)
         scores = [
-            one.log_probability / (len(one.target.ids) + one.finished)
-            + weight * token_by_token(reverse, one.text, text)
+            one.log_probability / (len(one.target.ids) + one.finished) + weight * total / length
             for one in candidates
+            for total, length in [token_by_token(reverse, one.text, text)]
         ]
         assert [one.score for one in ranked] == pytest.approx(sorted(scores, reverse=True), abs=1e-5)
         assert len({one.text for one in candidates}) > 1
@@ -193,7 +197,7 @@ def test_a_consensus_and_a_reverse_model(sides, reverse):
     systems = [tiny_system(*sides[0]), tiny_system(*sides[1], seed=4)]
     consensus = CombinedTranslator(systems, Reranker(consensus=True))
     both = CombinedTranslator(
-        [tiny_system(*sides[0], reverse_weight=9.0), systems[1]], Reranker(consensus=True, reverse=reverse)
+        [tiny_system(*sides[0], reverse_weight=0.4), systems[1]], Reranker(consensus=True, reverse=reverse)
     )
     for text, ranked, again in zip(
         ENGLISH, consensus.translate(ENGLISH, 6), both.translate(ENGLISH, 6), strict=True
@@ -203,7 +207,8 @@ def test_a_consensus_and_a_reverse_model(sides, reverse):
         ]
         scores = {text: expected_utility(text, lists) for own in lists for text, _ in own}
         assert [one.score for one in ranked] == pytest.approx(sorted(scores.values(), reverse=True), abs=1e-3)
-        total = {one: score + 9 * token_by_token(reverse, one, text) for one, score in scores.items()}
+        channel = {one: math.exp(0.4 * token_by_token(reverse, one, text)[0]) for one in scores}
+        total = {one: expected_utility(one, lists, channel.get) for one in scores}
         assert [one.score for one in again] == pytest.approx(sorted(total.values(), reverse=True), abs=1e-3)
         assert [total[one.text] for one in again] == pytest.approx([one.score for one in again], abs=1e-3)
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from nmt.data.text import clean
-from nmt.decoding.reranking import Pool, Reranker, combined_heads, for_candidates
+from nmt.decoding.reranking import TOGETHER, Pool, Reranker, combined_heads, for_candidates
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 
@@ -39,10 +39,18 @@ class CombinedTranslator:
         Args:
             texts, attention: as for `Translator.translate`.
         """
+        results: list[list[Translation]] = []
+        for start in range(0, len(texts), TOGETHER):
+            wanted = attention if isinstance(attention, bool) else {index - start for index in attention}
+            for ranked in self._translate(texts[start : start + TOGETHER], wanted):
+                results.append(ranked[:nbest])
+        return results
+
+    def _translate(self, texts: Sequence[str], attention: bool | Collection[int]) -> list[list[Translation]]:
         config = self.config
         found = [one.translate(texts, config.candidates, attention) for one in self._translators]
         pools = [
             Pool(clean(text), lists, config.method == "sample", config.reverse_weight)
             for text, lists in zip(texts, zip(*found, strict=True), strict=True)
         ]
-        return [ranked[:nbest] for ranked in self._reranker.rank(pools)]
+        return self._reranker.rank(pools)

@@ -26,6 +26,9 @@ from nmt.config.decoding import DecodingConfig
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 
+TOGETHER = 1024
+"""Sentences whose candidates are in memory at the same time, at most."""
+
 
 class Pool(NamedTuple):
     """What was found for a sentence.

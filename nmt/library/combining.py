@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from nmt.config.decoding import DecodingConfig
 from nmt.decoding.constraints.placeholders import Placeholders
-from nmt.decoding.reranking import Pool, Reranker, for_candidates
+from nmt.decoding.reranking import TOGETHER, Pool, Reranker, for_candidates
 from nmt.library.loaded import Loaded
 from nmt.library.options import OptionError, TranslationOptions
 from nmt.library.searching import Beginning, Job, JobResult, Searcher
@@ -47,6 +48,14 @@ class CombiningSearcher:
         """As `Searcher.search`, but nothing is certain of a translation before it is chosen: there are no
         beginnings. A system that finds nothing with what is asked has no candidates.
         """
+        for start in range(0, len(jobs), TOGETHER):
+            part = jobs[start : start + TOGETHER]
+            left = None if cancelled is None else partial(_later, cancelled, start)
+            for result in self._search(part, left):
+                yield replace(result, job=start + result.job)
+
+    def _search(self, jobs: Sequence[Job], cancelled: Callable[[int], bool] | None) -> Iterator[JobResult]:
+        """The results of some jobs, whose candidates are in memory at the same time."""
         given = {id(job.options): job.options for job in jobs}  # most jobs have the same
         wider = {key: self._for_candidates(options) for key, options in given.items()}
         configs = {key: options.decoding(self._own) for key, options in given.items()}
@@ -108,6 +117,10 @@ def check_combining(options: TranslationOptions, several: bool, reverse: bool) -
         )
     if options.reverse_weight is not None and not reverse:
         raise OptionError("reverse_weight", "has no effect without a reverse model; leave it out")
+
+
+def _later(cancelled: Callable[[int], bool], start: int, index: int) -> bool:
+    return cancelled(start + index)
 
 
 def _by_job(events: Iterator[JobResult | Beginning]) -> dict[int, JobResult]:

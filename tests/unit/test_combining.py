@@ -103,13 +103,27 @@ def test_a_stream_comes_when_it_is_chosen(together):
         assert len(pieces) <= 1
 
 
-def test_a_text_that_is_given_up_has_no_outcome(together):
+def test_many_texts_are_translated_in_parts(together, systems, monkeypatch):
+    whole = together.translate(TEXTS)
+    both = CombinedTranslator(systems, Reranker(True))
+    best = both.translate(TEXTS, attention=[4])
+    for module in ("nmt.library.combining", "nmt.decoding.combination"):
+        monkeypatch.setattr(f"{module}.TOGETHER", 2)
+    assert [one.text for one in together.translate(TEXTS)] == [one.text for one in whole]
+    again = both.translate(TEXTS, attention=[4])
+    assert [[one.text for one in own] for own in again] == [[one.text for one in own] for own in best]
+    assert [own[0].attention is not None for own in again] == [False, False, False, False, True]
+
+
+@pytest.mark.parametrize("given_up", [0, 3])
+def test_a_text_that_is_given_up_has_no_outcome(together, monkeypatch, given_up):
+    monkeypatch.setattr("nmt.library.combining.TOGETHER", 2)
     steps = iter(range(1000))
-    every = [nmt.TranslationOptions()] * 2
+    every = [nmt.TranslationOptions()] * 4
     outcomes = together.translate_batch(
-        ENGLISH[:2], every, cancelled=lambda index: index == 0 and next(steps) > 2
+        ENGLISH[:4], every, cancelled=lambda index: index == given_up and next(steps) > 2
     )
-    assert outcomes[0] is None
+    assert [outcome is None for outcome in outcomes] == [index == given_up for index in range(4)]
     assert outcomes[1].text == together.translate(ENGLISH[1:2])[0].text
 
 

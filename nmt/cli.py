@@ -48,7 +48,7 @@ def path(text: str) -> str:
 
 def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True, device: bool = True) -> None:
     """Add the arguments shared by all commands that load a trained run; `search`: for commands that
-    translate, with several runs as an ensemble (see `runs_of`), also those of the beam; `device`: for
+    translate, with several runs together (see `runs_of`), also those of the beam; `device`: for
     commands that compute on one of the user's choice.
     """
     if search:
@@ -57,7 +57,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, search: bool = True, devi
             type=path,
             action="append",
             metavar="RUN",
-            help=f"run folder (default: {DEFAULT_RUN}); given more than once: an ensemble of these runs",
+            help=f"run folder (default: {DEFAULT_RUN}); given more than once: these runs together",
         )
         parser.add_argument("--beam-size", type=int, metavar="N", help="beam size (1: greedy)")
         parser.add_argument(

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt import cli
+from nmt.library.arguments import add_combining_arguments, check_combining
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nmt.config.decoding import DecodingConfig
     from nmt.data.examples import Example
     from nmt.data.word_counts import WordCounts
     from nmt.evaluation.buckets import Bucket
@@ -36,8 +38,8 @@ def parser() -> argparse.ArgumentParser:
         "--output",
         type=cli.path,
         metavar="FOLDER",
-        help="folder for translations, scores and attention (default: RUN/<split>, of an ensemble "
-        "RUN/ensemble/<split> in its first run; with --source: none)",
+        help="folder for translations, scores and attention (default: RUN/<split>, of several runs "
+        "RUN/ensemble/<split> in the first, with --reverse RUN/reranked/<split>; with --source: none)",
     )
     parser.add_argument(
         "--heatmaps",
@@ -64,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         "--source",
     )
     cli.add_run_arguments(parser)
+    add_combining_arguments(parser)
     return parser
 
 
@@ -78,15 +81,14 @@ def main() -> None:
     from nmt.evaluation.evaluator import evaluate
     from nmt.export.error_files import write_errors
     from nmt.export.evaluation_files import write_evaluation
-    from nmt.runs.load import load_ensemble
+    from nmt.runs.load import load_combined
     from nmt.runs.run import open_run
     from nmt.runs.scoring import recorded_word_counts, tokenizer_for
 
     runs = [open_run(path) for path in cli.runs_of(arguments)]
-    config = runs[0].decoding()
-    config.beam_size = arguments.beam_size or config.beam_size
-    config.lookahead = None if arguments.exact else config.lookahead
-    translator = load_ensemble(runs, config, choose_device(arguments.device))
+    reverse = open_run(Path(arguments.reverse)) if arguments.reverse else None
+    configs = [_decoding(run, arguments) for run in runs]
+    translator = load_combined(runs, configs, choose_device(arguments.device), reverse)
     translator.encode.check(arguments.to, "--to ")
     to = None if arguments.to in translator.encode.targets[:1] else arguments.to  # None: the main direction
     examples = _examples(arguments, runs, to)
@@ -100,11 +102,29 @@ def main() -> None:
     folder = _folder(arguments, runs, to)
     if folder is not None:
         names = [run.folder.name for run in runs]
-        write_evaluation(folder, evaluation, examples, config, arguments.heatmaps, names)
+        write_evaluation(
+            folder,
+            evaluation,
+            examples,
+            configs[0],
+            arguments.heatmaps,
+            names,
+            reverse.folder.name if reverse else None,
+        )
         if errors is not None:
             write_errors(folder, *errors)
             print(f"sentences by category:              {folder / 'errors.md'}, errors.tsv")
         print(f"translations, scores and attention: {folder}")
+
+
+def _decoding(run: "Run", arguments: argparse.Namespace) -> "DecodingConfig":
+    """The settings of a run, where the arguments say nothing else."""
+    config = run.decoding()
+    for name in ("beam_size", "combine", "candidates", "reverse_weight"):
+        given = getattr(arguments, name)
+        setattr(config, name, getattr(config, name) if given is None else given)
+    config.lookahead = None if arguments.exact else config.lookahead
+    return config
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:
@@ -159,6 +179,7 @@ def _check(arguments: argparse.Namespace) -> None:
         "--beam-size": arguments.beam_size,
         "--exact": arguments.exact,
         "--to": arguments.to,
+        "--reverse": arguments.reverse,
         "a second --run": len(arguments.run or []) > 1,
     }
     for name, value in given.items():
@@ -166,8 +187,11 @@ def _check(arguments: argparse.Namespace) -> None:
             raise ConfigError(f"--calibrate and {name}: give only one of them")
     if arguments.heatmaps < 0:
         raise ConfigError(f"--heatmaps {arguments.heatmaps}: must be at least 0")
-    if arguments.beam_size is not None and arguments.beam_size < 1:
-        raise ConfigError(f"--beam-size {arguments.beam_size}: must be at least 1")
+    for option, least in (("beam_size", 1), ("candidates", 1), ("reverse_weight", 0)):
+        value = getattr(arguments, option)
+        if value is not None and not value >= least:
+            raise ConfigError(f"--{option.replace('_', '-')} {value:g}: must be at least {least}")
+    check_combining(arguments)
 
 
 def _folder(arguments: argparse.Namespace, runs: "Sequence[Run]", to: str | None) -> Path | None:
@@ -177,6 +201,8 @@ def _folder(arguments: argparse.Namespace, runs: "Sequence[Run]", to: str | None
     if arguments.source:
         return None
     split = arguments.split or "test"
+    if arguments.reverse:
+        return runs[0].reranked(split, to)
     return runs[0].evaluation(split, to) if len(runs) == 1 else runs[0].ensemble(split, to)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nmt import cli
 from nmt.config.server import ServerConfig
+from nmt.library.arguments import add_combine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,9 +35,10 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         metavar="[NAME=]RUN",
         help=f"run folder, or one of nmt.export, and its name for clients (default: {cli.DEFAULT_RUN}, named "
-        "as its folder); given more than once: several models, or an ensemble if the names are equal. A name "
-        "such as en-mr says which languages it translates",
+        "as its folder); given more than once: several models; runs with the same name translate together. A "
+        "name such as en-mr says which languages it translates",
     )
+    add_combine(parser)
     parser.add_argument(
         "--api-key",
         metavar="KEY",
@@ -59,9 +61,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run the command."""
+    from nmt.errors import ConfigError
+
     arguments = parser().parse_args()
     config = _config(arguments)
     runs = _named_runs(arguments.run or [cli.DEFAULT_RUN])
+    if arguments.combine and all(len(paths) == 1 for paths in runs.values()):
+        raise ConfigError("--combine: has no effect, as no two runs have the same name (--run NAME=RUN)")
     key = _key(arguments.api_key)
     serving = _import()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -139,7 +145,8 @@ def _load(name: str, paths: list[Path], arguments: argparse.Namespace) -> "Trans
     """A model, ready to answer at once: the first translation takes longer than others."""
     from nmt.library.api import Translator
 
-    translator = Translator.load(*paths, device=arguments.device, threads=arguments.threads)
+    combine = arguments.combine if len(paths) > 1 else None
+    translator = Translator.load(*paths, device=arguments.device, threads=arguments.threads, combine=combine)
     translator.languages = _languages(name) or translator.languages
     translator.translate([name])
     return translator

@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt import cli
-from nmt.library.arguments import add_library_arguments, translation_options
+from nmt.library.arguments import (
+    add_combining_arguments,
+    add_library_arguments,
+    check_combining,
+    translation_options,
+)
 
 if TYPE_CHECKING:
     from nmt.library.api import Translator
@@ -62,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     add_library_arguments(parser)
     _add_attention_arguments(parser)
     cli.add_run_arguments(parser)
+    add_combining_arguments(parser)
     return parser
 
 
@@ -93,7 +99,13 @@ def main() -> None:
     from nmt.library.api import Translator
 
     runs = cli.runs_of(arguments)
-    translator = Translator.load(*runs, device=arguments.device, batch_tokens=arguments.batch_tokens)
+    translator = Translator.load(
+        *runs,
+        device=arguments.device,
+        batch_tokens=arguments.batch_tokens,
+        combine=arguments.combine,
+        reverse=arguments.reverse,
+    )
     translator.check_target(arguments.to, "--to ")
     if options.attention and not translator.heads:
         wanted = "--attention" if arguments.attention else "--show"
@@ -201,6 +213,7 @@ def _check(arguments: argparse.Namespace) -> "TranslationOptions":
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: must be at least 1")
     _check_sampling(arguments)
+    check_combining(arguments)
     check_threshold(arguments.threshold)
     kind = ""
     if arguments.attention:

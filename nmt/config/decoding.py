@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from nmt.config.schema import option
 
+COMBINE = ("mean", "consensus")
+"""How several runs translate together."""
 _GREEDY = {"decoding.beam_size": (1,)}
 _RANDOM = {"decoding.method": ("sample", "mbr")}
 _NO_ATTENTION = {"model.decoder.style": ("vector",)}
@@ -109,5 +111,19 @@ class DecodingConfig:
     max_length_extra: int = option(20, "… + this many", at_least=1)
     max_length: int = option(500, "… but never more than this", at_least=1)
     batch_tokens: int = option(4096, "batch size in source pieces × beam size, padding included", at_least=1)
+    combine: str = option(
+        "mean",
+        "several runs: mean: search with the mean of their probabilities; consensus: of the best "
+        "translations by each run, the one most like all of them (minimum Bayes risk with chrF)",
+        choices=COMBINE,
+    )
+    candidates: int = option(
+        12, "number of translations of each run that consensus or a reverse model chooses from", at_least=1
+    )
+    reverse_weight: float = option(
+        0.2,
+        "weight of a reverse model: of its log-probability of the source given the translation",
+        at_least=0,
+    )
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     mbr: MbrConfig = field(default_factory=MbrConfig)

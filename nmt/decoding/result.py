@@ -27,6 +27,7 @@ class Translation:
             it was not asked for; then `mean_attention`, `links` and `words` cannot be used.
         finished: False if it was truncated at the length limit.
         log_probabilities: of each subword, end-of-sentence included if finished.
+        system: of several that were asked, the number of the one whose translation it is.
     """
 
     source: Tokens
@@ -36,6 +37,7 @@ class Translation:
     attention: NDArray[np.float32] | None
     finished: bool
     log_probabilities: list[float]
+    system: int = 0
 
     @property
     def has_attention(self) -> bool:

@@ -29,7 +29,7 @@ from nmt.distillation.sentences import write_sentences
 from nmt.distillation.translating import translate_file
 from nmt.errors import ConfigError, DataError, RunError, StoppedError
 from nmt.runs.latest import find_run
-from nmt.runs.load import load_ensemble
+from nmt.runs.load import load_combined
 from nmt.runs.logger import errors_logged, start_log
 from nmt.runs.pipeline import check_new, train
 from nmt.runs.resume import Request, changed_settings, keep_settings, resumed
@@ -129,7 +129,7 @@ def _check_given(config: Config) -> None:
             raise RunError(said) from error
     if teachers:
         try:
-            load_ensemble(teachers, config.decoding, torch.device("cpu"))
+            load_combined(teachers, [config.decoding] * len(teachers), torch.device("cpu"))
         except (ConfigError, RunError) as error:
             raise type(error)(f"distillation.teachers: {error}") from error
     for text in config.distillation.texts:

@@ -17,11 +17,12 @@ import torch
 from nmt.config.decoding import DecodingConfig
 from nmt.data.lines import file_lines
 from nmt.data.workers import available_cores, in_order
+from nmt.decoding.combination import CombinedTranslator
 from nmt.decoding.translator import Translator
 from nmt.device import choose_device
 from nmt.errors import RunError
 from nmt.files import replacing, write_text
-from nmt.runs.load import load_ensemble
+from nmt.runs.load import load_combined
 from nmt.runs.run import Run
 
 logger = logging.getLogger("nmt")
@@ -41,11 +42,12 @@ class _Teachers:
     device: str
 
     @cached_property
-    def _translator(self) -> Translator:
+    def _translator(self) -> Translator | CombinedTranslator:
         device = torch.device(self.device)
         if device.type == "cpu":
             torch.set_num_threads(1)
-        return load_ensemble([Run(folder) for folder in self.folders], self.decoding, device)
+        runs = [Run(folder) for folder in self.folders]
+        return load_combined(runs, [self.decoding] * len(runs), device)
 
     def __call__(self, sentences: list[str]) -> str:
         """The lines of the pairs; a translation that is blank or was cut at the length limit makes none."""

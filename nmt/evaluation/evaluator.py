@@ -10,6 +10,7 @@ from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.data.examples import Example
 from nmt.data.text import words
 from nmt.data.word_counts import WordCounts, rarest_count
+from nmt.decoding.combination import CombinedTranslator
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.evaluation.bleu_tokenizer import DEFAULT
@@ -80,7 +81,7 @@ class Evaluation:
 
 
 def evaluate(
-    translator: Translator,
+    translator: Translator | CombinedTranslator,
     examples: Sequence[Example],
     tokenizer: str = DEFAULT,
     word_counts: WordCounts | None = None,
@@ -107,7 +108,7 @@ def evaluate(
         rarest = scores_by_range(seen, texts, references, RAREST, tokenizer)
     return Evaluation(
         corpus_scores(texts, references, tokenizer),
-        _score_alignment(translator, examples, to),
+        _score_alignment(translator, examples, to) if isinstance(translator, Translator) else None,
         [coverage(one.words()[0]) for one in translations] if translator.heads else None,
         scores_by_range(lengths, texts, references, LENGTHS, tokenizer),
         translations,

@@ -25,6 +25,7 @@ def write_evaluation(
     decoding: DecodingConfig,
     heatmaps: int,
     runs: Sequence[str] = (),
+    reverse: str | None = None,
 ) -> None:
     """Write `translations.tsv` and `metrics.json`; for a model with attention also `attention.*` and
     `heatmaps/`.
@@ -36,6 +37,7 @@ def write_evaluation(
         decoding: search settings.
         heatmaps: number of sentences to draw, from the first, one PNG each.
         runs: names of the runs that translated together, if more than one.
+        reverse: name of the run whose probabilities of the source counted, if any.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _write_translations(folder / "translations.tsv", evaluation, examples)
@@ -53,6 +55,8 @@ def write_evaluation(
     }
     if len(runs) > 1:
         metrics["ensemble"] = list(runs)
+    if reverse is not None:
+        metrics["reverse"] = reverse
     write_json(folder / "metrics.json", metrics)
 
 

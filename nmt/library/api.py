@@ -12,16 +12,17 @@ from typing import Any
 from nmt.data.target_languages import SourceEncoder
 from nmt.data.text import clean
 from nmt.decoding.constraints.alternatives import next_word
-from nmt.decoding.constraints.placeholders import Placeholders
 from nmt.decoding.constraints.prefix import clean_prefix
+from nmt.decoding.reranking import combined_heads
 from nmt.errors import ConfigError, NmtError
 from nmt.library.collecting import Collector
+from nmt.library.combining import check_combining, combined_searcher
 from nmt.library.loaded import Loaded
-from nmt.library.loading import load
+from nmt.library.loading import load_systems
 from nmt.library.options import TranslationOptions
-from nmt.library.searching import Beginning, Job, Searcher
+from nmt.library.searching import Beginning, Job
 from nmt.library.segments import segment
-from nmt.library.steering import Builders, steer
+from nmt.library.steering import steer
 from nmt.library.translated import Translation
 
 Outcome = Translation | NmtError | None
@@ -31,9 +32,13 @@ Outcome = Translation | NmtError | None
 class Translator:
     """Translates texts. Several threads can use it at the same time.
 
+    Args:
+        systems: a run or an ensemble; or several, whose consensus the translation is.
+        reverse: translates into the source language, to rank what the others find; None: not so.
+
     Attributes:
-        name: of the run (its folder), or of all runs of an ensemble, joined by "+".
-        heads: number of attention heads; 0: the model has none.
+        name: of the run (its folder), or of all runs, joined by "+".
+        heads: number of attention heads; 0: a model has none.
         languages: codes of the source and the target language of the main direction; None: the run does not
             know them.
         targets: the languages that the option `to` may name, that of the main direction first; none: the
@@ -43,15 +48,14 @@ class Translator:
             other.
     """
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
-        self._searcher = Searcher(
-            loaded.make, loaded.decoding, Builders(loaded.finishing.target), Placeholders(loaded.source)
-        )
-        self.name, self.heads, self.languages = loaded.name, loaded.heads, loaded.languages
-        self._encode = SourceEncoder(loaded.source)
-        self.targets = self._encode.targets
-        self.beam_size, self.parallel = loaded.decoding.beam_size, loaded.parallel
+    def __init__(self, *systems: Loaded, reverse: Loaded | None = None) -> None:
+        self._systems, self._reverse = systems, reverse
+        self._searcher = combined_searcher(systems, reverse)
+        self.name, self.languages = "+".join(one.name for one in systems), systems[0].languages
+        self.heads = combined_heads([one.heads for one in systems])
+        self._encoders = [SourceEncoder(one.source) for one in systems]
+        self.targets = self._encoders[0].targets
+        self.beam_size, self.parallel = systems[0].decoding.beam_size, systems[0].parallel
 
     @classmethod
     def load(
@@ -60,8 +64,10 @@ class Translator:
         device: str = "auto",
         threads: int | None = None,
         batch_tokens: int | None = None,
+        combine: str | None = None,
+        reverse: str | Path | None = None,
     ) -> "Translator":
-        """Load a run, several runs as an ensemble, or a folder written by `nmt.export`.
+        """Load a run, several runs that translate together, or folders written by `nmt.export`.
 
         Args:
             runs: run folders (default: runs/latest, the newest run).
@@ -69,15 +75,24 @@ class Translator:
             threads: CPU threads of the whole process (default: one per core).
             batch_tokens: batch size in source subwords × beam size; results do not depend on it (default:
                 decoding.batch_tokens of the run).
+            combine: how several runs translate together: "mean": search with the mean of their probabilities;
+                "consensus": of the best translations of each, the one most like all of them (default:
+                decoding.combine of the first run).
+            reverse: a run of the other direction (data.swap=true), which ranks translations by how well it
+                finds the source in them.
 
         Raises:
             RunError: if a run is missing or corrupt.
-            ConfigError: if runs of an ensemble do not have the same tokenizers, or there is no such device.
+            ConfigError: if runs whose probabilities are averaged do not have the same tokenizers, runs do not
+                translate the same languages, or there is no such device.
         """
-        loaded = load([Path(run) for run in runs or ("runs/latest",)], device, threads)
+        paths = [Path(run) for run in runs or ("runs/latest",)]
+        other = None if reverse is None else Path(reverse)
+        systems, back = load_systems(paths, device, threads, combine, other)
         if batch_tokens is not None:
-            loaded = replace(loaded, decoding=replace(loaded.decoding, batch_tokens=batch_tokens))
-        return cls(loaded)
+            systems = [one.with_batch_tokens(batch_tokens) for one in systems]
+            back = back and back.with_batch_tokens(batch_tokens)
+        return cls(*systems, reverse=back)
 
     def translate(
         self,
@@ -155,7 +170,8 @@ class Translator:
         Raises:
             ConfigError: if the model does not translate to it.
         """
-        self._encode.check(to, option)
+        for encoder in self._encoders:
+            encoder.check(to, option)
 
     @property
     def directions(self) -> tuple[tuple[str, str], ...]:
@@ -163,21 +179,21 @@ class Translator:
         are known.
         """
         main = () if self.languages is None else (self.languages,)
-        return self._loaded.directions or main
+        return self._systems[0].directions or main
 
     def share_threads(self, batches: int) -> None:
         """Let the thread that calls it translate its next batches with its share of the CPU threads, if so
         many batches are translated at the same time. Other threads are not affected.
         """
-        self._loaded.share_threads(batches)
+        self._systems[0].share_threads(batches)
 
     def size(self, text: str) -> int:
         """The number of source subwords of a text, what its translation costs."""
-        return len(self._loaded.source.encode(clean(text)))
+        return len(self._systems[0].source.encode(clean(text)))
 
     def target_size(self, text: str) -> int:
         """The number of target subwords of a text in the target language."""
-        return len(self._loaded.finishing.target.encode(clean(text)))
+        return len(self._systems[0].finishing.target.encode(clean(text)))
 
     def stream(self, text: str, options: TranslationOptions | None = None, **changes: Any) -> Iterator[str]:
         """The translation of a text in pieces, as they become certain: what all hypotheses of the beam share.
@@ -246,16 +262,18 @@ class Translator:
         excluded: Sequence[str] = (),
     ) -> Iterator[tuple[int, Outcome | str]]:
         """What happens, with the index of its text: text that has become certain, and outcomes."""
-        loaded = self._loaded
+        first, finishing = self._systems[0], [one.finishing for one in self._systems]
+        limit = min(one.limit for one in self._systems)
         collectors: list[Collector] = []
         jobs: list[Job] = []
         places: list[tuple[int, int]] = []  # of each job: its text, and the segment in it
         for index, (text, own) in enumerate(zip(texts, options, strict=True)):
-            document = segment(text, loaded.source, loaded.limit)
-            collectors.append(Collector(document, own, loaded.finishing))
+            document = segment(text, first.source, limit)
+            collectors.append(Collector(document, own, finishing))
             try:
                 self.check_target(own.to)
-                steering = steer(document, own, loaded.decoding, excluded)
+                check_combining(own, len(self._systems) > 1, self._reverse is not None)
+                steering = steer(document, own, first.decoding, excluded)
             except ConfigError as error:
                 yield index, error
                 continue

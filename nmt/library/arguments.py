@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nmt import cli
+from nmt.config.decoding import COMBINE
 from nmt.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ OTHERS = {
     "--nbest": "nbest",
     "--exact": "exact",
     "--to": "to",
+    "--candidates": "candidates",
+    "--reverse-weight": "reverse_weight",
 }
 """Arguments of commands with an option of the library each."""
 
@@ -125,6 +129,58 @@ def add_library_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="translate terms as in FILE: lines of a source term, a tab and its translation (or several)",
     )
+
+
+def add_combining_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of commands for several runs that translate together, and for a reverse model."""
+    group = parser.add_argument_group("several runs, and a reverse model")
+    add_combine(group)
+    group.add_argument(
+        "--reverse",
+        type=cli.path,
+        metavar="RUN",
+        help="a run of the other direction (data.swap=true): prefer translations from which it finds the "
+        "source again",
+    )
+    group.add_argument(
+        "--candidates",
+        type=int,
+        metavar="N",
+        help="with --combine consensus or --reverse: choose among the N best of each run (default: "
+        "decoding.candidates of the first run)",
+    )
+    group.add_argument(
+        "--reverse-weight",
+        type=float,
+        metavar="W",
+        help="weight of the reverse model in the score (default: decoding.reverse_weight of the first run)",
+    )
+
+
+def add_combine(group: argparse._ActionsContainer) -> None:
+    """Add `--combine`."""
+    group.add_argument(
+        "--combine",
+        choices=COMBINE,
+        help="several runs: mean: search with the mean of their probabilities, for which they need the same "
+        "tokenizers; consensus: of the best translations of each, the one most like all of them (chrF), with "
+        "any tokenizers (default: decoding.combine of the first run)",
+    )
+
+
+def check_combining(arguments: argparse.Namespace) -> None:
+    """Check the arguments of `add_combining_arguments` before any work.
+
+    Raises:
+        ConfigError: for one that has no effect.
+    """
+    alone = len(arguments.run or []) < 2
+    if arguments.combine and alone:
+        raise ConfigError("--combine: has no effect with one run; give several --run")
+    if arguments.candidates is not None and (alone or arguments.combine == "mean") and not arguments.reverse:
+        raise ConfigError("--candidates: has no effect without --combine consensus or --reverse RUN")
+    if arguments.reverse_weight is not None and not arguments.reverse:
+        raise ConfigError("--reverse-weight: has no effect without --reverse RUN")
 
 
 def translation_options(arguments: argparse.Namespace, attention: bool) -> "TranslationOptions":

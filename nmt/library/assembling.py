@@ -23,7 +23,7 @@ Matrix = NDArray[np.float32]
 
 
 def assemble(
-    document: Document, found: Sequence[Sequence[Found]], nbest: int, calibration: Calibration
+    document: Document, found: Sequence[Sequence[Found]], nbest: int, calibrations: Sequence[Calibration]
 ) -> Translation:
     """The translation of a document, with the others of the `nbest` best as its alternatives.
 
@@ -31,10 +31,10 @@ def assemble(
         document: the text.
         found: the hypotheses of each of its segments, best first.
         nbest: how many to return, at most.
-        calibration: for the confidence.
+        calibrations: for the confidence, of each system.
     """
     best, *others = [
-        _assemble_one(document, chosen, calibration) for chosen in best_combinations(found, nbest)
+        _assemble_one(document, chosen, calibrations) for chosen in best_combinations(found, nbest)
     ]
     return replace(best, alternatives=tuple(others)) if others else best
 
@@ -55,13 +55,15 @@ def best_combinations(found: Sequence[Sequence[Found]], nbest: int) -> list[tupl
     return [chosen for _, chosen in combined]
 
 
-def _assemble_one(document: Document, found: Sequence[Found], calibration: Calibration) -> Translation:
+def _assemble_one(
+    document: Document, found: Sequence[Found], calibrations: Sequence[Calibration]
+) -> Translation:
     text, tokens, words, source_words = "", [], [], []
     matrices: list[Matrix] = []
     rated: list[tuple[float, int]] = []  # confidence and number of tokens of each segment
     for part, one in zip(document.segments, found, strict=True):
         text += part.before
-        of_part = _Part(part, one, document.text)
+        of_part, calibration = _Part(part, one, document.text), calibrations[one.system]
         tokens += of_part.tokens(len(text))
         words += of_part.words(len(text), calibration)
         source_words += of_part.source_words()
@@ -69,7 +71,7 @@ def _assemble_one(document: Document, found: Sequence[Found], calibration: Calib
             matrices.append(of_part.attention())
         rated.append((of_part.confidence(calibration), len(one.target.ids) + 1))
         text += one.text
-    attention = _block_diagonal(matrices) if matrices else None
+    attention = _block_diagonal(matrices) if matrices and len(matrices) == len(found) else None
     weight = sum(count for _, count in rated)
     return Translation(
         source=document.text,

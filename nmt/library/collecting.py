@@ -1,5 +1,6 @@
 """The translation of a text, put together as its segments are found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nmt.data.tokenizer import Tokenizer
@@ -34,10 +35,12 @@ class Collector:
     Args:
         document: the text.
         options: what is asked of its translation.
-        finishing: how it is made.
+        finishing: how it is made, of each system.
     """
 
-    def __init__(self, document: Document, options: TranslationOptions, finishing: Finishing) -> None:
+    def __init__(
+        self, document: Document, options: TranslationOptions, finishing: Sequence[Finishing]
+    ) -> None:
         self._document, self._options, self._finishing = document, options, finishing
         self._found: list[list[Found]] = [[] for _ in document.segments]
         self._missing = len(document.segments)
@@ -57,13 +60,14 @@ class Collector:
         self._found[place] = result.found
         self._error = self._error or result.error
         if result.tree is not None and len(self._found) == 1:
-            self._tree = text_tree(result.tree, self._finishing.target)
+            self._tree = text_tree(result.tree, self._finishing[0].target)
 
     def outcome(self) -> Translation | NmtError:
         """The translation, or why there is none. All segments are done."""
         if self._error is not None:
             return self._error
-        best = assemble(self._document, self._found, self._options.nbest, self._finishing.calibration)
+        calibrations = [one.calibration for one in self._finishing]
+        best = assemble(self._document, self._found, self._options.nbest, calibrations)
         return best if self._tree is None else replace(best, tree=self._tree)
 
     def news(self, place: int = -1, tokens: list[int] | None = None) -> str:
@@ -80,7 +84,7 @@ class Collector:
         certain = self._text
         if self._next == len(segments):
             certain += self._document.after
-        elif place == self._next and tokens and (more := settled(self._finishing.target, tokens)):
+        elif place == self._next and tokens and (more := settled(self._finishing[0].target, tokens)):
             certain += segments[place].before + more
         news = certain[self._shown :]
         self._shown = max(self._shown, len(certain))

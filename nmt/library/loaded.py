@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import Tokenizer
@@ -53,3 +53,7 @@ class Loaded:
     directions: tuple[tuple[str, str], ...] = ()
     parallel: int = 1
     share_threads: Callable[[int], None] = lambda batches: None
+
+    def with_batch_tokens(self, batch_tokens: int) -> "Loaded":
+        """With another batch size."""
+        return replace(self, decoding=replace(self.decoding, batch_tokens=batch_tokens))

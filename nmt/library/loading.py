@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from nmt.config.decoding import COMBINE
 from nmt.decoding.search_ensemble import SearchEnsemble
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.errors import ConfigError
@@ -13,8 +14,60 @@ from nmt.library.loaded import Loaded, parallel_batches
 from nmt.onnx.names import CONFIDENCE, is_exported
 
 
-def load(paths: Sequence[Path], device: str, threads: int | None) -> Loaded:
-    """Load run folders or exported models; see `nmt.Translator.load`. PyTorch is imported for runs only."""
+def load_systems(
+    paths: Sequence[Path],
+    device: str,
+    threads: int | None,
+    combine: str | None = None,
+    reverse: Path | None = None,
+) -> tuple[list[Loaded], Loaded | None]:
+    """Load run folders or exported models; see `nmt.Translator.load`.
+
+    Returns:
+        a run or an ensemble, or those whose consensus is wanted; and the reverse model, if any.
+    """
+    if combine not in (None, *COMBINE):
+        raise ConfigError(f"combine={combine}: choose one of {', '.join(COMBINE)}")
+    if combine == "consensus" and len(paths) == 1:
+        raise ConfigError(
+            "combine=consensus: has no effect with one run; name several, or choose among the candidates of "
+            "one (--mbr nbest, mbr='nbest')"
+        )
+    if len(paths) > 1 and combine is None:
+        combine = _stored_combine(paths[0])
+    together = [[path] for path in paths] if combine == "consensus" else [paths]
+    systems = [_load(group, device, threads) for group in together]
+    if combine == "consensus":
+        for path, one in zip(paths, systems, strict=True):
+            _check_languages(path, one, systems[0].languages, f"not as {paths[0]}")
+    if reverse is None:
+        return systems, None
+    back = _load([reverse], device, threads)
+    languages = systems[0].languages
+    opposite = None if languages is None else (languages[1], languages[0])
+    _check_languages(reverse, back, opposite, f"but {paths[0]} needs a model of its other direction")
+    return systems, back
+
+
+def _stored_combine(path: Path) -> str:
+    """The setting of a run, or of the run that an exported model was."""
+    if is_exported(path):
+        from nmt.onnx.exported import exported_decoding
+
+        return exported_decoding(path).combine
+    from nmt.runs.run import open_run
+
+    return open_run(path).decoding().combine
+
+
+def _check_languages(path: Path, loaded: Loaded, wanted: tuple[str, str] | None, why: str) -> None:
+    found = loaded.languages
+    if found is not None and wanted is not None and found != wanted:
+        raise ConfigError(f"{path}: translates from {found[0]} to {found[1]}, {why}")
+
+
+def _load(paths: Sequence[Path], device: str, threads: int | None) -> Loaded:
+    """A run or an exported model, or several as an ensemble. PyTorch is imported for runs only."""
     exported = [path for path in paths if is_exported(path)]
     if not exported:
         if find_spec("torch") is None:
@@ -43,7 +96,10 @@ def _load_exported(folders: Sequence[Path], threads: int | None) -> Loaded:
     first = opened[0]
     for folder, one in zip(folders, opened, strict=True):
         if (one.source.model, one.target.model) != (first.source.model, first.target.model):
-            raise ConfigError(f"{folder}: its tokenizers are not the same as in {folders[0]}")
+            raise ConfigError(
+                f"{folder}: its tokenizers are not the same as in {folders[0]}; they may "
+                "differ with --combine consensus"
+            )
     alone = len(opened) == 1
     model = first.model if alone else SearchEnsemble([one.model for one in opened])
     return Loaded(

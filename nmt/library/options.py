@@ -67,6 +67,10 @@ class TranslationOptions:
         None, "of several candidates the one most like all of them (chrF)", choices=("nbest", "samples")
     )
     mbr_size: int | None = option(None, "number of candidates of mbr", at_least=2)
+    candidates: int | None = option(
+        None, "of a consensus or a reverse model: number of candidates of each run", at_least=1
+    )
+    reverse_weight: float | None = option(None, "of a reverse model: its weight in the score", at_least=0)
     temperature: float | None = option(
         None, "of sampling: divides the log-probabilities", at_least=1e-6, at_most=LARGE
     )
@@ -152,6 +156,8 @@ _SEARCH = (
     "no_repeat_ngram",
     "min_length",
     "max_length",
+    "candidates",
+    "reverse_weight",
 )
 """Options that are settings of the search (`decoding.*`)."""
 SAMPLING = ("temperature", "top_k", "top_p", "seed")
@@ -179,6 +185,8 @@ OPTIONS: dict[str, tuple[type, ...]] = {
     "sample": (bool,),
     "mbr": (str, *_NOTHING),
     "mbr_size": _WHOLE + _NOTHING,
+    "candidates": _WHOLE + _NOTHING,
+    "reverse_weight": _NUMBER + _NOTHING,
     "temperature": _NUMBER + _NOTHING,
     "top_k": _WHOLE + _NOTHING,
     "top_p": _NUMBER + _NOTHING,

@@ -75,6 +75,19 @@ def open_exported(folder: Path, threads: int | None = None) -> Exported:
     return Exported(OnnxModel(sessions, heads, groups), source, target, decoding, about)
 
 
+def exported_decoding(folder: Path) -> DecodingConfig:
+    """The settings of the search of an exported model.
+
+    Raises:
+        RunError: if they cannot be read.
+    """
+    path = folder / names.SETTINGS
+    try:
+        return from_dict(DecodingConfig, _settings(path)["decoding"], "decoding")
+    except (ConfigError, KeyError) as error:
+        raise RunError(f"{path}: {error}; export the run again") from error
+
+
 def _about(settings: dict[str, Any]) -> About:
     languages = settings["languages"]
     pair = None if languages is None else (str(languages[0]), str(languages[1]))

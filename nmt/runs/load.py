@@ -1,10 +1,12 @@
-"""Loading a translator from one run folder, or from several as an ensemble."""
+"""Loading a translator from one run folder, or from several: an ensemble, or their consensus."""
 
 from collections.abc import Sequence
 
 import torch
 
 from nmt.config.decoding import DecodingConfig
+from nmt.decoding.combination import CombinedTranslator
+from nmt.decoding.reranking import Reranker
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator
 from nmt.errors import ConfigError
@@ -21,6 +23,34 @@ def load_translator(run: Run, config: DecodingConfig, device: torch.device) -> T
         RunError: if the checkpoint is missing or corrupt.
     """
     return load_ensemble([run], config, device)
+
+
+def load_combined(
+    runs: Sequence[Run],
+    configs: Sequence[DecodingConfig],
+    device: torch.device,
+    reverse: Run | None = None,
+) -> Translator | CombinedTranslator:
+    """A translator with the best checkpoint of each run, as `combine` of the first settings says.
+
+    Args:
+        runs: at least one.
+        configs: the search settings of each; an ensemble has those of the first.
+        device: for all models.
+        reverse: a run of the other direction, if its probabilities count.
+
+    Raises:
+        ConfigError, RunError: as `load_ensemble`.
+    """
+    consensus = len(runs) > 1 and configs[0].combine == "consensus"
+    if consensus:
+        found = [load_translator(run, config, device) for run, config in zip(runs, configs, strict=True)]
+    else:
+        found = [load_ensemble(runs, configs[0], device)]
+    if not consensus and reverse is None:
+        return found[0]
+    back = None if reverse is None else load_translator(reverse, reverse.decoding(), device)
+    return CombinedTranslator(found, Reranker(consensus, back))
 
 
 def load_ensemble(runs: Sequence[Run], config: DecodingConfig, device: torch.device) -> Translator:
@@ -41,7 +71,8 @@ def load_ensemble(runs: Sequence[Run], config: DecodingConfig, device: torch.dev
         if differing := _differing_sides(first, checkpoint):
             raise ConfigError(
                 f"{run.folder}: its {differing} not the same as in {runs[0].folder}; an ensemble needs runs "
-                "with the same tokenizers, trained with the same data= and data.tokenizer settings"
+                "with the same tokenizers, trained with the same data= and data.tokenizer settings; "
+                "--combine consensus takes any"
             )
     models = [PreparedModel(checkpoint.model) for checkpoint in checkpoints]
     model = TorchModel(models[0]) if len(models) == 1 else TorchModel(Ensemble(models))

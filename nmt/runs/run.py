@@ -81,8 +81,12 @@ class Run:
         return self.folder / (split if to is None else f"{split}-to-{to}")
 
     def ensemble(self, split: str, to: str | None = None) -> Path:
-        """The same of the latest ensemble whose first run this is."""
+        """The same of the latest runs that translated together, of which this is the first."""
         return self.folder / "ensemble" / self.evaluation(split, to).name
+
+    def reranked(self, split: str, to: str | None = None) -> Path:
+        """The same of the latest ranking with a reverse model."""
+        return self.folder / "reranked" / self.evaluation(split, to).name
 
     @property
     def log(self) -> Path:

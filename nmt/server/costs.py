@@ -41,7 +41,7 @@ def costs_of(ask: Ask, sizes: Sequence[int], beam_size: int, capacity: int) -> l
 def _width(options: TranslationOptions, beam_size: int) -> int:
     """How many hypotheses of a text are searched for at a time."""
     candidates = (options.mbr_size or _CANDIDATES) if options.mbr else 1
-    return max(options.beam_size or beam_size, options.nbest, candidates)
+    return max(options.beam_size or beam_size, options.nbest, options.candidates or 1, candidates)
 
 
 def constraint_cost(options: TranslationOptions) -> int:

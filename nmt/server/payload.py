@@ -156,7 +156,7 @@ def _options(values: Mapping[str, Any], config: ServerConfig) -> TranslationOpti
         raise RequestError(str(error), error.field) from error
     for name, value in given.items():
         check_unicode(json.dumps(value, ensure_ascii=False), name)
-    for name in ("beam_size", "nbest", "mbr_size"):
+    for name in ("beam_size", "nbest", "mbr_size", "candidates"):
         if (getattr(options, name) or 0) > config.max_beam_size:
             raise RequestError(f"{name}: must be at most {config.max_beam_size}", name)
     return options

@@ -440,7 +440,7 @@ def test_no_repeated_ngrams(translator):
             pieces = [token.piece for token in one.tokens]
             pairs = list(pairwise(pieces))
             assert len(set(pairs)) == len(pairs)
-    found = translator._loaded.make(replace(DECODING, no_repeat_ngram=2)).translate(ENGLISH)
+    found = translator._systems[0].make(replace(DECODING, no_repeat_ngram=2)).translate(ENGLISH)
     assert [best[0].text for best in found] == [
         one.text for one in translator.translate(ENGLISH, no_repeat_ngram=2)
     ]

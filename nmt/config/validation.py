@@ -8,7 +8,7 @@ from typing import Any, cast
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.directions import direction_conflicts
-from nmt.config.distillation import DistillationConfig
+from nmt.config.distillation import distillation_conflicts
 from nmt.config.extensions import EXTENSION_POINTS, SCORES, SOURCES, AlignedCorpus, MultiHeadScore
 from nmt.config.extra_corpus import ExtraCorpus, in_extra, unsuitable
 from nmt.config.model import ModelConfig
@@ -248,18 +248,6 @@ def _guiding_conflicts(config: Config) -> list[str]:
     return found + _no_alignments(config.data, key)
 
 
-def _distillation_conflicts(distillation: DistillationConfig, typed: Collection[str]) -> list[str]:
-    if distillation.requested:
-        return []
-    needed = "has no effect without distillation.train_teachers or distillation.teachers; leave it out"
-    values = {key: value for key, _, value in settings(distillation, "distillation.")}
-    return [
-        f"{key}={as_text(values[key])}: {needed}"
-        for key, given in (("distillation.texts", bool(distillation.texts)), ("distillation.weight", False))
-        if given or key in typed
-    ]
-
-
 def _decoding_conflicts(decoding: DecodingConfig) -> list[str]:
     if decoding.min_length < decoding.max_length:
         return []
@@ -300,7 +288,7 @@ def check(config: Config, typed: Collection[str] = (), stored: bool = False) -> 
         + _training_conflicts(config.training)
         + _guiding_conflicts(config)
         + _decoding_conflicts(config.decoding)
-        + _distillation_conflicts(config.distillation, typed)
+        + distillation_conflicts(config.distillation, typed)
     )
     found = found or _attention_conflicts(config.model)
     if found:

@@ -2,7 +2,7 @@
 
     teachers      trained here with different seeds, or given
     sentences     the sources of the training set, and further texts
-    synthetic     the best translation of each by the ensemble of the teachers
+    synthetic     the best translation of each by the ensemble of the teachers, or what they agree on
     student       trained on the training pairs and on the synthetic ones
 
 The run folder is that of the student; the rest is in its folder `distillation/`. A stage that is complete has
@@ -129,7 +129,9 @@ def _check_given(config: Config) -> None:
             raise RunError(said) from error
     if teachers:
         try:
-            load_combined(teachers, [config.decoding] * len(teachers), torch.device("cpu"))
+            alone = config.distillation.agreement is not None
+            for group in [[one] for one in teachers] if alone else [teachers]:
+                load_combined(group, [config.decoding] * len(group), torch.device("cpu"))
         except (ConfigError, RunError) as error:
             raise type(error)(f"distillation.teachers: {error}") from error
     for text in config.distillation.texts:
@@ -199,10 +201,20 @@ def _synthetic(config: Config, run: Run, teachers: list[Run]) -> Path:
     _warn_of_other_splits(prepared, teachers)
     if not sentences.exists():
         own = islice(prepared.splits["train"], prepared.mixture[0].lines if prepared.mixture else None)
+        if not config.distillation.training_sentences:
+            own = islice(own, 0)
         texts = [Path(text) for text in config.distillation.texts]
         write_sentences(sentences, own, texts, config.data.max_words)
     logger.info(f"synthetic pairs: translating {sentences} with {len(teachers)} teachers")
-    translate_file(sentences, synthetic, teachers, config.decoding, config.device, config.threads)
+    translate_file(
+        sentences,
+        synthetic,
+        teachers,
+        config.decoding,
+        config.device,
+        config.threads,
+        config.distillation.agreement,
+    )
     return synthetic
 
 

@@ -1,5 +1,5 @@
-"""A file of sentences translated by an ensemble into a TSV of pairs, in parts, of which none is done twice if
-it is interrupted.
+"""A file of sentences translated by several runs into a TSV of pairs, in parts, of which none is done twice
+if it is interrupted.
 """
 
 import logging
@@ -18,9 +18,11 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.lines import file_lines
 from nmt.data.workers import available_cores, in_order
 from nmt.decoding.combination import CombinedTranslator
+from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.device import choose_device
 from nmt.errors import RunError
+from nmt.evaluation.consensus import consensus
 from nmt.files import replacing, write_text
 from nmt.runs.load import load_combined
 from nmt.runs.run import Run
@@ -33,30 +35,50 @@ _EVERY = 30.0  # seconds between lines of progress
 
 @dataclass(frozen=True)
 class _Teachers:
-    """Translates parts with an ensemble, which is loaded when the first part comes, in the process that gets
-    it. On a CPU with one thread, so that the number of processes does not matter.
+    """Translates parts with the teachers, which are loaded when the first part comes, in the process that
+    gets it. On a CPU with one thread, so that the number of processes does not matter.
+
+    Attributes:
+        folders: of their runs.
+        decoding: the search settings.
+        device: for all.
+        agreement: how much they have to agree on a translation, each searching by itself; None: they search
+            together.
     """
 
     folders: tuple[Path, ...]
     decoding: DecodingConfig
     device: str
+    agreement: float | None = None
 
     @cached_property
-    def _translator(self) -> Translator | CombinedTranslator:
+    def _translators(self) -> list[Translator | CombinedTranslator]:
+        """One, or one of each teacher, if they have to agree."""
         device = torch.device(self.device)
         if device.type == "cpu":
             torch.set_num_threads(1)
         runs = [Run(folder) for folder in self.folders]
-        return load_combined(runs, [self.decoding] * len(runs), device)
+        together = [runs] if self.agreement is None else [[run] for run in runs]
+        return [load_combined(group, [self.decoding] * len(group), device) for group in together]
 
     def __call__(self, sentences: list[str]) -> str:
-        """The lines of the pairs; a translation that is blank or was cut at the length limit makes none."""
-        found = self._translator.translate(sentences)
+        """The lines of the pairs; a translation that is blank, was cut at the length limit, or that the
+        teachers do not agree on makes none.
+        """
+        found = [translator.translate(sentences) for translator in self._translators]
+        chosen = (self._chosen([best for best, *_ in own]) for own in zip(*found, strict=True))
         return "".join(
             f"{sentence}\t{best.text}\n"
-            for sentence, (best, *_) in zip(sentences, found, strict=True)
-            if best.finished and best.text
+            for sentence, best in zip(sentences, chosen, strict=True)
+            if best is not None and best.finished and best.text
         )
+
+    def _chosen(self, translations: Sequence[Translation]) -> Translation | None:
+        """The one most like the others, if they agree."""
+        if self.agreement is None:
+            return translations[0]
+        number, agreement = consensus([one.text for one in translations])
+        return translations[number] if agreement >= self.agreement else None
 
 
 def translate_file(
@@ -66,23 +88,27 @@ def translate_file(
     decoding: DecodingConfig,
     device: str,
     workers: int | None = None,
+    agreement: float | None = None,
 ) -> None:
-    """Translate a file with the ensemble of some runs, by beam search.
+    """Translate a file with some runs, by beam search.
 
     What is translated is kept in a folder next to `output` until all is; a second call goes on from there.
     The result does not depend on the number of processes.
 
     Args:
         sentences: cleaned, distinct, one per line.
-        output: sentences and translations, separated by tabs; without translations that are blank or were cut
-            at the length limit.
+        output: sentences and translations, separated by tabs; without translations that are blank, were cut
+            at the length limit, or that the teachers do not agree on.
         teachers: at least one.
         decoding: the search settings.
         device: as the setting.
         workers: on a CPU: number of processes, by default one per core.
+        agreement: each teacher translates by itself, and of a sentence, the translation most like the others
+            counts if its mean chrF2 with them is this or more, 0 to 100 (`nmt.evaluation.consensus`). None:
+            they translate together, as `decoding.combine` says.
 
     Raises:
-        ConfigError: if the tokenizers of the teachers differ.
+        ConfigError: if the tokenizers of the teachers of an ensemble differ.
         RunError: if a checkpoint is missing or corrupt, or no translation can be used.
     """
     chosen = choose_device(device)
@@ -94,22 +120,25 @@ def translate_file(
     parts.mkdir(exist_ok=True)
     total, done = sum(1 for _ in file_lines(sentences)), len(list(parts.glob("*.tsv")))
     logger.info(f"{total:,} sentences, {min(done * _PART, total):,} of them translated before")
-    ensemble = _Teachers(tuple(run.folder for run in teachers), decoding, str(chosen))
+    together = _Teachers(tuple(run.folder for run in teachers), decoding, str(chosen), agreement)
     progress = _Progress(total, done * _PART)
-    with _threads_restored(), closing(in_order(ensemble, _parts(sentences, done), workers)) as results:
+    with _threads_restored(), closing(in_order(together, _parts(sentences, done), workers)) as results:
         for number, lines in enumerate(results, done):
             write_text(parts / f"{number:07d}.tsv", lines)
             progress.add(_PART)
     translations = sorted(parts.glob("*.tsv"))
     kept = sum(1 for part in translations for _ in file_lines(part))
+    unusable = "blank or cut at the length limit"
+    if agreement is not None:
+        unusable += ", or the teachers do not agree on them"
     if not kept:
         raise RunError(
-            f"{parts}: none of the {total:,} translations by the teachers can be used, as all are blank or "
-            "cut at the length limit; train the teachers longer, in a new run"
+            f"{parts}: none of the {total:,} translations by the teachers can be used: all are {unusable}; "
+            "train the teachers longer, in a new run"
         )
     _join(translations, output)
     shutil.rmtree(parts)
-    logger.info(f"synthetic pairs: {kept:,}; {total - kept:,} translations were blank or too long")
+    logger.info(f"synthetic pairs: {kept:,}; {total - kept:,} translations left out as {unusable}")
 
 
 def _with_large_batches(decoding: DecodingConfig) -> DecodingConfig:

@@ -3,7 +3,9 @@
 import json
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from console import Answer
 from inside import Begin, inside
 
 from nmt import train, translate
+from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.prepare import prepare
 from nmt.distillation import stages, translating
@@ -25,8 +28,8 @@ def take_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     """
 
     def translated(self: translating._Teachers, sentences: list[str]) -> str:
-        found = self._translator.translate(sentences)
-        pairs = zip(sentences, found, strict=True)
+        (together,) = self._translators
+        pairs = zip(sentences, together.translate(sentences), strict=True)
         return "".join(f"{sentence}\t{best.text or sentence[::-1]}\n" for sentence, (best,) in pairs)
 
     monkeypatch.setattr(translating._Teachers, "__call__", translated)
@@ -131,6 +134,48 @@ def test_what_is_complete_is_not_done_again(distil, distilled, tmp_path, monkeyp
     assert weights(run) == weights(distilled)
 
 
+class Hypothesis(NamedTuple):
+    text: str
+    finished: bool
+
+
+class Parrot:
+    """A translator with one answer for each sentence; None: cut at the length limit."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self._answers = answers
+
+    def translate(self, sentences: list[str]) -> list[list[Hypothesis]]:
+        assert len(sentences) == len(self._answers)
+        return [[Hypothesis("cut" if text is None else text, text is not None)] for text in self._answers]
+
+
+def test_what_the_teachers_do_not_agree_on_is_left_out(monkeypatch):
+    monkeypatch.undo()  # `anything_counts`
+    loaded = {
+        "1": Parrot("a good boy", "one house", "a", None, ""),
+        "2": Parrot("a good boy", "tow horse", "b", None, ""),
+        "3": Parrot("a good toy", "one house", "c", None, ""),
+    }
+    monkeypatch.setattr(translating, "load_combined", lambda runs, *_: loaded[runs[0].folder.name])
+    teachers = translating._Teachers(tuple(map(Path, loaded)), DecodingConfig(), "cpu", 50.0)
+    assert teachers(["A", "B", "C", "D", "E"]) == "A\ta good boy\nB\tone house\n"
+    assert replace(teachers, agreement=0.0)(["A", "B", "C", "D", "E"]).splitlines()[2] == "C\ta"
+
+
+def test_only_further_texts_where_teachers_agree(distil, distilled, tmp_path, monkeypatch):
+    """From the command line; the teachers are one run twice, so they agree."""
+    monkeypatch.undo()
+    teachers = distilled / "distillation" / "teachers" / "1"
+    (tmp_path / "more.txt").write_text("".join(f"Word {n}.\n" for n in range(30)), encoding="utf-8")
+    given = (f"distillation.teachers=[{teachers},{teachers}]", "distillation.texts=more.txt")
+    given += ("distillation.training_sentences=false", "distillation.agreement=90", "threads=1")
+    answer = distil(tmp_path, *given)
+    folder = tmp_path / "runs" / "run" / "distillation"
+    assert len((folder / "sentences.txt").read_text(encoding="utf-8").splitlines()) == 30
+    assert "do not agree on them" in answer.out + answer.err
+
+
 @pytest.mark.slow
 def test_teachers_and_texts_may_be_given(distil, uninterrupted, tmp_path, monkeypatch):
     """In the other direction, which a corpus is swapped for: so are the synthetic pairs."""
@@ -189,6 +234,11 @@ def test_what_cannot_be_is_refused(distil, distilled, tmp_path, monkeypatch):
     assert refused(distil(tmp_path, "name=new", *SETTINGS, "distillation.texts=bad.txt")).startswith(
         "error: distillation.texts: bad.txt, line 2: not UTF-8"
     )
+    alone = ("distillation.train_teachers=1", "distillation.agreement=60")
+    assert "needs two or more teachers" in refused(distil(tmp_path, "name=new", *alone))
+    nothing = "distillation.training_sentences=false"
+    assert f"{nothing}: leaves nothing" in refused(distil(tmp_path, "name=new", *SETTINGS, nothing))
+    assert f"{nothing}: has no effect" in refused(distil(tmp_path, "name=new", nothing))
     small = "data.tokenizer.vocab_size=8"
     assert f"{small}: must be at least" in refused(distil(tmp_path, "name=new", *SETTINGS, small))
     assert not (tmp_path / "runs" / "new").exists()

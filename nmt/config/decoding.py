@@ -58,6 +58,26 @@ class MbrConfig:
 
 
 @dataclass
+class RetrievalConfig:
+    """A second distribution over the next token, from the training tokens in similar contexts."""
+
+    weight: float = option(
+        0.0,
+        "weight of the tokens retrieved from the training set in the probability of the next one (0: off; "
+        "Khandelwal et al. 2021); needs `python -m nmt.datastore` after training",
+        at_least=0,
+        below=1,
+    )
+    k: int = option(16, "number of training tokens that are retrieved: the nearest ones", at_least=1)
+    temperature: float = option(
+        0.1,
+        "bandwidth of the kernel: a squared distance of this much divides a weight by e; keys have unit "
+        "variance",
+        above=0,
+    )
+
+
+@dataclass
 class DecodingConfig:
     """How the translation is found."""
 
@@ -111,3 +131,4 @@ class DecodingConfig:
     batch_tokens: int = option(4096, "batch size in source pieces × beam size, padding included", at_least=1)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     mbr: MbrConfig = field(default_factory=MbrConfig)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)

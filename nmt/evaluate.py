@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt import cli
+from nmt.library.arguments import add_retrieval_arguments, retrieval_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "than it, and show how it agrees with chrF2 on the test set",
     )
     cli.add_run_arguments(parser)
+    add_retrieval_arguments(parser)
     return parser
 
 
@@ -80,6 +82,7 @@ def main() -> None:
     runs = [open_run(path) for path in cli.runs_of(arguments)]
     config = runs[0].decoding()
     config.beam_size = arguments.beam_size or config.beam_size
+    config = retrieval_options(arguments).decoding(config)
     examples = _examples(arguments, runs)
     tokenizer = recorded_tokenizer(runs[0])
     config.lookahead = None if arguments.exact else config.lookahead

@@ -13,7 +13,7 @@ from nmt.data.text import clean
 from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.placeholders import Placeholders
 from nmt.decoding.constraints.prefix import clean_prefix
-from nmt.errors import ConfigError, NmtError
+from nmt.errors import ConfigError, NmtError, RunError
 from nmt.library.collecting import Collector
 from nmt.library.loaded import Loaded
 from nmt.library.loading import load
@@ -210,8 +210,9 @@ class Translator:
             document = segment(text, loaded.source, loaded.limit)
             collectors.append(Collector(document, own, loaded.finishing))
             try:
+                loaded.finishing.examples.check(own)
                 steering = steer(document, own, loaded.decoding, excluded)
-            except ConfigError as error:
+            except (ConfigError, RunError) as error:
                 yield index, error
                 continue
             if not steering:

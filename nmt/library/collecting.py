@@ -12,6 +12,7 @@ from nmt.library.options import TranslationOptions
 from nmt.library.searching import JobResult
 from nmt.library.segments import Document
 from nmt.library.settling import settled
+from nmt.library.training_examples import ExampleFinder
 from nmt.library.translated import Translation
 
 
@@ -22,10 +23,12 @@ class Finishing:
     Attributes:
         target: tokenizer of translations.
         calibration: of their confidence.
+        examples: finds training pairs that they are like.
     """
 
     target: Tokenizer
     calibration: Calibration
+    examples: ExampleFinder
 
 
 class Collector:
@@ -64,6 +67,8 @@ class Collector:
         if self._error is not None:
             return self._error
         best = assemble(self._document, self._found, self._options.nbest, self._finishing.calibration)
+        if self._options.examples:
+            best = replace(best, examples=self._finishing.examples.find(best, self._options))
         return best if self._tree is None else replace(best, tree=self._tree)
 
     def news(self, place: int = -1, tokens: list[int] | None = None) -> str:

@@ -7,12 +7,12 @@ import torch
 
 from nmt.data.examples import load_examples
 from nmt.data.tokenizer import Tokenizer
-from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.device import choose_device
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
 from nmt.library.loaded import Loaded
-from nmt.runs.load import load_ensemble
+from nmt.library.training_examples import ExampleFinder
+from nmt.runs.load import load_models
 from nmt.runs.run import Run, open_run, reopen_run
 
 _SHORTEST_LIMIT = 50
@@ -25,17 +25,19 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         torch.set_num_threads(threads)
     runs = [open_run(path) for path in paths]
     decoding = runs[0].decoding()
-    first = load_ensemble(runs, decoding, choose_device(device))
+    loaded = load_models(runs, choose_device(device))
     return Loaded(
         name="+".join(run.folder.name for run in runs),
-        make=lambda config: SearchTranslator(first.model, first.source, first.target, config),
+        make=loaded.translator,
         decoding=decoding,
-        source=first.source,
-        heads=first.heads,
+        source=loaded.source,
+        heads=loaded.heads,
         finishing=Finishing(
-            first.target, Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED
+            loaded.target,
+            Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED,
+            ExampleFinder(lambda: loaded.datastore.supporting(), decoding),
         ),
-        limit=_limit(runs[0], first.source),
+        limit=_limit(runs[0], loaded.source),
         languages=_languages(runs[0]),
     )
 

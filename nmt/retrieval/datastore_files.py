@@ -80,7 +80,9 @@ def save_datastore(
         with naming(folder):
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(parents=True)
-            save_file({name: np.ascontiguousarray(part) for name, part in vars(store).items()}, fresh / TOKENS)
+            save_file(
+                {name: np.ascontiguousarray(part) for name, part in vars(store).items()}, fresh / TOKENS
+            )
             with replacing(fresh / SENTENCES) as file:
                 file.writelines(f"{source}\t{target}\n" for source, target in pairs)
             sizes = {"format": FORMAT, "checkpoint": checkpoint, "tokens": len(store.tokens), **about}

@@ -83,7 +83,9 @@ def features(model: PreparedModel, pairs: Pairs, chosen: NDArray[np.int64]) -> I
         numbers = chosen[batch]
         source, source_mask = padded(*pairs.sources.take(numbers), last=EOS)
         previous, target_mask = padded(*pairs.targets.take(numbers), first=BOS)
-        given = (torch.from_numpy(part).to(model.device) for part in (source, source_mask, previous, target_mask))
+        given = (
+            torch.from_numpy(part).to(model.device) for part in (source, source_mask, previous, target_mask)
+        )
         values, _ = model.forced_inputs(*given)
         counts = target_mask.sum(axis=1)
         rows = np.repeat(starts[numbers] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())

@@ -12,7 +12,9 @@ _BLOCK = 1 << 14  # keys whose products with the queries are in memory at a time
 _ROWS = 256  # queries at a time
 _GROUPS = 16
 _SPARE = 8  # candidates beyond those asked for
-_ROUNDING = 2.0**-18  # of a product in float32, relative to the lengths of the vectors, for up to 64 dimensions
+_ROUNDING = (
+    2.0**-18
+)  # of a product in float32, relative to the lengths of the vectors, for up to 64 dimensions
 
 
 class Neighbours(NamedTuple):

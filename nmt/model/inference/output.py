@@ -36,6 +36,11 @@ class OutputLayer:
         self._weight = weight.detach().t().contiguous()  # [F + E, V], or [F, V]
         self._bias = weight.new_zeros(len(weight)) if bias is None else bias.detach().clone()
 
+    @property
+    def input_size(self) -> int:
+        """The length of `inputs`."""
+        return len(self._weight)
+
     def inputs(self, features: Tensor, attended: Tensor | None) -> Tensor:
         """What the matrix is multiplied by: features [N, F] and weighted averages of the source embeddings
         [N, E] → [N, F], or [N, F + E].

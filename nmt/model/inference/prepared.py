@@ -76,6 +76,11 @@ class PreparedModel:
         self._output = OutputLayer(model)
         self.device, self.heads = model.device, model.heads
 
+    @property
+    def input_size(self) -> int:
+        """F."""
+        return self._output.input_size
+
     def encode(self, source: Tensor, mask: Tensor) -> tuple[SearchState[Selectable], SearchMemory]:
         """As `TranslationModel.encode`."""
         state, encoded = self._model.encode(source, mask)

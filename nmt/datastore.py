@@ -13,8 +13,8 @@ def parser() -> argparse.ArgumentParser:
     """Return the argument parser."""
     parser = argparse.ArgumentParser(
         prog="python -m nmt.datastore",
-        description="Store the features of every training token of a run in RUN/datastore. nmt.translate then "
-        "shows which training pairs a translation is made of (--examples), and can retrieve tokens "
+        description="Store the features of every training token of a run in RUN/datastore. With it, "
+        "nmt.translate shows which training pairs a translation is made of (--examples), and can retrieve tokens "
         "(--retrieval-weight).",
     )
     parser.add_argument(
@@ -48,8 +48,8 @@ def main() -> None:
     start = time.perf_counter()
     made = make_datastore(run, choose_device(arguments.device), arguments.dimension, files)
     print(
-        f"{made.tokens:,} tokens of {made.pairs:,} pairs, {made.dimension} dimensions with {made.kept:.1%} of "
-        f"the variance, {made.size / 1e6:.1f} MB, {time.perf_counter() - start:.0f} s: {run.datastore}"
+        f"{made.tokens:,} tokens of {made.pairs:,} pairs, {made.dimension} dimensions with {made.kept:.1%} "
+        f"of the variance, {made.size / 1e6:.1f} MB, {time.perf_counter() - start:.0f} s: {run.datastore}"
     )
 
 

@@ -77,11 +77,9 @@ SAMPLING = (
 )
 RETRIEVAL = (
     _number("--examples", int, "N", "after each translation, the N training pairs that it is most like"),
-    _number(
-        "--retrieval-weight", float, "W", "weight of retrieved training tokens in the probability (0: off)"
-    ),
+    _number("--retrieval-weight", float, "W", "weight of the training tokens that are retrieved (0: off)"),
     _number("--retrieval-k", int, "K", "retrieve the K nearest training tokens"),
-    _number("--retrieval-temperature", float, "T", "bandwidth of their weights: exp(−squared distance / T)"),
+    _number("--retrieval-temperature", float, "T", "bandwidth of the kernel, exp(−squared distance / T)"),
 )
 CONSTRAINTS = (
     _Flag(
@@ -126,7 +124,7 @@ def add_library_arguments(parser: argparse.ArgumentParser) -> None:
     for flag in SAMPLING:
         group.add_argument(flag.name, dest=flag.field, **flag.settings)
     group = parser.add_argument_group(
-        "training set", "with the datastore of the run (python -m nmt.datastore)"
+        "training set", "with the datastore of the run: python -m nmt.datastore"
     )
     for flag in RETRIEVAL:
         group.add_argument(flag.name, dest=flag.field, **flag.settings)

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from nmt.errors import RunError
-from nmt.files import naming, replacing, sha256, sync_folder, write_json
+from nmt.files import naming, replacing, sha256, sync_folder, write_bytes, write_json
 from nmt.retrieval.token_memory import TokenMemory
 
 FORMAT = 1
@@ -80,9 +80,8 @@ def save_datastore(
         with naming(folder):
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(parents=True)
-            save_file(
-                {name: np.ascontiguousarray(part) for name, part in vars(store).items()}, fresh / TOKENS
-            )
+            arrays = {name: np.ascontiguousarray(part) for name, part in vars(store).items()}
+            write_bytes(fresh / TOKENS, save(arrays))
             with replacing(fresh / SENTENCES) as file:
                 file.writelines(f"{source}\t{target}\n" for source, target in pairs)
             sizes = {"format": FORMAT, "checkpoint": checkpoint, "tokens": len(store.tokens), **about}

@@ -101,18 +101,12 @@ def principal_components(model: PreparedModel, pairs: Pairs, dimension: int) -> 
         pairs: tokenised.
         dimension: D, if the features have as many.
     """
-    step = max(1, int(pairs.starts[-1]) // _SAMPLE)
-    total, count = None, 0
-    moment: Tensor | None = None
+    step, F, count = max(1, int(pairs.starts[-1]) // _SAMPLE), model.input_size, 0
+    total, moment = torch.zeros(F, dtype=torch.float64), torch.zeros(F, F, dtype=torch.float64)
     for batch in features(model, pairs, pairs.every(step)):
         values = batch.values.cpu().double()
-        own, squares = values.sum(dim=0), values.t() @ values
-        total, moment = (own, squares) if moment is None else (total + own, moment + squares)
-        count += len(values)
-    assert total is not None
-    assert moment is not None
-    mean = total / count
-    device = model.device
+        total, moment, count = total + values.sum(dim=0), moment + values.t() @ values, count + len(values)
+    mean, device = total / count, model.device
     variances, vectors = torch.linalg.eigh(moment / count - torch.outer(mean, mean))
     dimension = min(dimension, len(mean))
     components = vectors.flip(1)[:, :dimension].t()  # the largest first

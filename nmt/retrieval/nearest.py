@@ -12,9 +12,7 @@ _BLOCK = 1 << 14  # keys whose products with the queries are in memory at a time
 _ROWS = 256  # queries at a time
 _GROUPS = 16
 _SPARE = 8  # candidates beyond those asked for
-_ROUNDING = (
-    2.0**-18
-)  # of a product in float32, relative to the lengths of the vectors, for up to 64 dimensions
+_ROUNDING = 2.0**-18  # of a product in float32, relative to the lengths of the two vectors
 
 
 class Neighbours(NamedTuple):
@@ -52,9 +50,9 @@ class NearestKeys:
     def search(self, queries: Tensor, k: int) -> Neighbours:
         """The `k` nearest keys of queries [N, D]; all keys, if there are fewer."""
         k = min(k, len(self._keys))
-        parts = [self._search(some, k) for some in queries.split(_ROWS)]
-        if not parts:
+        if not len(queries):
             return Neighbours(queries.new_empty((0, k)), queries.new_empty((0, k), dtype=torch.int64))
+        parts = [self._search(some, k) for some in torch.split(queries, _ROWS)]
         return Neighbours(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
     def _search(self, queries: Tensor, k: int) -> Neighbours:
@@ -87,7 +85,7 @@ class NearestKeys:
 
     def _compare_all(self, query: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """The nearest keys of one query [D], by the distances of all."""
-        distances = torch.cat([_squared(some - query) for some in self._keys.split(_BLOCK)])
+        distances = torch.cat([_squared(some - query) for some in torch.split(self._keys, _BLOCK)])
         nearest, indices = distances.sort(stable=True)
         return nearest[:k], indices[:k]
 

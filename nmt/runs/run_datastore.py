@@ -67,7 +67,8 @@ def make_datastore(run: Run, device: torch.device, dimension: int, files: tuple[
     store, kept = build_datastore(PreparedModel(checkpoint.model), pairs, dimension)
     about = {"pairs": len(pairs.targets), "variance_kept": kept}
     size = save_datastore(run.datastore, store, texts, digest, about)
-    return Made(len(pairs.targets), *store.keys.shape, kept, size)
+    tokens, dimension = store.keys.shape
+    return Made(len(pairs.targets), tokens, dimension, kept, size)
 
 
 def _training_pairs(run: Run, checkpoint: Checkpoint) -> tuple[Pairs, Texts]:

@@ -14,8 +14,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m nmt.datastore",
         description="Store the features of every training token of a run in RUN/datastore. With it, "
-        "nmt.translate shows which training pairs a translation is made of (--examples), and can retrieve tokens "
-        "(--retrieval-weight).",
+        "nmt.translate shows which training pairs a translation is made of (--examples), and can retrieve "
+        "tokens (--retrieval-weight).",
     )
     parser.add_argument(
         "--dimension",

@@ -12,7 +12,7 @@ from nmt.library.options import TranslationOptions
 from nmt.library.searching import JobResult
 from nmt.library.segments import Document
 from nmt.library.settling import settled
-from nmt.library.training_examples import ExampleFinder
+from nmt.library.training_examples import NO_EXAMPLES, ExampleFinder
 from nmt.library.translated import Translation
 
 
@@ -28,7 +28,7 @@ class Finishing:
 
     target: Tokenizer
     calibration: Calibration
-    examples: ExampleFinder
+    examples: ExampleFinder = NO_EXAMPLES
 
 
 class Collector:

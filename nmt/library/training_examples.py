@@ -95,3 +95,6 @@ def no_datastore(reason: str) -> Callable[[], Supporting]:
         raise ConfigError(reason)
 
     return refuse
+
+
+NO_EXAMPLES = ExampleFinder(no_datastore("retrieval and examples need a datastore"), DecodingConfig())

@@ -7,9 +7,9 @@ translation", eq. 2)
     p(y) ∝ Σᵢ wᵢ [vᵢ = y],    wᵢ = exp(−dᵢ²/T) · (1 − dᵢ²/d²ₖ₊₁),
 
 over the k nearest keys, with distances dᵢ: kernel regression (Nadaraya 1964, Watson 1964), or attention with
-a Gaussian kernel, over the training set. The second factor, which the paper does not have, lets the k-th weight
-go to zero where the (k+1)-th key takes its place: an Epanechnikov kernel as wide as the neighbours reach. So
-p is a continuous function of q, and rounding, which depends on the batch, hardly changes it.
+a Gaussian kernel, over the training set. The second factor, which the paper does not have, lets the k-th
+weight go to zero where the (k+1)-th key takes its place: an Epanechnikov kernel as wide as the neighbours
+reach. So p is a continuous function of q, and rounding, which depends on the batch, hardly changes it.
 
 Shapes: N queries, M training tokens, F feature size, D dimensions of a key, k neighbours, V vocabulary.
 """

@@ -130,7 +130,7 @@ def _force_decode(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> 
     from nmt.runs.run import open_run
 
     opened = open_run(Path(run))
-    translator = load_translator(opened, opened.decoding(), choose_device(device))
+    translator = load_translator(opened, opened.decoding().without_retrieval(), choose_device(device))
     if not translator.heads:
         raise ConfigError(f"{opened.folder}: the model has no attention (model.decoder.style=vector)")
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]

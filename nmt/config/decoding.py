@@ -1,6 +1,6 @@
 """Decoding settings."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nmt.config.schema import option
 
@@ -132,3 +132,7 @@ class DecodingConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     mbr: MbrConfig = field(default_factory=MbrConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+
+    def without_retrieval(self) -> "DecodingConfig":
+        """The same, for what has no datastore or does not need it."""
+        return replace(self, retrieval=RetrievalConfig())

@@ -1,9 +1,7 @@
 """The end of a training run: scores of the test set, the report, and a record of the training."""
 
 import logging
-from dataclasses import replace
 
-from nmt.config.decoding import RetrievalConfig
 from nmt.config.schema import settings
 from nmt.files import write_json
 from nmt.runs.calibration import calibrate_run
@@ -60,7 +58,7 @@ def _evaluate_best(setup: Setup, state: TrainState) -> dict[str, float]:
 
     run, config, prepared = setup.run, setup.scored, setup.corpus.prepared
     test = prepared.splits["test"]
-    decoding = replace(config.decoding, retrieval=RetrievalConfig())  # there is no datastore yet
+    decoding = config.decoding.without_retrieval()  # there is no datastore yet
     translator = load_translator(run, decoding, setup.precision.device)
     evaluation = evaluate(translator, test, config.training.bleu_tokenizer, recorded_word_counts(run))
     write_evaluation(run.evaluation("test"), evaluation, test, decoding, TEST_HEATMAPS)

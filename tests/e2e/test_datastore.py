@@ -18,7 +18,6 @@ from nmt.files import sha256
 from nmt.library.options import TranslationOptions
 from nmt.runs.run import Run
 
-WIDE = ("--retrieval-k", 2000, "--retrieval-temperature", 5)  # such a model is unsure of what is near
 TEXTS = ["The dog sees the cat.", "", "Sita likes this house."]
 
 
@@ -79,33 +78,39 @@ def test_it_is_the_same_when_it_is_made_again(own, trained):
     assert [path.name for path in own.iterdir() if "datastore" in path.name] == ["datastore"]
 
 
+def pairs_of(run: Path) -> list[list[str]]:
+    lines = (run / "datastore" / "sentences.tsv").read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines]
+
+
 def test_examples_do_not_change_the_translations(stored, tmp_path):
-    plain = inside(translate, "--run", stored, *TEXTS, folder=tmp_path)
-    answer = inside(translate, "--run", stored, "--examples", 3, *WIDE, *TEXTS, folder=tmp_path)
+    """A translation that begins with that of a training pair is like this pair."""
+    pairs = pairs_of(stored)
+    options = ("--run", stored, "--prefix", pairs[4][1], pairs[4][0], "")
+    plain = inside(translate, *options, folder=tmp_path)
+    answer = inside(translate, "--examples", 3, *options, folder=tmp_path)
     assert (answer.code, answer.out) == (0, plain.out)
     rows = [line.split("\t") for line in answer.err.splitlines() if line.startswith("  ")]
-    pairs = {
-        tuple(line.split("\t"))
-        for line in (stored / "datastore" / "sentences.tsv").read_text(encoding="utf-8").splitlines()
-    }
-    assert len(rows) == 6
-    assert all((source, target) in pairs for _, source, target, _ in rows)
+    assert len(rows) == 3
+    assert pairs[4] in [row[1:3] for row in rows]
+    assert all(row[1:3] in pairs for row in rows)
 
 
 def test_examples_as_json(stored, tmp_path):
-    """The support of all sentences is that of the tokens by the same word, which is at most 1."""
-    options = ("--run", stored, "--json", "--examples", 100, *WIDE)
-    answer = inside(translate, *options, TEXTS[0], "", folder=tmp_path)
+    """The support of all pairs is at most 1."""
+    source, target = pairs_of(stored)[7]
+    options = ("--run", stored, "--json", "--prefix", target, source, "")
+    answer = inside(translate, "--examples", 100, *options, folder=tmp_path)
     one, blank = map(json.loads, answer.out.splitlines())
     weights = [example["weight"] for example in one["examples"]]
     assert weights == sorted(weights, reverse=True)
     assert 0 < sum(weights) <= 1 + 1e-6
-    for example in one["examples"]:
-        for word in example["words"]:
-            assert one["text"][word["start"] : word["end"]] == word["text"]
+    words = [word for example in one["examples"] for word in example["words"]]
+    assert words
+    assert all(one["text"][word["start"] : word["end"]] == word["text"] for word in words)
     assert blank["examples"] == []
-    plain = inside(translate, "--run", stored, "--json", TEXTS[0], folder=tmp_path)
-    assert {key: value for key, value in one.items() if key != "examples"} == json.loads(plain.out)
+    plain = json.loads(inside(translate, *options, folder=tmp_path).out.splitlines()[0])
+    assert {key: value for key, value in one.items() if key != "examples"} == plain
 
 
 def test_a_training_sentence_is_made_of_itself(stored):

@@ -131,7 +131,7 @@ def _force_decode(
     from nmt.runs.run import open_run
 
     opened = open_run(Path(run))
-    translator = load_translator(opened, opened.decoding(), choose_device(device))
+    translator = load_translator(opened, opened.decoding().without_retrieval(), choose_device(device))
     translator.encode.check(to, "--to ")
     if not translator.heads:
         raise ConfigError(f"{opened.folder}: the model has no attention (model.decoder.style=vector)")

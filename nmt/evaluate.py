@@ -5,7 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt import cli
-from nmt.library.arguments import add_combining_arguments, check_combining
+from nmt.library.arguments import (
+    add_combining_arguments,
+    add_retrieval_arguments,
+    check_combining,
+    retrieval_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     )
     cli.add_run_arguments(parser)
     add_combining_arguments(parser)
+    add_retrieval_arguments(parser)
     return parser
 
 
@@ -124,7 +130,7 @@ def _decoding(run: "Run", arguments: argparse.Namespace) -> "DecodingConfig":
         given = getattr(arguments, name)
         setattr(config, name, getattr(config, name) if given is None else given)
     config.lookahead = None if arguments.exact else config.lookahead
-    return config
+    return retrieval_options(arguments).decoding(config)
 
 
 def _calibrate(arguments: argparse.Namespace) -> None:

@@ -154,7 +154,7 @@ def _chunks(arguments: argparse.Namespace) -> Iterator[list[str]]:
 
 def _sinks(arguments: argparse.Namespace, write: Callable[[str], object]) -> "list[Sink]":
     """What is printed of every line."""
-    from nmt.library.line_output import Each, Warnings, Worst, as_json, plain, suspect
+    from nmt.library.line_output import Each, Warnings, Worst, as_json, examples, plain, suspect
 
     printed: Sink
     if arguments.worst:
@@ -167,6 +167,8 @@ def _sinks(arguments: argparse.Namespace, write: Callable[[str], object]) -> "li
     sinks: list[Sink] = [printed, Warnings(sys.stderr.write)]
     if arguments.show:
         sinks.append(Each(_heatmap, sys.stderr.write))
+    if arguments.examples and not arguments.json:
+        sinks.append(Each(examples, sys.stderr.write))
     return sinks
 
 

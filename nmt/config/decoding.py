@@ -1,6 +1,6 @@
 """Decoding settings."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nmt.config.schema import option
 
@@ -57,6 +57,26 @@ class MbrConfig:
     def count(self) -> int:
         """The number of candidates."""
         return self.size or {"nbest": 12, "samples": 64}[self.candidates]
+
+
+@dataclass
+class RetrievalConfig:
+    """A second distribution over the next token, from the training tokens in similar contexts."""
+
+    weight: float = option(
+        0.0,
+        "weight of the tokens retrieved from the training set in the probability of the next one (0: off; "
+        "Khandelwal et al. 2021); needs `python -m nmt.datastore` after training",
+        at_least=0,
+        below=1,
+    )
+    k: int = option(16, "number of training tokens that are retrieved: the nearest ones", at_least=1)
+    temperature: float = option(
+        0.1,
+        "bandwidth of the kernel: a squared distance of this much divides a weight by e; keys have unit "
+        "variance",
+        above=0,
+    )
 
 
 @dataclass
@@ -127,3 +147,8 @@ class DecodingConfig:
     )
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     mbr: MbrConfig = field(default_factory=MbrConfig)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+
+    def without_retrieval(self) -> "DecodingConfig":
+        """The same, for what has no datastore or does not need it."""
+        return replace(self, retrieval=RetrievalConfig())

@@ -47,13 +47,14 @@ def main() -> None:
     loaded, checkpoint = load_runs([run.folder], "cpu", None), load_checkpoint(run.best, torch.device("cpu"))
     tokenizers = checkpoint.source, checkpoint.target
     about = About(loaded.name, loaded.limit, loaded.languages, loaded.directions)
-    files = exported_files(checkpoint.model, tokenizers, checkpoint.config, loaded.decoding, about)
+    decoding = loaded.decoding.without_retrieval()  # the datastore is not exported
+    files = exported_files(checkpoint.model, tokenizers, checkpoint.config, decoding, about)
     if run.confidence.exists():
         files[CONFIDENCE] = run.confidence.read_bytes()
     with TemporaryDirectory() as place:  # what fails the comparison replaces nothing
         trial = Path(place) / "exported"
         write_exported(trial, files)
-        difference = _difference(loaded.make(loaded.decoding), Translator(*open_exported(trial)[:4]), run)
+        difference = _difference(loaded.make(decoding), Translator(*open_exported(trial)[:4]), run)
     assert difference <= _TOLERANCE, f"log-probabilities differ by {difference:g} from those of the run"
     write_exported(folder, files)
     size = sum(file.stat().st_size for file in folder.iterdir()) / 2**20

@@ -14,7 +14,7 @@ from nmt.data.text import clean
 from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.reranking import combined_heads
-from nmt.errors import ConfigError, NmtError
+from nmt.errors import ConfigError, NmtError, RunError
 from nmt.library.collecting import Collector
 from nmt.library.combining import check_combining, combined_searcher
 from nmt.library.loaded import Loaded
@@ -273,8 +273,10 @@ class Translator:
             try:
                 self.check_target(own.to)
                 check_combining(own, len(self._systems) > 1, self._reverse is not None)
+                for one in finishing:
+                    one.examples.check(own)
                 steering = steer(document, own, first.decoding, excluded)
-            except ConfigError as error:
+            except (ConfigError, RunError) as error:
                 yield index, error
                 continue
             if not steering:

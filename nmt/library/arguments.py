@@ -1,6 +1,7 @@
 """Command-line arguments that are options of the library; imports nothing heavy."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,6 +77,12 @@ SAMPLING = (
     ),
     _number("--seed", int, "N", "another N draws other translations"),
 )
+RETRIEVAL = (
+    _number("--examples", int, "N", "after each translation, the N training pairs that it is most like"),
+    _number("--retrieval-weight", float, "W", "weight of the training tokens that are retrieved (0: off)"),
+    _number("--retrieval-k", int, "K", "retrieve the K nearest training tokens"),
+    _number("--retrieval-temperature", float, "T", "bandwidth of the kernel, exp(−squared distance / T)"),
+)
 CONSTRAINTS = (
     _Flag(
         "--prefix",
@@ -120,6 +127,11 @@ def add_library_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(flag.name, dest=flag.field, **flag.settings)
     group = parser.add_argument_group("sampling and minimum Bayes risk")
     for flag in SAMPLING:
+        group.add_argument(flag.name, dest=flag.field, **flag.settings)
+    group = parser.add_argument_group(
+        "training set", "with the datastore of the run: python -m nmt.datastore"
+    )
+    for flag in RETRIEVAL:
         group.add_argument(flag.name, dest=flag.field, **flag.settings)
     group = parser.add_argument_group("what translations must be like")
     for flag in CONSTRAINTS:
@@ -191,17 +203,43 @@ def translation_options(arguments: argparse.Namespace, attention: bool) -> "Tran
         DataError: if the glossary is.
     """
     from nmt.decoding.constraints.glossary import read_glossary
+
+    names = OTHERS | {flag.name: flag.field for flag in (*SEARCH, *SAMPLING, *RETRIEVAL, *CONSTRAINTS)}
+    values = {field: getattr(arguments, field, None) for field in names.values()}
+    if arguments.glossary:
+        names, values["glossary"] = (
+            names | {"--glossary": "glossary"},
+            read_glossary(Path(arguments.glossary)),
+        )
+    return _options(names, values | {"attention": attention})
+
+
+def add_retrieval_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments for retrieval to a command that has no others of the library."""
+    for flag in RETRIEVAL:
+        if flag.field != "examples":
+            parser.add_argument(flag.name, dest=flag.field, **flag.settings)
+
+
+def retrieval_options(arguments: argparse.Namespace) -> "TranslationOptions":
+    """The options that the arguments of `add_retrieval_arguments` give.
+
+    Raises:
+        ConfigError: for one that is wrong, naming the argument.
+    """
+    names = {flag.name: flag.field for flag in RETRIEVAL}
+    return _options(names, {field: getattr(arguments, field, None) for field in names.values()})
+
+
+def _options(names: Mapping[str, str], values: Mapping[str, Any]) -> "TranslationOptions":
+    """Options that arguments with these names give; None: not given."""
     from nmt.library.options import OptionError, TranslationOptions
 
-    names = OTHERS | {flag.name: flag.field for flag in (*SEARCH, *SAMPLING, *CONSTRAINTS)}
-    values: dict[str, Any] = {field: getattr(arguments, field, None) for field in names.values()}
     given = {field: value for field, value in values.items() if value is not None}
-    if arguments.glossary:
-        given["glossary"] = read_glossary(Path(arguments.glossary))
     try:
-        return TranslationOptions(**given, attention=attention)
+        return TranslationOptions(**given)
     except OptionError as error:
-        flags = {field: name for name, field in names.items()} | {"glossary": "--glossary"}
+        flags = {field: name for name, field in names.items()}
         shown = _shown(given.get(error.field))
         raise ConfigError(f"{flags[error.field]}{shown}: {error.problem}") from error
 

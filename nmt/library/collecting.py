@@ -13,6 +13,7 @@ from nmt.library.options import TranslationOptions
 from nmt.library.searching import JobResult
 from nmt.library.segments import Document
 from nmt.library.settling import settled
+from nmt.library.training_examples import NO_EXAMPLES, ExampleFinder
 from nmt.library.translated import Translation
 
 
@@ -23,10 +24,12 @@ class Finishing:
     Attributes:
         target: tokenizer of translations.
         calibration: of their confidence.
+        examples: finds training pairs that they are like.
     """
 
     target: Tokenizer
     calibration: Calibration
+    examples: ExampleFinder = NO_EXAMPLES
 
 
 class Collector:
@@ -68,6 +71,8 @@ class Collector:
             return self._error
         calibrations = [one.calibration for one in self._finishing]
         best = assemble(self._document, self._found, self._options.nbest, calibrations)
+        if self._options.examples:  # of a single system: see `check_combining`
+            best = replace(best, examples=self._finishing[0].examples.find(best, self._options))
         return best if self._tree is None else replace(best, tree=self._tree)
 
     def news(self, place: int = -1, tokens: list[int] | None = None) -> str:

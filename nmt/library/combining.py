@@ -111,6 +111,8 @@ def check_combining(options: TranslationOptions, several: bool, reverse: bool) -
     if options.mbr and (several or reverse):
         why = "combine='consensus'" if several else "a reverse model"
         raise OptionError("mbr", f"has no effect with {why}; leave it out")
+    if options.examples and several:
+        raise OptionError("examples", "are of one run, not of a consensus; leave it out")
     if options.candidates is not None and not (several or reverse):
         raise OptionError(
             "candidates", "has no effect without combine='consensus' or a reverse model; leave it out"

@@ -143,3 +143,13 @@ def suspect(line: Line) -> str:
     source, text = (" ".join(one.split()) for one in (translation.source, translation.text))
     columns = [f"{translation.confidence:.2f}", str(number), source, text, " ".join(doubtful)]
     return "\t".join([*columns, ", ".join(translation.flags)]) + "\n"
+
+
+def examples(line: Line) -> str:
+    """The training pairs that a translation is most like, one on a line: how much of it each supports, the
+    pair, and the words that it supports, separated by tabs.
+    """
+    return "".join(
+        f"  {one.weight:.2f}\t{one.source}\t{one.target}\t{' '.join(word.text for word in one.words)}\n"
+        for one in line.translation.examples or ()
+    )

@@ -11,7 +11,10 @@ from nmt.errors import ConfigError
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
 from nmt.library.loaded import Loaded, parallel_batches
+from nmt.library.training_examples import ExampleFinder, no_datastore
 from nmt.onnx.names import CONFIDENCE, is_exported
+
+_NO_DATASTORE = "retrieval and examples need a run with its datastore; an exported model has none"
 
 
 def load_systems(
@@ -109,7 +112,9 @@ def _load_exported(folders: Sequence[Path], threads: int | None) -> Loaded:
         source=first.source,
         heads=model.heads,
         finishing=Finishing(
-            first.target, Calibration.load(folders[0] / CONFIDENCE) if alone else UNCALIBRATED
+            first.target,
+            Calibration.load(folders[0] / CONFIDENCE) if alone else UNCALIBRATED,
+            ExampleFinder(no_datastore(_NO_DATASTORE), first.decoding),
         ),
         limit=first.about.limit,
         languages=first.about.languages,

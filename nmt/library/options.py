@@ -84,6 +84,16 @@ class TranslationOptions:
     to: str | None = option(
         None, "language of the translation, of a model that knows several (default: of the main direction)"
     )
+    examples: int = option(
+        0, "how many training pairs to show that the translation is most like", at_least=0, at_most=100
+    )
+    retrieval_weight: float | None = option(
+        None, "weight of training tokens in similar contexts, which are retrieved", at_least=0, below=1
+    )
+    retrieval_k: int | None = option(None, "of retrieval and examples: number of tokens", at_least=1)
+    retrieval_temperature: float | None = option(
+        None, "of retrieval and examples: bandwidth of the kernel", above=0
+    )
 
     def __post_init__(self) -> None:
         for name, kinds in OPTIONS.items():
@@ -136,6 +146,9 @@ class TranslationOptions:
         settings.lookahead = None if self.exact else settings.lookahead
         drawing = {name: getattr(self, name) for name in SAMPLING if getattr(self, name) is not None}
         settings.sampling = dataclasses.replace(own.sampling, **drawing)
+        asked = {name: getattr(self, f"retrieval_{name}") for name in RETRIEVAL}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        settings.retrieval = dataclasses.replace(own.retrieval, **asked)
         if self.sample:
             settings.method = "sample"
         elif self.mbr:
@@ -162,6 +175,8 @@ _SEARCH = (
 """Options that are settings of the search (`decoding.*`)."""
 SAMPLING = ("temperature", "top_k", "top_p", "seed")
 """Options that are settings of sampling (`decoding.sampling.*`)."""
+RETRIEVAL = ("weight", "k", "temperature")
+"""Settings of retrieval (`decoding.retrieval.*`), options with `retrieval_` before the name."""
 _NUMBER, _WHOLE, _NOTHING = (int, float), (int,), (type(None),)
 OPTIONS: dict[str, tuple[type, ...]] = {
     "nbest": _WHOLE,
@@ -192,6 +207,10 @@ OPTIONS: dict[str, tuple[type, ...]] = {
     "top_p": _NUMBER + _NOTHING,
     "seed": _WHOLE + _NOTHING,
     "to": (str, *_NOTHING),
+    "examples": _WHOLE,
+    "retrieval_weight": _NUMBER + _NOTHING,
+    "retrieval_k": _WHOLE + _NOTHING,
+    "retrieval_temperature": _NUMBER + _NOTHING,
 }
 
 

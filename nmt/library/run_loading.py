@@ -9,12 +9,12 @@ import torch
 from nmt.config.directions import known_directions, target_languages
 from nmt.data.examples import load_examples
 from nmt.data.tokenizer import Tokenizer
-from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.device import choose_device
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
 from nmt.library.loaded import Loaded, parallel_batches
-from nmt.runs.load import load_ensemble
+from nmt.library.training_examples import ExampleFinder
+from nmt.runs.load import load_models
 from nmt.runs.run import Run, open_run, reopen_run
 
 _SHORTEST_LIMIT = 50
@@ -28,17 +28,19 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
     runs = [open_run(path) for path in paths]
     decoding, data = runs[0].decoding(), reopen_run(runs[0].folder)[1].data
     known, place = known_directions(data), choose_device(device)
-    first = load_ensemble(runs, decoding, place)
+    loaded = load_models(runs, place)
     return Loaded(
         name="+".join(run.folder.name for run in runs),
-        make=lambda config: SearchTranslator(first.model, first.source, first.target, config),
+        make=loaded.translator,
         decoding=decoding,
-        source=first.source,
-        heads=first.heads,
+        source=loaded.source,
+        heads=loaded.heads,
         finishing=Finishing(
-            first.target, Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED
+            loaded.target,
+            Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED,
+            ExampleFinder(lambda: loaded.datastore.supporting(), decoding),
         ),
-        limit=_limit(runs[0], first.source, data.both_directions),
+        limit=_limit(runs[0], loaded.source, data.both_directions),
         languages=next(iter(known), None),
         directions=tuple(known) if target_languages(data) else (),
         parallel=parallel_batches(threads) if place.type == "cpu" else 1,

@@ -61,6 +61,42 @@ class Word:
 
 
 @dataclass(frozen=True)
+class SupportedWord:
+    """A word of a translation, and how much of it a training pair supports.
+
+    Attributes:
+        text, start, end: as of `Word`.
+        weight: 0 to 1: mean over its subwords.
+    """
+
+    text: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class TrainingExample:
+    """A training pair that a translation is like.
+
+    Attributes:
+        source, target: the pair.
+        weight: 0 to 1, how much of the translation it supports: the mean over its subwords of the kernel
+            weights of those of the k nearest training tokens that are the same subword and in this pair.
+        words: the words that it supports most, in order.
+    """
+
+    source: str
+    target: str
+    weight: float
+    words: tuple[SupportedWord, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As values that JSON can express."""
+        return {**vars(self), "words": [vars(word) for word in self.words]}
+
+
+@dataclass(frozen=True)
 class Translation:
     """A translation of a text.
 
@@ -81,6 +117,7 @@ class Translation:
         alternatives: the other translations of the n best, best first.
         flags: what is remarkable, of `FLAGS`.
         tree: the beam, if it was asked for, and the text was translated in one piece.
+        examples: the training pairs that it is most like, the best first, if they were asked for.
         segments: what the search returned for each segment of the source (see `nmt.library.segments`):
             subwords and their attention, of each head.
     """
@@ -98,6 +135,7 @@ class Translation:
     alternatives: tuple["Translation", ...] = ()
     flags: tuple[str, ...] = ()
     tree: tuple[TreeNode, ...] | None = field(default=None, repr=False)
+    examples: tuple[TrainingExample, ...] | None = field(default=None, repr=False)
     segments: tuple[Found, ...] = field(default=(), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,6 +154,7 @@ class Translation:
             "coverage": None if self.coverage is None else list(self.coverage),
             "alternatives": [one.to_dict() for one in self.alternatives],
             **({} if self.tree is None else {"tree": {"nodes": [node.to_dict() for node in self.tree]}}),
+            **({} if self.examples is None else {"examples": [one.to_dict() for one in self.examples]}),
         }
 
 

@@ -10,6 +10,7 @@
 Loading a checkpoint never runs code from it: weights are safetensors, settings are plain data.
 """
 
+import hashlib
 import json
 import logging
 import shutil
@@ -212,6 +213,17 @@ def load_checkpoint(
         RunError: if it is missing, corrupt, or of a format this version does not support.
     """
     return _read_checkpoint(find_checkpoint(folder), device, dropout)
+
+
+def checkpoint_digest(folder: Path) -> str:
+    """SHA-256 of the weights and tokenizers of the checkpoint that `load_checkpoint` reads.
+
+    Raises:
+        RunError: if there is none.
+    """
+    manifest = json.loads((find_checkpoint(folder) / "manifest.json").read_text(encoding="utf-8"))
+    files = ("model.safetensors", "source.model", "target.model")
+    return hashlib.sha256("".join(manifest[name] for name in files).encode()).hexdigest()
 
 
 def load_for_resuming(

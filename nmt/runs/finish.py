@@ -77,9 +77,10 @@ def _evaluate_best(setup: Setup, state: TrainState) -> dict[str, float]:
 
     run, config, prepared = setup.run, setup.scored, setup.corpus.prepared
     test = prepared.splits["test"]
-    translator = load_translator(run, config.decoding, setup.precision.device)
+    decoding = config.decoding.without_retrieval()  # there is no datastore yet
+    translator = load_translator(run, decoding, setup.precision.device)
     evaluation = evaluate(translator, test, config.training.bleu_tokenizer, recorded_word_counts(run))
-    write_evaluation(run.evaluation("test"), evaluation, test, config.decoding, TEST_HEATMAPS)
+    write_evaluation(run.evaluation("test"), evaluation, test, decoding, TEST_HEATMAPS)
     logger.info(f"test, {len(test)} sentences, beam {config.decoding.beam_size}:\n{evaluation.summary()}")
     _evaluate_reversed(setup, translator)
     save_report(run.report, config, evaluation, test, state.history, prepared.report)

@@ -63,6 +63,11 @@ class Run:
         return self.folder / "confidence.json"
 
     @property
+    def datastore(self) -> Path:
+        """The training tokens for retrieval, made by `python -m nmt.datastore`."""
+        return self.folder / "datastore"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files."""
         return self.folder / "tensorboard"

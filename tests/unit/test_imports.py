@@ -26,17 +26,19 @@ IMPORTS = {  # a package or module in nmt/: which others it may import
     "visualisation": {"errors", "files"},
     "training": BASE | {"data", "model"},
     "decoding": BASE | {"alignment", "data", "model"},
+    "retrieval": BASE | {"data", "model"},
     "evaluation": BASE | {"alignment", "data", "decoding"},
     "onnx": BASE | {"data", "decoding"},
     "export": BASE | {"alignment", "data", "model", "decoding", "evaluation", "visualisation", "onnx"},
     "runs": BASE
-    | {"alignment", "data", "model", "training", "decoding", "evaluation", "export", "visualisation"},
+    | {"alignment", "data", "model", "training", "decoding", "evaluation", "export"}
+    | {"visualisation", "retrieval"},
     "library": BASE | {"alignment", "data", "decoding", "evaluation", "export", "onnx", "runs"},
     "launch": BASE | {"data", "training", "runs"},
     "distillation": BASE | {"data", "training", "decoding", "runs"},
     "server": BASE | {"library", "visualisation"},
 }
-COMMANDS = {"train", "translate", "evaluate", "align", "serve"}
+COMMANDS = {"train", "translate", "evaluate", "align", "serve", "datastore"}
 HEAVY = ("torch", "hydra", "omegaconf", "numpy", "matplotlib", "sentencepiece", "sacrebleu", "tensorboard")
 HELP_MODULES = 100  # what --help may import, beyond a bare interpreter; measured: 59 to 71
 
@@ -166,7 +168,7 @@ except SystemExit as end:
     assert not end.code, end.code
 print(len(sys.modules) - bare, *[module for module in {HEAVY!r} if module in sys.modules], file=sys.stderr)
 """
-LIGHT = ["train", "translate", "evaluate", "align", "serve", "export"]
+LIGHT = ["train", "translate", "evaluate", "align", "serve", "export", "datastore"]
 
 
 def ask(*arguments: str) -> subprocess.CompletedProcess[str]:

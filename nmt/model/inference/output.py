@@ -36,14 +36,25 @@ class OutputLayer:
         self._weight = weight.detach().t().contiguous()  # [F + E, V], or [F, V]
         self._bias = weight.new_zeros(len(weight)) if bias is None else bias.detach().clone()
 
-    def __call__(self, features: Tensor, attended: Tensor | None) -> Tensor:
-        """Features [N, F] and weighted averages of the source embeddings [N, E] → [N, V], float32."""
+    @property
+    def input_size(self) -> int:
+        """The length of `inputs`."""
+        return len(self._weight)
+
+    def inputs(self, features: Tensor, attended: Tensor | None) -> Tensor:
+        """What the matrix is multiplied by: features [N, F] and weighted averages of the source embeddings
+        [N, E] → [N, F], or [N, F + E].
+        """
         features = self._resize(features)
-        if self._hidden is not None:
-            assert attended is not None
-            assert self._lexical_resize is not None
-            averages = attended.tanh()
-            hidden = self._hidden(averages).tanh_().add_(averages)
-            found = self._lexical_resize(hidden)
-            features = features + found if self._shares else torch.cat((features, found), dim=1)
-        return torch.addmm(self._bias, features, self._weight).float().log_softmax(dim=-1)
+        if self._hidden is None:
+            return features
+        assert attended is not None
+        assert self._lexical_resize is not None
+        averages = attended.tanh()
+        hidden = self._hidden(averages).tanh_().add_(averages)
+        found = self._lexical_resize(hidden)
+        return features + found if self._shares else torch.cat((features, found), dim=1)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """From `inputs` to log-probabilities [N, V], float32."""
+        return torch.addmm(self._bias, inputs, self._weight).float().log_softmax(dim=-1)

@@ -1,7 +1,7 @@
 """A translation model prepared for search.
 
 Shapes: B sentences, S source length, T target length, K hypotheses per sentence, N rows (one per hypothesis),
-V target vocabulary.
+V target vocabulary, F size of what the output layers get.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,7 @@ from nmt.model.inference.search_state import SearchState
 from nmt.model.inference.transformer_search import TransformerSearch
 from nmt.model.inference.weights import search_copy
 from nmt.model.mode import check_evaluating
+from nmt.model.positions import TargetPositions
 from nmt.model.translation import TranslationModel
 
 
@@ -75,6 +76,11 @@ class PreparedModel:
         self._output = OutputLayer(model)
         self.device, self.heads = model.device, model.heads
 
+    @property
+    def input_size(self) -> int:
+        """F."""
+        return self._output.input_size
+
     def encode(self, source: Tensor, mask: Tensor) -> tuple[SearchState[Selectable], SearchMemory]:
         """As `TranslationModel.encode`."""
         state, encoded = self._model.encode(source, mask)
@@ -85,15 +91,36 @@ class PreparedModel:
         self, tokens: Tensor, state: SearchState[Selectable], memory: SearchMemory
     ) -> tuple[Tensor, SearchState[Selectable], Tensor]:
         """As `TranslationModel.step`; the rows are those of `memory.layout`."""
+        inputs, after, weights = self.output_inputs(tokens, state, memory)
+        return self.predict(inputs), after, weights
+
+    def output_inputs(
+        self, tokens: Tensor, state: SearchState[Selectable], memory: SearchMemory
+    ) -> tuple[Tensor, SearchState[Selectable], Tensor]:
+        """`step` up to the output layers: what `predict` wants, [N, F], instead of log-probabilities."""
         layout = memory.layout
         features, after, weights = self._decoder.step(tokens, state, memory.source, layout)
         attended = None
         if memory.embeddings is not None:
             attended = layout.unpad(weights.mean(dim=1) @ memory.embeddings)
-        return self._output(features, attended), SearchState(after), rows_of(weights, layout)
+        return self._output.inputs(features, attended), SearchState(after), rows_of(weights, layout)
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        """The output layers: [N, F] → log-probabilities [N, V]."""
+        return self._output(inputs)
 
     def score(
         self, source: Tensor, source_mask: Tensor, previous: Tensor, target: Tensor, target_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """As `TranslationModel.score`."""
         return self._model.score(source, source_mask, previous, target, target_mask)
+
+    def forced_inputs(
+        self, source: Tensor, source_mask: Tensor, previous: Tensor, target_mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """`TranslationModel.forward` up to the output layers: what `predict` wants at the real target tokens,
+        in row-major order, [N, F]; and weights [B, K, T, S].
+        """
+        positions = TargetPositions.of(target_mask)
+        logits, weights = self._model.teacher_forcing(source, source_mask, previous, positions)
+        return torch.cat(logits.features, dim=1), weights

@@ -59,7 +59,7 @@ def test_it_has_every_training_token(stored):
     held = {one.source for split in ("dev", "test") for one in load_examples(Run(stored).examples(split))}
     assert not held & {line.partition("\t")[0] for line in lines}
     translator = nmt.Translator.load(stored)
-    target = translator._loaded.finishing.target
+    target = translator._systems[0].finishing.target
     starts = np.flatnonzero(arrays["positions"] == 0)
     for number, part in enumerate(np.split(arrays["tokens"], starts[1:])):
         assert [*part] == [*target.encode(lines[number].partition("\t")[2]), 3]
@@ -116,8 +116,8 @@ def test_examples_as_json(stored, tmp_path):
 def test_a_training_sentence_is_made_of_itself(stored):
     """Each token of a training pair is nearest to itself."""
     arrays = load_file(stored / "datastore" / "tokens.safetensors")
-    supporting = nmt.Translator.load(stored)._loaded.finishing.examples.supporting()
-    loaded = nmt.Translator.load(stored)._loaded
+    supporting = nmt.Translator.load(stored)._systems[0].finishing.examples.supporting()
+    loaded = nmt.Translator.load(stored)._systems[0]
     config = TranslationOptions(retrieval_k=1).decoding(loaded.decoding).retrieval
     for number in (0, 5, 11):
         source, target = supporting.pairs[number]

@@ -35,7 +35,7 @@ IMPORTS = {  # a package or module in nmt/: which others it may import
     | {"visualisation", "retrieval"},
     "library": BASE | {"alignment", "data", "decoding", "evaluation", "export", "onnx", "runs"},
     "launch": BASE | {"data", "training", "runs"},
-    "distillation": BASE | {"data", "training", "decoding", "runs"},
+    "distillation": BASE | {"data", "training", "decoding", "evaluation", "runs"},
     "server": BASE | {"library", "visualisation"},
 }
 COMMANDS = {"train", "translate", "evaluate", "align", "serve", "datastore"}

@@ -78,7 +78,7 @@ def _with_rare_words(config: DataConfig, pairs: Pairs) -> Pairs:
 
 
 def _with_names(config: DataConfig, pairs: Pairs) -> Pairs:
-    from nmt.data.substitution.names import name_pairs, read_names
+    from nmt.data.substitution.name_pairs import name_pairs, read_names
 
     file = given_file("names", config.names)
     try:

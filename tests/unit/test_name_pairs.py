@@ -8,7 +8,7 @@ import pytest
 from small_corpus import Pair, corpus, settings, write_tsv
 
 from nmt.data.prepare import prepare
-from nmt.data.substitution.names import Name, name_pairs, read_names
+from nmt.data.substitution.name_pairs import Name, name_pairs, read_names
 from nmt.errors import DataError
 
 TOM, MARY, RAHUL, SITA = (

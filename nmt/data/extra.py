@@ -160,7 +160,7 @@ def mixture_of(report: Mapping[str, Any], corpora: Sequence[ExtraCorpus], config
 
     Args:
         report: of the prepared corpus.
-        corpora: the extra ones, with that of rare words.
+        corpora: the extra ones, with those that are made.
         config: the data settings.
     """
     if not corpora and not config.both_directions:

@@ -36,7 +36,7 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
             first.target, Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED
         ),
         limit=_limit(runs[0], first.source),
-        languages=_languages(runs[0]),
+        languages=languages(runs[0]),
     )
 
 
@@ -49,7 +49,7 @@ def _limit(run: Run, tokenizer: Tokenizer) -> int:
     return max([len(ids) for ids in tokenizer.encode_all(sources)] + [_SHORTEST_LIMIT])
 
 
-def _languages(run: Run) -> tuple[str, str] | None:
+def languages(run: Run) -> tuple[str, str] | None:
     """Codes of the languages, where the settings of the data name them."""
     data = reopen_run(run.folder)[1].data
     if data.source != "manythings":

@@ -87,12 +87,16 @@ def main() -> None:
     from nmt.evaluation.evaluator import evaluate
     from nmt.export.error_files import write_errors
     from nmt.export.evaluation_files import write_evaluation
+    from nmt.library.loading import check_reverse
+    from nmt.library.run_loading import languages
     from nmt.runs.load import load_combined
     from nmt.runs.run import open_run
     from nmt.runs.scoring import recorded_word_counts, tokenizer_for
 
     runs = [open_run(path) for path in cli.runs_of(arguments)]
     reverse = open_run(Path(arguments.reverse)) if arguments.reverse else None
+    if reverse is not None:
+        check_reverse(reverse.folder, languages(reverse), runs[0].folder, languages(runs[0]))
     configs = [_decoding(run, arguments) for run in runs]
     translator = load_combined(runs, configs, choose_device(arguments.device), reverse)
     translator.encode.check(arguments.to, "--to ")

@@ -141,10 +141,10 @@ def _with_one_head(one: Translation) -> Translation:
 def _by_score(
     pool: Pool, candidates: Sequence[Translation], back: Sequence[tuple[float, int]]
 ) -> list[Translation]:
-    """By the score of the search and the reverse model."""
+    """By the score of the search and the reverse model; truncated ones come last, as in the search."""
     terms = [pool.reverse_weight * total / length for total, length in back]
     scores = [one.score + term for one, term in zip(candidates, terms, strict=True)]
-    order = np.argsort(-np.asarray(scores), kind="stable").tolist()
+    order = sorted(range(len(scores)), key=lambda i: (not candidates[i].finished, -scores[i]))
     return [replace(candidates[i], score=scores[i]) for i in order]
 
 

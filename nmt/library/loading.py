@@ -42,14 +42,28 @@ def load_systems(
     systems = [_load(group, device, threads) for group in together]
     if combine == "consensus":
         for path, one in zip(paths, systems, strict=True):
-            _check_languages(path, one, systems[0].languages, f"not as {paths[0]}")
+            _check_languages(path, one.languages, systems[0].languages, f"not as {paths[0]}")
     if reverse is None:
         return systems, None
     back = _load([reverse], device, threads)
-    languages = systems[0].languages
-    opposite = None if languages is None else (languages[1], languages[0])
-    _check_languages(reverse, back, opposite, f"but {paths[0]} needs a model of its other direction")
+    check_reverse(reverse, back.languages, paths[0], systems[0].languages)
     return systems, back
+
+
+def check_reverse(
+    reverse: Path,
+    reverse_languages: tuple[str, str] | None,
+    forward: Path,
+    languages: tuple[str, str] | None,
+) -> None:
+    """Check that a reverse model translates in the other direction, if the languages are known.
+
+    Raises:
+        ConfigError: if it does not.
+    """
+    opposite = None if languages is None else (languages[1], languages[0])
+    why = f"but {forward} needs a model of its other direction"
+    _check_languages(reverse, reverse_languages, opposite, why)
 
 
 def _stored_combine(path: Path) -> str:
@@ -63,8 +77,9 @@ def _stored_combine(path: Path) -> str:
     return open_run(path).decoding().combine
 
 
-def _check_languages(path: Path, loaded: Loaded, wanted: tuple[str, str] | None, why: str) -> None:
-    found = loaded.languages
+def _check_languages(
+    path: Path, found: tuple[str, str] | None, wanted: tuple[str, str] | None, why: str
+) -> None:
     if found is not None and wanted is not None and found != wanted:
         raise ConfigError(f"{path}: translates from {found[0]} to {found[1]}, {why}")
 

@@ -65,3 +65,8 @@ def _limit(run: Run, tokenizer: Tokenizer, both_directions: bool) -> int:
     if both_directions:
         sources += [reference for example in examples for reference in example.references]
     return max([len(ids) for ids in tokenizer.encode_all(sources)] + [_SHORTEST_LIMIT])
+
+
+def languages(run: Run) -> tuple[str, str] | None:
+    """Codes of the languages of the main direction, where the settings of the data name them."""
+    return next(iter(known_directions(reopen_run(run.folder)[1].data)), None)

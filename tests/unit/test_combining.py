@@ -1,6 +1,7 @@
 """`nmt.Translator` of several untrained systems with different tokenizers, and with a reverse model."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from test_library import DOCUMENT, check
@@ -15,6 +16,7 @@ from nmt.errors import ConfigError
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration, Curve
 from nmt.library.collecting import Finishing
 from nmt.library.loaded import Loaded
+from nmt.library.loading import check_reverse
 from nmt.library.options import OptionError
 
 CALIBRATIONS = (UNCALIBRATED, Calibration(Curve((-9.0, 0.0), (0.25, 0.25)), Curve((-9.0, 0.0), (0.5, 0.5))))
@@ -157,6 +159,17 @@ def test_candidates_have_no_effect_for_one_run(systems):
         alone.translate(["a"], candidates=5)
     with pytest.raises(OptionError, match="candidates=0: must be at least 1"):
         alone.translate(["a"], candidates=0)
+
+
+def test_a_reverse_model_is_of_the_other_direction():
+    for languages, found in (
+        (("eng", "mar"), ("mar", "eng")),
+        (None, ("eng", "mar")),
+        (("eng", "mar"), None),
+    ):
+        check_reverse(Path("back"), found, Path("a"), languages)
+    with pytest.raises(ConfigError, match=r"back: translates from eng to mar, but a needs a model of its"):
+        check_reverse(Path("back"), ("eng", "mar"), Path("a"), ("eng", "mar"))
 
 
 def test_a_run_whose_settings_choose_by_mbr_gives_its_n_best(systems):

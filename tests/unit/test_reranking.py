@@ -2,6 +2,7 @@
 term.
 """
 
+import dataclasses
 import itertools
 import math
 import random
@@ -73,6 +74,13 @@ def test_samples_have_equal_weights_and_an_empty_list_none():
     assert ranked[0].text == "x y z"
     assert ranked[0].score == pytest.approx(expected_utility("x y z", by_hand))
     assert Reranker(consensus=True).rank([Pool("s", [[], []])]) == [[]]
+
+
+def test_truncated_candidates_come_last():
+    lists = [[found("a", -1.0, -3.0), found("b", -1.0, -2.0), found("c", -1.0, -1.0)]]
+    lists[0][2] = dataclasses.replace(lists[0][2], finished=False)
+    (ranked,) = Reranker(consensus=False).rank([Pool("x", lists)])
+    assert [one.text for one in ranked] == ["b", "a", "c"]
 
 
 # ---------------------------------------------------------------- exhaustive

@@ -284,7 +284,7 @@ def test_a_full_queue_asks_to_come_again(engine: FakeEngine) -> None:
 @pytest.mark.parametrize(
     "constraint",
     [{"required": ["a"] * 4}, {"forbidden": ["a"] * 40}, {"glossary": {str(n): "a" for n in range(800)}},
-     {"prefix": "a" * 800}],
+     {"glossary": {"c": "d", "e": "f", "a": ["b"] * 800}}, {"prefix": "a" * 800}],
 )  # fmt: skip
 def test_constraints_take_room_too(engine: FakeEngine, constraint: dict[str, Any]) -> None:
     with served({"m": engine}, queue_size=100) as client:
@@ -404,6 +404,7 @@ def test_stopping_finishes_what_was_accepted(engine: FakeEngine) -> None:
         threading.Timer(0.3, engine.go).start()
         assert texts(running.result()) == ["RUNNING"]
         assert texts(waiting.result()) == ["WAITING"]
+        assert {one.result().headers["connection"] for one in (running, waiting, stream)} == {"close"}
         assert events(stream.result().body)[-1]["translation"]["text"] == "A B"
         with pytest.raises(ConnectionRefusedError):
             client.get("/health")

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ for needed in ("starlette", "uvicorn", "prometheus_client"):
 from served import Client, served, wait_until  # noqa: E402
 
 from nmt.server import connection as connections  # noqa: E402
+from nmt.server import serving  # noqa: E402
 
 
 @pytest.fixture
@@ -376,6 +378,43 @@ def test_too_many_connections_are_refused(engine: FakeEngine) -> None:
         wait_until(lambda: len(client.server.server_state.connections) == 1)
         assert client.post("/v1/translate", {"text": "a"}).status == 200
         held.pop().close()
+
+
+def test_far_too_many_connections_are_closed_at_once(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_REFUSED", 3)
+    with served({"m": engine}, max_connections=2) as client:
+        held = [socket.create_connection(("127.0.0.1", client.port), timeout=10) for _ in range(30)]
+        for connection in held[4:]:
+            with suppress(ConnectionError):
+                assert everything(connection) == b""
+        assert len(client.server.server_state.connections) <= 4
+        for connection in held:
+            connection.close()
+        wait_until(lambda: not client.server.server_state.connections)
+        assert client.post("/v1/translate", {"text": "a"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "expected"),
+    [
+        ((1024, 4096), 1200, 1100),
+        ((1024, 1024), 1024, 924),
+        ((1024, -1), 1200, 1100),
+        ((5000, 5000), None, 1100),
+        ((-1, -1), None, 1100),
+    ],
+)
+def test_connections_leave_room_for_other_files(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], asked: int | None, expected: int
+) -> None:
+    resource = pytest.importorskip("resource", reason="not on Windows")
+    calls: list[int] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: calls.append(pair[0]))
+    assert serving._most_connections(1000) == expected
+    assert calls == ([] if asked is None else [asked])
 
 
 def test_a_key_is_needed_if_there_is_one(engine: FakeEngine) -> None:

@@ -19,7 +19,7 @@ except ModuleNotFoundError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
 _BACKLOG = 2048
-_REFUSED = 100  # connections beyond the limit whose requests are answered, with 503; more are closed at once
+_REFUSED = 1000  # connections beyond the limit whose requests are answered, with 503; more are closed at once
 _FILES = 100  # open ones that are no connections
 
 

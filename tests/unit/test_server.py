@@ -399,11 +399,11 @@ def test_far_too_many_connections_are_closed_at_once(
 @pytest.mark.parametrize(
     ("limits", "asked", "expected"),
     [
-        ((1024, 4096), 1200, 1100),
+        ((1024, 4096), 2100, 2000),
         ((1024, 1024), 1024, 924),
-        ((1024, -1), 1200, 1100),
-        ((5000, 5000), None, 1100),
-        ((-1, -1), None, 1100),
+        ((1024, -1), 2100, 2000),
+        ((5000, 5000), None, 2000),
+        ((-1, -1), None, 2000),
     ],
 )
 def test_connections_leave_room_for_other_files(

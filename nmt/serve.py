@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _KEY = "NMT_API_KEY"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_SWITCH = 0.0005  # seconds that a thread which translates may keep the one that talks to clients waiting
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,6 +75,7 @@ def main() -> None:
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of clients that have left
     from nmt.server.service import Service
 
+    sys.setswitchinterval(_SWITCH)
     with serving.bind(config) as listener:
         models = {name: _load(name, paths, arguments) for name, paths in runs.items()}
         lines = _greeting(serving.address_of(listener), config, key, models)

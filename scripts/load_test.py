@@ -4,8 +4,8 @@ Starts `python -m nmt.serve` on a free port of the loopback interface, and measu
 
 1. a lone request, against the library in this process: the median of the differences, each between the
    fastest of fifteen;
-2. 32 clients at a time, against one after the other: requests per second, and the server's processor time, on
-   which other programs have less influence;
+2. 32 clients at a time, against one after the other: requests per second; and, to explain them, the server's
+   processor time, on which other programs have less influence, and the mean size of its batches;
 3. many clients at a time, for a minute and until 5,000 requests are answered: good ones, malformed ones,
    oversized ones, clients that send slowly or stop midway, and clients that leave. Good requests must have no
    error, the others an answer of 4xx or 503, and memory must not grow.
@@ -39,6 +39,7 @@ SLOWER = 0.005  # seconds that a lone request may take longer than the library
 TOGETHER, FASTER = 32, 5.0  # clients, and how many times faster than one after the other
 TEXTS, REPETITIONS = 20, 15  # of lone requests and calls of the library
 MIX = {"good": 10, "stream": 2, "malformed": 2, "oversized": 1, "slow": 2, "leaving": 3}
+_BATCHES = r'nmt_batch_texts_count\{model="test"\}'
 _ADDRESS = re.compile(r"on http://127\.0\.0\.1:(\d+) ")
 
 
@@ -127,12 +128,13 @@ async def _together(port: int, sentences: Sequence[str]) -> bool:
     """Requests per second of many clients and of one, in turn."""
     rates: list[tuple[float, float]] = []
     times: list[tuple[float, float]] = []
+    sizes: list[float] = []
     for repetition in range(5):
         texts = [sentences[(repetition * 320 + i) % len(sentences)] for i in range(320)]
-        (one, one_time), (many, many_time) = (
-            await _rate(port, texts[::5], 1),
-            await _rate(port, texts, TOGETHER),
-        )
+        one, one_time = await _rate(port, texts[::5], 1)
+        batches = await _metric(port, _BATCHES)
+        many, many_time = await _rate(port, texts, TOGETHER)
+        sizes.append(len(texts) / (await _metric(port, _BATCHES) - batches))
         rates.append((one, many))
         times.append((one_time, many_time))
     ratio = statistics.median(many / one for one, many in rates)
@@ -140,9 +142,9 @@ async def _together(port: int, sentences: Sequence[str]) -> bool:
     right = _row(
         f"requests of 1 → {TOGETHER} clients", f"{one:.0f} → {many:.0f} /s = {ratio:.1f} ×", ratio >= FASTER
     )
-    ratio = statistics.median(one / many for one, many in times)
     one, many = (1000 * statistics.median(time) for time in zip(*times, strict=True))
-    _row("  processor time of a request", f"{one:.1f} → {many:.1f} ms = {ratio:.1f} ×", ratio >= FASTER)
+    print(f"{'  processor time of a request':44} {f'{one:.1f} → {many:.1f} ms':>24}")
+    print(f"{'  texts in a batch':44} {f'1 → {statistics.median(sizes):.1f}':>24}", flush=True)
     return right
 
 
@@ -205,7 +207,7 @@ async def _load(port: int, sentences: Sequence[str], clients: int, seconds: floa
 
 
 async def _metric(port: int, name: str) -> float:
-    """A figure of the server's `/metrics`."""
+    """A figure of the server's `/metrics`, whose name is a regular expression."""
     wire = Wire(port)
     text = (await wire.get("/metrics")).body.decode()
     wire.close()

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -51,7 +52,7 @@ def application(service: Service) -> Starlette:
 
 
 class Monitor:
-    """Counts requests and their time.
+    """Counts requests and their time, and tells clients of a server that stops.
 
     Args:
         app: the application.
@@ -60,7 +61,8 @@ class Monitor:
     """
 
     def __init__(self, app: ASGIApp, service: Service, paths: Collection[str]) -> None:
-        self._app, self._instruments, self._paths = app, service.instruments, paths
+        self._app, self._paths = app, paths
+        self._service, self._instruments = service, service.instruments
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -74,6 +76,8 @@ class Monitor:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._service.draining:  # no further request is answered on this connection
+                    MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
         try:

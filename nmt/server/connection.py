@@ -19,9 +19,15 @@ class Connection(H11Protocol):
     _writing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begin to wait for the first request."""
+        """Begin to wait for the first request; or, if there are far too many connections, close it at once:
+        a process that may open no more files could not even refuse it.
+        """
         super().connection_made(transport)
-        self._watch()
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            self.connections.discard(self)
+            self.transport.abort()
+        else:
+            self._watch()
 
     def data_received(self, data: bytes) -> None:
         """Read, and wait for a request unless one is being answered."""

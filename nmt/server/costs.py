@@ -6,7 +6,7 @@ from nmt.library.options import TranslationOptions
 from nmt.server.payload import Ask, RequestError
 
 _REQUIRED, _FORBIDDEN = 20, 2  # source pieces that take as long as a phrase; …
-_CHEAP = 10  # … as long as so many entries of a glossary, or characters of a prefix
+_CHEAP = 10  # … as long as so many terms of a glossary, or characters of a prefix
 _CANDIDATES = 64  # of minimum Bayes risk, at most, if a request does not say how many
 _ATTENTION = 4_000_000  # numbers in an answer
 
@@ -47,4 +47,5 @@ def _width(options: TranslationOptions, beam_size: int) -> int:
 def constraint_cost(options: TranslationOptions) -> int:
     """What constraints add to the cost of each text: about as many source pieces as take the same time."""
     phrases = _REQUIRED * len(options.required) + _FORBIDDEN * len(options.forbidden)
-    return phrases + (len(options.glossary) + len(options.prefix)) // _CHEAP + (options.min_length or 0)
+    terms = sum(1 if isinstance(target, str) else len(target) for target in options.glossary.values())
+    return phrases + (terms + len(options.prefix)) // _CHEAP + (options.min_length or 0)

@@ -13,7 +13,14 @@ from nmt.server.application import application
 from nmt.server.connection import Connection
 from nmt.server.service import Service
 
+try:
+    import resource
+except ModuleNotFoundError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 _BACKLOG = 2048
+_REFUSED = 1000  # connections beyond the limit whose requests are answered, with 503; more are closed at once
+_FILES = 100  # open ones that are no connections
 
 
 def bind(config: ServerConfig) -> socket.socket:
@@ -46,6 +53,20 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _most_connections(limit: int) -> int:
+    """How many connections may be open, with those whose requests are refused: not more than the process may
+    have files. Where it may have more files if it asks, it asks.
+    """
+    wanted = limit + _REFUSED
+    if resource is None:
+        return wanted
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != allowed < wanted + _FILES:
+        allowed = wanted + _FILES if most == resource.RLIM_INFINITY else min(wanted + _FILES, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    return wanted if allowed == resource.RLIM_INFINITY else max(2, min(wanted, allowed - _FILES))
+
+
 class Server(uvicorn.Server):
     """uvicorn, for one service. SIGTERM and Ctrl-C let it finish what it has accepted, then it returns; a
     second one lets it return at once.
@@ -69,6 +90,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 backlog=_BACKLOG,
+                limit_concurrency=_most_connections(config.max_connections),
                 timeout_keep_alive=config.idle_timeout,
                 timeout_graceful_shutdown=config.drain_timeout,
             )

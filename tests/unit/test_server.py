@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ for needed in ("starlette", "uvicorn", "prometheus_client"):
 from served import Client, served, wait_until  # noqa: E402
 
 from nmt.server import connection as connections  # noqa: E402
+from nmt.server import serving  # noqa: E402
 
 
 @pytest.fixture
@@ -284,7 +286,7 @@ def test_a_full_queue_asks_to_come_again(engine: FakeEngine) -> None:
 @pytest.mark.parametrize(
     "constraint",
     [{"required": ["a"] * 4}, {"forbidden": ["a"] * 40}, {"glossary": {str(n): "a" for n in range(800)}},
-     {"prefix": "a" * 800}],
+     {"glossary": {"c": "d", "e": "f", "a": ["b"] * 800}}, {"prefix": "a" * 800}],
 )  # fmt: skip
 def test_constraints_take_room_too(engine: FakeEngine, constraint: dict[str, Any]) -> None:
     with served({"m": engine}, queue_size=100) as client:
@@ -378,6 +380,43 @@ def test_too_many_connections_are_refused(engine: FakeEngine) -> None:
         held.pop().close()
 
 
+def test_far_too_many_connections_are_closed_at_once(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "_REFUSED", 3)
+    with served({"m": engine}, max_connections=2) as client:
+        held = [socket.create_connection(("127.0.0.1", client.port), timeout=10) for _ in range(30)]
+        for connection in held[4:]:
+            with suppress(ConnectionError):
+                assert everything(connection) == b""
+        assert len(client.server.server_state.connections) <= 4
+        for connection in held:
+            connection.close()
+        wait_until(lambda: not client.server.server_state.connections)
+        assert client.post("/v1/translate", {"text": "a"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("limits", "asked", "expected"),
+    [
+        ((1024, 4096), 2100, 2000),
+        ((1024, 1024), 1024, 924),
+        ((1024, -1), 2100, 2000),
+        ((5000, 5000), None, 2000),
+        ((-1, -1), None, 2000),
+    ],
+)
+def test_connections_leave_room_for_other_files(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], asked: int | None, expected: int
+) -> None:
+    resource = pytest.importorskip("resource", reason="not on Windows")
+    calls: list[int] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: calls.append(pair[0]))
+    assert serving._most_connections(1000) == expected
+    assert calls == ([] if asked is None else [asked])
+
+
 def test_a_key_is_needed_if_there_is_one(engine: FakeEngine) -> None:
     with served({"m": engine}, api_key="key") as client:
         for path in ("/v1/translate", "/v1/stream", "/v1/alternatives"):
@@ -404,6 +443,7 @@ def test_stopping_finishes_what_was_accepted(engine: FakeEngine) -> None:
         threading.Timer(0.3, engine.go).start()
         assert texts(running.result()) == ["RUNNING"]
         assert texts(waiting.result()) == ["WAITING"]
+        assert {one.result().headers["connection"] for one in (running, waiting, stream)} == {"close"}
         assert events(stream.result().body)[-1]["translation"]["text"] == "A B"
         with pytest.raises(ConnectionRefusedError):
             client.get("/health")

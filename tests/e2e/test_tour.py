@@ -11,6 +11,7 @@ import math
 import re
 import shutil
 import sys
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from matplotlib import image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from run_tour import execute, read
+from run_tour import kernel, read
 
 ROOT = Path(__file__).resolve().parents[2]
 TOUR = ROOT / "docs" / "tour"
@@ -31,14 +32,33 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """Each notebook, executed in a copy of the folder; two at a time, so that starting kernels overlaps."""
+    """Each notebook, executed in a copy of the folder by one of two kernels; the longest ones first."""
     folder = tmp_path_factory.mktemp("tour") / "docs" / "tour"
     shutil.copytree(TOUR, folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    waiting = deque(reversed(NOTEBOOKS))
+    runs: dict[str, Future] = {name: Future() for name in NOTEBOOKS}
+
+    def work() -> None:
+        try:
+            with kernel(folder) as execute:
+                while waiting:
+                    finish(waiting.popleft(), execute)
+        except Exception as error:  # no kernel
+            while waiting:
+                runs[waiting.popleft()].set_exception(error)
+
+    def finish(name: str, execute) -> None:
+        try:
+            runs[name].set_result(execute(read(TOUR / name)))
+        except Exception as error:  # the test of this notebook fails with it
+            runs[name].set_exception(error)
+
     with ThreadPoolExecutor(2) as threads:
-        runs = {name: threads.submit(execute, read(TOUR / name), folder) for name in NOTEBOOKS}
+        workers = [threads.submit(work) for _ in range(2)]
         yield runs
-        for run in runs.values():
-            run.cancel()
+        waiting.clear()
+        for worker in workers:
+            worker.result()
 
 
 def outputs(cell) -> list[dict[str, str]]:

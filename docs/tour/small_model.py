@@ -104,7 +104,8 @@ def trained(
     settings = [to_dict(config), updates, learning_rate, start and to_dict(start.config)]
     folder = FOLDER / f"{name}-{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]}"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with portalocker.Lock(folder.with_suffix(".lock")):  # two notebooks may run at the same time
+    waiting = portalocker.LockFlags.EXCLUSIVE  # as long as it takes: two notebooks may run at the same time
+    with portalocker.Lock(folder.with_suffix(".lock"), flags=waiting):
         if not folder.exists():
             save_checkpoint(folder, _train(config, updates, learning_rate, start))
     return load_checkpoint(folder, _CPU)

@@ -25,7 +25,9 @@ def test_matrices_show_their_values():
 
 def test_rows_and_columns_have_their_names():
     named = Matrix(np.eye(2), columns=["$a$", "b"], rows=["राहुल", "।"])
-    first, second, third, *_ = draw_matrices([named, Matrix(np.eye(9), rows=list("abcdefghi")), Matrix(np.eye(2))]).axes
+    first, second, third, *_ = draw_matrices(
+        [named, Matrix(np.eye(9), rows=list("abcdefghi")), Matrix(np.eye(2))]
+    ).axes
     assert [text.get_text() for text in first.get_xticklabels()] == ["$a$", "b"]
     assert [text.get_text() for text in first.get_yticklabels()] == ["राहुल", "।"]
     assert [text.get_text() for text in second.get_yticklabels()] == list("abcdefghi")

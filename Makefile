@@ -73,9 +73,9 @@ format: setup  ## format the code
 tensorboard: setup  ## show the training curves of all runs on http://localhost:6006
 	$(BIN)/tensorboard --logdir runs
 
-tour: setup  ## open the tour of attention in JupyterLab (docs/tour)
+tour: setup  ## open the tour of attention in JupyterLab (docs/tour); ARGS='--no-browser --port 8890 …'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tour]'
-	$(BIN)/jupyter lab docs/tour
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/docs/tour/01_queries_keys_values.ipynb $(ARGS)
 
 clean:  ## remove .venv and caches; keeps runs and downloads
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -6,6 +6,8 @@ python scripts/run_tour.py [NOTEBOOK ...]     default: all
 import argparse
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +23,42 @@ def read(path: Path) -> Any:
     return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
-def execute(notebook: Any, folder: Path) -> Any:
-    """A copy of a notebook with the outputs of running it in `folder`, without times.
+@contextmanager
+def kernel(folder: Path) -> Iterator[Callable[[Any], Any]]:
+    """A Jupyter kernel, started in `folder`, as a function that executes notebooks one after another.
 
-    Raises:
-        nbclient.exceptions.CellExecutionError: if a cell fails.
+    It returns a copy of the notebook with its outputs, without times. A notebook finds no names of the one
+    before, but modules stay imported, which takes most of the time of a short notebook. The function raises
+    nbclient.exceptions.CellExecutionError if a cell fails.
     """
+    client = NotebookClient(
+        nbformat.v4.new_notebook(),  # type: ignore[no-untyped-call]
+        timeout=_LIMIT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        record_timing=False,
+    )
+    with client.setup_kernel():
+        yield lambda notebook: _executed(client, notebook)
+
+
+def execute(notebook: Any, folder: Path) -> Any:
+    """A copy of a notebook with the outputs of running it in `folder`, in a kernel of its own."""
+    with kernel(folder) as run:
+        return run(notebook)
+
+
+def _executed(client: NotebookClient, notebook: Any) -> Any:
     fresh: Any = nbformat.from_dict(notebook)  # type: ignore[no-untyped-call]
     for cell in fresh.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    client = NotebookClient(
-        fresh, timeout=_LIMIT, resources={"metadata": {"path": str(folder)}}, record_timing=False
-    )
-    client.execute()
+    client.nb = fresh
+    try:
+        client.execute(cleanup_kc=False)
+    finally:
+        client.nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%reset -f")])  # type: ignore[no-untyped-call]
+        client.execute(cleanup_kc=False)
     fresh.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

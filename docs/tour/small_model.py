@@ -4,8 +4,11 @@ It is what `python -m nmt.train` trains, with the same modules, on the simple se
 those of frequent words. What is trained is kept in `runs/tour`, and found there again by the other steps.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +20,7 @@ import torch
 from nmt.config.data import TokenizerConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.model import AttentionConfig, DecoderConfig, EncoderConfig, ModelConfig
+from nmt.config.schema import to_dict
 from nmt.config.training import TrainingConfig
 from nmt.data.batching import TrainingBatches
 from nmt.data.ragged import ragged
@@ -89,17 +93,19 @@ def trained(
     learning_rate: float = 8e-3,
     start: Checkpoint | None = None,
 ) -> Checkpoint:
-    """The model `name`, in evaluation mode; trained if `runs/tour` does not have it yet.
+    """The model `name`, in evaluation mode; trained if `runs/tour` does not have one of these settings yet.
 
     Args:
-        name: of its folder there.
+        name: of its folder there, before a hash of the other arguments.
         config: its settings.
         updates, learning_rate: of the training.
         start: a model with the same weights to begin with, instead of random ones.
     """
-    folder = FOLDER / name
+    settings = [to_dict(config), updates, learning_rate, start and to_dict(start.config)]
+    folder = FOLDER / f"{name}-{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]}"
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with portalocker.Lock(FOLDER / f"{name}.lock"):  # two notebooks may run at the same time
+    waiting = portalocker.LockFlags.EXCLUSIVE  # as long as it takes: two notebooks may run at the same time
+    with portalocker.Lock(folder.with_suffix(".lock"), flags=waiting):
         if not folder.exists():
             save_checkpoint(folder, _train(config, updates, learning_rate, start))
     return load_checkpoint(folder, _CPU)
@@ -123,6 +129,13 @@ def _train(config: ModelConfig, updates: int, learning_rate: float, start: Check
     batches = TrainingBatches(*(ragged(one.encode_all(list(side))) for one, side in sides), 256, _SEED)
     Trainer(model, batches, settings, choose_precision("fp32", _CPU), _Quiet()).run()
     return Checkpoint(model, config, source, target, {})
+
+
+def changed(checkpoint: Checkpoint, config: ModelConfig) -> Checkpoint:
+    """The same weights in a model with other settings, which must have the same parameters."""
+    model = build_model(config, len(checkpoint.source), len(checkpoint.target), PAD)
+    model.load_state_dict(checkpoint.model.state_dict())
+    return replace(checkpoint, model=model.eval(), config=config)
 
 
 def translate(checkpoint: Checkpoint, sources: Sequence[str], beam_size: int = 1) -> list[str]:

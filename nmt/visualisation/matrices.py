@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nmt.visualisation.fonts import drawable, families_for
-from nmt.visualisation.heatmap import COLOURS
+from nmt.visualisation.heatmap import COLOURS, labels
 
 _DPI = 160
 _INK, _SOFT_INK = "#1c2733", "#5b6875"
@@ -26,12 +26,15 @@ class Matrix(NamedTuple):
         values: [rows, columns]; not empty.
         title: above it.
         across, down: what columns and rows are.
+        columns, rows: the name of each; empty: their numbers, from 0.
     """
 
     values: NDArray[np.floating[Any]]
     title: str = ""
     across: str = ""
     down: str = ""
+    columns: Sequence[str] = ()
+    rows: Sequence[str] = ()
 
 
 def draw_matrices(panels: Sequence[Matrix]) -> Figure:
@@ -75,6 +78,18 @@ def _draw(figure: Figure, axes: Axes, panel: Matrix) -> None:
         colour_bar = figure.colorbar(image, ax=axes, fraction=0.06, pad=0.03)
         colour_bar.outline.set_visible(False)
         colour_bar.ax.tick_params(length=0, labelsize=8, labelcolor=_SOFT_INK)
+    _write_names(axes, panel)
+
+
+def _write_names(axes: Axes, panel: Matrix) -> None:
+    """Replace the numbers of columns and rows by their names, where there are any."""
+    slanted: dict[str, Any] = {"rotation": 45, "ha": "right", "va": "center", "rotation_mode": "anchor"}
+    for axis, names, style in ((axes.xaxis, panel.columns, slanted), (axes.yaxis, panel.rows, {})):
+        if names:
+            families = families_for(names)
+            axis.set_ticks(
+                range(len(names)), labels(names, families), family=families, parse_math=False, **style
+            )
 
 
 def _number(value: float) -> str:

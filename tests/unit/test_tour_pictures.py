@@ -23,6 +23,17 @@ def test_matrices_show_their_values():
     assert (first.get_xlabel(), first.get_ylabel()) == ("S", "T")
 
 
+def test_rows_and_columns_have_their_names():
+    named = Matrix(np.eye(2), columns=["$a$", "b"], rows=["राहुल", "।"])
+    first, second, third, *_ = draw_matrices(
+        [named, Matrix(np.eye(9), rows=list("abcdefghi")), Matrix(np.eye(2))]
+    ).axes
+    assert [text.get_text() for text in first.get_xticklabels()] == ["$a$", "b"]
+    assert [text.get_text() for text in first.get_yticklabels()] == ["राहुल", "।"]
+    assert [text.get_text() for text in second.get_yticklabels()] == list("abcdefghi")
+    assert [text.get_text() for text in third.get_xticklabels()] == ["0", "1"]
+
+
 @pytest.mark.parametrize("values", [np.zeros((2, 2)), np.full((70, 1), -1.0)])
 def test_matrices_of_special_values(values):
     Picture(draw_matrices([Matrix(values)]), "")

@@ -157,6 +157,9 @@ class Phrase(NamedTuple):
     def met(self, state):
         return state[0] if self.shared else 0
 
+    def met_after(self, state, token):
+        return self.met(self.advance(state, token))
+
     def forces(self):
         return False
 
@@ -184,6 +187,9 @@ class Anything(NamedTuple):
 
     def met(self, state):
         return 0
+
+    def met_after(self, state, token):
+        return self.met(self.advance(state, token))
 
     def forces(self):
         return False
@@ -359,6 +365,9 @@ def test_a_cancelled_sentence_leaves_in_the_next_step():
 
 class Forcing(Anything):
     """Allows everything, and says that it does not."""
+
+    def met_after(self, state, token):
+        return self.met(self.advance(state, token))
 
     def forces(self):
         return True

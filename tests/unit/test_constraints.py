@@ -19,6 +19,7 @@ from nmt.decoding.constraints.placeholders import Placeholders
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
+from nmt.decoding.constraints.well_formed import WellFormedBytes
 from nmt.decoding.interface import Except, Only
 from nmt.decoding.result import Translation
 from nmt.errors import ConfigError, DataError
@@ -296,6 +297,17 @@ def test_a_translation_that_meets_what_is_asked(target, pieces):
     assert built.is_met_by(target.encode("माझे घर."))
     assert not built.is_met_by(target.encode("माझे घरी."))
     assert not built.is_met_by(target.encode("लहान घर."))
+
+
+def test_samples_are_valid_utf_8(target, pieces):
+    """Of bytes at random only those that are characters, up to the end."""
+    rng, free, characters = random.Random(4), WellFormedBytes(pieces.byte_tokens), set()
+    for limit in [1, 2, 3, 4, 5, 12] * 30:
+        tokens = walk(free.within(limit), limit, len(target), rng, list(pieces.byte_tokens.values()))
+        text = target.decode(tokens)
+        assert "\ufffd" not in text
+        characters.update(text)
+    assert {len(character.encode()) for character in characters} == {1, 2, 3, 4}
 
 
 def test_the_next_word():

@@ -300,6 +300,13 @@ def test_what_is_settled_stays(tokenizers, data):
     assert clean(target.decode(tokens)).startswith(before)
 
 
+@pytest.mark.parametrize("options", [{}, {"required": ["घर"]}, {"max_length": 2}])
+def test_samples_are_text(translator, options):
+    """Also of a model for which all bytes are equally probable."""
+    (one,) = translator.translate(["The dog."], sample=True, nbest=20, temperature=1e6, **options)
+    assert not any("\ufffd" in found.text for found in (one, *one.alternatives))
+
+
 def test_a_batch_of_several_users(translator):
     """Errors and cancelling concern one text; the others are translated as if alone."""
     impossible = TranslationOptions(required=["घर"], forbidden=["घर"])

@@ -240,8 +240,8 @@ class RequiredPhrases:
         if not undecoded and (all_ways or position.last != " "):
             places += first
         tokens = self._tokens_at(places, undecoded, all_ways)
-        # If nothing continues an incomplete character, it becomes U+FFFD.
-        return tokens or self._tokens_at(first, b"", all_ways)
+        # If nothing continues an incomplete character, it becomes U+FFFD: only where there is no more room.
+        return tokens or (self._tokens_at(first, b"", True) if all_ways else set())
 
     def _tokens_at(self, places: list[tuple[int, int]], undecoded: bytes, all_ways: bool) -> set[int]:
         """The next tokens of phrases, of which there are some characters."""

@@ -297,6 +297,11 @@ def test_a_translation_that_meets_what_is_asked(target, pieces):
     assert built.is_met_by(target.encode("माझे घर."))
     assert not built.is_met_by(target.encode("माझे घरी."))
     assert not built.is_met_by(target.encode("लहान घर."))
+    built = ConstraintBuilder(pieces, request(forbidden=["लहा"])).build("x", 20, 30)
+    assert built.is_met_by(target.encode("लहान घर."))  # though search might avoid it
+    assert built.often_met
+    both = ConstraintBuilder(pieces, request(keep=["number"], glossary={"house": "घर"}))
+    assert [both.build(text, 20, 30).often_met for text in ("3 cats", "3 houses", "a house")] == [1, 1, 0]
 
 
 def test_samples_are_valid_utf_8(target, pieces):

@@ -27,6 +27,7 @@ class _Row(NamedTuple):
         first: where they begin among all that are.
         wanted: those that are candidates however improbable they are.
         exclusive: no others are candidates.
+        ending: EOS is asked for, though it is not allowed yet.
     """
 
     row: int
@@ -34,6 +35,10 @@ class _Row(NamedTuple):
     first: int
     wanted: frozenset[int]
     exclusive: bool
+    ending: bool
+
+
+_NONE: frozenset[int] = frozenset()
 
 
 _Extension = tuple[float, int, int, bool]
@@ -41,19 +46,27 @@ _Extension = tuple[float, int, int, bool]
 stays a candidate however many others are more probable. They sort from the best one."""
 
 
+class _Predicted(NamedTuple):
+    """The answer to a query as lists: the best tokens of each row, their log-probabilities, and those of the
+    tokens that were asked for by name.
+    """
+
+    tokens: list[list[int]]
+    values: list[list[float]]
+    named: list[float]
+
+
 class _Candidate(NamedTuple):
     """One that can be chosen.
 
     Attributes:
         total, slot, token: as of the extension.
-        state: of the constraint after it; with EOS before it.
         met: how much of the constraint is met.
     """
 
     total: float
     slot: int
     token: int
-    state: ConstraintState
     met: int
 
 
@@ -89,15 +102,24 @@ class Constrained:
             ):
                 continue
             constraint, asked = self._constraints[sentence], []
+            forces = constraint.forces()
             for slot in range(int(rows.counts[index])):
                 state, row = self._states[sentence][slot], firsts[index] + slot
+                if state is None:
+                    asked.append(_Row(row, (), len(named), _NONE, False, False))
+                    continue
                 allowed, wanted = constraint.allowed(state), frozenset(constraint.wanted(state)) - banned
+                tokens, ending = wanted, False
                 if isinstance(allowed, Except):
                     banned_rows += [row] * len(allowed.tokens)
                     banned_tokens += allowed.tokens
-                    wanted = wanted.difference(allowed.tokens) if wanted else wanted
-                tokens = frozenset(allowed.tokens) - banned if isinstance(allowed, Only) else wanted
-                asked.append(_Row(row, sorted(tokens), len(named), wanted, isinstance(allowed, Only)))
+                    tokens = wanted = wanted.difference(allowed.tokens) if wanted else wanted
+                    if forces and self._eos in allowed.tokens and self._eos not in banned:
+                        tokens, ending = wanted | {self._eos}, True
+                elif isinstance(allowed, Only):
+                    tokens = frozenset(allowed.tokens) - banned
+                exclusive = isinstance(allowed, Only)
+                asked.append(_Row(row, sorted(tokens), len(named), wanted, exclusive, ending))
                 named += [(row, token) for token in asked[-1].named]
             self._asked[index] = asked
         bans = np.array(banned_rows, np.int64), np.array(banned_tokens, np.int64)
@@ -116,47 +138,68 @@ class Constrained:
             count: the most that can be chosen for each hypothesis by its probability alone.
         """
         K = totals.shape[1]
+        predicted = _Predicted(
+            answer.tokens.tolist(),
+            answer.values.astype(np.float64).tolist(),
+            answer.named.astype(np.float64).tolist(),
+        )
         for index, asked in self._asked.items():
             sentence = sentences[index]
-            found = sorted(self._extensions(asked, totals[index].tolist(), answer, count))
+            constraint, states = self._constraints[sentence], self._states[sentence]
+            found = sorted(self._extensions(asked, totals[index].tolist(), predicted, count))
             candidates = self._candidates(
-                sentence, found[: 2 * K] + [one for one in found[2 * K :] if one[3]]
+                constraint, states, found[: 2 * K] + [one for one in found[2 * K :] if one[3]]
             )
-            best = _allocate(candidates, K)
-            ended = [one for one in best if one.token == self._eos]
-            others = [one for one in (candidates if K > 1 else best) if one.token != self._eos]
-            going = _allocate(others, K)
-            self._states[sentence] = [one.state for one in going]
+            ended: list[_Candidate] = []
+            if any(one.token == self._eos for one in candidates):
+                best = _allocate(candidates, K)
+                ended = [one for one in best if one.token == self._eos]
+                candidates = [one for one in (candidates if K > 1 else best) if one.token != self._eos]
+            going = _allocate(candidates, K)
+            self._states[sentence] = [
+                None if states[one.slot] is None else constraint.advance(states[one.slot], one.token)
+                for one in going
+            ]
             _fill(extensions.totals[index], -np.inf, [one.total for one in going])
             _fill(extensions.tokens[index], 0, [one.token for one in going])
             _fill(extensions.origins[index], 0, [one.slot for one in going])
             _fill(extensions.ended[index], -np.inf, [one.total for one in ended])
             _fill(extensions.parents[index], 0, [one.slot for one in ended])
 
-    def _candidates(self, sentence: int, found: Sequence[_Extension]) -> list[_Candidate]:
+    def _candidates(
+        self, constraint: Constraint, states: Sequence[ConstraintState], found: Sequence[_Extension]
+    ) -> list[_Candidate]:
         """Extensions with what they meet."""
-        constraint, states = self._constraints[sentence], self._states[sentence]
-        candidates = []
-        for cost, slot, token, _ in found:
-            after = states[slot] if token == self._eos else constraint.advance(states[slot], token)
-            candidates.append(_Candidate(-cost, slot, token, after, constraint.met(after)))
-        return candidates
+        return [
+            _Candidate(
+                -cost,
+                slot,
+                token,
+                constraint.met(states[slot])
+                if token == self._eos or states[slot] is None
+                else constraint.met_after(states[slot], token),
+            )
+            for cost, slot, token, _ in found
+        ]
 
     def _extensions(
-        self, asked: Sequence[_Row], totals: Sequence[float], answer: Answer, count: int
+        self, asked: Sequence[_Row], totals: Sequence[float], predicted: _Predicted, count: int
     ) -> Iterator[_Extension]:
         """The allowed extensions of the hypotheses of a sentence: the most probable of each, and those that
-        are wanted. Of each hypothesis the best is kept, too (Post and Vilar, 2018, Section 3.1).
+        are wanted. Of each hypothesis the best is kept, too (Post and Vilar, 2018, Section 3.1); one that
+        the model would rather end goes on with what is wanted only.
         """
         for slot, one in enumerate(asked):
-            values = answer.named[one.first : one.first + len(one.named)].astype(np.float64).tolist()
-            found = dict(zip(one.named, values, strict=True))
+            named = predicted.named[one.first : one.first + len(one.named)]
+            found = dict(zip(one.named, named, strict=True))
+            end = found.pop(self._eos) if one.ending else -np.inf
             if one.exclusive and len(found) > count:
                 likely = sorted(found, key=lambda token: (-found[token], token))[:count]
                 found = {token: found[token] for token in {*likely, *(one.wanted & found.keys())}}
             elif not one.exclusive:
-                best = answer.tokens[one.row].tolist(), answer.values[one.row].astype(np.float64).tolist()
-                found.update(zip(*best, strict=True))
+                best = predicted.tokens[one.row], predicted.values[one.row]
+                if not found or end < max(best[1]):
+                    found.update(zip(*best, strict=True))
             first = max(found, key=lambda token: (found[token], -token), default=None)
             total, wanted = totals[slot], one.wanted
             for token, value in found.items():

@@ -248,6 +248,10 @@ class Constraint(Protocol):
         """
         ...
 
+    def met_after(self, state: ConstraintState, token: int) -> int:
+        """`met` of the state after one more token; as `advance` and then `met`, where that is faster."""
+        ...
+
     def forces(self) -> bool:
         """Whether it makes hypotheses have tokens that may be improbable. Then the search ends with the first
         K hypotheses (a patience of 1): the more improbable they are, the more a score per token gains by what

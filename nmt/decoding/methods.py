@@ -47,6 +47,11 @@ def hypotheses_per_sentence(config: DecodingConfig, nbest: int) -> int:
     return {"beam": config.beam_size, "sample": nbest, "mbr": config.mbr.count}[config.method]
 
 
+def is_random(config: DecodingConfig) -> bool:
+    """Whether translations are drawn."""
+    return config.method == "sample" or (config.method == "mbr" and config.mbr.candidates == "samples")
+
+
 def begin(
     model: SearchModel[Any],
     sources: Sources,

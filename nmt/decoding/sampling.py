@@ -180,6 +180,8 @@ class Sampler(Generic[StateT]):
         allowed[:, sorted({*special.forbidden} | ({special.bos} - {special.eos}))] = -np.inf
         if self._steps < self._config.min_length:
             allowed[:, special.eos] = -np.inf
+        if not (allowed.max(axis=1) > -np.inf).all():
+            raise dead_end_error()
         for row, sentence in enumerate(sentences):
             if sentence not in self._constraints:
                 continue
@@ -192,8 +194,6 @@ class Sampler(Generic[StateT]):
                 allowed[row] = -np.inf
                 allowed[row, only] = kept
         possible: Booleans = allowed.max(axis=1) > -np.inf
-        if not all(sentences[row] in self._constraints for row in np.flatnonzero(~possible)):
-            raise dead_end_error()
         return allowed, possible
 
     def _drawn(self, allowed: Floats) -> Integers:

@@ -52,6 +52,10 @@ from nmt.decoding.ranking import Ranking, check_search
 from nmt.decoding.sources import Sources, Special
 from nmt.decoding.tree import SearchTree, TreeRecorder
 
+_MARGIN = 4.0
+"""Where a constraint forces tokens, a hypothesis is given up whose log-probability is this much below that of
+the n-th best finished one."""
+
 
 def beam_search(
     model: SearchModel[StateT],
@@ -118,6 +122,8 @@ class Search(Generic[StateT]):
         forcing = [sentence for sentence, one in options.constraints.items() if one.forces()]
         self._patience = np.full(B, np.inf if config.patience is None else config.patience)
         self._patience[forcing] = np.minimum(self._patience[forcing], 1.0)
+        self._margins = np.full(B, np.inf)
+        self._margins[forcing] = _MARGIN
         self._distinct = DistinctTexts(options.text, self._history) if options.text else None
         self._recorder = TreeRecorder(options.trace, special.eos) if options.trace else None
         if B:
@@ -229,6 +235,9 @@ class Search(Generic[StateT]):
         # coverage penalty is above 0.
         bound = beams.totals / self._ranking.norms[longest - 1][:, None]
         going &= (beams.ended < self._patience[self._sentences] * config.beam_size)[:, None]
+        if self._constrained:
+            least = beams.finished.totals[:, -1:] - self._margins[self._sentences][:, None]
+            going = going & (beams.totals > least)
         live: Booleans = (bound > beams.finished.scores[:, -1:]) & going
         return live
 

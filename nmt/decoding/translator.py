@@ -4,8 +4,9 @@ Shapes: B sentences, H attention heads, S source subwords and T target subwords,
 end-of-sentence as the last one.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from nmt.data.grouping import pad, sorted_batches
 from nmt.data.target_languages import SourceEncoder
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
+from nmt.decoding.constraints.combined import All
+from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
+from nmt.decoding.constraints.well_formed import WellFormedBytes
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import Floats, SearchModel, SearchOptions
-from nmt.decoding.methods import Decoding, begin, hypotheses_per_sentence
+from nmt.decoding.interface import Constraint, Floats, SearchModel, SearchOptions
+from nmt.decoding.methods import Decoding, begin, hypotheses_per_sentence, is_random
 from nmt.decoding.ranking import length_norms
 from nmt.decoding.result import Translation
 from nmt.decoding.sources import Sources, Special
@@ -110,13 +114,34 @@ class Translator:
 
     def search(self, batch: Sources, options: SearchOptions) -> Decoding:
         """Translate a batch that `prepare` has made, by `config.method`; not yet begun. `no_repeat_ngram` of
-        the settings is a constraint on the sentences that have no other, which would include it.
+        the settings is a constraint on the sentences that have no other, which would include it. Samples are
+        valid UTF-8.
         """
         if self.config.no_repeat_ngram:
             blocking = NoRepeatedNgrams(self.config.no_repeat_ngram)
             constraints = dict.fromkeys(range(len(batch.limits)), blocking) | options.constraints
             options = replace(options, constraints=constraints)
+        if is_random(self.config) and self._well_formed_bytes:
+            options = replace(
+                options, constraints=self._well_formed(batch.limits.tolist(), options.constraints)
+            )
         return begin(self.model, batch, self.config, SPECIAL, options, self.text)
+
+    def _well_formed(
+        self, limits: Sequence[int], constraints: Mapping[int, Constraint]
+    ) -> dict[int, Constraint]:
+        """The constraints of each sentence, and that of valid UTF-8."""
+        assert self._well_formed_bytes is not None
+        found: dict[int, Constraint] = {}
+        for row, limit in enumerate(limits):
+            valid = self._well_formed_bytes.within(limit)
+            found[row] = All((constraints[row], valid)) if row in constraints else valid
+        return found
+
+    @cached_property
+    def _well_formed_bytes(self) -> WellFormedBytes | None:
+        byte_tokens = Pieces(self.target).byte_tokens
+        return WellFormedBytes(byte_tokens) if byte_tokens else None
 
     def text(self, tokens: list[int]) -> str:
         """Target pieces as one line of cleaned text."""

@@ -6,6 +6,7 @@ Both are compared with the source, which may repeat itself, too.
 import re
 
 from nmt.data.text import canonical_key, words
+from nmt.decoding.constraints.kept import EMOJI, find_addresses
 
 LOOP = 3
 """A sequence of words that occurs this often in a row, and more often than any in the source, is a loop."""
@@ -34,12 +35,14 @@ def is_repetitive(source: str, text: str) -> bool:
 
 
 def is_copy(source: str, text: str) -> bool:
-    """Whether a translation is its source, or most of it.
+    """Whether a translation is its source, or most of it. Addresses, emoji and numbers are the same in any
+    language: they do not count.
 
     Args:
         source: the source.
         text: its translation.
     """
+    source, text = _without_addresses(source), _without_addresses(text)
     if canonical_key(source) == canonical_key(text):
         return any(map(str.isalpha, source))
     if set(source.split()).isdisjoint(text.split()):
@@ -53,6 +56,13 @@ def is_copy(source: str, text: str) -> bool:
 def _has_loop_in_a_word(text: str) -> bool:
     """Whether letters repeat, such as in lalalalala; digits do so by right, and punctuation is no word."""
     return any(any(map(str.isalpha, match[1])) for match in _IN_A_WORD.finditer(text))
+
+
+def _without_addresses(text: str) -> str:
+    """Without emoji as well."""
+    for address in find_addresses(text, ("url", "email")):
+        text = text.replace(address, " ")
+    return EMOJI.sub(" ", text)
 
 
 def _content(text: str) -> list[str]:

@@ -5,8 +5,8 @@ of each.
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from nmt.config.decoding import DecodingConfig
@@ -19,6 +19,7 @@ from nmt.decoding.result import Translation as Found
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.decoding.tree import SearchTree
 from nmt.errors import ConfigError, NmtError
+from nmt.library.attempts import Attempt, Tried, first_attempt, meeting, next_attempt
 from nmt.library.options import TranslationOptions
 from nmt.library.steering import NOTHING, Builders, Steering
 
@@ -47,14 +48,14 @@ class JobResult:
         found: the hypotheses, best first; none if it was cancelled, or if there is an error.
         error: why there are none.
         tree: the beam, if it was asked for.
-        again: placeholders did not do; it is to be searched again without.
+        then: it is to be searched again; None: this is the result.
     """
 
     job: int
     found: list[Found] = field(default_factory=list)
     error: NmtError | None = None
     tree: SearchTree | None = None
-    again: bool = False
+    then: Attempt | None = None
 
 
 class Beginning(NamedTuple):
@@ -76,10 +77,22 @@ class _Ready:
     job: int
     source: Tokens
     built: Built | None
+    attempt: Attempt
+    tried: Tried
     replaced: Replaced | None = None
     """Instead of what it is searched."""
     asked: Built | None = None
     """What is asked of its translation once everything is back in it."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its result begins with what it says: without placeholders, and not to be compared."""
+        return self.replaced is None and self.attempt.constrained and not self.tried.free
+
+    @property
+    def constrained(self) -> Built | None:
+        """What this attempt follows."""
+        return self.built if self.attempt.constrained else None
 
 
 class Searcher:
@@ -130,32 +143,36 @@ class Searcher:
                 key = keys.get(id(job.options)) or keys.setdefault(id(job.options), self._how(job.options))
                 groups.setdefault(key, []).append(index)
         for members in groups.values():
-            translator = self._make(jobs[members[0]].options.decoding(self._own))
-            again: list[int] = []
-            for event in self._together(translator, jobs, members, True, cancelled, streamed):
-                if isinstance(event, JobResult) and event.again:
-                    again.append(event.job)
-                else:
-                    yield event
-            yield from self._together(translator, jobs, again, False, cancelled, streamed)
+            settings = jobs[members[0]].options.decoding(self._own)
+            translator = self._make(replace(settings, no_repeat_ngram=0))  # a constraint already: see `steer`
+            attempts: dict[int, Attempt | None] = dict.fromkeys(members)
+            tried = {index: Tried() for index in members}
+            while attempts:
+                following: dict[int, Attempt | None] = {}
+                for event in self._together(translator, jobs, attempts, tried, cancelled, streamed):
+                    if isinstance(event, JobResult) and event.then is not None:
+                        following[event.job] = event.then
+                    else:
+                        yield event
+                attempts = following
 
     def _together(
         self,
         translator: SearchTranslator,
         jobs: Sequence[Job],
-        members: Sequence[int],
-        replacing: bool,
+        attempts: Mapping[int, Attempt | None],
+        tried: Mapping[int, Tried],
         cancelled: Callable[[int], bool] | None,
         streamed: Collection[int],
     ) -> Iterator[JobResult | Beginning]:
-        """Search the jobs that have the same settings, with placeholders or without."""
+        """Make an attempt (None: the first one) at each of the jobs, which have the same settings."""
         ready: list[_Ready] = []
-        for index in members:
+        for index, attempt in attempts.items():
             try:
-                ready.append(self._prepare(translator, jobs[index], index, replacing))
+                ready.append(self._prepare(translator, jobs[index], index, attempt, tried[index]))
             except ConfigError as error:
                 yield JobResult(index, error=error)
-        nbest = jobs[members[0]].options.nbest if members else 1
+        nbest = max((jobs[index].options.nbest for index in attempts), default=1)
         for chosen in translator.batches([one.source for one in ready], nbest):
             yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
 
@@ -167,25 +184,28 @@ class Searcher:
         translator = self._make(job.options.decoding(self._own))
         return translator.align([job.text], [given], job.options.attention, job.options.to)
 
-    def _prepare(self, translator: SearchTranslator, job: Job, index: int, replacing: bool) -> _Ready:
+    def _prepare(
+        self, translator: SearchTranslator, job: Job, index: int, attempt: Attempt | None, tried: Tried
+    ) -> _Ready:
         """Tokenize a segment and make its constraint.
 
         Raises:
             ConfigError: if nothing can meet it.
         """
-        request = job.steering.request
+        request, method = job.steering.request, translator.config.method
         source = translator.encode(job.text, job.options.to)
         if request == NOTHING:
-            return _Ready(index, source, None)
+            return _Ready(index, source, None, first_attempt(None, method), tried)
         builder = self._builders.of(request)
         maximum = translator.config.max_length
         built = builder.build(job.text, int(translator.prepare([source]).limits[0]), maximum)
+        replacing = attempt is None or attempt.replacing
         replaced = self._placeholders.replace(job.text, request.keep) if replacing else None
         if replaced is None or not translator.heads or request.prefix:
-            return _Ready(index, source, built)
+            return _Ready(index, source, built, attempt or first_attempt(built, method), tried)
         source = translator.encode(replaced.text, job.options.to)
         own = builder.build(replaced.text, int(translator.prepare([source]).limits[0]), maximum)
-        return _Ready(index, source, own, replaced, built)
+        return _Ready(index, source, own, attempt or first_attempt(own, method), tried, replaced, built)
 
 
 def _run(
@@ -204,18 +224,17 @@ def _run(
         ),
         trace=frozenset(row for row, own in enumerate(every) if own.tree),
         constraints={
-            row: one.built.constraint
+            row: one.constrained.constraint
             for row, one in enumerate(batch)
-            if one.built is not None and one.built.constraint is not None
+            if one.constrained is not None and one.constrained.constraint is not None
         },
     )
     sources = translator.prepare([one.source for one in batch])
     for row, one in enumerate(batch):
-        if one.built is not None:
-            sources.limits[row] = one.built.limit
+        if one.constrained is not None:
+            sources.limits[row] = one.constrained.limit
     search = translator.search(sources, options)
-    # What is said with placeholders is not the beginning of the translation.
-    followed = [row for row, one in enumerate(batch) if one.job in streamed and one.replaced is None]
+    followed = [row for row, one in enumerate(batch) if one.job in streamed and one.is_final]
     while search.active:
         done = search.step()
         for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):
@@ -239,13 +258,22 @@ def _result(
     hypotheses: Sequence[Hypothesis],
     tree: SearchTree | None,
 ) -> JobResult:
+    tried, attempt, nbest = one.tried, one.attempt, job.options.nbest
     found = [translator.translation(one.source, hypothesis) for hypothesis in hypotheses]
+    if not attempt.constrained and one.built is not None:
+        found = meeting(found, one.built)
+    restored = True
     if one.replaced is not None and one.asked is not None:
         texts = [Placeholders.restore(translation, one.replaced) for translation in found]
         found = translator.align([job.text] * len(texts), texts, job.options.attention, job.options.to)
-        if not found or not all(one.asked.is_met_by(translation.target.ids) for translation in found):
-            return JobResult(one.job, again=True)
-    if not found:
+        restored = bool(found) and all(one.asked.is_met_by(translation.target.ids) for translation in found)
+    if attempt.constrained:
+        tried.constrained = found
+    else:
+        tried.free = found if restored else []
+    if hypotheses and (then := next_attempt(attempt, tried, nbest, restored)):
+        return JobResult(one.job, then=then)
+    if not (found := tried.best(nbest)):
         reason = (
             "no translation with what is asked of it was found (prefix, required and forbidden phrases, "
             "glossary …); ask for less, or raise beam_size"

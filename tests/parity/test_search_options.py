@@ -157,6 +157,9 @@ class Phrase(NamedTuple):
     def met(self, state):
         return state[0] if self.shared else 0
 
+    def met_after(self, state, token):
+        return self.met(self.advance(state, token))
+
     def forces(self):
         return False
 
@@ -184,6 +187,9 @@ class Anything(NamedTuple):
 
     def met(self, state):
         return 0
+
+    def met_after(self, state, token):
+        return self.met(self.advance(state, token))
 
     def forces(self):
         return False
@@ -364,7 +370,8 @@ class Forcing(Anything):
         return True
 
 
-def test_with_a_constraint_that_forces_search_has_a_patience_of_1():
+def test_with_a_constraint_that_forces_search_has_a_patience_of_1(monkeypatch):
+    monkeypatch.setattr("nmt.decoding.search._MARGIN", np.inf)
     lengths, others = [8, 8], 0
     impatient_config = dataclasses.replace(NARROW, patience=1.0)
     for seed in range(20):
@@ -375,3 +382,36 @@ def test_with_a_constraint_that_forces_search_has_a_patience_of_1():
         assert [one.tokens for one in found[1]] == [one.tokens for one in impatient[1]]
         others += plain[1][0].tokens != impatient[1][0].tokens
     assert others
+
+
+def test_with_a_constraint_that_forces_a_longer_translation_must_be_nearly_as_probable(monkeypatch):
+    """Its score per token would gain by anything that is added."""
+    shorter, options = 0, SearchOptions(constraints={1: Forcing()})
+    for seed in range(20):
+        model = ArrayTable.random(seed, sentences=2, longest=8)
+        _, (found,) = model.search([8, 8], NARROW, options)
+        with monkeypatch.context() as patch:
+            patch.setattr("nmt.decoding.search._MARGIN", np.inf)
+            _, (longer,) = model.search([8, 8], NARROW, options)
+        if found != longer:
+            assert longer.log_probability < found.log_probability - 4
+            shorter += len(found.tokens) < len(longer.tokens)
+    assert shorter
+
+
+class Late(Phrase):
+    """Forces its phrase."""
+
+    def forces(self):
+        return True
+
+
+def test_what_the_model_would_end_goes_on_with_the_phrase_only():
+    """Not with words that it would not say."""
+    model = ArrayTable.random(3, longest=8)
+    model.table[..., EOS], model.table[..., 5], model.table[..., 3:5] = -0.01, -0.5, -9.0
+    model.table[:, 4:, :, 3:5] = -5.0
+    ((found,),) = model.search([8], NARROW, SearchOptions(constraints={0: Late((3, 4))}))
+    ((free,),) = model.search([8], NARROW, SearchOptions(constraints={0: Phrase((3, 4))}))
+    assert found.tokens[:2] == [3, 4]
+    assert free.tokens[:2] == [5, 5]

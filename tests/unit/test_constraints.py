@@ -19,6 +19,7 @@ from nmt.decoding.constraints.placeholders import Placeholders
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
+from nmt.decoding.constraints.well_formed import WellFormedBytes
 from nmt.decoding.interface import Except, Only
 from nmt.decoding.result import Translation
 from nmt.errors import ConfigError, DataError
@@ -237,7 +238,7 @@ def test_what_does_not_fit_is_impossible(pieces):
 
 def test_nothing_asked_is_no_constraint(pieces):
     builder = ConstraintBuilder(pieces, request(glossary={"house": "घर"}, keep=KINDS))
-    assert builder.build("The dog sees.", 7, 50) == (None, 7)
+    assert builder.build("The dog sees.", 7, 50)[:2] == (None, 7)
     assert builder.build("Tom's House!", 7, 50).constraint is not None
 
 
@@ -296,6 +297,22 @@ def test_a_translation_that_meets_what_is_asked(target, pieces):
     assert built.is_met_by(target.encode("माझे घर."))
     assert not built.is_met_by(target.encode("माझे घरी."))
     assert not built.is_met_by(target.encode("लहान घर."))
+    built = ConstraintBuilder(pieces, request(forbidden=["लहा"])).build("x", 20, 30)
+    assert built.is_met_by(target.encode("लहान घर."))  # though search might avoid it
+    assert built.often_met
+    both = ConstraintBuilder(pieces, request(keep=["number"], glossary={"house": "घर"}))
+    assert [both.build(text, 20, 30).often_met for text in ("3 cats", "3 houses", "a house")] == [1, 1, 0]
+
+
+def test_samples_are_valid_utf_8(target, pieces):
+    """Of bytes at random only those that are characters, up to the end."""
+    rng, free, characters = random.Random(4), WellFormedBytes(pieces.byte_tokens), set()
+    for limit in [1, 2, 3, 4, 5, 12] * 30:
+        tokens = walk(free.within(limit), limit, len(target), rng, list(pieces.byte_tokens.values()))
+        text = target.decode(tokens)
+        assert "\ufffd" not in text
+        characters.update(text)
+    assert {len(character.encode()) for character in characters} == {1, 2, 3, 4}
 
 
 def test_the_next_word():

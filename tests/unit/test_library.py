@@ -17,6 +17,9 @@ from nmt.config.decoding import DecodingConfig, MbrConfig, SamplingConfig
 from nmt.data.text import clean, word_spans
 from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.alternatives import next_word
+from nmt.decoding.constraints.builder import ConstraintBuilder
+from nmt.decoding.constraints.pieces import Pieces
+from nmt.decoding.constraints.request import ConstraintRequest
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.errors import ConfigError
@@ -303,6 +306,13 @@ def test_what_is_settled_stays(tokenizers, data):
     assert clean(target.decode(tokens)).startswith(before)
 
 
+@pytest.mark.parametrize("options", [{}, {"required": ["घर"]}, {"max_length": 2}])
+def test_samples_are_text(translator, options):
+    """Also of a model for which all bytes are equally probable."""
+    (one,) = translator.translate(["The dog."], sample=True, nbest=20, temperature=1e6, **options)
+    assert not any("\ufffd" in found.text for found in (one, *one.alternatives))
+
+
 def test_a_batch_of_several_users(translator):
     """Errors and cancelling concern one text; the others are translated as if alone."""
     impossible = TranslationOptions(required=["घर"], forbidden=["घर"])
@@ -418,6 +428,31 @@ def test_phrases_in_a_document(translator):
     assert "घर" in words
     assert bad not in words
     assert "गाव" in [word for word in words if one.text.index(word) > one.text.index("\n")]
+
+
+@pytest.mark.parametrize("asked", [{"keep": ["number"]}, {"forbidden": ["घर"]}, {"no_repeat_ngram": 11}])
+def test_what_meets_a_constraint_anyway_is_as_without(translator, asked):
+    """The best translation if it meets it; of n best, those that do come first, then others that do."""
+    target, kept = translator._loaded.finishing.target, 0
+    builder = ConstraintBuilder(Pieces(target), ConstraintRequest(**asked))
+    for text in (*ENGLISH[:2], "The 3 dogs see 20 cats."):
+        built = builder.build(text, 12, 100)
+        options = TranslationOptions(beam_size=3, nbest=3, max_length=None if "3" in text else 12)
+        (free,) = translator.translate([text], options)
+        (found,) = translator.translate([text], options, **asked)
+        if built.is_met_by(ids(free)):
+            before = [one.text for one in (free, *free.alternatives) if built.is_met_by(ids(one))]
+            assert [one.text for one in (found, *found.alternatives)][: len(before)] == before
+            kept += 1
+        assert all(built.is_met_by(ids(one)) for one in (found, *found.alternatives))
+        (one,) = translator.translate([text], options, nbest=1, **asked)
+        assert one.text == found.text
+        assert "".join(translator.stream(text, options, nbest=1, **asked)) == one.text
+    assert kept
+
+
+def ids(translation) -> list[int]:
+    return translation.segments[0].target.ids
 
 
 def test_the_beam_as_a_tree(translator):

@@ -18,7 +18,7 @@ from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
 from nmt.decoding.constraints.required import Group, RequiredPhrases
 from nmt.decoding.constraints.spelling import Spelling
-from nmt.decoding.interface import Constraint, Only
+from nmt.decoding.interface import Allowed, Constraint, Only
 from nmt.errors import ConfigError
 
 
@@ -29,22 +29,35 @@ class Built(NamedTuple):
         constraint: None: anything may be said.
         limit: maximum number of tokens of the translation, end-of-sentence included: as given, and as many
             more as the constraint needs, but not more than the maximum.
+        often_met: whether translations usually meet it anyway: what is kept, forbidden, or not to be
+            repeated, but no phrase that is named, and no prefix.
     """
 
     constraint: Constraint | None
     limit: int
+    often_met: bool
 
     def is_met_by(self, tokens: Sequence[int]) -> bool:
         """Whether a translation, given as all its tokens but end-of-sentence, could be one of search."""
-        state = None if self.constraint is None else self.constraint.start()
-        for token in (*tokens, EOS):
-            if self.constraint is None or state is None:
-                return True
-            allowed = self.constraint.allowed(state)
-            if allowed is not None and (token in allowed.tokens) != isinstance(allowed, Only):
-                return False
-            state = state if token == EOS else self.constraint.advance(state, token)
-        return True
+        if self.constraint is None:
+            return True
+        parts = self.constraint.constraints if isinstance(self.constraint, All) else (self.constraint,)
+        return all(_is_met_by(part, tokens) for part in parts)
+
+
+def _is_met_by(constraint: Constraint, tokens: Sequence[int]) -> bool:
+    state = constraint.start()
+    for token in (*tokens, EOS):
+        if state is None:
+            return True
+        if isinstance(constraint, ForbiddenPhrases):  # what search avoids without need is no fault
+            allowed: Allowed | None = constraint.never(state)
+        else:
+            allowed = constraint.allowed(state)
+        if allowed is not None and (token in allowed.tokens) != isinstance(allowed, Only):
+            return False
+        state = state if token == EOS else constraint.advance(state, token)
+    return True
 
 
 _SHOWN = 40  # characters of a phrase in an error message
@@ -141,7 +154,8 @@ class ConstraintBuilder:
             found.append(self._excluded)
         if self._request.no_repeat_ngram:
             found.append(NoRepeatedNgrams(self._request.no_repeat_ngram))
-        return Built(All(found) if len(found) > 1 else found[0] if found else None, limit)
+        named = self._prefix or self._excluded or self._required or self._glossary.find(source)
+        return Built(All(found) if len(found) > 1 else found[0] if found else None, limit, not named)
 
     def _begin_with(self, prefix: str) -> Prefix | None:
         """The constraint that a translation begins with a cleaned prefix."""

@@ -19,14 +19,17 @@ class All:
 
     Args:
         constraints: at least one.
+
+    Attributes:
+        constraints: these.
     """
 
     def __init__(self, constraints: Sequence[Constraint]) -> None:
-        self._constraints = tuple(constraints)
+        self.constraints = tuple(constraints)
 
     def start(self) -> State:
         """The first state of each."""
-        return tuple(constraint.start() for constraint in self._constraints)
+        return tuple(constraint.start() for constraint in self.constraints)
 
     def advance(self, state: State | None, token: int) -> State | None:
         """The state of each after one more token; None: none matters any more."""
@@ -34,7 +37,7 @@ class All:
             return None
         found = tuple(
             None if own is None else constraint.advance(own, token)
-            for constraint, own in zip(self._constraints, state, strict=True)
+            for constraint, own in zip(self.constraints, state, strict=True)
         )
         return found if any(own is not None for own in found) else None
 
@@ -45,7 +48,7 @@ class All:
         only: Sequence[int] | None = None
         banned: set[int] = set()
         avoided: set[int] = set()
-        for constraint, own in zip(self._constraints, state, strict=True):
+        for constraint, own in zip(self.constraints, state, strict=True):
             found = constraint.allowed(own)
             if isinstance(found, Only):
                 only = [token for token in found.tokens if only is None or token in only]
@@ -63,7 +66,7 @@ class All:
         """The tokens that are avoided, needed or not."""
         return {
             token
-            for constraint, own in zip(self._constraints, state, strict=True)
+            for constraint, own in zip(self.constraints, state, strict=True)
             if isinstance(constraint, _AVOIDING)
             for token in (constraint.never(own) or Except(())).tokens
         }
@@ -74,16 +77,24 @@ class All:
             return ()
         found = {
             token
-            for constraint, own in zip(self._constraints, state, strict=True)
+            for constraint, own in zip(self.constraints, state, strict=True)
             for token in constraint.wanted(own)
         }
         return tuple(sorted(found))
 
     def met(self, state: State | None) -> int:
         """The sum."""
-        states = [None] * len(self._constraints) if state is None else state
-        return sum(constraint.met(own) for constraint, own in zip(self._constraints, states, strict=True))
+        states = [None] * len(self.constraints) if state is None else state
+        return sum(constraint.met(own) for constraint, own in zip(self.constraints, states, strict=True))
+
+    def met_after(self, state: State | None, token: int) -> int:
+        """The sum."""
+        states = [None] * len(self.constraints) if state is None else state
+        return sum(
+            constraint.met(None) if own is None else constraint.met_after(own, token)
+            for constraint, own in zip(self.constraints, states, strict=True)
+        )
 
     def forces(self) -> bool:
         """Whether any does."""
-        return any(constraint.forces() for constraint in self._constraints)
+        return any(constraint.forces() for constraint in self.constraints)

@@ -60,6 +60,10 @@ class ForbiddenPhrases:
         """Always 0: there is nothing to reach."""
         return 0
 
+    def met_after(self, state: Position[Node], token: int) -> int:
+        """Always 0."""
+        return 0
+
     def forces(self) -> bool:
         """False: it only takes tokens away."""
         return False

@@ -121,6 +121,10 @@ class Prefix:
         """Always 0: all hypotheses have as much of the prefix as they have tokens."""
         return 0
 
+    def met_after(self, state: State, token: int) -> int:
+        """Always 0."""
+        return 0
+
     def forces(self) -> bool:
         """True: its tokens may be improbable."""
         return True

@@ -50,6 +50,10 @@ class NoRepeatedNgrams:
         """Always 0: there is nothing to reach."""
         return 0
 
+    def met_after(self, state: State, token: int) -> int:
+        """Always 0."""
+        return 0
+
     def forces(self) -> bool:
         """False: it only takes tokens away."""
         return False

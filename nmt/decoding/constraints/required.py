@@ -54,7 +54,7 @@ class RequiredPhrases:
 
     def __init__(self, pieces: Pieces, groups: Sequence[Group]) -> None:
         phrases = [(index, phrase) for index, group in enumerate(groups) for phrase in group]
-        self._limit = math.inf
+        self._limit, self._pieces = math.inf, pieces
         self._automaton = PhraseAutomaton([pattern(phrase) for _, phrase in phrases])
         self._stream = TextStream[Found](pieces, self._read)
         self._group_of = [index for index, _ in phrases]
@@ -66,6 +66,13 @@ class RequiredPhrases:
             for g in range(len(groups))
         ]
         self.least = sum(self._least)
+        firsts = {bare(phrase)[0] for _, phrase in phrases}
+        self._related = {token for character in firsts for token in pieces.containing(character)}
+        strings = self._automaton.strings
+        self._expected = [
+            {strings[index][length] for index, length in partial if length > 1}
+            for partial in self._automaton.partial
+        ]
         self._met: dict[Found, int] = {}
         self._complete: dict[Found, bool] = {}
         self._sums: dict[int, float] = {}
@@ -124,14 +131,38 @@ class RequiredPhrases:
             return sum(self._tokens)
         found = state.position.value
         if found not in self._met:
-            complete = sum(tokens for group, tokens in enumerate(self._tokens) if found.groups >> group & 1)
+            complete = self._complete_tokens(found.groups)
             begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
             self._met[found] = complete + max(begun, default=0)
         return self._met[found]
 
+    def met_after(self, state: State | None, token: int) -> int:
+        """As `met` after `advance`. Most tokens have nothing of a phrase: they are not read."""
+        if state is None:
+            return self.met(None)
+        if self._is_unrelated(state.position, token):
+            return self._complete_tokens(state.position.value.groups)
+        return self.met(self.advance(state, token))
+
     def forces(self) -> bool:
         """True: its tokens may be improbable."""
         return True
+
+    def _is_unrelated(self, position: Position[Found], token: int) -> bool:
+        """Whether a token has certainly nothing that a phrase begins or goes on with."""
+        plain = self._pieces.plain.get(token)
+        return (
+            plain is not None
+            and token not in self._related
+            and not position.undecoded
+            and EDGE not in (expected := self._expected[position.value.node])
+            and plain.first not in expected
+            and token not in self._pieces.changing(position.tail)
+        )
+
+    def _complete_tokens(self, groups: int) -> int:
+        """The number of tokens that training has for the phrases of these groups."""
+        return sum(tokens for group, tokens in enumerate(self._tokens) if groups >> group & 1)
 
     def _of(self, group: int) -> list[int]:
         """The phrases of a group."""
@@ -209,8 +240,8 @@ class RequiredPhrases:
         if not undecoded and (all_ways or position.last != " "):
             places += first
         tokens = self._tokens_at(places, undecoded, all_ways)
-        # If nothing continues an incomplete character, it becomes U+FFFD.
-        return tokens or self._tokens_at(first, b"", all_ways)
+        # If nothing continues an incomplete character, it becomes U+FFFD: only where there is no more room.
+        return tokens or (self._tokens_at(first, b"", True) if all_ways else set())
 
     def _tokens_at(self, places: list[tuple[int, int]], undecoded: bytes, all_ways: bool) -> set[int]:
         """The next tokens of phrases, of which there are some characters."""

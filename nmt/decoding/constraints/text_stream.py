@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 from nmt.decoding.constraints.characters import EDGE, changes, cleaned, decode, is_inside, with_edges
-from nmt.decoding.constraints.pieces import Pieces
+from nmt.decoding.constraints.pieces import Pieces, PlainPiece
 
 ValueT = TypeVar("ValueT")
 Read = Callable[[ValueT, str], ValueT]
@@ -54,6 +54,7 @@ class TextStream(Generic[ValueT]):
 
     def __init__(self, pieces: Pieces, read: "Read[ValueT]") -> None:
         self._pieces, self._read = pieces, read
+        self._known: dict[tuple[ValueT, bool, int], tuple[ValueT, ValueT]] = {}
 
     def advance(self, position: Position[ValueT], token: int) -> Position[ValueT]:
         """The position after one more token."""
@@ -63,12 +64,10 @@ class TextStream(Generic[ValueT]):
             and not position.undecoded
             and self._is_independent(position, token, plain.first)
         ):
-            edge = "" if is_inside(position.last, plain.first) else EDGE
-            if not plain.head:
-                after = self._read(position.value, edge + plain.rest)
-                return Position(b"", position.last, plain.tail, position.value, after)
-            before = self._read(position.value, edge + plain.head)
-            return Position(b"", plain.previous, plain.tail, before, self._read(before, plain.rest))
+            last = position.last
+            key = position.value, is_inside(last, plain.first), token
+            values = self._known.get(key) or self._known.setdefault(key, self._plain(plain, *key[:2]))
+            return Position(b"", plain.previous or last, plain.tail, *values)
         byte = self._pieces.byte(token)
         if byte is None:
             return self.characters(self.flush(position), self._pieces.text(token))
@@ -88,6 +87,12 @@ class TextStream(Generic[ValueT]):
             if character and not (character == " " and position.last in ("", " ")):
                 position = self._character(position, character)
         return position
+
+    def _plain(self, piece: PlainPiece, value: ValueT, inside: bool) -> tuple[ValueT, ValueT]:
+        """The values before and after the last character of a token; `inside`: it goes on with a word."""
+        edge = "" if inside else EDGE
+        before = self._read(value, edge + piece.head) if piece.head else value
+        return before, self._read(before, piece.rest if piece.head else edge + piece.rest)
 
     def _is_independent(self, position: Position[ValueT], token: int, first: str) -> bool:
         """Whether a token's text is read as it is."""

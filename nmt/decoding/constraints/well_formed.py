@@ -1,0 +1,91 @@
+"""Bytes that are characters: of a vocabulary with byte fallback, only tokens that make valid UTF-8."""
+
+import math
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import NamedTuple
+
+from nmt.decoding.constraints.characters import decode
+from nmt.decoding.interface import Allowed, Except, Only
+
+_REPLACEMENT = "\ufffd"
+_LONGEST = 4  # bytes of a character
+
+
+class State(NamedTuple):
+    """The number of tokens so far, and the bytes of an incomplete character."""
+
+    used: int
+    undecoded: bytes
+
+
+class WellFormedBytes:
+    """A constraint (see `nmt.decoding.interface.Constraint`): what is generated is valid UTF-8 at its end, so
+    that no text has U+FFFD. For sampling, which may draw any token; search hardly ever finds others.
+
+    Args:
+        byte_tokens: byte → its token; not empty.
+    """
+
+    def __init__(self, byte_tokens: Mapping[int, int]) -> None:
+        self._byte_of = {token: byte for byte, token in byte_tokens.items()}
+        self._limit = math.inf
+        self._known: dict[tuple[bytes, int], Allowed] = {}
+
+    def within(self, limit: int) -> "WellFormedBytes":
+        """The same where there are at most `limit` tokens: a character that would not fit is not begun."""
+        limited = copy(self)
+        limited._limit = limit
+        return limited
+
+    def start(self) -> State:
+        """No tokens."""
+        return State(0, b"")
+
+    def advance(self, state: State, token: int) -> State:
+        """The state after one more token."""
+        byte = self._byte_of.get(token)
+        if byte is None:
+            return State(state.used + 1, b"")
+        return State(state.used + 1, decode(state.undecoded + bytes([byte]))[1])
+
+    def allowed(self, state: State) -> Allowed:
+        """Within a character, bytes that go on with it; else all but bytes with which none can begin."""
+        key = state.undecoded, int(min(self._limit - state.used, _LONGEST))
+        if key not in self._known:
+            valid = _continuing(*key)
+            tokens = [token for token, byte in self._byte_of.items() if (byte in valid) == bool(key[0])]
+            self._known[key] = Only(tuple(tokens)) if key[0] else Except(tuple(tokens))
+        return self._known[key]
+
+    def wanted(self, state: State) -> Sequence[int]:
+        """None in particular."""
+        return ()
+
+    def met(self, state: State) -> int:
+        """Always 0: there is nothing to reach."""
+        return 0
+
+    def met_after(self, state: State, token: int) -> int:
+        """Always 0."""
+        return 0
+
+    def forces(self) -> bool:
+        """False: it only takes tokens away."""
+        return False
+
+
+def _continuing(undecoded: bytes, room: int) -> frozenset[int]:
+    """The bytes with which a character goes on, or begins, that has at most `room` bytes more."""
+    found = set()
+    for byte in range(256):
+        spelt = undecoded + bytes([byte])
+        text, rest = decode(spelt)  # what no byte can make a character, is not kept as its beginning
+        if _REPLACEMENT not in text and (not rest or _length(spelt[0]) - len(undecoded) <= room):
+            found.add(byte)
+    return frozenset(found)
+
+
+def _length(first: int) -> int:
+    """The number of bytes of a character that begins with this one."""
+    return 1 + (first >= 0xC0) + (first >= 0xE0) + (first >= 0xF0)

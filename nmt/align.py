@@ -124,15 +124,13 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _force_decode(run: str, pairs: "Sequence[tuple[str, str]]", device: str) -> "list[Translation]":
-    from nmt.device import choose_device
     from nmt.errors import ConfigError
-    from nmt.runs.load import load_translator
-    from nmt.runs.run import open_run
+    from nmt.library.loading import load
 
-    opened = open_run(Path(run))
-    translator = load_translator(opened, opened.decoding(), choose_device(device))
+    loaded = load([Path(run)], device, None)
+    translator = loaded.make(loaded.decoding)
     if not translator.heads:
-        raise ConfigError(f"{opened.folder}: the model has no attention (model.decoder.style=vector)")
+        raise ConfigError(f"{run}: the model has no attention (model.decoder.style=vector)")
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
     return translator.align(sources, targets, attention=True)
 

@@ -30,7 +30,7 @@ IMPORTS = {  # a package or module in nmt/: which others it may import
     "onnx": BASE | {"data", "decoding"},
     "export": BASE | {"alignment", "data", "model", "decoding", "evaluation", "visualisation", "onnx"},
     "runs": BASE
-    | {"alignment", "data", "model", "training", "decoding", "evaluation", "export", "visualisation"},
+    | {"alignment", "data", "model", "training", "decoding", "evaluation", "export", "visualisation", "onnx"},
     "library": BASE | {"alignment", "data", "decoding", "evaluation", "export", "onnx", "runs"},
     "launch": BASE | {"data", "training", "runs"},
     "distillation": BASE | {"data", "training", "decoding", "runs"},

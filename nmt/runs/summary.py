@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nmt.cli import command, option
+from nmt.config.data import DataConfig
 from nmt.config.settings import Config
 from nmt.data.prepare import Prepared
 from nmt.runs.run import Run
 
 logger = logging.getLogger("nmt")
+_EXPECTED = 30  # source sentences of a split; with fewer, half as many may be chance
 
 
 def log_start(run: Run, prepared: Prepared, config: Config) -> None:
@@ -35,12 +37,40 @@ def log_start(run: Run, prepared: Prepared, config: Config) -> None:
     logger.info(
         f"data: {config.data.source}, {report['pairs_kept']:,} pairs ({splits}); dropped: {drops or 'none'}"
     )
+    for warning in small_splits(report, config.data):
+        logger.warning(f"warning: {warning}")
     for entry in report.get("extra", ()):
         line = _extra_line(entry)
         if entry["pairs_kept"]:
             logger.info(line)
         else:
             logger.warning(f"warning: {line}: it has no effect")
+
+
+def small_splits(report: Mapping[str, Any], config: DataConfig) -> list[str]:
+    """A line for the development and the test set if it is far smaller than its fraction of the components.
+
+    The split of a component depends on its content only, so what was a training set once becomes one again.
+
+    Args:
+        report: of the preparation.
+        config: the settings it was prepared with.
+    """
+    fractions = {"dev": config.dev_fraction, "test": config.test_fraction}
+    own = {
+        "dev": config.dev_path or config.dev_source_path,
+        "test": config.test_path or config.test_source_path,
+    }
+    lines = []
+    for split, fraction in fractions.items():
+        expected, sources = round(fraction * report["components"]), report["splits"][split]["sources"]
+        if own[split] is None and expected >= _EXPECTED and sources < expected / 2:
+            lines.append(
+                f"the {split} set has only {sources} source sentences, not about {expected}, as "
+                f"data.{split}_fraction={fraction:g} asks for; is this the training set of another run? A "
+                f"sentence always goes to the same split; give a set of your own (data.{split}_path=FILE)"
+            )
+    return lines
 
 
 def _extra_line(entry: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def translate(bench: Bench, model: str) -> str:
 def agreement(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> tuple[int, float]:
     """Number of identical translations, and largest difference of scores, in nats per token."""
     pairs = list(zip(ours, theirs, strict=False))
-    same = sum(one["translation"] == other["translation"] for one, other in pairs)
+    same = sum(one["text"] == other["text"] for one, other in pairs)
     return same, max((abs(one["score"] - other["score"]) for one, other in pairs), default=0.0)
 
 

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from nmt.config.settings import Config
+from nmt.library.translated import Translation
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -269,9 +270,14 @@ def test_captured_updates_must_have_been_captured_and_agree(monkeypatch, bench, 
             trainings.captured(bench, "luong")
 
 
+def translated(text: str, score: float) -> dict:
+    """An object of `nmt.translate --json`."""
+    return Translation(source="s", text=text, score=score, log_probability=score).to_dict()
+
+
 def test_agreement_counts_translations_and_compares_scores():
-    ours = [{"translation": "a", "score": -1.0}, {"translation": "b", "score": -2.0}]
-    theirs = [{"translation": "a", "score": -1.25}, {"translation": "c", "score": -2.0}]
+    ours = [translated("a", -1.0), translated("b", -2.0)]
+    theirs = [translated("a", -1.25), translated("c", -2.0)]
     assert results.agreement(ours, theirs) == (1, 0.25)
 
 

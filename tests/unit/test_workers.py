@@ -135,9 +135,10 @@ def test_chunks_are_not_read_far_ahead() -> None:
 
 
 PROGRAM = """
-import os, time
+import os, signal, time
 from nmt.data.workers import in_order
 from test_workers import slow
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for background jobs
 for pid in in_order(slow, range(100_000), 2):  # longer than any machine takes to stop it
     print(pid, flush=True)
 """

@@ -76,8 +76,9 @@ def _difference(one: "Translator", other: "Translator", run: "Run") -> float:
     """The largest difference between the log-probabilities of translations by two translators."""
     pairs = _sentence_pairs(run) or _pairs_of_pieces(one)
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-    found = (translator.align(sources, targets) for translator in (one, other))
-    return max(abs(mine.log_probability - yours.log_probability) for mine, yours in zip(*found, strict=True))
+    first, second = (translator.align(sources, targets) for translator in (one, other))
+    found = zip(first, second, strict=True)
+    return max(abs(mine.log_probability - yours.log_probability) for mine, yours in found)
 
 
 def _sentence_pairs(run: "Run") -> list[tuple[str, str]]:

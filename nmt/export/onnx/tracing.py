@@ -93,8 +93,9 @@ def _einsum(equation: str, tensors: Sequence[Any], path: Any = None) -> Any:
     """The dot products of the additive score as a matrix product, which takes half the time of Einsum."""
     if equation == "bktsd,kd->bkts":
         hidden, energy = tensors
-        column = op.Unsqueeze(energy, op.Constant(value_ints=[1, 3]))  # [K, 1, D, 1]
-        return op.Squeeze(op.MatMul(hidden, column), op.Constant(value_ints=[-1]))
+        axes: Any = op.Constant(value_ints=[1, 3])
+        last: Any = op.Constant(value_ints=[-1])
+        return op.Squeeze(op.MatMul(hidden, op.Unsqueeze(energy, axes)), last)  # with vectors [K, 1, D, 1]
     return op.Einsum(*tensors, equation=equation)
 
 

@@ -73,7 +73,6 @@ def main() -> None:
     from nmt.alignment.pharaoh import format_pharaoh
     from nmt.data.sources.source import side_by_side
     from nmt.errors import DataError
-    from nmt.export.writer import write_attention
 
     source, target = Path(arguments.source), Path(arguments.target)
     pairs = [(pair.source, pair.target) for pair in side_by_side(source, target)]
@@ -93,6 +92,8 @@ def main() -> None:
     with cli.open_output(arguments.output) as out:
         out.write(lines)
     if arguments.attention:
+        from nmt.export.writer import write_attention
+
         write_attention(
             Path(arguments.attention), forced, shift=arguments.shift, threshold=arguments.threshold
         )

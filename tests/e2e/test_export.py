@@ -20,6 +20,7 @@ from nmt.errors import ConfigError, RunError
 from nmt.export import __main__ as export
 from nmt.files import sha256
 from nmt.onnx.names import MANIFEST, SETTINGS, STEP
+from nmt.runs.run import open_run
 
 LINES = ["The dog sees.", "", "He is a boy.", "https://example.org 12"]
 WITHOUT_TORCH = """
@@ -67,6 +68,12 @@ def test_the_library_says_of_both_the_same(folder: Path, trained: Path) -> None:
     assert (mine.name, mine.heads, mine.languages, mine.beam_size) == (
         theirs.name, theirs.heads, theirs.languages, theirs.beam_size,
     )  # fmt: skip
+
+
+def test_batches_are_small(folder: Path, trained: Path) -> None:
+    """On a CPU, those that a run on a GPU has would only take memory."""
+    settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    assert settings["decoding"]["batch_tokens"] == 2048 < open_run(trained).decoding().batch_tokens
 
 
 def test_exported_models_as_an_ensemble(folder: Path) -> None:

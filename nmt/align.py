@@ -74,7 +74,6 @@ def main() -> None:
     from nmt.alignment.pharaoh import format_pharaoh
     from nmt.data.sources.source import side_by_side
     from nmt.errors import DataError
-    from nmt.export.writer import write_attention
 
     source, target = Path(arguments.source), Path(arguments.target)
     pairs = [(pair.source, pair.target) for pair in side_by_side(source, target)]
@@ -96,6 +95,8 @@ def main() -> None:
     with cli.open_output(arguments.output) as out:
         out.write(lines)
     if arguments.attention:
+        from nmt.export.writer import write_attention
+
         write_attention(
             Path(arguments.attention), forced, shift=arguments.shift, threshold=arguments.threshold
         )
@@ -125,16 +126,14 @@ def _check(arguments: argparse.Namespace) -> None:
 def _force_decode(
     run: str, pairs: "Sequence[tuple[str, str]]", device: str, to: str | None
 ) -> "list[Translation]":
-    from nmt.device import choose_device
     from nmt.errors import ConfigError
-    from nmt.runs.load import load_translator
-    from nmt.runs.run import open_run
+    from nmt.library.loading import load_systems
 
-    opened = open_run(Path(run))
-    translator = load_translator(opened, opened.decoding().without_retrieval(), choose_device(device))
+    ((loaded,), _) = load_systems([Path(run)], device, None)
+    translator = loaded.make(loaded.decoding.without_retrieval())
     translator.encode.check(to, "--to ")
     if not translator.heads:
-        raise ConfigError(f"{opened.folder}: the model has no attention (model.decoder.style=vector)")
+        raise ConfigError(f"{run}: the model has no attention (model.decoder.style=vector)")
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
     return translator.align(sources, targets, attention=True, to=to)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nmt.runs.run import Run
 
 _CHECKED = 20  # sentence pairs
+_PIECES = 6  # of a text that is not from the run's data
 _TOLERANCE = 1e-4  # of a log-probability
 
 
@@ -73,19 +74,32 @@ def _check_packages() -> None:
 
 
 def _difference(one: "Translator", other: "Translator", run: "Run") -> float:
-    """The largest difference between the log-probabilities of reference translations by two translators."""
+    """The largest difference between the log-probabilities of translations by two translators."""
+    pairs = _sentence_pairs(run) or _pairs_of_pieces(one)
+    sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+    first, second = (translator.align(sources, targets) for translator in (one, other))
+    found = zip(first, second, strict=True)
+    return max(abs(mine.log_probability - yours.log_probability) for mine, yours in found)
+
+
+def _sentence_pairs(run: "Run") -> list[tuple[str, str]]:
+    """Sentences of the development or test set with a reference; none, if the run has no such files."""
     from nmt.data.examples import load_examples
 
-    path = next((path for path in map(run.examples, ("dev", "test")) if path.exists()), None)
-    examples = load_examples(path)[:_CHECKED] if path else []
-    pairs = [example.source for example in examples], [example.references[0] for example in examples]
-    return max(
-        (
-            abs(mine.log_probability - yours.log_probability)
-            for mine, yours in zip(one.align(*pairs), other.align(*pairs), strict=True)
-        ),
-        default=0.0,
-    )
+    for path in map(run.examples, ("dev", "test")):
+        if path.exists() and (examples := load_examples(path)[:_CHECKED]):
+            return [(example.source, example.references[0]) for example in examples]
+    return []
+
+
+def _pairs_of_pieces(translator: "Translator") -> list[tuple[str, str]]:
+    """Texts made of pieces of the vocabulary, one after another, as the model translates them."""
+    pieces = list(translator.source.texts())
+    size = max(1, min(_PIECES, len(pieces) // _CHECKED))
+    parts = [pieces[start : start + size] for start in range(0, size * _CHECKED, size)]
+    texts = [text for text in map(translator.source.decode, parts) if text.strip()]
+    found = zip(texts, translator.translate(texts), strict=True)
+    return [(text, best.text if best.text.strip() else text) for text, (best, *_) in found]
 
 
 if __name__ == "__main__":

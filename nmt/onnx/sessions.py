@@ -22,6 +22,7 @@ def open_session(path: Path, threads: int | None) -> onnxruntime.InferenceSessio
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or 0
+    options.enable_mem_pattern = False  # of the sizes of a step, which are hardly ever those of another
     options.log_severity_level = 4  # what is wrong is in the exception
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs use the cores
     try:

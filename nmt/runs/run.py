@@ -18,6 +18,7 @@ from nmt.config.schema import from_dict, rename_keys, to_dict
 from nmt.config.settings import RENAMED, Config
 from nmt.errors import ConfigError, RunError, explain
 from nmt.files import lock_file, write_text
+from nmt.onnx.names import is_exported
 from nmt.runs.checkpoint import kept_checkpoints
 from nmt.runs.latest import LATEST, find_run, is_pointer
 
@@ -122,6 +123,7 @@ def reopen_run(path: Path) -> tuple[Run, Config]:
     found = find_run(path)
     if not found.is_dir():
         raise RunError(f"resume={path}: no such run")
+    refuse_exported(found, f"resume={path}")
     run = Run(found)
     try:
         values: Any = yaml.safe_load((run.folder / CONFIG).read_text(encoding="utf-8"))
@@ -230,7 +232,25 @@ def open_run(path: Path) -> Run:
                 f"{path}: points to a run that no longer exists; select another with --run, or {hint}"
             )
         raise RunError(f"{path}: no such run; {hint}, or select one with --run")
+    refuse_exported(found, str(path))
     run = Run(found)
     if not kept_checkpoints(run.best):
         raise RunError(f"{path}: contains no complete checkpoint; select another run with --run")
     return run
+
+
+def refuse_exported(folder: Path, name: str) -> None:
+    """Raise an error if a folder is not a run but an exported model.
+
+    Args:
+        folder: the folder.
+        name: what the user has called it.
+
+    Raises:
+        RunError: if it is one; the message says what it is good for.
+    """
+    if is_exported(folder):
+        raise RunError(
+            f"{name}: an exported model, not a run; nmt.translate, nmt.align and nmt.serve work with it, "
+            "here give the run that it was exported from"
+        )

@@ -19,7 +19,7 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.errors import RunError
 from nmt.runs.checkpoint import Checkpoint, find_checkpoint, kept_checkpoints, load_checkpoint
 from nmt.runs.latest import find_run
-from nmt.runs.run import Run
+from nmt.runs.run import Run, refuse_exported
 
 logger = logging.getLogger("nmt")
 _KEY = "training.initialise_from"
@@ -47,6 +47,7 @@ def found_initial(config: Config) -> Config:
     if path is None:
         return config
     run = Run(find_run(Path(path)))
+    refuse_exported(run.folder, f"{_KEY}={path}")
     if not kept_checkpoints(run.best):
         raise RunError(f"{_KEY}={path}: no such run, or one without a checkpoint")
     find_checkpoint(run.best)

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from inside import inside
@@ -13,10 +15,12 @@ from inside import inside
 pytest.importorskip("onnxruntime", reason="needs the extra `export`")
 
 import nmt
+from nmt import align, evaluate, train
 from nmt.errors import ConfigError, RunError
 from nmt.export import __main__ as export
 from nmt.files import sha256
 from nmt.onnx.names import MANIFEST, SETTINGS, STEP
+from nmt.runs.run import open_run
 
 LINES = ["The dog sees.", "", "He is a boy.", "https://example.org 12"]
 WITHOUT_TORCH = """
@@ -64,6 +68,12 @@ def test_the_library_says_of_both_the_same(folder: Path, trained: Path) -> None:
     assert (mine.name, mine.heads, mine.languages, mine.beam_size) == (
         theirs.name, theirs.heads, theirs.languages, theirs.beam_size,
     )  # fmt: skip
+
+
+def test_batches_are_small(folder: Path, trained: Path) -> None:
+    """On a CPU, those that a run on a GPU has would only take memory."""
+    settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    assert settings["decoding"]["batch_tokens"] == 2048 < open_run(trained).decoding().batch_tokens
 
 
 def test_exported_models_as_an_ensemble(folder: Path) -> None:
@@ -144,3 +154,60 @@ def test_other_folders_are_not_replaced(trained: Path, tmp_path: Path) -> None:
         "mine: exists, and is not an exported model; choose another --output, or remove it\n"
     )
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "named"),
+    [
+        (evaluate, ["--run", "model"], "model"),
+        (export, ["--run", "model", "--output", "again"], "model"),
+        (train, ["resume=model"], "resume=model"),
+        (
+            train,
+            ["experiment=debug", "training.initialise_from=model"],
+            "training.initialise_from=model",
+        ),
+    ],
+)
+def test_commands_that_need_a_run_say_so(
+    copied: Path, module: ModuleType, arguments: list[str], named: str
+) -> None:
+    answer = inside(module, *arguments, folder=copied.parent)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == (
+        f"error: {named}: an exported model, not a run; nmt.translate, nmt.align and nmt.serve work with it, "
+        "here give the run that it was exported from\n"
+    )
+
+
+def test_it_aligns_as_the_run_does(folder: Path, trained: Path, tmp_path: Path) -> None:
+    for name, text in (("a.en", "The dog sees.\nHe is a boy.\n"), ("a.mr", "कुत्रा पाहतो.\nतो मुलगा आहे.\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    given = ("--source", "a.en", "--target", "a.mr", "--device", "cpu")
+    found, expected = (inside(align, "--run", run, *given, folder=tmp_path) for run in (folder, trained))
+    assert (found.code, found.err) == (0, "")
+    assert found.out == expected.out != ""
+
+
+def test_a_run_without_sentences_is_compared_on_its_pieces(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    shutil.rmtree(run / "data")
+    compared = []
+    difference = export._difference
+
+    def wrong(one: Any, other: Any, of: Any) -> float:
+        compared.extend(export._pairs_of_pieces(one))
+        return difference(one, other, of) + 1
+
+    monkeypatch.setattr(export, "_difference", wrong)
+    logging.disable()
+    try:
+        answer = inside(export, "--run", "run", "--output", "model", folder=tmp_path)
+    finally:
+        logging.disable(logging.NOTSET)
+    assert answer.code == 1
+    assert "log-probabilities differ by 1" in answer.err
+    assert len(compared) == 20
+    assert len({source for source, _ in compared}) == 20

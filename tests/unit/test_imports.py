@@ -31,8 +31,8 @@ IMPORTS = {  # a package or module in nmt/: which others it may import
     "onnx": BASE | {"data", "decoding"},
     "export": BASE | {"alignment", "data", "model", "decoding", "evaluation", "visualisation", "onnx"},
     "runs": BASE
-    | {"alignment", "data", "model", "training", "decoding", "evaluation", "export"}
-    | {"visualisation", "retrieval"},
+    | {"alignment", "data", "model", "training", "decoding", "evaluation", "export", "visualisation", "onnx"}
+    | {"retrieval"},
     "library": BASE | {"alignment", "data", "decoding", "evaluation", "export", "onnx", "runs"},
     "launch": BASE | {"data", "training", "runs"},
     "distillation": BASE | {"data", "training", "decoding", "evaluation", "runs"},

@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from nmt.config.schema import to_dict
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import ConfigError
 from nmt.export.onnx.best_tokens import add_best_tokens, groups
+from nmt.export.onnx.merging import merge_products
 from nmt.export.onnx.recurrent_operators import OperatorEncoder
 from nmt.export.onnx.search_graphs import EXAMPLE_TOKEN, EncoderGraph, StepGraph, example, named, tensors
 from nmt.export.onnx.tracing import FREE, free_sizes, trace
@@ -29,6 +31,7 @@ from nmt.onnx import names
 from nmt.onnx.exported import About
 
 _ALIGNMENT = 4096  # bytes: pages of memory
+_BATCH_TOKENS = 2048  # of the search: larger batches gain little on a CPU, and take more memory
 
 
 def export_graphs(model: TranslationModel) -> dict[str, onnx.ModelProto]:
@@ -40,7 +43,9 @@ def export_graphs(model: TranslationModel) -> dict[str, onnx.ModelProto]:
     step = _step_graph(PreparedModel(model))
     read = [value.name for value in step.graph.input if value.name.startswith((names.STATE, names.MEMORY))]
     add_best_tokens(step, model.target.table.num_embeddings)
-    return {names.ENCODER: _encoder_graph(model, read), names.STEP: step}
+    encoder = _encoder_graph(model, read)
+    merge_products(encoder)
+    return {names.ENCODER: encoder, names.STEP: step}
 
 
 def _encoder_graph(model: TranslationModel, outputs: list[str]) -> onnx.ModelProto:
@@ -119,7 +124,7 @@ def exported_files(
         "groups": groups(model.target.table.num_embeddings),
         "about": about._asdict(),
         "model": to_dict(config),
-        "decoding": to_dict(decoding),
+        "decoding": to_dict(replace(decoding, batch_tokens=min(decoding.batch_tokens, _BATCH_TOKENS))),
     }
     return files | {names.SETTINGS: json.dumps(settings, ensure_ascii=False, indent=2).encode()}
 

@@ -57,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
         help="lines to translate, up to the first tab (default: of the test set)",
     )
     parser.add_argument("--clients", type=int, metavar="N", default=200, help="default: %(default)s")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", default=0, help="of the server (default: as it is)"
+    )
     parser.add_argument("--seconds", type=float, metavar="N", default=60, help="default: %(default)s")
     return parser
 
@@ -68,7 +71,7 @@ def main() -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     sentences = [line.partition("\t")[0] for line in lines if line.partition("\t")[0].strip()]
     command = [sys.executable, "-m", "nmt.serve", "--run", f"test={arguments.run}", "--port", "0"]
-    command += ["--body-timeout", "2"]
+    command += ["--body-timeout", "2", "--workers", str(arguments.workers)]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )

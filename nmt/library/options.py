@@ -68,9 +68,14 @@ class TranslationOptions:
     )
     mbr_size: int | None = option(None, "number of candidates of mbr", at_least=2)
     candidates: int | None = option(
-        None, "of a consensus or a reverse model: number of candidates of each run", at_least=1
+        None,
+        "of a consensus or a reverse model: number of candidates of each run",
+        at_least=1,
+        at_most=LARGE,
     )
-    reverse_weight: float | None = option(None, "of a reverse model: its weight in the score", at_least=0)
+    reverse_weight: float | None = option(
+        None, "of a reverse model: its weight in the score", at_least=0, at_most=LARGE
+    )
     temperature: float | None = option(
         None, "of sampling: divides the log-probabilities", at_least=1e-6, at_most=LARGE
     )
@@ -90,9 +95,11 @@ class TranslationOptions:
     retrieval_weight: float | None = option(
         None, "weight of training tokens in similar contexts, which are retrieved", at_least=0, below=1
     )
-    retrieval_k: int | None = option(None, "of retrieval and examples: number of tokens", at_least=1)
+    retrieval_k: int | None = option(
+        None, "of retrieval and examples: number of tokens", at_least=1, at_most=LARGE
+    )
     retrieval_temperature: float | None = option(
-        None, "of retrieval and examples: bandwidth of the kernel", above=0
+        None, "of retrieval and examples: bandwidth of the kernel", above=0, at_most=LARGE
     )
 
     def __post_init__(self) -> None:

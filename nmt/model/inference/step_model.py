@@ -1,8 +1,6 @@
 """What search needs from a model in PyTorch: whatever has these methods can be searched, sampled from and
 aligned, through `nmt.decoding.torch_model`.
 
-them back.
-
 Shapes: B sentences, N rows (one per hypothesis), S source length, T target length, K heads, V vocabulary.
 Masks are True at real tokens.
 """

@@ -16,11 +16,12 @@ pytest.importorskip("onnxruntime", reason="needs the extra `export`")
 
 import nmt
 from nmt import align, evaluate, train
+from nmt.config.decoding import DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.export import __main__ as export
+from nmt.export.onnx.export_folder import for_cpu
 from nmt.files import sha256
 from nmt.onnx.names import MANIFEST, SETTINGS, STEP
-from nmt.runs.run import open_run
 
 LINES = ["The dog sees.", "", "He is a boy.", "https://example.org 12"]
 WITHOUT_TORCH = """
@@ -70,10 +71,10 @@ def test_the_library_says_of_both_the_same(folder: Path, trained: Path) -> None:
     )  # fmt: skip
 
 
-def test_batches_are_small(folder: Path, trained: Path) -> None:
-    """On a CPU, those that a run on a GPU has would only take memory."""
-    settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    assert settings["decoding"]["batch_tokens"] == 2048 < open_run(trained).decoding().batch_tokens
+def test_batches_for_a_gpu_are_not_exported() -> None:
+    """On a CPU they would only take memory."""
+    found = [for_cpu(DecodingConfig(batch_tokens=tokens)).batch_tokens for tokens in (100, 40_000)]
+    assert found == [100, 4096]
 
 
 def test_exported_models_as_an_ensemble(folder: Path) -> None:

@@ -31,7 +31,7 @@ from nmt.onnx import names
 from nmt.onnx.exported import About
 
 _ALIGNMENT = 4096  # bytes: pages of memory
-_BATCH_TOKENS = 2048  # of the search: larger batches gain little on a CPU, and take more memory
+_BATCH_TOKENS = 4096  # of the search: larger batches gain nothing on a CPU, and take more memory
 
 
 def export_graphs(model: TranslationModel) -> dict[str, onnx.ModelProto]:
@@ -124,9 +124,14 @@ def exported_files(
         "groups": groups(model.target.table.num_embeddings),
         "about": about._asdict(),
         "model": to_dict(config),
-        "decoding": to_dict(replace(decoding, batch_tokens=min(decoding.batch_tokens, _BATCH_TOKENS))),
+        "decoding": to_dict(for_cpu(decoding)),
     }
     return files | {names.SETTINGS: json.dumps(settings, ensure_ascii=False, indent=2).encode()}
+
+
+def for_cpu(decoding: DecodingConfig) -> DecodingConfig:
+    """The settings of the search of a run, which may have been meant for a GPU, on a CPU."""
+    return replace(decoding, batch_tokens=min(decoding.batch_tokens, _BATCH_TOKENS))
 
 
 def write_exported(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -19,7 +19,7 @@ from nmt.decoding.constraints.placeholders import Placeholders
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
-from nmt.decoding.constraints.well_formed import WellFormedBytes
+from nmt.decoding.constraints.well_formed import WellFormedBytes, _is_text
 from nmt.decoding.interface import Except, Only
 from nmt.decoding.result import Translation
 from nmt.errors import ConfigError, DataError
@@ -313,6 +313,23 @@ def test_samples_are_valid_utf_8(target, pieces):
         assert "\ufffd" not in text
         characters.update(text)
     assert {len(character.encode()) for character in characters} == {1, 2, 3, 4}
+
+
+def test_within_a_character_there_is_always_a_byte_to_go_on_with(pieces):
+    """All characters can be drawn: any beginning of the UTF-8 of one, and no others."""
+    valid, tokens = WellFormedBytes(pieces.byte_tokens).within(30), pieces.byte_tokens
+    codes = [*range(0x80, 0x800), *range(0x800, 0xD800, 64), *range(0xE000, 0x110000, 64)]
+    spelt = [chr(code).encode() for code in codes]  # of the others, only the last byte differs
+    beginnings = {one[:size] for one in spelt for size in range(1, len(one))}
+    chosen = [one for one in beginnings if len(one) == 1] + random.Random(1).sample(sorted(beginnings), 400)
+    for start in [b"", *chosen]:
+        state = valid.start()
+        for byte in start:
+            state = valid.advance(state, tokens[byte])
+        following = [start + bytes([byte]) for byte in range(256)]
+        going_on = {one[-1] for one in following if one in beginnings or _is_text(one)}
+        expected = going_on if start else set(range(256)) - going_on
+        assert set(valid.allowed(state).tokens) == {tokens[byte] for byte in expected}, start
 
 
 def test_the_next_word():

@@ -433,7 +433,7 @@ def test_phrases_in_a_document(translator):
 @pytest.mark.parametrize("asked", [{"keep": ["number"]}, {"forbidden": ["घर"]}, {"no_repeat_ngram": 11}])
 def test_what_meets_a_constraint_anyway_is_as_without(translator, asked):
     """The best translation if it meets it; of n best, those that do come first, then others that do."""
-    target, kept = translator._loaded.finishing.target, 0
+    target, kept = translator._systems[0].finishing.target, 0
     builder = ConstraintBuilder(Pieces(target), ConstraintRequest(**asked))
     for text in (*ENGLISH[:2], "The 3 dogs see 20 cats."):
         built = builder.build(text, 12, 100)

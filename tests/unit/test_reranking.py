@@ -92,6 +92,9 @@ class Letters:
     def __init__(self, letters: str) -> None:
         self.letters = letters
 
+    def tags(self) -> dict[str, int]:
+        return {}
+
     def encode_with_offsets(self, text: str) -> Tokens:
         return Tokens(text, [4 + int(text)], [text], [])
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from nmt.decoding.constraints.characters import decode
 from nmt.decoding.interface import Allowed, Except, Only
 
-_REPLACEMENT = "\ufffd"
 _LONGEST = 4  # bytes of a character
 
 
@@ -80,10 +79,18 @@ def _continuing(undecoded: bytes, room: int) -> frozenset[int]:
     found = set()
     for byte in range(256):
         spelt = undecoded + bytes([byte])
-        text, rest = decode(spelt)  # what no byte can make a character, is not kept as its beginning
-        if _REPLACEMENT not in text and (not rest or _length(spelt[0]) - len(undecoded) <= room):
+        missing = _length(spelt[0]) - len(spelt)
+        if missing < max(room, 1) and any(_is_text(spelt + fill * missing) for fill in (b"\x80", b"\xbf")):
             found.add(byte)
     return frozenset(found)
+
+
+def _is_text(spelt: bytes) -> bool:
+    try:
+        spelt.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _length(first: int) -> int:

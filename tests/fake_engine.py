@@ -25,8 +25,8 @@ class FakeEngine:
 
     heads, beam_size = 1, 2
 
-    def __init__(self, languages: tuple[str, str] | None = ("eng", "mar"), parallel: int = 1) -> None:
-        self.languages, self.parallel = languages, parallel
+    def __init__(self, languages: tuple[str, str] | None = ("eng", "mar")) -> None:
+        self.languages = languages
         self.directions, self.targets = () if languages is None else (languages,), ()
         self.shares: list[int] = []
         self.held = threading.Event()

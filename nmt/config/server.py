@@ -18,9 +18,9 @@ class ServerConfig:
     )
     batch_size: int = option(4096, "what is translated together, in source pieces × beam size", at_least=1)
     workers: int = option(
-        0,
-        "batches of a model that are translated at a time (0: two on a CPU of several cores, else one)",
-        at_least=0,
+        1,
+        "batches of a model that are translated at a time; they share its CPU threads",
+        at_least=1,
         at_most=64,
     )
     queue_size: int = option(

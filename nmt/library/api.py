@@ -44,8 +44,6 @@ class Translator:
         targets: the languages that the option `to` may name, that of the main direction first; none: the
             model has one direction.
         beam_size: of a translation whose options name none.
-        parallel: how many batches at a time, each in a thread of its own, take less time than one after the
-            other.
     """
 
     def __init__(self, *systems: Loaded, reverse: Loaded | None = None) -> None:
@@ -55,7 +53,7 @@ class Translator:
         self.heads = combined_heads([one.heads for one in systems])
         self._encoders = [SourceEncoder(one.source) for one in systems]
         self.targets = self._encoders[0].targets
-        self.beam_size, self.parallel = systems[0].decoding.beam_size, systems[0].parallel
+        self.beam_size = systems[0].decoding.beam_size
 
     @classmethod
     def load(

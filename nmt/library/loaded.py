@@ -1,6 +1,5 @@
 """What a `Translator` is made of."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -8,19 +7,6 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.library.collecting import Finishing
-
-_PARALLEL = 2
-
-
-def parallel_batches(threads: int | None) -> int:
-    """How many batches are worth translating at a time on a CPU: two if it has several cores. Much of a step
-    is one thread's work; but of several threads, only one at a time runs Python.
-
-    Args:
-        threads: that may be used; None: one per core.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(_PARALLEL, cores if threads is None else threads)
 
 
 @dataclass(frozen=True)
@@ -37,7 +23,6 @@ class Loaded:
         limit: input of more source subwords than this is split.
         languages: codes of the source and the target language, as in the settings; None: unknown.
         directions: those of each direction of a model with several target languages, the main one first.
-        parallel: how many batches at a time take less time than one after the other.
         share_threads: called with how many batches are translated at a time: lets the calling thread use its
             share of the CPU threads.
     """
@@ -51,7 +36,6 @@ class Loaded:
     limit: int
     languages: tuple[str, str] | None
     directions: tuple[tuple[str, str], ...] = ()
-    parallel: int = 1
     share_threads: Callable[[int], None] = lambda batches: None
 
     def with_batch_tokens(self, batch_tokens: int) -> "Loaded":

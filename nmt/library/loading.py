@@ -10,7 +10,7 @@ from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.errors import ConfigError
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
-from nmt.library.loaded import Loaded, parallel_batches
+from nmt.library.loaded import Loaded
 from nmt.library.training_examples import ExampleFinder, no_datastore
 from nmt.onnx.names import CONFIDENCE, is_exported
 
@@ -134,5 +134,4 @@ def _load_exported(folders: Sequence[Path], threads: int | None) -> Loaded:
         limit=first.about.limit,
         languages=first.about.languages,
         directions=first.about.directions,
-        parallel=parallel_batches(threads),
     )

@@ -12,7 +12,7 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.device import choose_device
 from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
-from nmt.library.loaded import Loaded, parallel_batches
+from nmt.library.loaded import Loaded
 from nmt.library.training_examples import ExampleFinder
 from nmt.runs.load import load_models
 from nmt.runs.run import Run, open_run, reopen_run
@@ -43,7 +43,6 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
         limit=_limit(runs[0], loaded.source, data.both_directions),
         languages=next(iter(known), None),
         directions=tuple(known) if target_languages(data) else (),
-        parallel=parallel_batches(threads) if place.type == "cpu" else 1,
         share_threads=partial(_share, torch.get_num_threads()),
     )
 

@@ -34,11 +34,9 @@ class Engine(Protocol):
 
     Attributes:
         heads: number of attention heads.
-        parallel: how many batches at a time take less time than one after the other.
     """
 
     heads: int
-    parallel: int
 
     @property
     def languages(self) -> tuple[str, str] | None:

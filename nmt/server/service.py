@@ -47,7 +47,7 @@ class Service:
         batchers = {}
         for name, engine in engines.items():
             queue = JobQueue(config.queue_size, config.batch_size)
-            batchers[name] = Batcher(name, engine, queue, instruments, config.workers or engine.parallel)
+            batchers[name] = Batcher(name, engine, queue, instruments, config.workers)
             instruments.watch(name, queue)
             batchers[name].start()
         return Service(config, api_key, batchers, instruments)

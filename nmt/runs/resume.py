@@ -157,8 +157,13 @@ def changed_settings(before: Config, after: Config) -> list[tuple[str, Any, Any]
     return [(key, old, new) for (key, _, old), (_, _, new) in pairs if old != new and key not in _OTHERS]
 
 
-def refuse_other_data(run: Run, prepared: Prepared) -> None:
-    """Refuse to resume if the data has changed.
+def refuse_other_data(run: Run, prepared: Prepared, instead: str = "start a new run without resume=") -> None:
+    """Refuse to use the data for what needs that of the run, such as resuming it, if it is not.
+
+    Args:
+        run: the run.
+        prepared: the data.
+        instead: what else the user can do.
 
     Raises:
         RunError: names the run.
@@ -170,5 +175,5 @@ def refuse_other_data(run: Run, prepared: Prepared) -> None:
     if before != prepared.report["fingerprint"]:
         raise RunError(
             f"{run.folder}: was trained on different data than {prepared.folder}; give the files it was "
-            "trained on, or start a new run without resume="
+            f"trained on, or {instead}"
         )

@@ -1,6 +1,5 @@
 """The datastore of a run: made of its training pairs, and read with its model."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from nmt.cli import command
 from nmt.config.decoding import RetrievalConfig
 from nmt.data.corpus import load_tokenized
 from nmt.data.examples import StoredExamples
-from nmt.data.prepare import Prepared, prepare
+from nmt.data.prepare import prepare
 from nmt.data.ragged import ragged
 from nmt.data.sources.source import side_by_side
 from nmt.data.target_languages import SourceEncoder
@@ -26,6 +25,7 @@ from nmt.retrieval.retrieval_model import RetrievalModel
 from nmt.retrieval.supporting import SupportingSentences
 from nmt.retrieval.token_memory import TokenMemory
 from nmt.runs.checkpoint import Checkpoint, checkpoint_digest, load_checkpoint
+from nmt.runs.resume import refuse_other_data
 from nmt.runs.run import Run, reopen_run
 
 Texts = Iterator[tuple[str, str]]
@@ -84,7 +84,7 @@ def _training_pairs(run: Run, checkpoint: Checkpoint) -> tuple[Pairs, Texts]:
             f"{error}; the training pairs of {run.folder} are needed, or other pairs: --source and --target"
         )
         raise DataError(said) from error
-    _check_same(run, prepared)
+    refuse_other_data(run, prepared, "give pairs: --source and --target")
     train = load_tokenized(
         prepared, checkpoint.source, checkpoint.target, config.data.max_tokens, config.threads
     )
@@ -92,18 +92,6 @@ def _training_pairs(run: Run, checkpoint: Checkpoint) -> tuple[Pairs, Texts]:
     assert isinstance(stored, StoredExamples)
     examples = StoredExamples(stored.path, stored.lines, frozenset(train.left_out.tolist()))
     return Pairs(train.source, train.target), ((one.source, one.references[0]) for one in examples)
-
-
-def _check_same(run: Run, prepared: Prepared) -> None:
-    try:
-        before = json.loads(run.prepared.read_text(encoding="utf-8"))["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{run.prepared}: missing or corrupt") from error
-    if before != prepared.report["fingerprint"]:
-        raise RunError(
-            f"{run.folder}: was trained on other data than {prepared.folder}; give the files that it was "
-            "trained on, or pairs: --source and --target"
-        )
 
 
 def _given_pairs(files: tuple[Path, Path], checkpoint: Checkpoint) -> tuple[Pairs, Texts]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.characters import EDGE, stand_in
+from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.text_stream import Position, TextStream
@@ -14,7 +15,7 @@ Node = int
 """Of the automaton, or `_REJECTED`."""
 
 
-class ForbiddenPhrases:
+class ForbiddenPhrases(Excluding):
     """A constraint (see `nmt.decoding.interface.Constraint`): a token that would complete a phrase is not
     allowed. One object may serve many sentences: it keeps which tokens do, once it knows.
 
@@ -51,22 +52,6 @@ class ForbiddenPhrases:
     def never(self, state: Position[Node]) -> Except | None:
         """The tokens that complete a phrase whatever follows."""
         return self._all_but(state, early=False)
-
-    def wanted(self, state: Position[Node]) -> Sequence[int]:
-        """None in particular."""
-        return ()
-
-    def met(self, state: Position[Node]) -> int:
-        """Always 0: there is nothing to reach."""
-        return 0
-
-    def met_after(self, state: Position[Node], token: int) -> int:
-        """Always 0."""
-        return 0
-
-    def forces(self) -> bool:
-        """False: it only takes tokens away."""
-        return False
 
     def _read(self, node: Node, text: str) -> Node:
         if node == _REJECTED:

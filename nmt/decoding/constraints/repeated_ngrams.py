@@ -1,15 +1,14 @@
 """No sequence of n subwords twice (Paulus et al., 2018, A deep reinforced model for abstractive
 summarization)."""
 
-from collections.abc import Sequence
-
+from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.interface import Allowed, Except
 
 State = tuple[int, ...]
 """All tokens so far."""
 
 
-class NoRepeatedNgrams:
+class NoRepeatedNgrams(Excluding):
     """A constraint (see `nmt.decoding.interface.Constraint`): a token that would repeat an n-gram of the
     hypothesis is not allowed.
 
@@ -41,19 +40,3 @@ class NoRepeatedNgrams:
 
     def never(self, state: State) -> None:
         """No token is ruled out where another constraint needs it."""
-
-    def wanted(self, state: State) -> Sequence[int]:
-        """None in particular."""
-        return ()
-
-    def met(self, state: State) -> int:
-        """Always 0: there is nothing to reach."""
-        return 0
-
-    def met_after(self, state: State, token: int) -> int:
-        """Always 0."""
-        return 0
-
-    def forces(self) -> bool:
-        """False: it only takes tokens away."""
-        return False

@@ -1,11 +1,12 @@
 """Bytes that are characters: of a vocabulary with byte fallback, only tokens that make valid UTF-8."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
 from typing import NamedTuple
 
 from nmt.decoding.constraints.characters import decode
+from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.interface import Allowed, Except, Only
 
 _LONGEST = 4  # bytes of a character
@@ -18,7 +19,7 @@ class State(NamedTuple):
     undecoded: bytes
 
 
-class WellFormedBytes:
+class WellFormedBytes(Excluding):
     """A constraint (see `nmt.decoding.interface.Constraint`): what is generated is valid UTF-8 at its end, so
     that no text has U+FFFD. For sampling, which may draw any token; search hardly ever finds others.
 
@@ -56,22 +57,6 @@ class WellFormedBytes:
             tokens = [token for token, byte in self._byte_of.items() if (byte in valid) == bool(key[0])]
             self._known[key] = Only(tuple(tokens)) if key[0] else Except(tuple(tokens))
         return self._known[key]
-
-    def wanted(self, state: State) -> Sequence[int]:
-        """None in particular."""
-        return ()
-
-    def met(self, state: State) -> int:
-        """Always 0: there is nothing to reach."""
-        return 0
-
-    def met_after(self, state: State, token: int) -> int:
-        """Always 0."""
-        return 0
-
-    def forces(self) -> bool:
-        """False: it only takes tokens away."""
-        return False
 
 
 def _continuing(undecoded: bytes, room: int) -> frozenset[int]:

@@ -1,0 +1,25 @@
+"""What constraints have in common that only exclude tokens."""
+
+from collections.abc import Sequence
+
+from nmt.decoding.interface import ConstraintState
+
+
+class Excluding:
+    """The part of a constraint (see `nmt.decoding.interface.Constraint`) that wants no token."""
+
+    def wanted(self, state: ConstraintState) -> Sequence[int]:
+        """None in particular."""
+        return ()
+
+    def met(self, state: ConstraintState) -> int:
+        """Always 0: there is nothing to reach."""
+        return 0
+
+    def met_after(self, state: ConstraintState, token: int) -> int:
+        """Always 0."""
+        return 0
+
+    def forces(self) -> bool:
+        """False: it only excludes tokens."""
+        return False

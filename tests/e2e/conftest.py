@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from console import TRAINING, Answer, command
+from console import TRAINING, Answer
 from inside import SHORT, Begin, inside
 
 from nmt import cli, train
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of `experiment=debug` on the short sentences of the bundled corpus."""
     folder = tmp_path_factory.mktemp("training")
-    answer = command("nmt.train", *TRAINING, "name=tiny", folder=folder)
+    answer = inside(train, *TRAINING, "name=tiny", folder=folder, whole=True)
     assert answer.code == 0, answer.err
     (folder / "printed").write_text(answer.out, encoding="utf-8")
     return folder / "runs" / "tiny"

@@ -31,19 +31,20 @@ SHORT = (
 CHECKPOINT = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model")
 
 
-def inside(module: ModuleType, *arguments: object, folder: Path) -> Answer:
+def inside(module: ModuleType, *arguments: object, folder: Path, whole: bool = False) -> Answer:
     """Call a command's `main` as `python -m` would, with working directory `folder`. The slowest parts are
-    left out: the font of the HTML page, and heatmaps.
+    left out, unless it is `whole`: the font of the HTML page, and heatmaps.
     """
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n") for _ in range(2))
     log, code = logging.getLogger("nmt"), 0
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.multiple(log, handlers=[], propagate=False))  # not pytest's
         stack.enter_context(contextlib.chdir(folder))
         stack.enter_context(mock.patch.object(sys, "argv", [module.__name__, *map(str, arguments)]))
         stack.enter_context(mock.patch.dict(os.environ))
-        stack.enter_context(mock.patch("nmt.visualisation.page.font_face", return_value=""))
-        stack.enter_context(mock.patch("nmt.runs.finish.TEST_HEATMAPS", 0))
+        if not whole:
+            stack.enter_context(mock.patch("nmt.visualisation.page.font_face", return_value=""))
+            stack.enter_context(mock.patch("nmt.runs.finish.TEST_HEATMAPS", 0))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.callback(torch.set_flush_denormal, False)  # set by training

@@ -4,9 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from console import TRAINING, command
+from console import TRAINING
+from inside import inside
 
-from nmt import align
+from nmt import align, train
 from nmt.alignment.pharaoh import parse_pharaoh
 from nmt.data.examples import load_examples
 from nmt.export.attention_file import load_attention
@@ -29,9 +30,7 @@ def pairs(trained, tmp_path):
 @pytest.fixture(scope="module")
 def reverse(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reverse")
-    answer = command(
-        "nmt.train", *TRAINING, "data.swap=true", "training.max_steps=3", "name=r", folder=folder
-    )
+    answer = inside(train, *TRAINING, "data.swap=true", "training.max_steps=3", "name=r", folder=folder)
     assert answer.code == 0, answer.err
     return folder / "runs" / "r"
 

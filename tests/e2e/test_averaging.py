@@ -1,15 +1,18 @@
 """`scripts/average_checkpoints.py`: the average of several checkpoints is a run that can translate."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 from console import TRAINING, Answer, command
+from inside import inside
 from safetensors.torch import load_file
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "average_checkpoints.py"
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+import average_checkpoints  # noqa: E402
+
+from nmt import train  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -17,14 +20,13 @@ def run(trained: Path) -> Path:
     """A run that keeps three checkpoints of each kind, with 20 updates, validated every 5."""
     folder = trained.parent.parent
     settings = ("training.keep=3", "training.validate_every=5", "training.ema=0", "training.metric=loss")
-    answer = command("nmt.train", *TRAINING, *settings, "runs=averaging", "name=kept", folder=folder)
+    answer = inside(train, *TRAINING, *settings, "runs=averaging", "name=kept", folder=folder)
     assert answer.code == 0, answer.err
     return folder / "averaging" / "kept"
 
 
 def average(*arguments: object) -> Answer:
-    done = subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True)
-    return Answer(done.returncode, done.stdout, done.stderr)
+    return inside(average_checkpoints, *arguments, folder=Path.cwd())
 
 
 @pytest.mark.slow

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from console import TRAINING, command
+from inside import inside
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from nmt import train
 from nmt.runs.latest import is_pointer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found through /proc")
@@ -89,7 +91,7 @@ def together(folder: Path) -> tuple[Path, str]:
 
 def test_two_processes_are_one_with_batches_twice_as_large(folder, together):
     run, _ = together
-    alone = command("nmt.train", *ALIKE, "training.accumulate=2", "runs=together", "name=one", folder=folder)
+    alone = inside(train, *ALIKE, "training.accumulate=2", "runs=together", "name=one", folder=folder)
     assert alone.code == 0, alone.err
     found, expected = (scalars(folder / "together" / name, "train/loss") for name in ("two", "one"))
     assert [step for step, _ in found] == list(range(1, STEPS + 1))

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from console import TRAINING, Answer, command
+from console import TRAINING, Answer
 from hydra.core.global_hydra import GlobalHydra
+from inside import inside
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nmt import train
@@ -63,7 +64,7 @@ def folder(trained: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def uninterrupted(folder: Path) -> Path:
-    answer = command("nmt.train", *LONGER, "runs=resume", "name=uninterrupted", folder=folder)
+    answer = inside(train, *LONGER, "runs=resume", "name=uninterrupted", folder=folder)
     assert answer.code == 0, answer.err
     return folder / "resume" / "uninterrupted"
 
@@ -81,7 +82,7 @@ class Chain(NamedTuple):
 @pytest.fixture(scope="module")
 def chain(folder: Path) -> Chain:
     """The same training, killed during validation after step 20; step 18 is saved, with the curves up to
-    step 15.
+    step 15. What is killed and stopped are processes; the rest is done in this one.
     """
     run = folder / "resume" / "broken"
     killed = signalled(signal.SIGKILL, 20, *LONGER, "runs=resume", "name=broken", folder=folder)
@@ -90,8 +91,8 @@ def chain(folder: Path) -> Chain:
     assert stopped.code == 143, stopped.err
     stop = step_of(run / "checkpoints" / "last")
     python, m, module, *overrides = shlex.split(stopped.err.split("resume with: ")[1])
-    assert (python, m) == ("python", "-m")
-    finished = command(module, *overrides, "training.samples=2", folder=folder)
+    assert (python, m, module) == ("python", "-m", "nmt.train")
+    finished = inside(train, *overrides, "training.samples=2", folder=folder)
     assert finished.code == 0, finished.err
     return Chain(run, killed, stopped, finished, stop)
 

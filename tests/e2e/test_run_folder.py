@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 from console import TRAINING, command, lines_of
+from inside import inside
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
-from nmt import translate
+from nmt import train, translate
 from nmt.config.schema import from_dict, to_dict
 from nmt.config.settings import Config
 from nmt.config.training import TrainingConfig
@@ -250,6 +251,7 @@ def test_a_moved_run_still_translates(trained, call, tmp_path):
 
 
 def test_the_same_command_gives_the_same_weights(trained):
+    """Also in a process of its own; `trained` is made in this one."""
     folder = trained.parent.parent
     answer = command("nmt.train", *TRAINING, "name=tiny", "runs=others", folder=folder)
     assert answer.code == 0, answer.err
@@ -264,7 +266,7 @@ def test_the_same_command_gives_the_same_weights(trained):
 
 
 def test_a_taken_name_is_refused(trained):
-    answer = command("nmt.train", *TRAINING, "name=tiny", "model=luong", folder=trained.parent.parent)
+    answer = inside(train, *TRAINING, "name=tiny", "model=luong", folder=trained.parent.parent)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("error: name=tiny: ")
     assert len(answer.err.splitlines()) == 1

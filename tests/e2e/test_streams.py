@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from console import TRAINING, Answer
+from inside import inside
 
+from nmt import align, evaluate, translate
 from nmt.files import sha256
 
 TEXT = "The dog sees."
@@ -59,7 +61,7 @@ def test_standard_output_is_closed(trained, files, arguments, line):
 
 
 def test_output_to_a_file_needs_no_standard_output(trained, files):
-    expected = shell("", "nmt.translate", "--run", trained, "--input", "a.txt", folder=files)
+    expected = inside(translate, "--run", trained, "--input", "a.txt", folder=files)
     answer = shell(
         "<&- >&-", "nmt.translate", "--run", trained, "--input", "a.txt", "--output", "c.txt", folder=files
     )
@@ -68,20 +70,20 @@ def test_output_to_a_file_needs_no_standard_output(trained, files):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("module", "arguments"),
     [
-        ("nmt.translate", "--show", TEXT),
+        (translate, ("--show", TEXT)),
         pytest.param(
-            ("nmt.align", "--source", "a.txt", "--target", "b.txt", "--gold", "gold"), marks=pytest.mark.slow
+            align, ("--source", "a.txt", "--target", "b.txt", "--gold", "gold"), marks=pytest.mark.slow
         ),
-        pytest.param(("nmt.evaluate", "--heatmaps", "0", "--output", "scores"), marks=pytest.mark.slow),
+        pytest.param(evaluate, ("--heatmaps", "0", "--output", "scores"), marks=pytest.mark.slow),
     ],
 )
-def test_standard_error_is_closed(trained, files, arguments):
+def test_standard_error_is_closed(trained, files, module, arguments):
     """Its output does not end up elsewhere."""
     (files / "gold").write_text("0-0\n")
-    expected = shell("", *arguments, "--run", trained, folder=files)
-    answer = shell("2>&-", *arguments, "--run", trained, folder=files)
+    expected = inside(module, *arguments, "--run", trained, folder=files)
+    answer = shell("2>&-", module.__name__, *arguments, "--run", trained, folder=files)
     assert expected.out
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.count("\n") == expected.out.count("\n")  # a line of evaluation tells the time it took

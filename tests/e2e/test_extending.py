@@ -41,6 +41,46 @@ def run(project: Path, command: str, *more: str) -> subprocess.CompletedProcess[
     )
 
 
+MISTAKES = {
+    "settings of another source": (
+        ["data.path=null", "data.source_column=1"],
+        [
+            "data.path: data=jsonl needs it",
+            "add data.path=FILE",
+            "data.source_column=1: has no effect with data=jsonl, only with data=tsv",
+            "leave it out",
+        ],
+    ),
+    "a setting of another score": (
+        ["model.attention.size=32", "model.attention.positions=9"],
+        [
+            "model.attention.positions=9: has no effect with model.attention.score=low_rank, only with "
+            "model.attention.score=location",
+            "leave it out",
+        ],
+    ),
+    "heads that do not divide the size": (
+        ["model.attention.heads=16", "model.attention.size=24"],
+        ["model.attention.heads=16: does not divide model.attention.size=24"],
+    ),
+    "a line that is not a pair": (
+        ["data.path=bad.jsonl", "runs=runs"],
+        ['bad.jsonl, line 2: not an object {"source": "…", "target": "…"}'],
+    ),
+}
+HYPOTHESES, REFERENCES = ["a b c d", "e"], [["a c b d", "a b"], ["f g"]]
+PROGRAM = f"""
+import json, shlex, sys
+from pathlib import Path
+from inside import inside
+from nmt import train
+from nmt.evaluation.metrics import quick_scores
+given = json.loads(sys.stdin.read())
+answers = {{name: inside(train, *settings, folder=Path()) for name, settings in given.items()}}
+print(json.dumps([answers, quick_scores({HYPOTHESES!r}, {REFERENCES!r})]))
+"""
+
+
 def test_each_takes_one_module_and_its_yaml() -> None:
     assert [name for name, _ in FILES] == [
         "nmt/data/sources/jsonl.py",
@@ -70,50 +110,31 @@ def test_the_command_of_the_page_trains_with_all_of_them(project: Path) -> None:
     assert "Development TER (greedy)" in (folder / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("settings", "faults"),
-    [
-        (
-            ["data.path=null", "data.source_column=1"],
-            [
-                "data.path: data=jsonl needs it",
-                "add data.path=FILE",
-                "data.source_column=1: has no effect with data=jsonl, only with data=tsv",
-                "leave it out",
-            ],
-        ),
-        (
-            ["model.attention.size=32", "model.attention.positions=9"],
-            [
-                "model.attention.positions=9: has no effect with model.attention.score=low_rank, only with "
-                "model.attention.score=location",
-                "leave it out",
-            ],
-        ),
-        (
-            ["model.attention.heads=16", "model.attention.size=24"],
-            ["model.attention.heads=16: does not divide model.attention.size=24"],
-        ),
-    ],
-)
-def test_what_validation_knows_of_them(project: Path, settings: list[str], faults: list[str]) -> None:
-    answer = run(project, COMMAND, *settings)
-    assert answer.returncode == 2
-    assert answer.stderr.removeprefix("error: ").rstrip().split("; ") == faults
-
-
-def test_a_line_that_is_not_a_pair_is_named(project: Path) -> None:
+@pytest.fixture(scope="module")
+def answers(project: Path) -> tuple[dict[str, list], dict[str, float]]:
+    """What the command answers to each of the mistakes, and quick scores: all in one process."""
     (project / "bad.jsonl").write_text('{"source": "a", "target": "b"}\n{"source": "a"}\n', encoding="utf-8")
-    answer = run(project, COMMAND.replace("pairs.jsonl", "bad.jsonl"), "runs=runs")
-    assert answer.returncode == 2
-    assert answer.stderr.startswith("error: bad.jsonl, line 2: not an object")
+    _, m, module, *usual = shlex.split(COMMAND)
+    assert (m, module) == ("-m", "nmt.train")
+    given = {name: [*usual, *settings] for name, (settings, _) in MISTAKES.items()}
+    path = os.pathsep.join([str(project), str(Path(__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], input=json.dumps(given), cwd=project, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found, scores = json.loads(done.stdout)
+    return found, scores
 
 
-def test_the_new_scorer_is_sacrebleus(project: Path) -> None:
-    program = (
-        "from nmt.evaluation.metrics import quick_scores;"
-        "print(quick_scores(['a b c d', 'e'], [['a c b d', 'a b'], ['f g']])['ter'])"
-    )
-    answer = run(project, f"python -c {shlex.quote(program)}")
-    expected = TER().corpus_score(["a b c d", "e"], [["a c b d", "f g"], ["a b", None]]).score
-    assert float(answer.stdout) == expected
+@pytest.mark.parametrize("name", MISTAKES)
+def test_what_validation_knows_of_them(name: str, answers: tuple[dict[str, list], dict[str, float]]) -> None:
+    """And a line that is not a pair is named."""
+    code, _, said = answers[0][name]
+    assert code == 2
+    assert said.removeprefix("error: ").rstrip().split("; ") == MISTAKES[name][1]
+
+
+def test_the_new_scorer_is_sacrebleus(answers: tuple[dict[str, list], dict[str, float]]) -> None:
+    expected = TER().corpus_score(HYPOTHESES, [["a c b d", "f g"], ["a b", None]]).score
+    assert answers[1]["ter"] == expected

@@ -2,10 +2,12 @@
 
 It is what `python -m nmt.train` trains, with the same modules, on the simple sentences of the bundled corpus:
 those of frequent words. What is trained is kept in `runs/tour`, and found there again by the other steps.
+NMT_TOUR_UPDATES in the environment limits the updates of each training, to run the notebooks in less time.
 """
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -101,6 +103,7 @@ def trained(
         updates, learning_rate: of the training.
         start: a model with the same weights to begin with, instead of random ones.
     """
+    updates = min(updates, int(os.environ.get("NMT_TOUR_UPDATES", updates)))
     settings = [to_dict(config), updates, learning_rate, start and to_dict(start.config)]
     folder = FOLDER / f"{name}-{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]}"
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 Text is compared with its numbers within a tolerance, since processors round differently; pictures by their
 size and nearly by their pixels. Cells tagged "trained" depend on a training, so only the kinds of their
-outputs are compared.
+outputs are compared, and a few updates are enough; a slow test makes all of them.
 """
 
 import base64
@@ -33,9 +33,13 @@ OF_ONE_RUN = re.compile(  # colours, warnings, paths, addresses, times of day, s
 )
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    """Each notebook, executed in a copy of the folder by one of two kernels; the longest ones first."""
+@pytest.fixture(
+    scope="module", params=["40", pytest.param("1000", marks=pytest.mark.slow)], ids=["quick", "whole"]
+)
+def executed(request, tmp_path_factory):
+    """Each notebook, executed in a copy of the folder by one of two kernels; the longest ones first. The
+    small models of `small_model.py` are trained for at most so many updates.
+    """
     folder = tmp_path_factory.mktemp("tour") / "docs" / "tour"
     shutil.copytree(TOUR, folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     waiting = deque(reversed(NOTEBOOKS))
@@ -56,7 +60,8 @@ def executed(tmp_path_factory):
         except Exception as error:  # the test of this notebook fails with it
             runs[name].set_exception(error)
 
-    with ThreadPoolExecutor(2) as threads:
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as threads:
+        patch.setenv("NMT_TOUR_UPDATES", request.param)
         workers = [threads.submit(work) for _ in range(2)]
         yield runs
         waiting.clear()

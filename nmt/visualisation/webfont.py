@@ -1,6 +1,7 @@
 """Web font: a subset of a Devanagari font, for systems without one."""
 
 import base64
+import functools
 import io
 from collections.abc import Iterable
 
@@ -28,9 +29,10 @@ def font_face(texts: Iterable[str]) -> str:
     )
 
 
-def devanagari_woff(letters: Iterable[str]) -> bytes:
+@functools.lru_cache(maxsize=4)
+def devanagari_woff(letters: frozenset[str]) -> bytes:
     """A WOFF font with `letters`, the joiners and all their conjuncts; letters that the font lacks are left
-    out.
+    out. It takes a second, so the last ones are kept: several pages often have the same letters.
     """
     from fontTools import subset  # slow to import
 

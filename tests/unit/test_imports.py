@@ -1,10 +1,12 @@
 """Allowed imports between packages, and that `--help` imports nothing slow."""
 
 import ast
+import functools
 import importlib.util
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Set
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -68,11 +70,17 @@ def imports(source: str, module: str) -> set[str]:
     return {name for name in found if name.split(".")[0] == "nmt" and name != "nmt"}
 
 
+@functools.cache
+def imports_of(file: Path) -> frozenset[str]:
+    """Our modules that a file of the package imports."""
+    return frozenset(imports(file.read_text(encoding="utf-8"), module_name(file)))
+
+
 def package_of(module: str) -> str:
     return module.split(".")[1]
 
 
-def forbidden(module: str, imported: set[str]) -> list[str]:
+def forbidden(module: str, imported: Set[str]) -> list[str]:
     own = package_of(module)
     command = own in COMMANDS or module.endswith(".__main__")
     allowed = {own} | (IMPORTS.keys() if command else IMPORTS[own])
@@ -109,7 +117,7 @@ def test_the_table_has_no_cycle() -> None:
 @pytest.mark.parametrize("file", FILES, ids=module_name)
 def test_imports_go_one_way(file: Path) -> None:
     module = module_name(file)
-    found = imports(file.read_text(encoding="utf-8"), module)
+    found = imports_of(file)
     if (
         module == "nmt"
     ):  # for types, and when they are first used: see test_importing_the_package_costs_nothing
@@ -119,9 +127,7 @@ def test_imports_go_one_way(file: Path) -> None:
 
 
 def test_modules_do_not_import_each_other_in_circles() -> None:
-    graph = {
-        module_name(file): imports(file.read_text(encoding="utf-8"), module_name(file)) for file in FILES
-    }
+    graph = {module_name(file): imports_of(file) for file in FILES}
     TopologicalSorter(graph).prepare()  # raises CycleError, naming the circle
 
 

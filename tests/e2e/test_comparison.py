@@ -11,23 +11,28 @@ from statistics import median
 
 import pytest
 from console import TRAINING, Answer
+from inside import inside
 from matplotlib import image
 
+from nmt import train
 from nmt.data.examples import load_examples
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "compare.py"
+sys.path.insert(0, str(SCRIPT.parent))
+import compare as script  # noqa: E402
+
 OVERRIDES = (*TRAINING, "training.max_steps=8", "training.log_every=2", "data.dev_fraction=0.01")
 
 
 def compare(folder: Path, *arguments: object) -> Answer:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, arguments)],
-        cwd=folder,
-        capture_output=True,
-        timeout=300,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+    """The script in this process. What it trains is a process, unless `sweep_here` is in use."""
+    return inside(script, *arguments, folder=folder)
+
+
+@pytest.fixture
+def sweep_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what it trains is done in this process, which needs no imports."""
+    monkeypatch.setattr(script, "run_sweep", lambda *overrides: inside(train, "-m", *overrides, folder=Path()))
 
 
 def numbers(folder: Path) -> dict:
@@ -103,6 +108,7 @@ def test_comparing_the_finished_runs_as_recipes(compared):
     assert "evaluate the run with: python -m nmt.evaluate --run out/" in again.err
 
 
+@pytest.mark.usefixtures("sweep_here")
 def test_trained_only_when_needed(compared):
     """The same again; the models in reverse order, one with other settings; and back."""
     before, trained = numbers(compared), runs(compared)
@@ -125,6 +131,7 @@ def test_trained_only_when_needed(compared):
     assert len(runs(compared)) == 3
 
 
+@pytest.mark.usefixtures("sweep_here")
 def test_a_failing_training_leaves_the_others(compared):
     """The prepared data is corrupted between two calls."""
     (prepared,) = (compared / "data" / "cache" / "prepared").glob("*/prepared.json")

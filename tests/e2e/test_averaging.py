@@ -9,10 +9,10 @@ from console import TRAINING, Answer, command
 from inside import inside
 from safetensors.torch import load_file
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-import average_checkpoints  # noqa: E402
+from nmt import train
 
-from nmt import train  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+import average_checkpoints
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,9 @@ def compare(folder: Path, *arguments: object) -> Answer:
 @pytest.fixture
 def sweep_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also what it trains is done in this process, which needs no imports."""
-    monkeypatch.setattr(script, "run_sweep", lambda *overrides: inside(train, "-m", *overrides, folder=Path()))
+    monkeypatch.setattr(
+        script, "run_sweep", lambda *overrides: inside(train, "-m", *overrides, folder=Path())
+    )
 
 
 def numbers(folder: Path) -> dict:

@@ -44,7 +44,7 @@ def composed(folder: Path, *overrides: str) -> Answer:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_corpus_of_any_name_is_found(name: str, corpus: str, tmp_path: Path) -> None:
     """Data is prepared; a vocabulary that is too small ends the command before training."""
-    (tmp_path / name).write_text(corpus, encoding="utf-8")
+    (tmp_path / name).write_text("".join(corpus.splitlines(keepends=True)[:200]), encoding="utf-8")
     small = ("data.tokenizer.vocab_size=9",)
     for overrides in (
         ("data=tsv", f"data.path={name}"),

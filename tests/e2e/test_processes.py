@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are fou
 STEPS = 50
 ALIKE = (*TRAINING, f"training.max_steps={STEPS}", "training.log_every=1", "training.dropout=0")
 ALIKE += ("training.embedding_dropout=0", "training.precision=fp32", "training.batch_tokens=256")
+ALIKE += ("training.validate_every=25",)
 
 
 class Launch:

@@ -60,13 +60,10 @@ def test_another_process_writes_the_same_bytes(tmp_path):
         "for suffix in ('.png', '.svg'):\n"
         "    save_heatmap(pathlib.Path(sys.argv[1] + suffix), np.eye(2), ['a', 'b'], ['पत्र', 'x'])"
     )
-    for name, seed in (("a", "1"), ("b", "2")):
-        subprocess.run(
-            [sys.executable, "-c", program, str(tmp_path / name)],
-            check=True,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-        )
+    environment = os.environ | {"PYTHONHASHSEED": "1"}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "a")], check=True, env=environment)
     for suffix in (".png", ".svg"):
+        save_heatmap(tmp_path / f"b{suffix}", np.eye(2), ["a", "b"], ["पत्र", "x"])
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 

@@ -56,7 +56,9 @@ def test_the_tokenizer_is_chosen_logged_and_kept(chinese):
 
 def test_evaluating_again_uses_the_same(chinese):
     _, run = chinese
-    answer = inside(evaluate, "--run", run, "--split", "dev", "--output", "again", folder=run.parent)
+    answer = inside(
+        evaluate, "--run", run, "--split", "dev", "--output", "again", "--heatmaps", 0, folder=run.parent
+    )
     assert answer.code == 0, answer.err
     assert "|tok:zh|" in answer.out
     metrics = json.loads((run.parent / "again" / "metrics.json").read_text(encoding="utf-8"))
@@ -73,7 +75,9 @@ def test_files_of_the_user_are_scored_with_it(chinese, tmp_path):
     _, run = chinese
     (tmp_path / "src").write_text("I buy books.\nYou see cats.\n", encoding="utf-8")
     (tmp_path / "ref").write_text("我买书。\n你看见猫。\n", encoding="utf-8")
-    answer = inside(evaluate, "--run", run, "--source", "src", "--reference", "ref", folder=tmp_path)
+    answer = inside(
+        evaluate, "--run", run, "--source", "src", "--reference", "ref", "--heatmaps", 0, folder=tmp_path
+    )
     assert answer.code == 0, answer.err
     assert "|tok:zh|" in answer.out
 
@@ -85,7 +89,7 @@ def test_a_run_of_before_is_scored_as_before(chinese, tmp_path):
     record = json.loads((old / "prepared.json").read_text(encoding="utf-8"))
     del record["bleu_tokenizer"]
     (old / "prepared.json").write_text(json.dumps(record), encoding="utf-8")
-    answer = inside(evaluate, "--run", old, "--split", "dev", folder=tmp_path)
+    answer = inside(evaluate, "--run", old, "--split", "dev", "--heatmaps", 0, folder=tmp_path)
     assert answer.code == 0, answer.err
     assert "|tok:13a|" in answer.out
 
@@ -144,5 +148,5 @@ def test_a_model_that_gives_one_output_is_reported(tmp_path):
     run = tmp_path / "runs" / "run"
     for file in (run / "train.log", run / "report.html"):
         assert start in file.read_text(encoding="utf-8")
-    again = inside(evaluate, "--run", run, folder=tmp_path)
+    again = inside(evaluate, "--run", run, "--heatmaps", 0, folder=tmp_path)
     assert start in again.out

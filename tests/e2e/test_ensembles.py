@@ -85,7 +85,8 @@ def test_runs_that_do_not_fit_are_refused(copy, others, tmp_path):
     answer = inside(evaluate, "--run", copy, "--run", changed, folder=tmp_path)
     assert answer.code == 2
     assert f"{changed}: not the same test set as in {copy}" in answer.err
-    assert inside(evaluate, "--run", copy, "--run", changed, "--split", "dev", folder=tmp_path).code == 0
+    dev = ("--split", "dev", "--heatmaps", 0)
+    assert inside(evaluate, "--run", copy, "--run", changed, *dev, folder=tmp_path).code == 0
     answer = inside(translate, "--run", copy, "--batch-tokens", "0", "x", folder=tmp_path)
     assert (answer.code, "--batch-tokens 0: must be at least 1" in answer.err) == (2, True)
 

@@ -19,7 +19,8 @@ def test_the_usual_names_are_there():
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_once_through(call, tmp_path, model):
+def test_once_through(call, tmp_path, model, monkeypatch):
+    monkeypatch.setattr("nmt.runs.finish.TEST_HEATMAPS", 1)
     data = write_tsv(tmp_path / "pairs.tsv", corpus(40))
     settings = ("data=tsv", f"data.path={data}", "data.dev_fraction=0.1", "data.test_fraction=0.1")
     answer = call(

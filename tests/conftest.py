@@ -1,7 +1,9 @@
 """Shared fixtures. torch is not imported here, so that tests without it stay fast."""
 
+import contextlib
 import os
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,21 @@ import pytest
 from bomb import Bomb
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: threads would only cost time
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems() -> None:
+    """Hypothesis does not draw constants that it finds in our modules. It would parse all that are loaded by
+    then, hundreds of files, and compare each with the limits of every draw; and what it draws would depend on
+    what the tests before have loaded.
+    """
+    with contextlib.suppress(ImportError):  # older versions do not look for them
+        if "hypothesis" in sys.modules:
+            from hypothesis.internal.conjecture import providers
+            from hypothesis.internal.constants_ast import Constants
+
+            none = Constants()
+            providers._get_local_constants = lambda: none
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from console import TRAINING, command, lines_of
+from console import TRAINING, lines_of
 from inside import inside
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
@@ -251,9 +251,9 @@ def test_a_moved_run_still_translates(trained, call, tmp_path):
 
 
 def test_the_same_command_gives_the_same_weights(trained):
-    """Also in a process of its own; `trained` is made in this one."""
+    """That a process of its own does, too, is tested with its streams closed: in test_streams.py."""
     folder = trained.parent.parent
-    answer = command("nmt.train", *TRAINING, "name=tiny", "runs=others", folder=folder)
+    answer = inside(train, *TRAINING, "name=tiny", "runs=others", folder=folder)
     assert answer.code == 0, answer.err
     again = folder / "others" / "tiny"
     for name in ("best", "last"):

@@ -95,7 +95,9 @@ def test_training_continues_without_a_terminal(trained, tmp_path, redirections):
     answer = shell(redirections, "nmt.train", *TRAINING, cache, "name=run", folder=tmp_path)
     assert answer == (0, "", "")
     run = tmp_path / "runs" / "run"
-    for name in ("checkpoints/last/model.safetensors", "test/translations.tsv"):
+    model = ("model.safetensors", "model.json", "source.model", "target.model")
+    files = [f"checkpoints/{checkpoint}/{name}" for checkpoint in ("best", "last") for name in model]
+    for name in (*files, "test/translations.tsv"):
         assert sha256(run / name) == sha256(trained / name)
     log = (run / "train.log").read_text(encoding="utf-8")
     for said in ("run folder: ", "step 20/20", "step 20: development loss", "BLEU ", "nmt.translate --run"):

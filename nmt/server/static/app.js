@@ -7,6 +7,7 @@ import { saveJson, savePng, saveSvg } from "./download.js";
 import { drawHeatmap, frame } from "./heatmap.js";
 import { chosenModel, direction, loadModels, onDirection } from "./models.js";
 import { onOptions, options } from "./options.js";
+import { showRemarks } from "./remarks.js";
 import { drawTree, focusNode } from "./tree.js";
 import { clearWords, focusWord, isKnown, pointAt, showText, showWords } from "./words.js";
 
@@ -14,14 +15,7 @@ const WAIT = 300; // milliseconds after the last key
 const PATIENCE = 500; // milliseconds until an unfinished translation is shown
 const CONFIRMED = 2000; // milliseconds that a button says that it is done
 const NBEST = 5;
-const POOR = 0.4, FAIR = 0.6; // expected similarity to a human translation (chrF2 / 100) below which one is warned
 const PADDING = 36; // pixels of a card, left and right
-const FLAGS = {
-  truncated: "cut off at the length limit",
-  split: "long text, translated in parts",
-  repetition: "repeats itself",
-  copy: "partly left untranslated",
-};
 
 let best = null; // the translation that the server has found
 let shown = null; // this one, or an alternative of it
@@ -148,26 +142,14 @@ function show(translation) {
   const kept = prefix && translation.text.startsWith(prefix) ? characters(prefix).length : 0;
   showWords(translation, { kept, open: settled(open), point });
   const any = translation.words.length > 0;
-  byId("hint").hidden = !any;
   byId("take").hidden = !any;
   byId("copy").hidden = !navigator.clipboard; // only over HTTPS or on the same machine
   byId("kept").hidden = !kept;
   byId("kept").querySelector("bdi").textContent = prefix.trim();
-  const flags = (translation.flags ?? []).map((flag) => FLAGS[flag] ?? flag);
-  byId("flags").hidden = !flags.length;
-  byId("flags").textContent = `Careful: ${flags.join("; ")}.`;
-  confidence(translation.confidence);
+  showRemarks(translation, chosenModel());
   byId("more").hidden = !any;
   picture();
   tree();
-}
-
-function confidence(value) {
-  byId("confidence").hidden = !isKnown(value);
-  if (!isKnown(value)) return;
-  byId("meter").value = value;
-  const verdict = value < POOR ? "probably wrong" : value < FAIR ? "worth checking" : "probably good";
-  byId("verdict").textContent = `Expected quality ${percent(value)}: ${verdict}`;
 }
 
 function open(index, button) {

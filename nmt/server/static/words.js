@@ -15,7 +15,8 @@ let source = [], target = [], attention = null;
 export function showWords(translation, { kept, open, point }) {
   attention = translation.attention ?? null;
   const coverage = translation.coverage ?? [];
-  source = translation.source_words.map((word, column) => sourceWord(word, coverage[column]));
+  const pointable = attention ? translation.source_words : [];
+  source = pointable.map((word, column) => sourceWord(word, coverage[column]));
   target = translation.words.map((word) => targetWord(word, kept));
   source.forEach((button, column) => listen(button, () => point(null, column), () => point(null, null)));
   target.forEach((button, row) => {
@@ -25,7 +26,7 @@ export function showWords(translation, { kept, open, point }) {
   describe(translation);
   rove(source);
   rove(target);
-  byId("source-words").replaceChildren(...between(translation.source, translation.source_words, source));
+  byId("source-words").replaceChildren(...(attention ? between(translation.source, pointable, source) : []));
   byId("target-words").replaceChildren(...between(translation.text, translation.words, target));
   byId("coverage").hidden = !source.some((button) => button.classList.contains("uncovered"));
   byId("legend").hidden = !target.some((button) => button.matches(".unsure, .doubtful"));

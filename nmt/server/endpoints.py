@@ -131,8 +131,9 @@ class Api:
 
 
 def _targets(engine: Engine) -> list[dict[str, Any]]:
-    """The languages that the option `to` may name, the default first, and those that each is translated from."""
-    return [
-        {"code": to, "sources": [language_code(source) for source, target in engine.directions if target == to]}
-        for to in engine.targets
-    ]
+    """What the option `to` may name, the default first, and the languages that each is translated from."""
+    sources: dict[str, list[str]] = {to: [] for to in engine.targets}
+    for source, target in engine.directions:
+        if target in sources:
+            sources[target].append(language_code(source))
+    return [{"code": to, "sources": found} for to, found in sources.items()]

@@ -16,11 +16,11 @@ Answer = Callable[[dict[str, Any]], dict[str, Any] | Iterable[dict[str, Any]]]
 
 
 class RefusedError(Exception):
-    """Answered as the server answers what it refuses: a status and a message."""
+    """Answered as the server answers what it refuses: a status, a message, the field that is wrong."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, field: str | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.field = status, field
 
 
 class PageServer(ThreadingHTTPServer):
@@ -61,7 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path in self.server.answers:
             self._answer(None)
             return
-        file = static_file(INDEX if self.path == "/" else self.path.removeprefix("/static/"))
+        path = self.path.partition("?")[0]
+        file = static_file(INDEX if path == "/" else path.removeprefix("/static/"))
         if file is None:
             self._send(404, b"", "text/plain", {})
         else:
@@ -78,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(self.server.delay)
             answer = self.server.answers[self.path](body or {})
         except RefusedError as refused:
-            self._send_json(refused.status, {"error": {"message": str(refused)}})
+            self._send_json(refused.status, {"error": {"message": str(refused), "field": refused.field}})
             return
         if isinstance(answer, dict):
             self._send_json(200, answer)

@@ -1,6 +1,7 @@
 """The routes of our own API, under `/v1`, and those that say how the server is."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -8,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from nmt.config.languages import language_code
+from nmt.server.engine import Engine
 from nmt.server.event_stream import EventStream
 from nmt.server.payload import (
     RequestError,
@@ -96,7 +98,8 @@ class Api:
         for name, batcher in self._service.batchers.items():
             codes = map(language_code, batcher.engine.languages or ())
             languages = dict(zip(("source", "target"), codes, strict=False))
-            found.append({"name": name, **languages, "attention": batcher.engine.heads > 0})
+            targets = {"targets": _targets(batcher.engine)} if batcher.engine.targets else {}
+            found.append({"name": name, **languages, **targets, "attention": batcher.engine.heads > 0})
         return JsonResponse({"models": found})
 
     async def metrics(self, request: Request) -> Response:
@@ -125,3 +128,12 @@ class Api:
 
     async def _body(self, request: Request) -> bytes:
         return await read_body(request, self._service.config)
+
+
+def _targets(engine: Engine) -> list[dict[str, Any]]:
+    """What the option `to` may name, the default first, and the languages that each is translated from."""
+    sources: dict[str, list[str]] = {to: [] for to in engine.targets}
+    for source, target in engine.directions:
+        if target in sources:
+            sources[target].append(language_code(source))
+    return [{"code": to, "sources": found} for to, found in sources.items()]

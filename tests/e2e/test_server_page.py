@@ -313,7 +313,28 @@ def test_the_keyboard_is_enough(page, server):
     page.switch_to.active_element.send_keys(Keys.ENTER)
     until(lambda: page.switch_to.active_element.text.startswith("घर\n"))
     page.switch_to.active_element.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
-    until(lambda: shown(page) == OTHER)
+    until(lambda: page.switch_to.active_element.text == "निवासस्थान")  # the focus is where it was
+    assert shown(page) == OTHER
+
+
+def test_nothing_is_done_with_the_translation_of_an_earlier_text(page, server):
+    write(page)
+    page.find_element(By.ID, "unfold").click()
+    until(lambda: find(page, "#tree .node"))
+    go_on = threading.Event()
+
+    def held(body: dict) -> list[dict]:
+        go_on.wait(30)
+        return translate(body)
+
+    server.answers["/v1/stream"] = held
+    page.find_element(By.ID, "text").send_keys(" And")
+    for selector in ("#target-words button", "#list button:last-child", "#tree .node"):
+        page.execute_script("arguments[0].dispatchEvent(new Event('click'))", find(page, selector)[-1])
+    go_on.set()
+    until(lambda: shown(page) == f"{SOURCE} And".upper())
+    assert find(page, ".box") == asked(server, "/v1/alternatives") == []
+    assert "prefix" not in asked(server)[-1]
 
 
 def test_own_words_are_typed(page, server):
@@ -329,8 +350,13 @@ def test_phrases_and_terms_are_sent(page, server):
     for name, text in (("required", "घर\nसीता"), ("glossary", "house = घर"), ("beam-size", "3")):
         page.find_element(By.ID, name).send_keys(text)
     write(page)
-    options = {"required": ["घर", "सीता"], "glossary": {"house": "घर"}, "beam_size": 3}
+    options = {"required": ["घर", "सीता"], "glossary": {"house": ["घर"]}, "beam_size": 3}
     assert options.items() <= asked(server)[-1].items()
+    find(page, "#target-words button")[0].click()
+    until(lambda: asked(server, "/v1/alternatives"))
+    assert options.items() <= asked(server, "/v1/alternatives")[0].items()
+    page.find_element(By.ID, "glossary").send_keys("\nhouse = 1 = 2")
+    until(lambda: asked(server)[-1]["glossary"] == {"house": ["घर", "1 = 2"]})
     page.find_element(By.ID, "glossary").send_keys("\nhouse")
     line = page.find_element(By.CSS_SELECTOR, "#error span")
     until(lambda: line.text == "Terms: write “term = translation”, not “house”")
@@ -361,6 +387,7 @@ def test_the_search_is_a_tree_to_walk_in(page, server):
     assert told == "सीताला ते: kept for the next step; this step 33 %, all so far e^-1.30"
     page.switch_to.active_element.send_keys(Keys.ENTER)
     until(lambda: asked(server)[-1].get("prefix") == "सीताला ते")
+    until(lambda: page.switch_to.active_element.get_attribute("aria-label") == told)
 
 
 def test_lines_of_the_tree_do_not_cross(page):
@@ -465,12 +492,92 @@ def test_several_models(page, server):
         "models": [{"name": "first"}, {"name": "second", "target": "mar", "attention": False}]
     }
     page.refresh()
-    until(lambda: page.find_element(By.ID, "models").is_displayed())
+    until(lambda: page.find_element(By.ID, "model").is_displayed())
     write(page)
     Select(page.find_element(By.ID, "model")).select_by_visible_text("second")
     until(lambda: asked(server)[-1]["model"] == "second")
     assert not asked(server)[-1]["attention"]
     assert page.find_element(By.ID, "target-language").text == "Translation: Marathi"
+
+
+def test_the_language_is_chosen_where_there_are_several(page, server):
+    targets = [{"code": "mr", "sources": ["en", "hi"]}, {"code": "ur", "sources": ["en"]}]
+    models = [
+        {"name": "many", "source": "en", "target": "mr", "targets": targets},
+        {"name": "one", "source": "en", "target": "ur"},
+        {"name": "two", "source": "x", "targets": [{"code": "fr", "sources": ["x"]}, targets[1]]},
+    ]
+    server.answers["/v1/models"] = lambda body: {"models": models}
+    page.refresh()
+    chosen, model = page.find_element(By.ID, "to"), Select(page.find_element(By.ID, "model"))
+    until(chosen.is_displayed)
+    assert [one.text for one in Select(chosen).options] == ["Marathi", "Urdu"]
+    assert page.find_element(By.ID, "source-language").text == "Text: English or Hindi"
+    write(page)
+    assert asked(server)[-1]["to"] == "mr"
+    chosen.send_keys("U")  # with the keyboard
+    until(lambda: asked(server)[-1]["to"] == "ur")
+    language = [page.find_element(By.ID, "target-words").get_attribute(name) for name in ("lang", "dir")]
+    assert language == ["ur", "rtl"]
+    assert page.find_element(By.ID, "text").get_attribute("dir") == "auto"
+    until(lambda: page.find_element(By.CSS_SELECTOR, "main").get_attribute("aria-busy") == "false")
+    find(page, "#target-words button")[1].click()
+    until(lambda: asked(server, "/v1/alternatives")[-1]["to"] == "ur")
+
+    for name, to in (("one", None), ("two", "ur"), ("many", "ur")):  # kept where it can be
+        model.select_by_visible_text(name)
+        until(lambda name=name: asked(server)[-1]["model"] == name)
+        assert asked(server)[-1].get("to") == to
+        assert chosen.is_displayed() == (to is not None)
+    assert page.current_url == f"{server.address}?model=many&to=ur"
+    page.get(f"{server.address}?model=two&to=mr")  # which it does not know
+    until(lambda: page.find_element(By.ID, "to").get_attribute("value") == "fr")
+
+
+def test_right_to_left(page, server):
+    """Words follow each other in the direction of their text, and so do the arrow keys."""
+    models = [{"name": "first", "source": "en", "target": "he"}]
+    server.answers["/v1/models"] = lambda body: {"models": models}
+    text = "אני גר בסן New York עכשיו"
+    server.answers["/v1/stream"] = lambda body: [{"translation": translation(body["text"], text)}]
+    page.refresh()
+    write(page, SOURCE, text)
+    places = [word.rect["x"] for word in find(page, "#target-words button")]
+    first, second, third, new, york, last = places
+    assert first > second > third > york > new > last
+    page.execute_script("arguments[0].focus()", find(page, "#target-words button")[0])
+    page.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert page.switch_to.active_element.text == "גר"
+
+
+def test_a_text_that_is_too_long_for_its_attention(page, server):
+    def long(body: dict) -> list[dict]:
+        if body["attention"]:
+            raise RefusedError(413, "attention: the matrices are too large", "attention")
+        return [{"translation": translation(SOURCE, BEST, attention=None, coverage=None)}]
+
+    server.answers["/v1/stream"] = long
+    write(page)
+    assert "too long" in page.find_element(By.ID, "hint").text
+    assert not page.find_element(By.ID, "error").is_displayed()
+    page.get_log("browser")  # the browser reports the 413 by itself
+
+
+def test_a_server_that_is_started_anew_with_other_models(page, server):
+    def gone(body: dict) -> dict:
+        raise RefusedError(404, "model: no such model; choose other")
+
+    server.answers["/v1/models"] = lambda body: {"models": [{"name": "other"}]}
+    server.answers["/v1/stream"] = gone
+    page.find_element(By.ID, "text").send_keys(SOURCE)
+    again = page.find_element(By.CSS_SELECTOR, "#error button")
+    until(again.is_displayed)
+    server.answers["/v1/stream"] = translate
+    again.send_keys(Keys.ENTER)
+    until(lambda: shown(page) == BEST)
+    assert asked(server)[-1]["model"] == "other"
+    until(lambda: page.switch_to.active_element.text == "सीताला")
+    page.get_log("browser")  # the browser reports the 404 by itself
 
 
 def test_without_attention_and_confidence(page, server):
@@ -481,7 +588,8 @@ def test_without_attention_and_confidence(page, server):
     assert not page.find_element(By.ID, "attention").is_displayed()
     assert not page.find_element(By.ID, "confidence").is_displayed()
     webdriver.ActionChains(page).move_to_element(find(page, "#target-words button")[0]).perform()
-    assert strengths(page, "source") == [0] * 5
+    assert find(page, "#source-words button") == []
+    assert page.find_element(By.ID, "hint").text.startswith("Click a word for other words.")
 
 
 def test_markup_is_text(page):

@@ -77,6 +77,12 @@ def test_a_model_for_one_direction_is_asked_for_none(client: Client, engine: Bot
     )  # fmt: skip
 
 
+def test_the_models_say_what_to_may_name(client: Client) -> None:
+    single, both = client.get("/v1/models").json["models"]
+    assert single == {"name": "single", "source": "en", "target": "fr", "attention": True}
+    assert both["targets"] == [{"code": "mr", "sources": ["en"]}, {"code": "en", "sources": ["mr"]}]
+
+
 def test_our_own_api_takes_the_language_as_an_option(client: Client, engine: BothDirections) -> None:
     engine.asked.clear()
     assert client.post("/v1/translate", {"text": ["a", "b"], "model": "both", "to": "en"}).status == 200

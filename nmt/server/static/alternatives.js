@@ -12,9 +12,10 @@ export async function openAlternatives({ translation, index, button, body, choos
   closeAlternatives();
   const word = translation.words[index];
   const before = characters(translation.text).slice(0, word.start);
-  const title = make("p", { class: "legend", id: "box-title" }, "Instead of ", make("bdi", {}, word.text));
+  const { lang, dir } = byId("target-words");
+  const title = make("p", { class: "legend", id: "box-title" }, "Instead of ", make("bdi", { lang }, word.text));
   const list = make("div", { class: "choices", "aria-live": "polite" }, make("p", { class: "legend" }, "Looking …"));
-  const own = make("input", { type: "text", dir: "auto", autocomplete: "off", placeholder: "or type how it goes on" });
+  const own = make("input", { type: "text", lang, dir, autocomplete: "off", placeholder: "or type how it goes on" });
   own.setAttribute("aria-label", "Type how the translation goes on");
   const form = make("form", {}, own, make("button", { type: "submit" }, "Go on"));
   box = make("div", { class: "box", role: "dialog", "aria-labelledby": "box-title", tabIndex: -1 }, title, list, form);
@@ -67,7 +68,8 @@ function choice({ text, words }, prefix, current, take) {
   const [after = ""] = rest; // is kept as well, so that the word ends here: a space, or punctuation
   const kept = all.slice(0, next.end) + (spoken(after) ? "" : after);
   const word = make("b", {}, all.slice(length, next.end));
-  const button = make("button", { type: "button", class: "choice", dir: "auto" }, word, make("span", {}, rest));
+  const { lang, dir } = byId("target-words");
+  const button = make("button", { type: "button", class: "choice", lang, dir }, word, make("span", {}, rest));
   if (next.text === current) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => take(kept, rest ? null : text));
   return button;

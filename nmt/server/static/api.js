@@ -2,11 +2,12 @@
 
 const KEY = "api-key";
 
-// An error that is shown to the user, as one line; `status` is that of HTTP, 0 without an answer.
+// An error that is shown to the user, as one line; `status` is that of HTTP, 0 without an answer; `field`: of the
+// request, that is wrong.
 export class ShownError extends Error {
-  constructor(message, status) {
+  constructor(message, status, field = null) {
     super(message.replace(/\s+/g, " ").trim());
-    this.status = status;
+    Object.assign(this, { status, field });
   }
 }
 
@@ -23,7 +24,8 @@ async function send(path, body, signal) {
   if (response.ok) return response;
   if (response.status === 401) throw new ShownError(key ? "The server does not accept this API key." : "", 401);
   const answer = await response.json().catch(() => null);
-  throw new ShownError(answer?.error?.message ?? `The server answered with ${response.status}.`, response.status);
+  const { message = `The server answered with ${response.status}.`, field } = answer?.error ?? {};
+  throw new ShownError(message, response.status, field);
 }
 
 // What a promise of the network gives; a connection that fails is an error for the user.

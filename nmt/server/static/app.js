@@ -5,28 +5,25 @@ import { closeAlternatives, openAlternatives } from "./alternatives.js";
 import { byId, characters, make, percent } from "./dom.js";
 import { saveJson, savePng, saveSvg } from "./download.js";
 import { drawHeatmap, frame } from "./heatmap.js";
+import { chosenModel, direction, loadModels, onDirection } from "./models.js";
 import { onOptions, options } from "./options.js";
-import { drawTree } from "./tree.js";
-import { clearWords, isKnown, pointAt, showText, showWords } from "./words.js";
+import { showRemarks } from "./remarks.js";
+import { drawTree, focusNode } from "./tree.js";
+import { clearWords, focusWord, isKnown, pointAt, showText, showWords } from "./words.js";
 
 const WAIT = 300; // milliseconds after the last key
 const PATIENCE = 500; // milliseconds until an unfinished translation is shown
+const CONFIRMED = 2000; // milliseconds that a button says that it is done
 const NBEST = 5;
-const POOR = 0.4, FAIR = 0.6; // expected similarity to a human translation (chrF2 / 100) below which one is warned
 const PADDING = 36; // pixels of a card, left and right
-const FLAGS = {
-  truncated: "cut off at the length limit",
-  split: "long text, translated in parts",
-  repetition: "repeats itself",
-  copy: "partly left untranslated",
-};
 
 let best = null; // the translation that the server has found
 let shown = null; // this one, or an alternative of it
 let prefix = ""; // the beginning of the translation that is kept
 let whole = null; // the translation that the user has chosen to the end
-let models = [];
 let request = null, timer = null;
+let waiting = false; // whether what is shown is of an earlier text, or choice
+let focusAgain = null; // puts the focus where it was, if the element that had it has been replaced
 
 // ------------------------------------------------------------ asking the server
 
@@ -34,17 +31,18 @@ function later() {
   clearTimeout(timer);
   request?.abort();
   prefix = "";
-  whole = null;
+  whole = focusAgain = null;
   closeAlternatives();
-  byId("clear").hidden = !byId("text").value;
-  timer = setTimeout(translate, WAIT);
+  const { value } = byId("text");
+  byId("clear").hidden = !value;
+  busy(true);
+  timer = setTimeout(translate, value.trim() ? WAIT : 0);
 }
 
-const body = () => ({ text: byId("text").value, ...(byId("model").value && { model: byId("model").value }) });
+const body = () => ({ text: byId("text").value, ...direction(), ...options() });
 
-function wanted() {
-  const attention = chosenModel().attention !== false;
-  return { ...body(), ...options(), nbest: NBEST, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
+function wanted(attention = chosenModel().attention !== false) {
+  return { ...body(), nbest: NBEST, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
 }
 
 async function translate() {
@@ -54,15 +52,13 @@ async function translate() {
   fail(null);
   if (!byId("text").value.trim()) {
     clear();
+    refocus();
     return;
   }
   const { signal } = (request = new AbortController());
   busy(true);
   try {
-    const start = performance.now();
-    best = await api.translate(wanted(), signal, (text) => {
-      if (performance.now() - start > PATIENCE) showText(text);
-    });
+    best = await translated(signal);
     const all = [best, ...(best.alternatives ?? [])];
     const chosen = Math.max(0, all.findIndex(({ text }) => text === whole));
     show(all[chosen]);
@@ -74,57 +70,61 @@ async function translate() {
     fail(error);
   }
   busy(false);
+  refocus();
 }
 
-function busy(waiting) {
-  byId("result").setAttribute("aria-busy", String(waiting));
+function refocus() {
+  const { activeElement } = document;
+  if (activeElement === document.body || !activeElement?.getClientRects().length) focusAgain?.();
+  focusAgain = null;
+}
+
+// The answer of the server; without attention if the text is too long for it.
+async function translated(signal) {
+  const start = performance.now();
+  const progress = (text) => {
+    if (performance.now() - start < PATIENCE) return;
+    byId("take").hidden = true; // of the translation before
+    showText(text);
+  };
+  try {
+    return await api.translate(wanted(), signal, progress);
+  } catch (error) {
+    if (error.field !== "attention") throw error;
+    return await api.translate(wanted(false), signal, progress);
+  }
+}
+
+function busy(now) {
+  waiting = now;
+  document.querySelector("main").setAttribute("aria-busy", String(waiting));
   byId("status").textContent = waiting ? "Translating …" : shown ? `Translation: ${shown.text}` : "";
 }
 
+// What is done with the translation shown; nothing, while it is not that of the text.
+const settled = (action) => (...given) => {
+  if (!waiting) action(...given);
+};
+
 function fail(error) {
-  const line = byId("error");
+  const line = byId("error"), again = line.querySelector("button");
   line.hidden = !error?.message;
   line.firstElementChild.textContent = error?.message ?? "";
-  line.lastElementChild.hidden = !(error && (error.status === 0 || error.status >= 500 || error.status === 429));
+  again.hidden = !(error && (error.status >= 500 || [0, 404, 408, 429].includes(error.status)));
   byId("access").hidden = error?.status !== 401;
+  if (!again.hidden && focusAgain) focusAgain = () => again.focus();
 }
 
 async function start() {
   try {
-    models = await api.models();
-    byId("model").replaceChildren(...models.map(({ name }) => make("option", { value: name }, name)));
-    byId("models").hidden = models.length < 2;
-    languages();
+    await loadModels();
   } catch (error) {
     if (!(error instanceof api.ShownError)) throw error;
     fail(error);
     return;
   }
-  if (byId("text").value.trim()) translate(); // kept by the browser when the page is loaded again
-  else fail(null);
-}
-
-const chosenModel = () => models.find(({ name }) => name === byId("model").value) ?? {};
-
-// The languages of the chosen model, as far as it names them.
-function languages() {
-  const model = chosenModel();
-  for (const [side, title] of [["source", "Text"], ["target", "Translation"]]) {
-    const [language, name] = languageOf(model[side]);
-    byId(`${side}-language`).textContent = name ? `${title}: ${name}` : title;
-    for (const id of side === "source" ? ["text", "source-words"] : ["target-words", "list"]) byId(id).lang = language;
-  }
-}
-
-// The BCP 47 tag of a language and its English name; "" where there is none.
-function languageOf(code) {
-  try {
-    const [language] = Intl.getCanonicalLocales(code ?? []);
-    return language ? [language, new Intl.DisplayNames(["en"], { type: "language" }).of(language)] : ["", ""];
-  } catch (error) {
-    if (error instanceof RangeError) return ["", code];
-    throw error;
-  }
+  byId("clear").hidden = !byId("text").value;
+  translate(); // what the browser has kept when the page is loaded again
 }
 
 // ------------------------------------------------------------ showing the answer
@@ -140,37 +140,28 @@ function show(translation) {
   shown = translation;
   closeAlternatives();
   const kept = prefix && translation.text.startsWith(prefix) ? characters(prefix).length : 0;
-  showWords(translation, { kept, open, point });
+  showWords(translation, { kept, open: settled(open), point });
   const any = translation.words.length > 0;
-  byId("hint").hidden = !any;
   byId("take").hidden = !any;
   byId("copy").hidden = !navigator.clipboard; // only over HTTPS or on the same machine
   byId("kept").hidden = !kept;
   byId("kept").querySelector("bdi").textContent = prefix.trim();
-  const flags = (translation.flags ?? []).map((flag) => FLAGS[flag] ?? flag);
-  byId("flags").hidden = !flags.length;
-  byId("flags").textContent = `Careful: ${flags.join("; ")}.`;
-  confidence(translation.confidence);
+  showRemarks(translation, chosenModel());
   byId("more").hidden = !any;
   picture();
   tree();
 }
 
-function confidence(value) {
-  byId("confidence").hidden = !isKnown(value);
-  if (!isKnown(value)) return;
-  byId("meter").value = value;
-  const verdict = value < POOR ? "probably wrong" : value < FAIR ? "worth checking" : "probably good";
-  byId("verdict").textContent = `Expected quality ${percent(value)}: ${verdict}`;
-}
-
 function open(index, button) {
-  openAlternatives({ translation: shown, index, button, body: body(), choose });
+  const take = (beginning, end) => choose(beginning, end, () => focusWord(index));
+  openAlternatives({ translation: shown, index, button, body: body(), choose: take });
 }
 
-function choose(beginning, end = null) {
+// Keeps a beginning of the translation, or with `end` all of it; `next()` puts the focus near to where it was.
+function choose(beginning, end = null, next = null) {
   prefix = beginning;
   whole = end;
+  focusAgain = next;
   translate();
 }
 
@@ -197,7 +188,7 @@ function list(all, chosen) {
 
 // Words that the best translation lacks are bold.
 function item(translation, known) {
-  const all = characters(translation.text), text = make("span", { dir: "auto" });
+  const all = characters(translation.text), text = make("span", { dir: byId("list").dir });
   let end = 0;
   for (const word of translation.words) {
     text.append(all.slice(end, word.start), known.has(word.text) ? word.text : make("b", {}, word.text));
@@ -207,10 +198,10 @@ function item(translation, known) {
   const value = translation.confidence;
   const score = isKnown(value) ? percent(value) : `log p ${translation.log_probability.toFixed(2)}`;
   const button = make("button", { type: "button", class: "choice" }, text, make("span", { class: "score" }, score));
-  button.addEventListener("click", () => {
+  button.addEventListener("click", settled(() => {
     show(translation);
     mark(button);
-  });
+  }));
   return button;
 }
 
@@ -223,8 +214,12 @@ const treeWanted = () => byId("unfold").getAttribute("aria-expanded") === "true"
 function tree() {
   const nodes = best.tree?.nodes;
   const able = treeWanted() && nodes?.length > 1;
-  byId("tree").replaceChildren(...(able ? [drawTree(nodes, choose)] : []));
+  byId("tree").replaceChildren(...(able ? [drawTree(nodes, settled(goOn))] : []));
   for (const save of document.querySelectorAll("[data-picture=tree]")) save.hidden = !able;
+}
+
+function goOn(beginning) {
+  choose(beginning, null, () => focusNode(beginning));
 }
 
 function unfold() {
@@ -252,10 +247,7 @@ function listen(id, event, action) {
 onOptions(later);
 document.querySelectorAll(".save").forEach(saving);
 listen("text", "input", later);
-listen("model", "change", () => {
-  languages();
-  later();
-});
+onDirection(later);
 listen("clear", "click", () => {
   byId("text").value = "";
   later();
@@ -263,15 +255,20 @@ listen("clear", "click", () => {
 });
 listen("copy", "click", async () => {
   await navigator.clipboard.writeText(shown.text);
-  byId("status").textContent = "Copied";
+  byId("copy").textContent = byId("status").textContent = "Copied";
+  setTimeout(() => (byId("copy").textContent = "Copy"), CONFIRMED);
 });
-byId("kept").querySelector("button").addEventListener("click", () => choose(""));
-byId("error").querySelector("button").addEventListener("click", () => (byId("model").value ? translate() : start()));
+byId("kept").querySelector("button").addEventListener("click", settled(() => choose("", null, () => focusWord(0))));
+byId("error").querySelector("button").addEventListener("click", () => {
+  focusAgain = () => focusWord(0);
+  start(); // the server may have other models by now
+});
 listen("unfold", "click", unfold);
 listen("json", "click", () => saveJson(best, "translation"));
 listen("access", "submit", (event) => {
   event.preventDefault();
   api.useKey(byId("key").value);
+  focusAgain = () => byId("text").focus();
   start();
 });
 function redraw() {

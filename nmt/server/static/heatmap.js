@@ -1,10 +1,11 @@
 // The attention as a picture: the text across the top, the translation down the side.
 
-import { drawing, percent, widthOf } from "./dom.js";
+import { characters, drawing, percent, widthOf } from "./dom.js";
 
 const FONT = 14, GAP = 8, MARGIN = 4, SLOPE = Math.PI / 4;
 const CELL = 34, SMALL_CELL = 22; // pixels
 const NUMBERED = 16; // cells show their numbers up to this many words per side
+const LONGEST = 24; // characters of a word that are shown
 const FAINTEST = 0.005; // weaker cells are left blank, so that a long text stays quick
 
 let picture = null, place = null;
@@ -12,7 +13,7 @@ let picture = null, place = null;
 // An SVG of `translation` for `room` pixels, scrolled if it is wider. It calls `point(row, column)` for the cell pointed
 // at (null, null: none).
 export function drawHeatmap({ attention, words, source_words }, room, point) {
-  const rows = words.map((word) => word.text), columns = source_words.map((word) => word.text);
+  const rows = words.map(label), columns = source_words.map(label);
   const left = MARGIN + Math.max(...rows.map((text) => widthOf(text, FONT))) + GAP;
   const numbered = Math.max(rows.length, columns.length) <= NUMBERED && left + columns.length * CELL < room;
   const cell = numbered ? CELL : SMALL_CELL;
@@ -20,8 +21,8 @@ export function drawHeatmap({ attention, words, source_words }, room, point) {
   const top = MARGIN + Math.max(...wide) + FONT;
   const right = Math.max(...wide.map((width, j) => (j + 0.5) * cell + width + FONT), columns.length * cell);
   const width = Math.ceil(left + right + MARGIN), height = Math.ceil(top + rows.length * cell + MARGIN);
-  const label = `Attention of ${rows.length} words of the translation to ${columns.length} words of the text`;
-  picture = drawing("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
+  const title = `Attention of ${rows.length} words of the translation to ${columns.length} words of the text`;
+  picture = drawing("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": title });
   picture.append(drawing("rect", { class: "field", x: left, y: top, width: columns.length * cell, height: rows.length * cell }));
   columns.forEach((text, j) => {
     const x = left + (j + 0.5) * cell + FONT / 3, y = top - GAP / 2;
@@ -44,6 +45,11 @@ export function drawHeatmap({ attention, words, source_words }, room, point) {
   });
   picture.addEventListener("pointerleave", () => point(null, null));
   return picture;
+}
+
+function label({ text }) {
+  const all = characters(text);
+  return all.length > LONGEST ? `${all.slice(0, LONGEST)}…` : text;
 }
 
 // Frames a row, a column or a cell.

@@ -11,14 +11,15 @@ const lines = (id) => byId(id).value.split("\n").map((line) => line.trim()).filt
 export function options() {
   const found = {};
   for (const name of ["required", "forbidden"]) if (lines(name).length) found[name] = lines(name);
-  const terms = lines("glossary").map(term);
-  if (terms.length) found.glossary = Object.fromEntries(terms);
+  const terms = new Map();
+  for (const [source, target] of lines("glossary").map(term)) terms.set(source, [...(terms.get(source) ?? []), target]);
+  if (terms.size) found.glossary = Object.fromEntries(terms);
   if (byId("beam-size").value) found.beam_size = Number(byId("beam-size").value);
   return found;
 }
 
 function term(line) {
-  const [source, target] = line.split("=").map((side) => side.trim());
+  const [source, target] = line.split(/=(.*)/).map((side) => side.trim()); // at the first “=”
   if (!source || !target) throw new ShownError(`Terms: write “term = translation”, not “${line}”`, 400);
   return [source, target];
 }

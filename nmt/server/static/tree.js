@@ -6,9 +6,11 @@ const FONT = 14, ROW = 24, GAP = 26, PAD = 6, MARGIN = 8;
 const STATES = { best: "chosen", finished: "complete, but less probable", kept: "kept for the next step", pruned: "given up" };
 const END = "●"; // the end of a translation
 
+let drawn = [];
+
 // An SVG of the nodes, as from the server; `go(prefix)` is called for a node that is clicked.
 export function drawTree(nodes, go) {
-  const all = arrange(nodes);
+  const all = (drawn = arrange(nodes));
   const width = Math.ceil(Math.max(...all.map((node) => node.x + node.width)) + MARGIN);
   const height = Math.ceil(Math.max(...all.map((node) => node.y)) + ROW / 2 + MARGIN);
   const picture = drawing("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "tree", "aria-label": "The search, piece by piece" });
@@ -16,6 +18,13 @@ export function drawTree(nodes, go) {
   for (const node of all) if (node.up) picture.append(label(node, picture, go));
   picture.querySelector("[role=treeitem]")?.setAttribute("tabindex", "0");
   return picture;
+}
+
+// Puts the focus on the piece that ends with `prefix`, or else on the first.
+export function focusNode(prefix) {
+  const pieces = drawn.filter((node) => node.up);
+  const { item } = pieces.find((node) => prefixOf(node) === prefix) ?? pieces[0] ?? {};
+  if (item) moveTo(item);
 }
 
 // Places the nodes: a column for each step, and lines below each other for hypotheses that part.
@@ -109,8 +118,13 @@ function walk(event, node, picture, go) {
   const next = { ArrowRight: () => node.down[0]?.item, ArrowLeft: () => node.up.item, ArrowDown: () => beside(1), ArrowUp: () => beside(-1) }[event.key]?.();
   if (!next) return;
   event.preventDefault();
-  node.item.setAttribute("tabindex", "-1");
-  next.setAttribute("tabindex", "0");
-  next.focus();
-  next.scrollIntoView({ block: "nearest", inline: "nearest" });
+  moveTo(next);
+}
+
+// One stop of the Tab key for the tree.
+function moveTo(item) {
+  item.parentElement.querySelector("[tabindex='0']")?.setAttribute("tabindex", "-1");
+  item.setAttribute("tabindex", "0");
+  item.focus();
+  item.scrollIntoView({ block: "nearest", inline: "nearest" });
 }

@@ -5,6 +5,7 @@ import { byId, characters, make, percent, spoken } from "./dom.js";
 const LINKED = 0.1; // minimum attention for words to count as linked
 const STRONG = 0.5; // attention from which a word is written in the other colour
 const UNCOVERED = 0.2; // a source word with less attention in all may be missing in the translation
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 export const DOUBTFUL = 0.5, UNSURE = 0.75; // confidence below which a word is marked
 
 let source = [], target = [], attention = null;
@@ -14,7 +15,8 @@ let source = [], target = [], attention = null;
 export function showWords(translation, { kept, open, point }) {
   attention = translation.attention ?? null;
   const coverage = translation.coverage ?? [];
-  source = translation.source_words.map((word, column) => sourceWord(word, coverage[column]));
+  const pointable = attention ? translation.source_words : [];
+  source = pointable.map((word, column) => sourceWord(word, coverage[column]));
   target = translation.words.map((word) => targetWord(word, kept));
   source.forEach((button, column) => listen(button, () => point(null, column), () => point(null, null)));
   target.forEach((button, row) => {
@@ -24,10 +26,14 @@ export function showWords(translation, { kept, open, point }) {
   describe(translation);
   rove(source);
   rove(target);
-  byId("source-words").replaceChildren(...between(translation.source, translation.source_words, source));
+  byId("source-words").replaceChildren(...(attention ? between(translation.source, pointable, source) : []));
   byId("target-words").replaceChildren(...between(translation.text, translation.words, target));
   byId("coverage").hidden = !source.some((button) => button.classList.contains("uncovered"));
   byId("legend").hidden = !target.some((button) => button.matches(".unsure, .doubtful"));
+}
+
+export function focusWord(index) {
+  target[Math.min(index, target.length - 1)]?.focus();
 }
 
 export const isKnown = (confidence) => confidence !== null && confidence !== undefined;
@@ -69,15 +75,20 @@ function targetWord({ text, end, confidence }, kept) {
 
 // The words with the white space between them, as in their text; no line begins with punctuation.
 function between(text, words, buttons) {
-  const all = characters(text), parts = [];
+  const all = characters(text), parts = [], mixed = RIGHT_TO_LEFT.test(text);
   let end = 0;
   words.forEach((word, i) => {
-    const space = all.slice(end, word.start);
-    if (parts.length && !space && !spoken(word.text)) parts.push(make("span", { class: "together" }, parts.pop(), buttons[i]));
-    else parts.push(space, buttons[i]);
+    const space = all.slice(end, word.start), button = mixed ? directed(word.text, buttons[i]) : buttons[i];
+    if (parts.length && !space && !spoken(word.text)) parts.push(make("span", { class: "together" }, parts.pop(), button));
+    else parts.push(space, button);
     end = word.end;
   });
   return [...parts, all.slice(end)];
+}
+
+// Buttons have no direction of their own, so the words of a phrase in the other direction would change places.
+function directed(text, button) {
+  return /\p{L}/u.test(text) ? make("span", { class: RIGHT_TO_LEFT.test(text) ? "rtl" : "ltr" }, button) : button;
 }
 
 // For screen readers: what a word is linked to, how sure it is, what else is marked by lines.
@@ -103,7 +114,10 @@ function rove(buttons) {
       for (const other of buttons) other.tabIndex = other === button ? 0 : -1;
     });
     button.addEventListener("keydown", (event) => {
-      const next = { ArrowRight: buttons[i + 1], ArrowLeft: buttons[i - 1], Home: buttons[0], End: buttons.at(-1) }[event.key];
+      const onward = getComputedStyle(button.closest(".words")).direction === "rtl" ? -1 : 1;
+      const next = {
+        ArrowRight: buttons[i + onward], ArrowLeft: buttons[i - onward], Home: buttons[0], End: buttons.at(-1),
+      }[event.key];
       if (!next) return;
       event.preventDefault();
       next.focus();

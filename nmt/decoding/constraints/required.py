@@ -1,5 +1,6 @@
 """Phrases that a translation must have (lexically constrained decoding: Hokamp and Liu, 2017; Post and Vilar,
-2018), as text: in whatever subwords, but led to by those that training has for them.
+2018), as text: in whatever subwords, but led to by those that training has for them. Numbers are phrases that
+letters may follow (see `nmt.decoding.constraints.number_reader`).
 """
 
 import math
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
+from nmt.decoding.constraints.number_reader import OUTSIDE, WORD, NumberReader
 from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, bare, pattern, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
@@ -26,10 +28,12 @@ class Found(NamedTuple):
     Attributes:
         node: of the automaton.
         groups: those that have been found, one bit each.
+        number: how far the last number goes.
     """
 
     node: int
     groups: int
+    number: str = OUTSIDE
 
 
 class State(NamedTuple):
@@ -46,18 +50,22 @@ class RequiredPhrases:
     Args:
         pieces: the vocabulary.
         groups: cleaned phrases, of each group one is required.
+        numbers: likewise, of numbers.
 
     Attributes:
         least: a number of tokens that is enough for all of them, without end-of-sentence; infinite: one
             cannot be generated.
     """
 
-    def __init__(self, pieces: Pieces, groups: Sequence[Group]) -> None:
+    def __init__(self, pieces: Pieces, groups: Sequence[Group], numbers: Sequence[Group] = ()) -> None:
+        first, groups = len(groups), [*groups, *numbers]
         phrases = [(index, phrase) for index, group in enumerate(groups) for phrase in group]
         self._limit, self._pieces = math.inf, pieces
         self._automaton = PhraseAutomaton([pattern(phrase) for _, phrase in phrases])
         self._stream = TextStream[Found](pieces, self._read)
         self._group_of = [index for index, _ in phrases]
+        self._numbers = [phrase if index >= first else "" for index, phrase in phrases]
+        self._reader = _reader(phrases[sum(map(len, groups[:first])) :])
         self._spellings = [Spelling(pieces, " " + bare(phrase)) for _, phrase in phrases]
         self._all = (1 << len(groups)) - 1
         self._least = [min(self._spellings[i].least(0) for i in self._of(g)) for g in range(len(groups))]
@@ -131,10 +139,13 @@ class RequiredPhrases:
             return sum(self._tokens)
         found = state.position.value
         if found not in self._met:
+            if self._reader is not None:
+                groups = found.groups | self._reader.unless_it_goes_on(found.number)
+                found = found._replace(groups=groups)
             complete = self._complete_tokens(found.groups)
             begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
-            self._met[found] = complete + max(begun, default=0)
-        return self._met[found]
+            self._met[state.position.value] = complete + max(begun, default=0)
+        return self._met[state.position.value]
 
     def met_after(self, state: State | None, token: int) -> int:
         """As `met` after `advance`. Most tokens have nothing of a phrase: they are not read."""
@@ -172,8 +183,12 @@ class RequiredPhrases:
         node, phrases = self._automaton.read(found.node, text)
         groups = found.groups
         for index in phrases:
-            groups |= 1 << self._group_of[index]
-        return Found(node, groups)
+            if not self._numbers[index]:
+                groups |= 1 << self._group_of[index]
+        if self._reader is None:
+            return Found(node, groups)
+        number, more = self._reader.read(found.number, text)
+        return Found(node, groups | more, number)
 
     def _is_complete(self, position: Position[Found]) -> bool:
         """Whether all phrases are there if the translation ends here."""
@@ -199,6 +214,7 @@ class RequiredPhrases:
             (index, len(without_edges(strings[index][:length])) + 1)
             for index, length in self._automaton.partial[found.node]
             if not found.groups >> self._group_of[index] & 1
+            and (not self._numbers[index] or self._numbers[index].startswith(found.number))
         ]
 
     def _needed(self, position: Position[Found]) -> float:
@@ -216,11 +232,12 @@ class RequiredPhrases:
         that there are, with the space before them.
         """
         found, last = position.value, position.last
-        begun = self._begun(found)
-        return begun + [
+        number_begins = found.number in (OUTSIDE, WORD)
+        return self._begun(found) + [
             (index, 1)
             for index in self._unmet(found.groups)
-            if last == " " or not is_inside(last, self._spellings[index].text[1])
+            if (number_begins or not self._numbers[index])
+            and (last == " " or not is_inside(last, self._spellings[index].text[1]))
         ]
 
     def _unmet(self, groups: int) -> list[int]:
@@ -250,3 +267,11 @@ class RequiredPhrases:
             return {move.token for one, start in spellings for move in one.moves(start, undecoded)}
         tokens = {one.next(start, undecoded) for one, start in spellings}
         return {token for token in tokens if token is not None}
+
+
+def _reader(numbers: Sequence[tuple[int, str]]) -> NumberReader | None:
+    """What finds numbers, given with the groups that they are of."""
+    values: dict[str, int] = {}
+    for group, number in numbers:
+        values[number] = values.get(number, 0) | 1 << group
+    return NumberReader(values) if values else None

@@ -4,7 +4,7 @@ letters may follow (see `nmt.decoding.constraints.number_reader`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import NamedTuple
 
@@ -74,14 +74,14 @@ class RequiredPhrases:
             for g in range(len(groups))
         ]
         self.least = sum(self._least)
-        firsts = {bare(phrase)[0] for _, phrase in phrases}
-        self._related = {token for character in firsts for token in pieces.containing(character)}
+        self._firsts = {bare(phrase)[0] for _, phrase in phrases}
         strings = self._automaton.strings
         self._expected = [
             {strings[index][length] for index, length in partial if length > 1}
             for partial in self._automaton.partial
         ]
         self._met: dict[Found, int] = {}
+        self._after: dict[tuple[Found, str], dict[int, int]] = {}
         self._complete: dict[Found, bool] = {}
         self._sums: dict[int, float] = {}
         self._known: dict[tuple[Found, str, bytes], tuple[int, ...]] = {}
@@ -135,41 +135,59 @@ class RequiredPhrases:
 
     def met(self, state: State | None) -> int:
         """The number of tokens that training has for what there is of the phrases."""
-        if state is None:
-            return sum(self._tokens)
-        found = state.position.value
-        if found not in self._met:
-            if self._reader is not None:
-                groups = found.groups | self._reader.unless_it_goes_on(found.number)
-                found = found._replace(groups=groups)
-            complete = self._complete_tokens(found.groups)
-            begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
-            self._met[state.position.value] = complete + max(begun, default=0)
-        return self._met[state.position.value]
+        return sum(self._tokens) if state is None else self._met_with(state.position.value)
 
-    def met_after(self, state: State | None, token: int) -> int:
-        """As `met` after `advance`. Most tokens have nothing of a phrase: they are not read."""
+    def met_after(self, state: State | None) -> Callable[[int], int]:
+        """As `met` after `advance`. What a token adds depends on little, unless it changes characters that
+        there are: it is kept.
+        """
         if state is None:
-            return self.met(None)
-        if self._is_unrelated(state.position, token):
-            return self._complete_tokens(state.position.value.groups)
-        return self.met(self.advance(state, token))
+            total = self.met(None)
+            return lambda token: total
+        position = state.position
+        changing = self._pieces.changing(position.tail)
+        last = stand_in(position.last)
+        known = self._after.setdefault((position.value, last), {})
+        start = Position(b"", "", last, position.value, position.value)
+
+        def met(token: int) -> int:
+            if position.undecoded or token in changing:
+                return self._met_with(self._stream.advance(position, token).value)
+            if token not in known:
+                if self._is_unrelated(start.value, token):
+                    known[token] = self._complete_tokens(start.value.groups)
+                else:
+                    known[token] = self._met_with(self._stream.advance(start, token).value)
+            return known[token]
+
+        return met
 
     def forces(self) -> bool:
         """True: its tokens may be improbable."""
         return True
 
-    def _is_unrelated(self, position: Position[Found], token: int) -> bool:
-        """Whether a token has certainly nothing that a phrase begins or goes on with."""
+    def _is_unrelated(self, found: Found, token: int) -> bool:
+        """Whether a token that changes no character has certainly nothing that a phrase begins or goes on
+        with. Most have nothing: they need not be read.
+        """
         plain = self._pieces.plain.get(token)
         return (
             plain is not None
-            and token not in self._related
-            and not position.undecoded
-            and EDGE not in (expected := self._expected[position.value.node])
+            and self._firsts.isdisjoint(self._pieces.text(token))
+            and EDGE not in (expected := self._expected[found.node])
             and plain.first not in expected
-            and token not in self._pieces.changing(position.tail)
+            and not (self._reader and self._reader.unless_it_goes_on(found.number))
         )
+
+    def _met_with(self, found: Found) -> int:
+        if found not in self._met:
+            groups = found.groups
+            if self._reader is not None:
+                groups |= self._reader.unless_it_goes_on(found.number)
+            begun = self._begun(found._replace(groups=groups))
+            most = max((self._spellings[index].progress(length) for index, length in begun), default=0)
+            self._met[found] = self._complete_tokens(groups) + most
+        return self._met[found]
 
     def _complete_tokens(self, groups: int) -> int:
         """The number of tokens that training has for the phrases of these groups."""

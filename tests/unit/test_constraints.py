@@ -81,8 +81,8 @@ def walk(constraint, limit: int, size: int, rng: random.Random, likely: list[int
         token = rng.choice(choices)
         if token == EOS:
             break
-        state = constraint.advance(state, token)
-        assert constraint.met(state) >= 0
+        met, state = constraint.met_after(state)(token), constraint.advance(state, token)
+        assert met == constraint.met(state) >= 0
         tokens.append(token)
     return tokens
 
@@ -295,7 +295,7 @@ def test_things_that_are_kept():
 
 
 COUNTS = "3", "$3", "3.", "(3)", "3kg", "3पेक्षा", "$३पेक्षा", "x, 3", "3, 5", "३.५ ३", "3-5", "5 3", "3猫", "猫3"
-OTHERS = "13", "33", "3.5", "1.3", "3,000", "1,3", ".3", "3:30", "1/3", "3²", "3½", "3\u0305", "x3", "टी3", "3.5 33"
+OTHERS = "13", "33", "3.5", "1.3", "3,000", "1,3", ".3", "3:30", "1/3", "3²", "3½", "3\u0305", "x3", "टी3"
 
 
 def test_what_counts_as_a_number_that_is_kept(target, pieces):

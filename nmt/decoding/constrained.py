@@ -45,6 +45,9 @@ _Extension = tuple[float, int, int, bool]
 """An extension of a hypothesis: minus its log-probability, the slot of its parent, the token, and whether it
 stays a candidate however many others are more probable. They sort from the best one."""
 
+_EMPTY = -np.inf, 0, 0, -np.inf, 0
+"""Each of `Extensions` where there is none."""
+
 
 class _Predicted(NamedTuple):
     """The answer to a query as lists: the best tokens of each row, their log-probabilities, and those of the
@@ -54,20 +57,6 @@ class _Predicted(NamedTuple):
     tokens: list[list[int]]
     values: list[list[float]]
     named: list[float]
-
-
-class _Candidate(NamedTuple):
-    """One that can be chosen.
-
-    Attributes:
-        total, slot, token: as of the extension.
-        met: how much of the constraint is met.
-    """
-
-    total: float
-    slot: int
-    token: int
-    met: int
 
 
 class Constrained:
@@ -143,44 +132,45 @@ class Constrained:
             answer.values.astype(np.float64).tolist(),
             answer.named.astype(np.float64).tolist(),
         )
+        columns: list[list[list[float]]] = [[] for _ in extensions]
         for index, asked in self._asked.items():
             sentence = sentences[index]
             constraint, states = self._constraints[sentence], self._states[sentence]
             found = sorted(self._extensions(asked, totals[index].tolist(), predicted, count))
-            candidates = self._candidates(
-                constraint, states, found[: 2 * K] + [one for one in found[2 * K :] if one[3]]
-            )
-            ended: list[_Candidate] = []
-            if any(one.token == self._eos for one in candidates):
-                best = _allocate(candidates, K)
-                ended = [one for one in best if one.token == self._eos]
-                candidates = [one for one in (candidates if K > 1 else best) if one.token != self._eos]
-            going = _allocate(candidates, K)
+            found[2 * K :] = [one for one in found[2 * K :] if one[3]]
+            ended, going = self._choose(found, self._met(constraint, states, found), K)
             self._states[sentence] = [
-                None if states[one.slot] is None else constraint.advance(states[one.slot], one.token)
-                for one in going
+                None if states[slot] is None else constraint.advance(states[slot], token)
+                for _, slot, token, _ in going
             ]
-            _fill(extensions.totals[index], -np.inf, [one.total for one in going])
-            _fill(extensions.tokens[index], 0, [one.token for one in going])
-            _fill(extensions.origins[index], 0, [one.slot for one in going])
-            _fill(extensions.ended[index], -np.inf, [one.total for one in ended])
-            _fill(extensions.parents[index], 0, [one.slot for one in ended])
+            for column, values, empty in zip(columns, _values(going, ended), _EMPTY, strict=True):
+                column.append(values + [empty] * (K - len(values)))
+        indices = list(self._asked)
+        for array, column in zip(extensions, columns, strict=True):
+            if indices:
+                array[indices] = column
 
-    def _candidates(
+    def _choose(
+        self, found: Sequence[_Extension], met: Sequence[int], K: int
+    ) -> tuple[list[_Extension], list[_Extension]]:
+        """Of the candidates, best first, those that end and those that go on."""
+        ended, rest = list[int](), list(range(len(found)))
+        if any(one[2] == self._eos for one in found):
+            best = _allocate(rest, met, K)
+            ended = [number for number in best if found[number][2] == self._eos]
+            rest = [number for number in (rest if K > 1 else best) if found[number][2] != self._eos]
+        return [found[number] for number in ended], [found[number] for number in _allocate(rest, met, K)]
+
+    def _met(
         self, constraint: Constraint, states: Sequence[ConstraintState], found: Sequence[_Extension]
-    ) -> list[_Candidate]:
-        """Extensions with what they meet."""
-        return [
-            _Candidate(
-                -cost,
-                slot,
-                token,
-                constraint.met(states[slot])
-                if token == self._eos or states[slot] is None
-                else constraint.met_after(states[slot], token),
-            )
-            for cost, slot, token, _ in found
-        ]
+    ) -> list[int]:
+        """How much of the constraint each of the candidates meets."""
+        after = [None if state is None else constraint.met_after(state) for state in states]
+        met = []
+        for _, slot, token, _ in found:
+            own = after[slot]
+            met.append(constraint.met(states[slot]) if own is None or token == self._eos else own(token))
+        return met
 
     def _extensions(
         self, asked: Sequence[_Row], totals: Sequence[float], predicted: _Predicted, count: int
@@ -200,11 +190,24 @@ class Constrained:
                 best = predicted.tokens[one.row], predicted.values[one.row]
                 if not found or end < max(best[1]):
                     found.update(zip(*best, strict=True))
-            first = max(found, key=lambda token: (found[token], -token), default=None)
-            total, wanted = totals[slot], one.wanted
-            for token, value in found.items():
-                if value > -np.inf:
-                    yield -(total + value), slot, token, token == first or token in wanted
+            highest = max(found.values(), default=-np.inf)
+            if highest > -np.inf:
+                first = min([token for token, value in found.items() if value == highest])
+                total, wanted = totals[slot], one.wanted
+                for token, value in found.items():
+                    if value > -np.inf:
+                        yield -(total + value), slot, token, token == first or token in wanted
+
+
+def _values(going: Sequence[_Extension], ended: Sequence[_Extension]) -> list[list[float]]:
+    """As in `Extensions`."""
+    return [
+        [-cost for cost, _, _, _ in going],
+        [token for _, _, token, _ in going],
+        [slot for _, slot, _, _ in going],
+        [-cost for cost, _, _, _ in ended],
+        [slot for _, slot, _, _ in ended],
+    ]
 
 
 def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Integers, Integers]:
@@ -212,26 +215,26 @@ def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Integers, Integers]:
     return rows, tokens
 
 
-def _allocate(candidates: Sequence[_Candidate], K: int) -> list[_Candidate]:
+def _allocate(candidates: Sequence[int], met: Sequence[int], K: int) -> list[int]:
     """K candidates, best first: of each bank an equal number, or one more of those that meet most; then the
     best of the others.
+
+    Args:
+        candidates: their indices in `met`, best first.
+        met: how much of the constraint each meets.
+        K: how many.
     """
     if len(candidates) <= K:
         return list(candidates)
     banks: dict[int, list[int]] = {}
-    for number, one in enumerate(candidates):
-        banks.setdefault(one.met, []).append(number)
+    for number in candidates:
+        banks.setdefault(met[number], []).append(number)
     if len(banks) == 1:
         return list(candidates[:K])
     share, more = divmod(K, len(banks))
     chosen: set[int] = set()
-    for rank, met in enumerate(sorted(banks, reverse=True)):
-        chosen.update(banks[met][: share + (rank < more)])
-    rest = (number for number in range(len(candidates)) if number not in chosen)
+    for rank, level in enumerate(sorted(banks, reverse=True)):
+        chosen.update(banks[level][: share + (rank < more)])
+    rest = (number for number in candidates if number not in chosen)
     chosen.update(number for number, _ in zip(rest, range(K - len(chosen)), strict=False))
-    return [candidates[number] for number in sorted(chosen)]
-
-
-def _fill(row: Doubles | Integers, empty: float, values: Sequence[float]) -> None:
-    row[:] = empty
-    row[: len(values)] = values
+    return sorted(chosen)

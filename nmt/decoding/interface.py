@@ -248,8 +248,10 @@ class Constraint(Protocol):
         """
         ...
 
-    def met_after(self, state: ConstraintState, token: int) -> int:
-        """`met` of the state after one more token; as `advance` and then `met`, where that is faster."""
+    def met_after(self, state: ConstraintState) -> Callable[[int], int]:
+        """Token, not end-of-sentence → `met` of the state after it; as `advance` and then `met`, in less time
+        where several hypotheses and steps ask for the same.
+        """
         ...
 
     def forces(self) -> bool:

@@ -157,8 +157,8 @@ class Phrase(NamedTuple):
     def met(self, state):
         return state[0] if self.shared else 0
 
-    def met_after(self, state, token):
-        return self.met(self.advance(state, token))
+    def met_after(self, state):
+        return lambda token: self.met(self.advance(state, token))
 
     def forces(self):
         return False
@@ -188,8 +188,8 @@ class Anything(NamedTuple):
     def met(self, state):
         return 0
 
-    def met_after(self, state, token):
-        return self.met(self.advance(state, token))
+    def met_after(self, state):
+        return lambda token: self.met(self.advance(state, token))
 
     def forces(self):
         return False

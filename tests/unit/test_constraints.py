@@ -2,6 +2,7 @@
 
 import random
 import re
+import unicodedata
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from nmt.decoding.interface import Except, Only
 from nmt.decoding.result import Translation
 from nmt.errors import ConfigError, DataError
 
-TEXTS = [*MARATHI, "ऱ्हास होतो.", "le café d'été, naïve x 12"]
+TEXTS = [*MARATHI, "ऱ्हास होतो.", "le café d'été, naïve x 12", "५ घरे"]
 ODD = [
     "https://a.b/c?x=1",
     "😀",
@@ -80,8 +81,8 @@ def walk(constraint, limit: int, size: int, rng: random.Random, likely: list[int
         token = rng.choice(choices)
         if token == EOS:
             break
-        state = constraint.advance(state, token)
-        assert constraint.met(state) >= 0
+        met, state = constraint.met_after(state)(token), constraint.advance(state, token)
+        assert met == constraint.met(state) >= 0
         tokens.append(token)
     return tokens
 
@@ -99,6 +100,26 @@ def has(text: str, phrase: str) -> bool:
     return False
 
 
+def has_number(text: str, number: str) -> bool:
+    """Whether a text has a number: by what is left and right of each place where it could be."""
+
+    def digit(at: int) -> bool:
+        return 0 <= at < len(text) and text[at].isdecimal()
+
+    def kind(at: int) -> str:
+        return unicodedata.category(text[at])[0] if 0 <= at < len(text) else ""
+
+    for found in re.finditer(f"(?={re.escape(number)})", text):
+        left, right = found.start() - 1, found.start() + len(number)
+        before, after = text[left : left + 1] if left >= 0 else "", text[right : right + 1]
+        inside = kind(left) in [*"LMN"] and before != "猫"
+        part = before in [*".,"] or (before in [*":/"] and digit(left - 1))
+        other = kind(right) in [*"MN"] or (after in [*".,:/"] and digit(right + 1))
+        if not (inside or part or other):
+            return True
+    return False
+
+
 def asked_at_random(rng: random.Random) -> ConstraintRequest:
     text = rng.choice(TEXTS)
     words = text.split()
@@ -107,7 +128,13 @@ def asked_at_random(rng: random.Random) -> ConstraintRequest:
         return [rng.choice([*words, *ODD]) for _ in range(rng.randint(0, most))]
 
     prefix = rng.choice(["", text[: rng.randint(0, len(text))], rng.choice(ODD).rstrip("*")])
-    return request(prefix=prefix, required=some(3), forbidden=some(2), no_repeat_ngram=rng.choice([0, 3]))
+    return request(
+        prefix=prefix,
+        required=some(3),
+        forbidden=some(2),
+        no_repeat_ngram=rng.choice([0, 3]),
+        keep=rng.choice([(), ("number",)]),
+    )
 
 
 def test_whatever_is_allowed_meets_what_is_asked(target, pieces):
@@ -115,7 +142,7 @@ def test_whatever_is_allowed_meets_what_is_asked(target, pieces):
     for _ in range(120):
         asked = asked_at_random(rng)
         try:
-            built = ConstraintBuilder(pieces, asked).build("x", rng.choice([2, 8, 30]), 150)
+            built = ConstraintBuilder(pieces, asked).build("x 12, 1.5", rng.choice([2, 8, 30]), 150)
         except ConfigError:
             continue
         if built.constraint is None:
@@ -129,6 +156,8 @@ def test_whatever_is_allowed_meets_what_is_asked(target, pieces):
         assert text.startswith(clean_prefix(asked.prefix))
         assert all(has(text, phrase) for phrase in asked.required), (text, asked)
         assert not any(has(text, phrase) for phrase in asked.forbidden), (text, asked)
+        for forms in find_kept("x 12, 1.5", asked.keep, pieces.zeros):
+            assert any(has_number(text, form) for form in forms), (text, forms)
     assert checked > 50
     assert ends < 0.05 * checked  # what is required can be forbidden in the order in which it comes
 
@@ -262,6 +291,32 @@ def test_things_that_are_kept():
     assert find_kept(text, ["email"], []) == [("me@a-b.co.uk",)]
     assert find_kept(text, ["number"], ["०"]) == [("12,000", "१२,०००"), ("3", "३")]
     assert find_kept(text, ["emoji"], []) == [("👍🏽",), ("👨‍👩‍👧",), ("🇮🇳",)]
+    assert find_kept("1.5kg, A4, 3rd, x1/2, 3.5², $7", ["number"], []) == [("7",)]
+
+
+COUNTS = "3", "$3", "3.", "(3)", "3kg", "3पेक्षा", "$३पेक्षा", "x, 3", "3, 5", "३.५ ३", "3-5", "5 3", "3猫", "猫3"
+OTHERS = "13", "33", "3.5", "1.3", "3,000", "1,3", ".3", "3:30", "1/3", "3²", "3½", "3\u0305", "x3", "टी3"
+
+
+def test_what_counts_as_a_number_that_is_kept(target, pieces):
+    built = ConstraintBuilder(pieces, request(keep=["number"])).build("3 cats", 40, 90)
+    for text in (*COUNTS, *OTHERS):
+        assert built.is_met_by(target.encode(clean(text))) == (text in COUNTS), text
+        assert any(has_number(clean(text), form) for form in ("3", "३")) == (text in COUNTS), text
+
+
+def test_numbers_of_random_characters(target, pieces):
+    """All kinds of characters around numbers, and numbers in one another."""
+    rng = random.Random(5)
+    built = ConstraintBuilder(pieces, request(keep=["number"])).build("3 and 3.5", 90, 90)
+    found = {True: 0, False: 0}
+    for _ in range(600):
+        text = clean("".join(rng.choice("33355. ,:/xक猫²\u0305\u093f$३") for _ in range(rng.randint(1, 9))))
+        text = text + " 3.5" if rng.random() < 0.5 else text
+        expected = all(any(has_number(text, f) for f in forms) for forms in (("3", "३"), ("3.5", "३.५")))
+        assert built.is_met_by(target.encode(text)) == expected, text
+        found[expected] += 1
+    assert min(found.values()) > 50
 
 
 NAMES = [f"{name} likes {other}." for name in ("Mary", "Boston") for other in ("cats", "tea")] * 9

@@ -1,7 +1,7 @@
 """From what is asked of translations to the constraint on each sentence that search follows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from nmt.data.text import clean
@@ -132,7 +132,8 @@ class ConstraintBuilder:
             ConfigError: if nothing meets the request within the maximum length, or not what is kept.
         """
         groups = self._groups(source)
-        required = RequiredPhrases(self._pieces, groups) if groups else None
+        numbers = self._kept(source, ["number"]) if "number" in self._request.keep else []
+        required = RequiredPhrases(self._pieces, groups, numbers) if groups or numbers else None
         of_prefix = self._prefix.least if self._prefix else 1
         of_phrases = required.least if required else 0
         if of_prefix + of_phrases > max_length:
@@ -177,12 +178,14 @@ class ConstraintBuilder:
         return ForbiddenPhrases(self._pieces, strings) if strings else None
 
     def _groups(self, source: str) -> list[Group]:
-        """What the translation of a sentence must have."""
+        """The phrases that the translation of a sentence must have."""
         terms = [group for _, group in self._glossary.find(source)]
-        kept = find_kept(source, self._request.keep, self._pieces.zeros)
-        return list(
-            dict.fromkeys([*self._required, *terms, *(self._possible("keep", group) for group in kept)])
-        )
+        others = [kind for kind in self._request.keep if kind != "number"]
+        return list(dict.fromkeys([*self._required, *terms, *self._kept(source, others)]))
+
+    def _kept(self, source: str, kinds: Collection[str]) -> list[Group]:
+        """What the translation of a sentence keeps, of these kinds."""
+        return [self._possible("keep", group) for group in find_kept(source, kinds, self._pieces.zeros)]
 
     def _possible(self, option: str, group: Group, source: str = "") -> Group:
         """The phrases of a group that a translation can have; at least one.

@@ -1,7 +1,8 @@
 """Several constraints on one sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.interface import Allowed, Constraint, ConstraintState, Except, Only
@@ -87,13 +88,16 @@ class All:
         states = [None] * len(self.constraints) if state is None else state
         return sum(constraint.met(own) for constraint, own in zip(self.constraints, states, strict=True))
 
-    def met_after(self, state: State | None, token: int) -> int:
+    def met_after(self, state: State | None) -> Callable[[int], int]:
         """The sum."""
+        total, parts = 0, list[Callable[[int], int]]()
         states = [None] * len(self.constraints) if state is None else state
-        return sum(
-            constraint.met(None) if own is None else constraint.met_after(own, token)
-            for constraint, own in zip(self.constraints, states, strict=True)
-        )
+        for constraint, own in zip(self.constraints, states, strict=True):
+            if own is None:
+                total += constraint.met(None)
+            elif not isinstance(constraint, Excluding):
+                parts.append(constraint.met_after(own))
+        return lambda token: total + sum(part(token) for part in parts)
 
     def forces(self) -> bool:
         """Whether any does."""

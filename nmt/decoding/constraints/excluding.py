@@ -1,6 +1,6 @@
 """What constraints have in common that only exclude tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nmt.decoding.interface import ConstraintState
 
@@ -16,10 +16,14 @@ class Excluding:
         """Always 0: there is nothing to reach."""
         return 0
 
-    def met_after(self, state: ConstraintState, token: int) -> int:
+    def met_after(self, state: ConstraintState) -> Callable[[int], int]:
         """Always 0."""
-        return 0
+        return _nothing
 
     def forces(self) -> bool:
         """False: it only excludes tokens."""
         return False
+
+
+def _nothing(token: int) -> int:
+    return 0

@@ -19,7 +19,7 @@ _PATTERNS = {
     "url": re.compile(r"(?:https?://|ftp://|www\.)[^\s<>\"]+", re.IGNORECASE),
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "emoji": EMOJI,
-    "number": re.compile(r"(?<![\w.,])\d+(?:[.,:/]\d+)*(?!\w)"),
+    "number": re.compile(r"(?<![\w.,])(?<!\d[:/])\d+(?:[.,:/]\d+)*(?!\w|[.,:/]\d)"),
 }  # fmt: skip
 """In the order in which they take characters: the number in a URL is a part of it."""
 _AFTER_ADDRESS = ".,;:!?'\"»”’।"

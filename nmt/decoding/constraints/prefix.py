@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import NamedTuple
 
@@ -121,9 +121,9 @@ class Prefix:
         """Always 0: all hypotheses have as much of the prefix as they have tokens."""
         return 0
 
-    def met_after(self, state: State, token: int) -> int:
+    def met_after(self, state: State) -> Callable[[int], int]:
         """Always 0."""
-        return 0
+        return lambda token: 0
 
     def forces(self) -> bool:
         """True: its tokens may be improbable."""

@@ -23,7 +23,7 @@ class ConstraintRequest:
             the source has the source term, as whole words, without case. Of terms that overlap the one that
             begins first counts, and of these the longest.
         keep: the kinds of things, of `KINDS`, that the translation has exactly as the source. A number may
-            have other digits, such as १२३ for 123.
+            have other digits, such as १२३ for 123, and letters directly behind it.
         no_repeat_ngram: no sequence of this many subwords occurs twice; 0: any may. A prefix, and phrases
             that must appear, may repeat one.
         excluded: continuations of the prefix, up to the end of a word, with which the translation does not

@@ -1,14 +1,16 @@
 """Phrases that a translation must have (lexically constrained decoding: Hokamp and Liu, 2017; Post and Vilar,
-2018), as text: in whatever subwords, but led to by those that training has for them.
+2018), as text: in whatever subwords, but led to by those that training has for them. Numbers are phrases that
+letters may follow (see `nmt.decoding.constraints.number_reader`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import NamedTuple
 
 from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
+from nmt.decoding.constraints.number_reader import OUTSIDE, WORD, NumberReader
 from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, bare, pattern, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
@@ -26,10 +28,12 @@ class Found(NamedTuple):
     Attributes:
         node: of the automaton.
         groups: those that have been found, one bit each.
+        number: how far the last number goes.
     """
 
     node: int
     groups: int
+    number: str = OUTSIDE
 
 
 class State(NamedTuple):
@@ -46,18 +50,22 @@ class RequiredPhrases:
     Args:
         pieces: the vocabulary.
         groups: cleaned phrases, of each group one is required.
+        numbers: likewise, of numbers.
 
     Attributes:
         least: a number of tokens that is enough for all of them, without end-of-sentence; infinite: one
             cannot be generated.
     """
 
-    def __init__(self, pieces: Pieces, groups: Sequence[Group]) -> None:
+    def __init__(self, pieces: Pieces, groups: Sequence[Group], numbers: Sequence[Group] = ()) -> None:
+        first, groups = len(groups), [*groups, *numbers]
         phrases = [(index, phrase) for index, group in enumerate(groups) for phrase in group]
         self._limit, self._pieces = math.inf, pieces
         self._automaton = PhraseAutomaton([pattern(phrase) for _, phrase in phrases])
         self._stream = TextStream[Found](pieces, self._read)
         self._group_of = [index for index, _ in phrases]
+        self._numbers = [phrase if index >= first else "" for index, phrase in phrases]
+        self._reader = _reader(phrases[sum(map(len, groups[:first])) :])
         self._spellings = [Spelling(pieces, " " + bare(phrase)) for _, phrase in phrases]
         self._all = (1 << len(groups)) - 1
         self._least = [min(self._spellings[i].least(0) for i in self._of(g)) for g in range(len(groups))]
@@ -66,14 +74,14 @@ class RequiredPhrases:
             for g in range(len(groups))
         ]
         self.least = sum(self._least)
-        firsts = {bare(phrase)[0] for _, phrase in phrases}
-        self._related = {token for character in firsts for token in pieces.containing(character)}
+        self._firsts = {bare(phrase)[0] for _, phrase in phrases}
         strings = self._automaton.strings
         self._expected = [
             {strings[index][length] for index, length in partial if length > 1}
             for partial in self._automaton.partial
         ]
         self._met: dict[Found, int] = {}
+        self._after: dict[tuple[Found, str], dict[int, int]] = {}
         self._complete: dict[Found, bool] = {}
         self._sums: dict[int, float] = {}
         self._known: dict[tuple[Found, str, bytes], tuple[int, ...]] = {}
@@ -127,38 +135,59 @@ class RequiredPhrases:
 
     def met(self, state: State | None) -> int:
         """The number of tokens that training has for what there is of the phrases."""
-        if state is None:
-            return sum(self._tokens)
-        found = state.position.value
-        if found not in self._met:
-            complete = self._complete_tokens(found.groups)
-            begun = (self._spellings[index].progress(length) for index, length in self._begun(found))
-            self._met[found] = complete + max(begun, default=0)
-        return self._met[found]
+        return sum(self._tokens) if state is None else self._met_with(state.position.value)
 
-    def met_after(self, state: State | None, token: int) -> int:
-        """As `met` after `advance`. Most tokens have nothing of a phrase: they are not read."""
+    def met_after(self, state: State | None) -> Callable[[int], int]:
+        """As `met` after `advance`. What a token adds depends on little, unless it changes characters that
+        there are: it is kept.
+        """
         if state is None:
-            return self.met(None)
-        if self._is_unrelated(state.position, token):
-            return self._complete_tokens(state.position.value.groups)
-        return self.met(self.advance(state, token))
+            total = self.met(None)
+            return lambda token: total
+        position = state.position
+        changing = self._pieces.changing(position.tail)
+        last = stand_in(position.last)
+        known = self._after.setdefault((position.value, last), {})
+        start = Position(b"", "", last, position.value, position.value)
+
+        def met(token: int) -> int:
+            if position.undecoded or token in changing:
+                return self._met_with(self._stream.advance(position, token).value)
+            if token not in known:
+                if self._is_unrelated(start.value, token):
+                    known[token] = self._complete_tokens(start.value.groups)
+                else:
+                    known[token] = self._met_with(self._stream.advance(start, token).value)
+            return known[token]
+
+        return met
 
     def forces(self) -> bool:
         """True: its tokens may be improbable."""
         return True
 
-    def _is_unrelated(self, position: Position[Found], token: int) -> bool:
-        """Whether a token has certainly nothing that a phrase begins or goes on with."""
+    def _is_unrelated(self, found: Found, token: int) -> bool:
+        """Whether a token that changes no character has certainly nothing that a phrase begins or goes on
+        with. Most have nothing: they need not be read.
+        """
         plain = self._pieces.plain.get(token)
         return (
             plain is not None
-            and token not in self._related
-            and not position.undecoded
-            and EDGE not in (expected := self._expected[position.value.node])
+            and self._firsts.isdisjoint(self._pieces.text(token))
+            and EDGE not in (expected := self._expected[found.node])
             and plain.first not in expected
-            and token not in self._pieces.changing(position.tail)
+            and not (self._reader and self._reader.unless_it_goes_on(found.number))
         )
+
+    def _met_with(self, found: Found) -> int:
+        if found not in self._met:
+            groups = found.groups
+            if self._reader is not None:
+                groups |= self._reader.unless_it_goes_on(found.number)
+            begun = self._begun(found._replace(groups=groups))
+            most = max((self._spellings[index].progress(length) for index, length in begun), default=0)
+            self._met[found] = self._complete_tokens(groups) + most
+        return self._met[found]
 
     def _complete_tokens(self, groups: int) -> int:
         """The number of tokens that training has for the phrases of these groups."""
@@ -172,8 +201,12 @@ class RequiredPhrases:
         node, phrases = self._automaton.read(found.node, text)
         groups = found.groups
         for index in phrases:
-            groups |= 1 << self._group_of[index]
-        return Found(node, groups)
+            if not self._numbers[index]:
+                groups |= 1 << self._group_of[index]
+        if self._reader is None:
+            return Found(node, groups)
+        number, more = self._reader.read(found.number, text)
+        return Found(node, groups | more, number)
 
     def _is_complete(self, position: Position[Found]) -> bool:
         """Whether all phrases are there if the translation ends here."""
@@ -199,6 +232,7 @@ class RequiredPhrases:
             (index, len(without_edges(strings[index][:length])) + 1)
             for index, length in self._automaton.partial[found.node]
             if not found.groups >> self._group_of[index] & 1
+            and (not self._numbers[index] or self._numbers[index].startswith(found.number))
         ]
 
     def _needed(self, position: Position[Found]) -> float:
@@ -216,11 +250,12 @@ class RequiredPhrases:
         that there are, with the space before them.
         """
         found, last = position.value, position.last
-        begun = self._begun(found)
-        return begun + [
+        number_begins = found.number in (OUTSIDE, WORD)
+        return self._begun(found) + [
             (index, 1)
             for index in self._unmet(found.groups)
-            if last == " " or not is_inside(last, self._spellings[index].text[1])
+            if (number_begins or not self._numbers[index])
+            and (last == " " or not is_inside(last, self._spellings[index].text[1]))
         ]
 
     def _unmet(self, groups: int) -> list[int]:
@@ -250,3 +285,11 @@ class RequiredPhrases:
             return {move.token for one, start in spellings for move in one.moves(start, undecoded)}
         tokens = {one.next(start, undecoded) for one, start in spellings}
         return {token for token in tokens if token is not None}
+
+
+def _reader(numbers: Sequence[tuple[int, str]]) -> NumberReader | None:
+    """What finds numbers, given with the groups that they are of."""
+    values: dict[str, int] = {}
+    for group, number in numbers:
+        values[number] = values.get(number, 0) | 1 << group
+    return NumberReader(values) if values else None

@@ -15,6 +15,8 @@ from typing import IO, Any, NoReturn
 
 _STREAMS = ("stdin", "stdout", "stderr")
 DEFAULT_RUN = "runs/latest"
+_SPINNING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
+"""Environment variables, of which each says how long OpenMP threads that wait spin."""
 _closed: set[str] = set()
 """The standard streams that were closed when the command started."""
 
@@ -144,16 +146,21 @@ def open_output(path: str | None) -> AbstractContextManager[IO[str]]:
     return replacing(target)
 
 
-def run(main: Callable[[], None]) -> None:
+def run(main: Callable[[], None], *, spinning: bool = True) -> None:
     """Run a command and exit: 0 success, 1 internal error, 2 user error, 130 interrupted, 143 terminated.
     Internal errors print a traceback and one line; all other errors print only the line.
 
     NMT_TRACEBACK=1 in the environment prints the traceback of every error.
+
+    Args:
+        main: the command.
+        spinning: whether OpenMP threads that wait spin for microseconds before they sleep, or sleep at once:
+            then the other threads of a server have the cores.
     """
     _prepare_streams()
     from nmt.errors import describe
 
-    _limit_spinning()
+    _limit_spinning(spinning)
     try:
         main()
         sys.stdout.flush()
@@ -189,10 +196,11 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _limit_spinning() -> None:
-    """Make waiting OpenMP threads spin for microseconds before they sleep. GNU OpenMP spins for
-    milliseconds by default; that costs nearly all the speed when another program uses the cores and gains
+def _limit_spinning(spinning: bool) -> None:
+    """Make waiting OpenMP threads spin for microseconds before they sleep, or not at all. GNU OpenMP spins
+    for milliseconds by default; that costs nearly all the speed when another program uses the cores and gains
     nothing on idle ones. The variable is read when torch is loaded; the user's own settings take precedence.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if _SPINNING.isdisjoint(os.environ):
+        name, value = ("GOMP_SPINCOUNT", "1000") if spinning else ("OMP_WAIT_POLICY", "passive")
+        os.environ[name] = value

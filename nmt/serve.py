@@ -169,4 +169,4 @@ def _greeting(address: str, config: ServerConfig, key: str | None, models: "Iter
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, spinning=False)  # the cores are those of the event loop and the clients as well

@@ -61,8 +61,26 @@ def is_mark(character: str) -> bool:
     return unicodedata.category(character)[0] == "M"
 
 
-def _is_word_character(character: str) -> bool:
-    return character in JOINERS or unicodedata.category(character)[0] in "LMN"
+class _Kinds(dict[int, int]):
+    """A table for `str.translate`: "w" for what words consist of, "-" for what may stand inside one, a space
+    for white space, and "." for all else; filled in as characters occur.
+    """
+
+    def __missing__(self, code: int) -> int:
+        self[code] = ord(self._kind(chr(code)))
+        return self[code]
+
+    @staticmethod
+    def _kind(character: str) -> str:
+        if character in JOINERS or unicodedata.category(character)[0] in "LMN":
+            return "w"
+        if character in _INNER_PUNCTUATION:
+            return "-"
+        return " " if character.isspace() else "."
+
+
+_KINDS = _Kinds()
+_WORD = re.compile("w+(?:-w+)*|[-.]")
 
 
 def word_spans(text: str) -> list[CharSpan]:
@@ -71,26 +89,7 @@ def word_spans(text: str) -> list[CharSpan]:
     An apostrophe or hyphen between letters is part of the word. These words are the unit of alignments
     and heatmaps; the rule is language-independent. (In scripts without spaces an entire run is one word.)
     """
-    spans: list[CharSpan] = []
-    start = 0
-    while start < len(text):
-        if text[start].isspace():
-            start += 1
-            continue
-        end = start + 1
-        if _is_word_character(text[start]):
-            while end < len(text) and (
-                _is_word_character(text[end])
-                or (
-                    text[end] in _INNER_PUNCTUATION
-                    and end + 1 < len(text)
-                    and _is_word_character(text[end + 1])
-                )
-            ):
-                end += 1
-        spans.append(CharSpan(start, end))
-        start = end
-    return spans
+    return [CharSpan(*match.span()) for match in _WORD.finditer(text.translate(_KINDS))]
 
 
 def words(text: str) -> list[str]:

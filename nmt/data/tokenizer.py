@@ -10,7 +10,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 import sentencepiece
@@ -68,20 +68,24 @@ class Tokenizer:
             raise RunError("a tokenizer file is corrupt: not a SentencePiece model") from error
         if not model or self._processor.pad_id() != PAD or self._processor.eos_id() != EOS:
             raise RunError("a tokenizer file is incompatible: its special token ids differ")
+        # Asked once of each piece, as each question takes a call.
+        self._pieces: list[str] = self._processor.id_to_piece(list(range(len(self))))
+        is_byte, is_control = self._processor.is_byte, self._processor.is_control
+        self._bytes = {i: bytes([int(piece[3:5], 16)]) for i, piece in enumerate(self._pieces) if is_byte(i)}
+        self._tags = {piece: i for i, piece in enumerate(self._pieces) if i > EOS and is_control(i)}
 
     def __len__(self) -> int:
         return int(self._processor.get_piece_size())
 
     def pieces(self) -> list[str]:
         """Every piece, in the order of the ids: special tokens, `<0x00>` … for bytes, then those of text."""
-        found: list[str] = self._processor.id_to_piece(list(range(len(self))))
-        return found
+        return self._pieces.copy()
 
     def texts(self) -> dict[int, str]:
         """The pieces of text, by id: without special tokens and bytes; `▁` for a space."""
         model = self._processor
         special = (model.is_control, model.is_unknown, model.is_byte, model.is_unused)
-        return {i: piece for i, piece in enumerate(self.pieces()) if not any(kind(i) for kind in special)}
+        return {i: piece for i, piece in enumerate(self._pieces) if not any(kind(i) for kind in special)}
 
     def score(self, number: int) -> float:
         """Of a piece of text: the log-probability (unigram), or the priority of merging to it (bpe)."""
@@ -112,8 +116,7 @@ class Tokenizer:
 
     def tags(self) -> dict[str, int]:
         """The pieces for which there is a `piece_id`, with it, in the order of the ids."""
-        special, is_control = (PAD, UNK, BOS, EOS), self._processor.is_control
-        return {piece: i for i, piece in enumerate(self.pieces()) if i not in special and is_control(i)}
+        return self._tags.copy()
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids → text."""
@@ -121,32 +124,37 @@ class Tokenizer:
 
     def encode_with_offsets(self, text: str) -> Tokens:
         """Cleaned text → its pieces and their offsets."""
-        return self._with_offsets(self.encode(text), self._processor.encode(text, out_type=str))
+        ids = self.encode(text)
+        # An unknown piece is the text that it stands for.
+        unknown = UNK in ids
+        pieces = self._processor.encode(text, out_type=str) if unknown else [self._pieces[i] for i in ids]
+        return self._with_offsets(ids, pieces)
 
     def decode_with_offsets(self, ids: Sequence[int]) -> Tokens:
         """Ids (such as a hypothesis) → the decoded text and the offsets of each piece in it.
 
         Bytes that are not valid UTF-8 become U+FFFD; an unknown piece becomes U+2047.
         """
-        pieces = ["\u2047" if i == UNK else self._processor.id_to_piece(i) for i in ids]
-        return self._with_offsets(list(ids), pieces)
+        return self._with_offsets(list(ids), ["\u2047" if i == UNK else self._pieces[i] for i in ids])
 
     def _with_offsets(self, ids: list[int], pieces: list[str]) -> Tokens:
+        if self._bytes.keys().isdisjoint(ids):
+            text, ends = "".join(pieces), [*accumulate(map(len, pieces))]
+        else:
+            text, ends = self._decoded(ids, pieces)
+        if text.startswith(SPACE):  # SentencePiece puts a space before the first word
+            text, ends = text[1:], [max(end - 1, 0) for end in ends]
+        return Tokens(text.replace(SPACE, " "), ids, pieces, list(map(CharSpan, [0, *ends], ends)))
+
+    def _decoded(self, ids: list[int], pieces: list[str]) -> tuple[str, list[int]]:
+        """The text of pieces, of which some are bytes, and where in it each of them ends."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text, ends = "", []
         for number, piece in zip(ids, pieces, strict=True):
-            is_byte = self._processor.is_byte(number)
-            text += decoder.decode(bytes([int(piece[3:5], 16)]) if is_byte else piece.encode())
+            text += decoder.decode(self._bytes.get(number) or piece.encode())
             ends.append(len(text))
         text += decoder.decode(b"", final=True)
-        ends[-1:] = [len(text)] if ends else []  # an incomplete character belongs to the last piece
-        shift = int(text.startswith(SPACE))  # SentencePiece puts a space before the first word
-        starts = [0, *ends][: len(ends)]
-        offsets = [
-            CharSpan(max(start - shift, 0), max(end - shift, 0))
-            for start, end in zip(starts, ends, strict=True)
-        ]
-        return Tokens(text[shift:].replace(SPACE, " "), ids, pieces, offsets)
+        return text, [*ends[:-1], len(text)]  # an incomplete character belongs to the last piece
 
 
 def count_words(sentences: Iterable[str]) -> Counter[str]:

@@ -4,6 +4,7 @@ Shapes: K heads, S source subwords and T target subwords, both including end-of-
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Translation:
         total: NDArray[np.float32] = self.attention.sum(axis=0)
         return total / np.float32(K) if K > 1 else total
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The translation as one line of cleaned text."""
         return clean(self.target.text)

@@ -53,6 +53,13 @@ class Curve:
             return min(math.exp(log_probability), 1.0)
         return float(np.interp(log_probability, self.at, self.values))
 
+    def of_each(self, log_probabilities: Sequence[float]) -> list[float]:
+        """The values at several."""
+        if not self.at:
+            return list(map(self, log_probabilities))
+        values: list[float] = np.interp(log_probabilities, self.at, self.values).tolist()
+        return values
+
 
 @dataclass(frozen=True)
 class Calibration:

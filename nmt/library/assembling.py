@@ -130,14 +130,10 @@ class _Part:
     def words(self, shift: int, calibration: Calibration) -> list[Word]:
         """Likewise."""
         logs = self._found.log_probabilities
+        confidences = calibration.word.of_each([sum([logs[i] for i in pieces]) for pieces in self._groups])
         return [
-            Word(
-                self._text[start:end],
-                start + shift,
-                end + shift,
-                calibration.word(sum(logs[piece] for piece in pieces)),
-            )
-            for (start, end), pieces in zip(self._spans, self._groups, strict=True)
+            Word(self._text[start:end], start + shift, end + shift, confidence)
+            for (start, end), confidence in zip(self._spans, confidences, strict=True)
         ]
 
     def source_words(self) -> list[Word]:

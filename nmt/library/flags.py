@@ -67,7 +67,7 @@ def _without_addresses(text: str) -> str:
 
 def _content(text: str) -> list[str]:
     """The words, without punctuation marks."""
-    return [word.casefold() for word in words(text) if any(character.isalnum() for character in word)]
+    return [word.casefold() for word in words(text) if any(map(str.isalnum, word))]
 
 
 def _most_in_a_row(sequence: list[str]) -> int:

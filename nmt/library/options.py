@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nmt.config.decoding import DecodingConfig, MbrConfig
 from nmt.config.schema import option
@@ -11,6 +11,10 @@ from nmt.config.validation import violations
 from nmt.decoding.constraints.request import KINDS
 from nmt.errors import ConfigError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_T = TypeVar("_T", bound="DataclassInstance")
 LARGE = 1_000_000
 """Larger numbers than this have no further effect, or overflow."""
 
@@ -143,7 +147,7 @@ class TranslationOptions:
         for name in changes:
             if name not in OPTIONS:
                 raise OptionError(name, f"no such option; choose from {', '.join(OPTIONS)}")
-        return dataclasses.replace(self, **changes)
+        return _changed(self, changes)
 
     def decoding(self, own: DecodingConfig) -> DecodingConfig:
         """The search settings, where they are not given those of the run."""
@@ -152,10 +156,10 @@ class TranslationOptions:
         settings.beam_size = max(settings.beam_size, self.nbest)
         settings.lookahead = None if self.exact else settings.lookahead
         drawing = {name: getattr(self, name) for name in SAMPLING if getattr(self, name) is not None}
-        settings.sampling = dataclasses.replace(own.sampling, **drawing)
+        settings.sampling = _changed(own.sampling, drawing)
         asked = {name: getattr(self, f"retrieval_{name}") for name in RETRIEVAL}
         asked = {name: value for name, value in asked.items() if value is not None}
-        settings.retrieval = dataclasses.replace(own.retrieval, **asked)
+        settings.retrieval = _changed(own.retrieval, asked)
         if self.sample:
             settings.method = "sample"
         elif self.mbr:
@@ -164,6 +168,10 @@ class TranslationOptions:
         if settings.method == "mbr":
             settings.mbr = dataclasses.replace(settings.mbr, size=max(settings.mbr.count, self.nbest))
         return settings
+
+
+def _changed(settings: _T, changes: Mapping[str, Any]) -> _T:
+    return dataclasses.replace(settings, **changes) if changes else settings
 
 
 _SEARCH = (

@@ -47,7 +47,8 @@ class ExampleFinder:
 
     def check(self, options: TranslationOptions) -> None:
         """Raise an `NmtError` if the options need a datastore, and there is none."""
-        if options.examples or options.decoding(self.decoding).retrieval.weight:
+        weight = options.retrieval_weight
+        if options.examples or (self.decoding.retrieval.weight if weight is None else weight):
             self.supporting()
 
     def find(self, translation: Translation, options: TranslationOptions) -> tuple[TrainingExample, ...]:

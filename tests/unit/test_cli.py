@@ -2,33 +2,54 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 
 import pytest
 
+from nmt import cli, serve
 from nmt.cli import command, option
 
 SAID = """
 import os, sys
 from nmt import cli
-cli.run(lambda: print(os.environ.get("GOMP_SPINCOUNT"), *sys.modules))
+names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+cli.run(lambda: print(*map(os.environ.get, names), *sys.modules), spinning={})
 """
+SPINNING = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
 
 
 @pytest.mark.parametrize(
-    ("given", "count"),
-    [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
+    ("spinning", "given", "expected"),
+    [
+        (True, {}, ["1000", "None"]),
+        (False, {}, ["None", "passive"]),
+        (True, {"GOMP_SPINCOUNT": "7"}, ["7", "None"]),
+        (True, {"OMP_WAIT_POLICY": "active"}, ["None", "active"]),
+        (False, {"KMP_BLOCKTIME": "1"}, ["None", "None"]),
+    ],
 )
-def test_threads_that_wait_leave_the_cores_to_others(given, count):
-    environment = {key: value for key, value in os.environ.items() if key != "GOMP_SPINCOUNT"}
+def test_threads_that_wait_leave_the_cores_to_others(spinning, given, expected):
+    environment = {key: value for key, value in os.environ.items() if key not in SPINNING}
     done = subprocess.run(
-        [sys.executable, "-c", SAID], env=environment | given, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SAID.format(spinning)],
+        env=environment | given,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    found, *modules = done.stdout.split()
-    assert found == count
-    assert "nmt.errors" in modules
-    assert "torch" not in modules  # torch reads this when it is loaded
+    *found, modules = done.stdout.split(maxsplit=2)
+    assert found == expected
+    assert "nmt.errors" in modules.split()
+    assert "torch" not in modules.split()  # torch reads them when it is loaded
+
+
+def test_threads_of_a_server_do_not_spin(monkeypatch):
+    given = []
+    monkeypatch.setattr(cli, "run", lambda main, **options: given.append(options))
+    runpy.run_path(str(serve.__file__), run_name="__main__")
+    assert given == [{"spinning": False}]
 
 
 # ---------------------------------------------------------------- errors

@@ -44,11 +44,12 @@ def find_kept(text: str, kinds: Collection[str], zeros: Sequence[str]) -> list[G
 
 def find_addresses(text: str, kinds: Collection[str]) -> list[str]:
     """The URLs and e-mail addresses in a cleaned text, if of the kinds, each as often as it occurs."""
-    found = []
+    found: list[str] = []
     for kind in ("url", "email"):
-        for match in _PATTERNS[kind].findall(text):
-            found += list(_forms(match, kind, ())) if kind in kinds else []
-        text = _PATTERNS[kind].sub(lambda match: " " * len(match[0]), text)
+        if matches := _PATTERNS[kind].findall(text):
+            for match in matches if kind in kinds else ():
+                found += _forms(match, kind, ())
+            text = _PATTERNS[kind].sub(lambda match: " " * len(match[0]), text)
     return found
 
 

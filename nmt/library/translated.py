@@ -37,6 +37,10 @@ class Token:
     end: int
     log_probability: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """As values that JSON can express."""
+        return vars(self).copy()
+
 
 @dataclass(frozen=True)
 class Word:
@@ -58,6 +62,13 @@ class Word:
     def is_content(self) -> bool:
         """Whether it is not a punctuation mark."""
         return any(character.isalnum() for character in self.text)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As values that JSON can express; without a confidence if it has none."""
+        values = vars(self).copy()
+        if self.confidence is None:
+            del values["confidence"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -147,9 +158,9 @@ class Translation:
             "log_probability": self.log_probability,
             "confidence": self.confidence,
             "flags": list(self.flags),
-            "tokens": [_plain(token) for token in self.tokens],
-            "words": [_plain(word) for word in self.words],
-            "source_words": [_plain(word) for word in self.source_words],
+            "tokens": [token.to_dict() for token in self.tokens],
+            "words": [word.to_dict() for word in self.words],
+            "source_words": [word.to_dict() for word in self.source_words],
             "attention": None if self.attention is None else numbers(self.attention),
             "coverage": None if self.coverage is None else list(self.coverage),
             "alternatives": [one.to_dict() for one in self.alternatives],
@@ -161,8 +172,3 @@ class Translation:
 def numbers(matrix: NDArray[np.float32]) -> list[list[float]]:
     """A matrix as lists of the shortest decimals that round-trip to its float32 values."""
     return [[float(str(number)) for number in row] for row in matrix.astype(np.float32)]
-
-
-def _plain(part: Token | Word) -> dict[str, Any]:
-    """The fields that are not None."""
-    return {name: value for name, value in vars(part).items() if value is not None}

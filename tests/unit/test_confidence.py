@@ -34,6 +34,7 @@ def test_the_curve_is_what_was_observed():
     assert (curve(0.0), curve(-1e9)) == (1.0, 0.0)
     below = [curve(x) for x in np.linspace(-8, 0, 100)]
     assert below == sorted(below)
+    assert curve.of_each(np.linspace(-8, 0, 100).tolist()) == below
 
 
 def test_it_never_falls_where_the_observations_do():
@@ -52,6 +53,7 @@ def test_few_observations(observed):
 def test_without_calibration_it_is_a_probability():
     assert UNCALIBRATED.word(math.log(0.3)) == pytest.approx(0.3)
     assert UNCALIBRATED.sentence(0.1) == 1.0
+    assert UNCALIBRATED.word.of_each([math.log(0.3), 0.1]) == [UNCALIBRATED.word(math.log(0.3)), 1.0]
 
 
 def test_words_are_right_as_often_as_in_a_reference():

@@ -160,7 +160,7 @@ def run(main: Callable[[], None], *, spinning: bool = True) -> None:
     _prepare_streams()
     from nmt.errors import describe
 
-    _limit_spinning(spinning)
+    limit_spinning(spinning)
     try:
         main()
         sys.stdout.flush()
@@ -196,7 +196,7 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _limit_spinning(spinning: bool) -> None:
+def limit_spinning(spinning: bool) -> None:
     """Make waiting OpenMP threads spin for microseconds before they sleep, or not at all. GNU OpenMP spins
     for milliseconds by default; that costs nearly all the speed when another program uses the cores and gains
     nothing on idle ones. The variable is read when torch is loaded; the user's own settings take precedence.

@@ -34,6 +34,8 @@ if __name__ == "__main__":
 from server_load.clients import Clients, Tally  # noqa: E402
 from server_load.wire import Wire  # noqa: E402
 
+from nmt import cli  # noqa: E402
+
 FIRST, LAST, GROWTH = 500, 5000, 0.05  # memory may grow by this between these requests
 SLOWER = 0.005  # seconds that a lone request may take longer than the library
 TOGETHER, FASTER = 32, 5.0  # clients, and how many times faster than one after the other
@@ -72,9 +74,9 @@ def main() -> None:
     sentences = [line.partition("\t")[0] for line in lines if line.partition("\t")[0].strip()]
     command = [sys.executable, "-m", "nmt.serve", "--run", f"test={arguments.run}", "--port", "0"]
     command += ["--body-timeout", "2", "--workers", str(arguments.workers)]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    cli.limit_spinning(spinning=True)  # of this process: else its threads take the cores of the server
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stderr is not None
         found = _ADDRESS.search(process.stderr.readline())

@@ -4,9 +4,8 @@ Segments whose searches have the same settings are searched together; what is as
 of each.
 """
 
-import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import NamedTuple
 
 from nmt.config.decoding import DecodingConfig
@@ -178,7 +177,7 @@ class Searcher:
 
     def _how(self, options: TranslationOptions) -> tuple[object, ...]:
         """What must be equal for a search together."""
-        return (*dataclasses.astuple(options.decoding(self._own)), options.nbest)
+        return (*_values(options.decoding(self._own)), options.nbest)
 
     def _score(self, job: Job, given: str) -> list[Found]:
         translator = self._make(job.options.decoding(self._own))
@@ -206,6 +205,11 @@ class Searcher:
         source = translator.encode(replaced.text, job.options.to)
         own = builder.build(replaced.text, int(translator.prepare([source]).limits[0]), maximum)
         return _Ready(index, source, own, attempt or first_attempt(own, method), tried, replaced, built)
+
+
+def _values(settings: object) -> tuple[object, ...]:
+    """The values of settings, and of settings within them; `dataclasses.astuple` would copy each."""
+    return tuple(_values(one) if is_dataclass(one) else one for one in vars(settings).values())
 
 
 def _run(

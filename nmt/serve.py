@@ -5,7 +5,9 @@ import logging
 import os
 import re
 import sys
+from contextlib import ExitStack
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from nmt.library.api import Translator
+    from nmt.server.engine import Engine
 
 _KEY = "NMT_API_KEY"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -76,8 +79,10 @@ def main() -> None:
     from nmt.server.service import Service
 
     sys.setswitchinterval(_SWITCH)
-    with serving.bind(config) as listener:
-        models = {name: _load(name, paths, arguments) for name, paths in runs.items()}
+    with serving.bind(config) as listener, ExitStack() as stack:
+        models = {
+            name: _engine(name, paths, arguments, config.processes, stack) for name, paths in runs.items()
+        }
         lines = _greeting(serving.address_of(listener), config, key, models)
         server = serving.Server(Service.of(config, key, models))
         server.serve_on(listener, lambda: print(*lines, sep="\n", file=sys.stderr, flush=True))
@@ -95,6 +100,8 @@ def _config(arguments: argparse.Namespace) -> ServerConfig:
     ]
     if arguments.threads is not None and arguments.threads < 1:
         wrong.append(f"--threads={arguments.threads}: must be at least 1")
+    if config.processes and config.workers > 1:
+        wrong.append(f"--workers={config.workers}: has no effect with --processes; leave one of them out")
     if wrong:
         raise ConfigError("; ".join(wrong))
     return config
@@ -143,12 +150,28 @@ def _import() -> "ModuleType":
     return serving
 
 
-def _load(name: str, paths: list[Path], arguments: argparse.Namespace) -> "Translator":
+def _engine(
+    name: str, paths: list[Path], arguments: argparse.Namespace, processes: int, stack: ExitStack
+) -> "Engine":
+    """A model, in processes of its own if there are any, which end with `stack`."""
+    combine = arguments.combine if len(paths) > 1 else None
+    load = partial(_load, name, paths, arguments.device, arguments.threads, combine)
+    if not processes:
+        return load()
+    from nmt.server.engine_processes import EngineProcesses
+
+    engine = EngineProcesses(load, processes)
+    stack.callback(engine.close)
+    return engine
+
+
+def _load(
+    name: str, paths: list[Path], device: str, threads: int | None, combine: str | None
+) -> "Translator":
     """A model, ready to answer at once: the first translation takes longer than others."""
     from nmt.library.api import Translator
 
-    combine = arguments.combine if len(paths) > 1 else None
-    translator = Translator.load(*paths, device=arguments.device, threads=arguments.threads, combine=combine)
+    translator = Translator.load(*paths, device=device, threads=threads, combine=combine)
     translator.languages = _languages(name) or translator.languages
     translator.translate([name])
     return translator

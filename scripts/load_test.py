@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--workers", type=int, metavar="N", default=0, help="of the server (default: as it is)"
     )
+    parser.add_argument(
+        "--processes", type=int, metavar="N", default=0, help="of the server (default: it has none)"
+    )
     parser.add_argument("--seconds", type=float, metavar="N", default=60, help="default: %(default)s")
     return parser
 
@@ -74,6 +77,7 @@ def main() -> None:
     sentences = [line.partition("\t")[0] for line in lines if line.partition("\t")[0].strip()]
     command = [sys.executable, "-m", "nmt.serve", "--run", f"test={arguments.run}", "--port", "0"]
     command += ["--body-timeout", "2", "--workers", str(arguments.workers)]
+    command += ["--processes", str(arguments.processes)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     cli.limit_spinning(spinning=True)  # of this process: else its threads take the cores of the server
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)

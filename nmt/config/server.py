@@ -23,6 +23,13 @@ class ServerConfig:
         at_least=1,
         at_most=64,
     )
+    processes: int = option(
+        0,
+        "processes that translate for a model, a batch at a time, each with its copy of the model; they "
+        "share its CPU threads; 0: the server itself translates",
+        at_least=0,
+        at_most=64,
+    )
     queue_size: int = option(
         100_000,
         "what may wait for a model or be in translation, in source pieces × beam size; beyond: status 503",

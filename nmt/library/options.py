@@ -31,6 +31,16 @@ class OptionError(ConfigError):
         super().__init__(f"{field}{'' if value is None else f'={value}'}: {problem}")
         self.field, self.problem = field, problem
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """As an error of the same message, in another process, too."""
+        return _option_error, (self.field, self.problem, str(self))
+
+
+def _option_error(field: str, problem: str, message: str) -> OptionError:
+    error = OptionError(field, problem)
+    error.args = (message,)
+    return error
+
 
 @dataclass(frozen=True)
 class TranslationOptions:

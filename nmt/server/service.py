@@ -47,7 +47,8 @@ class Service:
         batchers = {}
         for name, engine in engines.items():
             queue = JobQueue(config.queue_size, config.batch_size)
-            batchers[name] = Batcher(name, engine, queue, instruments, config.workers)
+            workers = config.processes or config.workers
+            batchers[name] = Batcher(name, engine, queue, instruments, workers)
             instruments.watch(name, queue)
             batchers[name].start()
         return Service(config, api_key, batchers, instruments)

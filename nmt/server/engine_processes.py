@@ -1,0 +1,298 @@
+"""A model in processes of its own, each of which translates a batch at a time.
+
+Threads share one interpreter: while one of them searches, the others wait for it. Processes do not, so that
+N of them use N cores. They share the CPU threads: the only one that translates has all of them.
+
+A process and the server exchange messages over a pipe: a call, what becomes certain of a text and what is
+found for it as soon as it is there, and which texts are given up. A process ends with the server, however
+that ends; one that ends by itself is replaced, and its call fails.
+"""
+
+import multiprocessing
+import queue
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from nmt.errors import NmtError
+from nmt.library.options import TranslationOptions
+from nmt.server.engine import Engine, Outcome, Result
+
+Load = Callable[[], Engine]
+"""Loads the model; a function that can be pickled."""
+
+_POLL = 0.01  # seconds between two questions whether a text is given up
+_PATIENCE = 5.0  # seconds for a process to end
+
+
+class EngineProcesses:
+    """A model in several processes; `Engine` says what the methods do.
+
+    Args:
+        load: the model, in each process and in this one, where it counts pieces.
+        count: the number of processes.
+
+    Raises:
+        NmtError: if the model cannot be loaded.
+    """
+
+    def __init__(self, load: Load, count: int) -> None:
+        self._load, self._closed = load, False
+        self._shares = _Shares()
+        self._children = [_Child.start(load) for _ in range(count)]
+        self._free: queue.SimpleQueue[_Child] = queue.SimpleQueue()
+        try:
+            self._here = load()
+            for child in self._children:
+                child.wait()
+                self._free.put(child)
+        except BaseException:
+            self.close()
+            raise
+        self.heads = self._here.heads
+
+    @property
+    def languages(self) -> tuple[str, str] | None:
+        """As in `Engine`."""
+        return self._here.languages
+
+    @property
+    def directions(self) -> Sequence[tuple[str, str]]:
+        """As in `Engine`."""
+        return self._here.directions
+
+    @property
+    def targets(self) -> Sequence[str]:
+        """As in `Engine`."""
+        return self._here.targets
+
+    @property
+    def beam_size(self) -> int:
+        """As in `Engine`."""
+        return self._here.beam_size
+
+    def share_threads(self, batches: int) -> None:
+        """As in `Engine`: the process that translates the next batches of this thread has its share."""
+        self._shares.batches = batches
+
+    def size(self, text: str) -> int:
+        """As in `Engine`."""
+        return self._here.size(text)
+
+    def target_size(self, text: str) -> int:
+        """As in `Engine`."""
+        return self._here.target_size(text)
+
+    def translate_batch(
+        self,
+        texts: Sequence[str],
+        options: Sequence[TranslationOptions],
+        *,
+        cancelled: Callable[[int], bool],
+        report: Callable[[int, str], None] | None = None,
+        streamed: Sequence[int] = (),
+        finished: Callable[[int, Outcome], None] | None = None,
+    ) -> Sequence[Outcome]:
+        """As in `Engine`, in a process that is free; waits for one."""
+        with self._child() as child:
+            call = _translate, (self._shares.batches, list(texts), list(options), list(streamed))
+            found: Sequence[Outcome] = child.call(call, len(texts), cancelled, report, finished)
+            return found
+
+    def alternatives(
+        self,
+        text: str,
+        prefix: str,
+        count: int,
+        options: TranslationOptions,
+        *,
+        cancelled: Callable[[], bool],
+    ) -> Sequence[Result]:
+        """As in `Engine`, likewise."""
+        with self._child() as child:
+            call = _alternatives, (self._shares.batches, text, prefix, count, options)
+            found: Sequence[Result] = child.call(call, 1, lambda _: cancelled())
+            return found
+
+    def close(self) -> None:
+        """End the processes."""
+        self._closed = True
+        for child in self._children:
+            child.connection.close()
+        for child in self._children:
+            child.process.join(_PATIENCE)
+            if child.process.is_alive():
+                child.process.kill()
+
+    @contextmanager
+    def _child(self) -> Iterator["_Child"]:
+        """A process that is free. One that has ended is replaced."""
+        child = self._free.get()
+        try:
+            yield child
+        except (EOFError, OSError) as error:
+            if self._closed:
+                raise
+            child.process.join(_PATIENCE)
+            self._children.remove(child)
+            code, child = child.process.exitcode, _Child.start(self._load)
+            self._children.append(child)
+            child.wait()
+            raise RuntimeError(f"a process that translates has ended with exit code {code}") from error
+        finally:
+            self._free.put(child)
+
+
+class _Shares(threading.local):
+    """How many batches are translated at the same time, for the thread that asks."""
+
+    batches = 1
+
+
+@dataclass
+class _Child:
+    """A process, and the pipe to it."""
+
+    process: BaseProcess
+    connection: Connection
+
+    @staticmethod
+    def start(load: Load) -> "_Child":
+        """Start a process that loads the model."""
+        context = multiprocessing.get_context("spawn")  # PyTorch's threads do not survive a fork
+        here, there = context.Pipe()
+        process = context.Process(target=_run, args=(load, there), name="translate", daemon=True)
+        process.start()
+        there.close()  # so that the pipe ends with the process
+        return _Child(process, here)
+
+    def wait(self) -> None:
+        """Wait until the model is loaded.
+
+        Raises:
+            NmtError: if it cannot be.
+            EOFError: if the process has ended.
+        """
+        kind, value = self.connection.recv()
+        if kind == "error":
+            raise value
+
+    def call(
+        self,
+        call: tuple[Callable[..., Any], tuple[Any, ...]],
+        texts: int,
+        cancelled: Callable[[int], bool],
+        report: Callable[[int, str], None] | None = None,
+        finished: Callable[[int, Outcome], None] | None = None,
+    ) -> Any:
+        """Call a function of an engine and these arguments, and return what it returns.
+
+        Raises:
+            NmtError: as it does.
+            RuntimeError: for an internal error, with its traceback.
+            EOFError, OSError: if the process ends.
+        """
+        self.connection.send(call)
+        open_texts = set(range(texts))
+        while True:
+            for text in [one for one in open_texts if cancelled(one)]:
+                open_texts.remove(text)
+                self.connection.send(text)
+            if not self.connection.poll(_POLL):
+                continue
+            kind, *values = self.connection.recv()
+            if kind == "result":
+                return values[0]
+            if kind == "error":
+                raise values[0]
+            if kind == "report" and report is not None:
+                report(*values)
+            elif kind == "finished" and finished is not None:
+                open_texts.discard(values[0])
+                finished(*values)
+
+
+# ---------------------------------------------------------------- in the process
+
+
+@dataclass
+class _Cancelled:
+    """The texts of the call that are given up, as the server says."""
+
+    connection: Connection
+    texts: set[int] = field(default_factory=set)
+
+    def __call__(self, text: int = 0) -> bool:
+        while self.connection.poll():
+            self.texts.add(self.connection.recv())
+        return text in self.texts
+
+
+def _run(load: Load, connection: Connection) -> None:
+    """Load the model, and answer calls until the server closes the pipe or ends."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server finishes what it has accepted
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_IGN)
+    with suppress(EOFError, OSError, KeyboardInterrupt):
+        try:
+            engine = load()
+            connection.send(("ready", None))
+        except Exception as error:
+            connection.send(("error", _sendable(error)))
+            return
+        while True:
+            message = connection.recv()
+            if isinstance(message, int):  # a text of the call before was given up when it was done
+                continue
+            function, arguments = message
+            try:
+                connection.send(("result", function(engine, connection, *arguments)))
+            except (EOFError, OSError):
+                raise
+            except Exception as error:
+                connection.send(("error", _sendable(error)))
+
+
+def _translate(
+    engine: Engine,
+    connection: Connection,
+    batches: int,
+    texts: list[str],
+    options: list[TranslationOptions],
+    streamed: list[int],
+) -> list[Outcome]:
+    engine.share_threads(batches)
+    return list(
+        engine.translate_batch(
+            texts,
+            options,
+            cancelled=_Cancelled(connection),
+            report=lambda text, piece: connection.send(("report", text, piece)),
+            streamed=streamed,
+            finished=lambda text, outcome: connection.send(("finished", text, outcome)),
+        )
+    )
+
+
+def _alternatives(
+    engine: Engine,
+    connection: Connection,
+    batches: int,
+    text: str,
+    prefix: str,
+    count: int,
+    options: TranslationOptions,
+) -> list[Result]:
+    engine.share_threads(batches)
+    return list(engine.alternatives(text, prefix, count, options, cancelled=_Cancelled(connection)))
+
+
+def _sendable(error: Exception) -> Exception:
+    """An error as the server raises it again; of an internal one the traceback is its text."""
+    return error if isinstance(error, NmtError) else RuntimeError("".join(traceback.format_exception(error)))

@@ -100,8 +100,6 @@ def _config(arguments: argparse.Namespace) -> ServerConfig:
     ]
     if arguments.threads is not None and arguments.threads < 1:
         wrong.append(f"--threads={arguments.threads}: must be at least 1")
-    if config.processes and config.workers > 1:
-        wrong.append(f"--workers={config.workers}: has no effect with --processes; leave one of them out")
     if wrong:
         raise ConfigError("; ".join(wrong))
     return config

@@ -5,7 +5,7 @@ Starts `python -m nmt.serve` on a free port of the loopback interface, and measu
 1. a lone request, against the library in this process: the median of the differences, each between the
    fastest of fifteen;
 2. 32 clients at a time, against one after the other: requests per second; and, to explain them, the server's
-   processor time, on which other programs have less influence, and the mean size of its batches;
+   processor time, without that of --processes, and the mean size of its batches;
 3. many clients at a time, for a minute and until 5,000 requests are answered: good ones, malformed ones,
    oversized ones, clients that send slowly or stop midway, and clients that leave. Good requests must have no
    error, the others an answer of 4xx or 503, and memory must not grow.
@@ -60,9 +60,6 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--clients", type=int, metavar="N", default=200, help="default: %(default)s")
     parser.add_argument(
-        "--workers", type=int, metavar="N", default=0, help="of the server (default: as it is)"
-    )
-    parser.add_argument(
         "--processes", type=int, metavar="N", default=0, help="of the server (default: it has none)"
     )
     parser.add_argument("--seconds", type=float, metavar="N", default=60, help="default: %(default)s")
@@ -76,8 +73,7 @@ def main() -> None:
     lines = file.read_text(encoding="utf-8").splitlines()
     sentences = [line.partition("\t")[0] for line in lines if line.partition("\t")[0].strip()]
     command = [sys.executable, "-m", "nmt.serve", "--run", f"test={arguments.run}", "--port", "0"]
-    command += ["--body-timeout", "2", "--workers", str(arguments.workers)]
-    command += ["--processes", str(arguments.processes)]
+    command += ["--body-timeout", "2", "--processes", str(arguments.processes)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     cli.limit_spinning(spinning=True)  # of this process: else its threads take the cores of the server
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
@@ -98,7 +94,7 @@ async def _measure(
     results = [
         await _lone(port, sentences, arguments.run),
         await _together(port, sentences),
-        *await _load(port, sentences, arguments.clients, arguments.seconds),
+        *await _load(port, process, sentences, arguments.clients, arguments.seconds),
         await _stop(port, process, sentences),
     ]
     return all(results)
@@ -181,7 +177,9 @@ async def _time(port: int, texts: Sequence[str], clients: int) -> float:
     return time.perf_counter() - start
 
 
-async def _load(port: int, sentences: Sequence[str], clients: int, seconds: float) -> list[bool]:
+async def _load(
+    port: int, process: "subprocess.Popen[str]", sentences: Sequence[str], clients: int, seconds: float
+) -> list[bool]:
     """All kinds of clients at a time."""
     tally = Tally()
     end = time.monotonic() + seconds
@@ -194,12 +192,12 @@ async def _load(port: int, sentences: Sequence[str], clients: int, seconds: floa
     tasks = [asyncio.create_task(running.run(next(kinds), seed, over)) for seed in range(clients)]
     while tally.requests < FIRST:
         await asyncio.sleep(0.05)
-    before = await _metric(port, "process_resident_memory_bytes")
+    before = _memory(process.pid)
     while tally.requests < LAST:
         await asyncio.sleep(0.05)
-    after = await _metric(port, "process_resident_memory_bytes")
+    after = _memory(process.pid)
     await asyncio.gather(*tasks)
-    last = await _metric(port, "process_resident_memory_bytes")
+    last = _memory(process.pid)
     for kind in MIX:
         counts = {answer: n for (of, answer), n in sorted(tally.answers.items()) if of == kind}
         print(f"  {kind:42} {', '.join(f'{answer}: {n}' for answer, n in counts.items()):>24}")
@@ -213,6 +211,14 @@ async def _load(port: int, sentences: Sequence[str], clients: int, seconds: floa
         ),
         _row(f"memory at {FIRST}, {LAST}, {tally.requests} requests", growth, after <= (1 + GROWTH) * before),
     ]
+
+
+def _memory(pid: int) -> int:
+    """Resident bytes of a process and those that it has started."""
+    of_process = Path(f"/proc/{pid}")
+    pages = int((of_process / "statm").read_text().split()[1])
+    children = "".join(file.read_text() for file in of_process.glob("task/*/children")).split()
+    return pages * os.sysconf("SC_PAGE_SIZE") + sum(_memory(int(child)) for child in children)
 
 
 async def _metric(port: int, name: str) -> float:

@@ -17,12 +17,6 @@ class ServerConfig:
         [], "let pages of this origin, such as https://example.org, use the server from a browser (*: of any)"
     )
     batch_size: int = option(4096, "what is translated together, in source pieces × beam size", at_least=1)
-    workers: int = option(
-        1,
-        "batches of a model that are translated at a time; they share its CPU threads",
-        at_least=1,
-        at_most=64,
-    )
     processes: int = option(
         0,
         "processes that translate for a model, a batch at a time, each with its copy of the model; they "

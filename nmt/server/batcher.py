@@ -22,18 +22,18 @@ class Batcher:
         engine: the model.
         queue: of the jobs for it.
         instruments: what is measured.
-        workers: the number of threads, so of batches at a time.
+        threads: their number, so that of batches at a time.
     """
 
     def __init__(
-        self, name: str, engine: Engine, queue: JobQueue, instruments: Instruments, workers: int
+        self, name: str, engine: Engine, queue: JobQueue, instruments: Instruments, threads: int
     ) -> None:
         self.name, self.engine, self.queue = name, engine, queue
         self._instruments = instruments
         self._busy, self._lock = 0, threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, name=f"translate {name} {number}", daemon=True)
-            for number in range(workers)
+            for number in range(threads)
         ]
 
     def start(self) -> None:

@@ -47,8 +47,8 @@ class Service:
         batchers = {}
         for name, engine in engines.items():
             queue = JobQueue(config.queue_size, config.batch_size)
-            workers = config.processes or config.workers
-            batchers[name] = Batcher(name, engine, queue, instruments, workers)
+            threads = max(1, config.processes)
+            batchers[name] = Batcher(name, engine, queue, instruments, threads)
             instruments.watch(name, queue)
             batchers[name].start()
         return Service(config, api_key, batchers, instruments)

@@ -190,7 +190,7 @@ def test_what_waits_is_translated_together(client: Client, engine: FakeEngine) -
 def test_batches_are_translated_at_the_same_time() -> None:
     engine = FakeEngine()
     engine.hold()
-    with served({"m": engine}, workers=2) as client, ThreadPoolExecutor(3) as pool:
+    with served({"m": engine}, processes=2) as client, ThreadPoolExecutor(3) as pool:
         first = pool.submit(client.post, "/v1/translate", {"text": "first"})
         wait_until(lambda: engine.shares == [1])
         second = pool.submit(client.post, "/v1/translate", {"text": "second"})
@@ -200,7 +200,7 @@ def test_batches_are_translated_at_the_same_time() -> None:
         assert (texts(first.result()), texts(second.result())) == (["FIRST"], ["SECOND"])
         assert texts(client.post("/v1/translate", {"text": "third"})) == ["THIRD"]
         assert engine.shares == [1, 2, 1]
-    with served({"m": FakeEngine()}, workers=5) as client:
+    with served({"m": FakeEngine()}, processes=5) as client:
         assert sum(thread.name.startswith("translate m") for thread in threading.enumerate()) == 5
 
 

@@ -16,6 +16,7 @@ from page_server import PageServer, RefusedError, serving
 from nmt.server.static_files import FONT, static_file, static_names
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
@@ -120,7 +121,9 @@ def page(browser, server, tmp_path):
 
 
 def until(condition):
-    return WebDriverWait(None, 5, poll_frequency=0.02).until(lambda _: condition())
+    """Wait for a condition; an element that the page has replaced meanwhile is looked for again."""
+    gone = [StaleElementReferenceException]
+    return WebDriverWait(None, 5, 0.02, gone).until(lambda _: condition())
 
 
 def find(page, selector: str) -> list:

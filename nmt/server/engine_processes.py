@@ -135,18 +135,24 @@ class EngineProcesses:
         """A process that is free. One that has ended is replaced."""
         child = self._free.get()
         try:
+            if not child.process.is_alive():
+                child = self._instead_of(child)
             yield child
         except (EOFError, OSError) as error:
             if self._closed:
                 raise
             child.process.join(_PATIENCE)
-            self._children.remove(child)
-            code, child = child.process.exitcode, _Child.start(self._load)
-            self._children.append(child)
-            child.wait()
+            code, child = child.process.exitcode, self._instead_of(child)
             raise RuntimeError(f"a process that translates has ended with exit code {code}") from error
         finally:
             self._free.put(child)
+
+    def _instead_of(self, ended: "_Child") -> "_Child":
+        """Start a process instead of one that has ended, and wait until it can translate."""
+        child = _Child.start(self._load)
+        self._children[self._children.index(ended)] = child
+        child.wait()
+        return child
 
 
 class _Shares(threading.local):

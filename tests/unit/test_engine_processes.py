@@ -146,6 +146,14 @@ def test_a_process_that_ends_is_replaced(engine: EngineProcesses) -> None:
     assert len(after - before) == 1
 
 
+def test_one_that_ended_while_it_was_free_is_not_noticed(engine: EngineProcesses) -> None:
+    for child in engine._children:
+        child.process.kill()
+        child.process.join(10)
+    for _ in range(3):
+        assert [one.text for one in translate(engine, "next")] == ["NEXT"]
+
+
 def test_closing_ends_the_processes() -> None:
     engine = EngineProcesses(load, 2)
     processes = [child.process for child in engine._children]

@@ -150,8 +150,8 @@ class EngineProcesses:
     def _instead_of(self, ended: "_Child") -> "_Child":
         """Start a process instead of one that has ended, and wait until it can translate."""
         child = _Child.start(self._load)
-        self._children[self._children.index(ended)] = child
         child.wait()
+        self._children[self._children.index(ended)] = child
         return child
 
 

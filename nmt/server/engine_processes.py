@@ -10,22 +10,17 @@ that ends; one that ends by itself is replaced, and its call fails.
 
 import multiprocessing
 import queue
-import signal
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from nmt.errors import NmtError
 from nmt.library.options import TranslationOptions
-from nmt.server.engine import Engine, Outcome, Result
-
-Load = Callable[[], Engine]
-"""Loads the model; a function that can be pickled."""
+from nmt.server.engine import Outcome, Result
+from nmt.server.engine_worker import Load, alternatives, answer_calls, translate
 
 _POLL = 0.01  # seconds between two questions whether a text is given up
 _PATIENCE = 5.0  # seconds for a process to end
@@ -101,7 +96,7 @@ class EngineProcesses:
     ) -> Sequence[Outcome]:
         """As in `Engine`, in a process that is free; waits for one."""
         with self._child() as child:
-            call = _translate, (self._shares.batches, list(texts), list(options), list(streamed))
+            call = translate, (self._shares.batches, list(texts), list(options), list(streamed))
             found: Sequence[Outcome] = child.call(call, len(texts), cancelled, report, finished)
             return found
 
@@ -116,7 +111,7 @@ class EngineProcesses:
     ) -> Sequence[Result]:
         """As in `Engine`, likewise."""
         with self._child() as child:
-            call = _alternatives, (self._shares.batches, text, prefix, count, options)
+            call = alternatives, (self._shares.batches, text, prefix, count, options)
             found: Sequence[Result] = child.call(call, 1, lambda _: cancelled())
             return found
 
@@ -132,7 +127,9 @@ class EngineProcesses:
 
     @contextmanager
     def _child(self) -> Iterator["_Child"]:
-        """A process that is free. One that has ended is replaced."""
+        """A process that is free. One that has ended is replaced; so is one that was left in the middle of a
+        call, whose messages would be taken for those of the next.
+        """
         child = self._free.get()
         try:
             if not child.process.is_alive():
@@ -145,6 +142,9 @@ class EngineProcesses:
             code, child = child.process.exitcode, self._instead_of(child)
             raise RuntimeError(f"a process that translates has ended with exit code {code}") from error
         finally:
+            if child.calling:
+                child.process.kill()
+                child.process.join()
             self._free.put(child)
 
     def _instead_of(self, ended: "_Child") -> "_Child":
@@ -163,17 +163,18 @@ class _Shares(threading.local):
 
 @dataclass
 class _Child:
-    """A process, and the pipe to it."""
+    """A process, the pipe to it, and whether it has not answered a call."""
 
     process: BaseProcess
     connection: Connection
+    calling: bool = False
 
     @staticmethod
     def start(load: Load) -> "_Child":
         """Start a process that loads the model."""
         context = multiprocessing.get_context("spawn")  # PyTorch's threads do not survive a fork
         here, there = context.Pipe()
-        process = context.Process(target=_run, args=(load, there), name="translate", daemon=True)
+        process = context.Process(target=answer_calls, args=(load, there), name="translate", daemon=True)
         process.start()
         there.close()  # so that the pipe ends with the process
         return _Child(process, here)
@@ -205,6 +206,7 @@ class _Child:
             EOFError, OSError: if the process ends.
         """
         self.connection.send(call)
+        self.calling = True
         open_texts = set(range(texts))
         while True:
             for text in [one for one in open_texts if cancelled(one)]:
@@ -213,6 +215,7 @@ class _Child:
             if not self.connection.poll(_POLL):
                 continue
             kind, *values = self.connection.recv()
+            self.calling = kind not in ("result", "error")
             if kind == "result":
                 return values[0]
             if kind == "error":
@@ -222,83 +225,3 @@ class _Child:
             elif kind == "finished" and finished is not None:
                 open_texts.discard(values[0])
                 finished(*values)
-
-
-# ---------------------------------------------------------------- in the process
-
-
-@dataclass
-class _Cancelled:
-    """The texts of the call that are given up, as the server says."""
-
-    connection: Connection
-    texts: set[int] = field(default_factory=set)
-
-    def __call__(self, text: int = 0) -> bool:
-        while self.connection.poll():
-            self.texts.add(self.connection.recv())
-        return text in self.texts
-
-
-def _run(load: Load, connection: Connection) -> None:
-    """Load the model, and answer calls until the server closes the pipe or ends."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server finishes what it has accepted
-        if number := getattr(signal, name, None):
-            signal.signal(number, signal.SIG_IGN)
-    with suppress(EOFError, OSError, KeyboardInterrupt):
-        try:
-            engine = load()
-            connection.send(("ready", None))
-        except Exception as error:
-            connection.send(("error", _sendable(error)))
-            return
-        while True:
-            message = connection.recv()
-            if isinstance(message, int):  # a text of the call before was given up when it was done
-                continue
-            function, arguments = message
-            try:
-                connection.send(("result", function(engine, connection, *arguments)))
-            except (EOFError, OSError):
-                raise
-            except Exception as error:
-                connection.send(("error", _sendable(error)))
-
-
-def _translate(
-    engine: Engine,
-    connection: Connection,
-    batches: int,
-    texts: list[str],
-    options: list[TranslationOptions],
-    streamed: list[int],
-) -> list[Outcome]:
-    engine.share_threads(batches)
-    return list(
-        engine.translate_batch(
-            texts,
-            options,
-            cancelled=_Cancelled(connection),
-            report=lambda text, piece: connection.send(("report", text, piece)),
-            streamed=streamed,
-            finished=lambda text, outcome: connection.send(("finished", text, outcome)),
-        )
-    )
-
-
-def _alternatives(
-    engine: Engine,
-    connection: Connection,
-    batches: int,
-    text: str,
-    prefix: str,
-    count: int,
-    options: TranslationOptions,
-) -> list[Result]:
-    engine.share_threads(batches)
-    return list(engine.alternatives(text, prefix, count, options, cancelled=_Cancelled(connection)))
-
-
-def _sendable(error: Exception) -> Exception:
-    """An error as the server raises it again; of an internal one the traceback is its text."""
-    return error if isinstance(error, NmtError) else RuntimeError("".join(traceback.format_exception(error)))

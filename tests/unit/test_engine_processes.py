@@ -154,6 +154,17 @@ def test_one_that_ended_while_it_was_free_is_not_noticed(engine: EngineProcesses
         assert [one.text for one in translate(engine, "next")] == ["NEXT"]
 
 
+def test_a_call_that_is_not_awaited_tells_the_next_nothing(engine: EngineProcesses) -> None:
+    def fails(index: int, value: Any) -> None:
+        raise ValueError("nobody listens")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="nobody listens"):
+            translate(engine, "one", "two of them", finished=fails)
+    for _ in range(3):
+        assert [one.text for one in translate(engine, "next", "and one")] == ["NEXT", "AND ONE"]
+
+
 def test_closing_ends_the_processes() -> None:
     engine = EngineProcesses(load, 2)
     processes = [child.process for child in engine._children]

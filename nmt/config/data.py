@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import partial
 
 from nmt.config.extensions import SOURCES
 from nmt.config.extra_corpus import ExtraCorpus, location_of
@@ -105,6 +106,13 @@ class DataConfig:
     pairs_per_name: int = option(
         20, "new training pairs for each name", at_least=1, at_most=1000, unused_if={"data.names": (None,)}
     )
+    input_variants: float = option(
+        0.0,
+        "add variants of so many of the training pairs, other ones in each epoch (0.1: a tenth), with the "
+        "source as people type it: no final mark, lower case, other apostrophes",
+        at_least=0,
+        at_most=1,
+    )
     swap: bool = option(False, "translate in the other direction")
     both_directions: bool = option(
         False, "use each pair in both directions; a tag of the source says the language of its translation"
@@ -136,9 +144,16 @@ class DataConfig:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
 
     @property
-    def made(self) -> list[str]:
-        """The kinds of pairs that are made from the training set."""
-        return [*(["rare_words"] if self.rare_words else []), *([] if self.names is None else ["names"])]
+    def made(self) -> list[ExtraCorpus]:
+        """The corpora that are made from the training set; `kind` is the setting that asks for one. Input
+        variants differ in source and target, so each direction has its own.
+        """
+        kinds = [*(["rare_words"] if self.rare_words else []), *([] if self.names is None else ["names"])]
+        variants = partial(
+            ExtraCorpus, kind="input_variants", weight=self.input_variants, both_directions=False
+        )
+        ways = ((False, True) if self.both_directions else (False,)) if self.input_variants else ()
+        return [*(ExtraCorpus(kind=kind) for kind in kinds), *(variants(swap=swap) for swap in ways)]
 
     def as_main(self, extra: ExtraCorpus) -> "DataConfig":
         """The settings with an extra corpus as the main one, cleaned as the main one is, and directed as the

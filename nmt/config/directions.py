@@ -4,6 +4,7 @@ As soon as there are several target languages, each source sentence has a tag th
 translated (`nmt.data.target_languages`).
 """
 
+import dataclasses
 import re
 from typing import NamedTuple, cast
 
@@ -46,7 +47,11 @@ def directions(data: DataConfig) -> list[list[Direction]]:
     for extra in data.extra:
         corpus = data.as_main(extra) if extra.kind in SOURCES.names() else data
         corpora.append(_directions(corpus, languages_of(corpus) if own else None, own))
-    return corpora + [corpora[0]] * len(data.made)
+    for made in data.made:
+        both = data.both_directions if made.both_directions is None else made.both_directions
+        corpus = dataclasses.replace(data, swap=data.swap != made.swap, both_directions=both)
+        corpora.append(_directions(corpus, own))
+    return corpora
 
 
 def _directions(

@@ -208,7 +208,7 @@ def _make(
             if not size:
                 raise DataError(why_empty(split, len(cleaned), sizes, dropped), files[0])
         made = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder.parent)))
-        extra = [*extra, *open_made(config, cleaned.lines(in_train), made)]
+        extra = [*extra, *open_made(config, lambda: cleaned.lines(in_train), made)]
         further = [
             clean_extra(one, held, seen, stack.enter_context(temporary(dir=folder.parent)), workers)
             for one in extra

@@ -1,4 +1,6 @@
-"""`scripts/decoding_table.py` and `scripts/check_invariance.py`, on a few sentences of the bundled corpus."""
+"""`scripts/decoding_table.py`, `check_invariance.py` and `input_robustness.py`, on a few sentences of the
+bundled corpus.
+"""
 
 import sys
 from pathlib import Path
@@ -8,8 +10,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import check_invariance
 import decoding_table
+import input_robustness
 from invariance.arrangements import arrangements
 from invariance.comparison import Found, compare
+
+from nmt.data.examples import Example
 
 
 def rows(text: str) -> list[list[str]]:
@@ -88,3 +93,45 @@ def test_arrangements_have_every_sentence():
             assert bool(long) == ("beside" in name)
             assert all(200 <= size(text) <= 202 for text in long)
             assert by_file <= (len(calls) == 1)
+
+
+# ---------------------------------------------------------------- input as people type it
+
+
+def test_the_table_of_input_variations(copy, call, tmp_path):
+    answer = call(input_robustness, "--run", copy, "--sentences", 3, "--output", "t.md")
+    assert answer.code == 0, answer.err
+    found = rows(answer.out)
+    assert found == rows((tmp_path / "t.md").read_text(encoding="utf-8"))
+    assert {"no final mark", "lower case", "capitals"} < {row[0] for row in found}
+    answer = call(input_robustness, "--run", copy, "--sentences", 0)
+    assert (answer.code, "--sentences 0: must be at least 1" in answer.err) == (2, True)
+
+
+def test_a_variation_is_scored_where_it_changes_the_source():
+    """A model that knows the edited sentences only, without final marks in what it says of others."""
+    known = {
+        "Yes, he isn't here now.": "One two three four five.",
+        "Where is the old school?": "Six seven eight nine ten?",
+    }
+    examples = [Example(source, (target,), ("",)) for source, target in known.items()]
+
+    def translate(texts):
+        return [known.get(text, known.get(f"{text}?", "x").rstrip("?")) for text in texts]
+
+    lines = input_robustness.table(examples, translate, "13a")
+    found = {name: (int(count), *map(float, scores)) for name, count, *scores in rows("\n".join(lines))}
+    assert [name for name in found if found[name][0] == 2] == [
+        *(
+            "no final mark",
+            "first letter in lower case",
+            "lower case",
+            "lower case, no final mark",
+            "capitals",
+        )
+    ]
+    assert all(
+        (edited_bleu, edited_chrf) == (100, 100) for _, _, edited_bleu, _, edited_chrf in found.values()
+    )
+    assert found["no commas"] == (1, 0.0, 100.0, 0.0, 100.0)
+    assert 0 < found["no final mark"][1] < 100  # one of the two is right

@@ -108,8 +108,8 @@ class DataConfig:
     )
     input_variants: float = option(
         0.0,
-        "add variants of so many of the training pairs, other ones in each epoch (0.1: a tenth), with the "
-        "source as people type it: no final mark, lower case, other apostrophes",
+        "add variants of this fraction of the training pairs, others in each epoch, with the source as "
+        "people type it: without a final mark, in lower case, with other apostrophes",
         at_least=0,
         at_most=1,
     )

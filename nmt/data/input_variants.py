@@ -6,12 +6,13 @@ has a variant, which a hash of the pair decides:
 
     final mark     dropped in 5 of 8; in the translation too, unless it is a question mark there
                    after a space in 1 of 8
-    letters        in lower case in 4 of 8, in capitals in 1 of 8
+    letters        in lower case in 1 of 2
     apostrophes    typographic (’) in 1 of 4, dropped in 1 of 4
     commas         dropped in 1 of 2
 
 The translation keeps its letters, apostrophes and commas: it is what people read. A question keeps its mark
-there, as in many languages nothing else says that it is one.
+there, as in many languages nothing else says that it is one. Capitals need no variant: a text in capitals is
+read as a sentence (`nmt.data.target_languages.SourceEncoder`).
 """
 
 import re
@@ -45,7 +46,7 @@ def input_variant(source: str, target: str) -> tuple[str, str]:
     """The variant of a pair: a function of the pair alone."""
     draw = text_key(f"{source}\t{target}")
     draw, mark = divmod(draw, 8)
-    draw, letters = divmod(draw, 8)
+    draw, lower = divmod(draw, 2)
     draw, apostrophe = divmod(draw, 4)
     draw, comma = divmod(draw, 2)
     found = _FINAL_MARKS.search(source)
@@ -53,10 +54,8 @@ def input_variant(source: str, target: str) -> tuple[str, str]:
         source, target = without_final_mark(source), _without_stop(target)
     elif found and mark == 5:
         source = f"{source[: found.start()]} {found[0].lstrip()}".lstrip()
-    if letters < 4:
+    if lower:
         source = source.lower()
-    elif letters == 4:
-        source = source.upper()
     if apostrophe < 2:
         source = _APOSTROPHE.sub("’" if apostrophe else "", source)
     return _COMMA.sub("", source) if comma else source, target

@@ -1,13 +1,14 @@
-"""The tag before a source sentence that says the language of its translation (Johnson et al. 2017).
+"""What a model reads for a source sentence: its pieces, after the tag for the language of the translation
+(Johnson et al. 2017).
 
-It is a piece of the source vocabulary that no text is encoded as, so the vocabulary knows the target
+The tag is a piece of the source vocabulary that no text is encoded as, so the vocabulary knows the target
 languages of its model; the first is that of the main direction.
 """
 
 import re
 
 from nmt.data.text import clean
-from nmt.data.tokenizer import Tokenizer, Tokens
+from nmt.data.tokenizer import UNK, Tokenizer, Tokens
 from nmt.errors import ConfigError
 
 _TAG = re.compile(r"<to:(.+)>")  # no tag of the user's has a colon
@@ -64,6 +65,10 @@ class SourceEncoder:
     def __call__(self, text: str, to: str | None = None) -> Tokens:
         """A text, which is cleaned, as pieces.
 
+        A text in capitals only is read as a sentence (`WHERE IS HE?` as `Where is he?`) if the vocabulary
+        knows that better: if it has fewer unknown pieces, or as many and fewer pieces. The result's text
+        stays in capitals, and the offsets are of it.
+
         Args:
             text: any.
             to: the language of its translation; None: that of the main direction.
@@ -72,5 +77,14 @@ class SourceEncoder:
             ConfigError: as `check`.
         """
         self.check(to)
-        tokens = self._tokenizer.encode_with_offsets(clean(text))
+        text = clean(text)
+        tokens = self._tokenizer.encode_with_offsets(text)
+        if text.isupper():
+            sentence = self._tokenizer.encode_with_offsets(text.capitalize())
+            if len(sentence.text) == len(tokens.text) and _cost(sentence) < _cost(tokens):
+                tokens = sentence._replace(text=tokens.text)
         return tokens._replace(tag=self._tags[to or self.targets[0]]) if self._tags else tokens
+
+
+def _cost(tokens: Tokens) -> tuple[int, int]:
+    return tokens.ids.count(UNK), len(tokens.ids)

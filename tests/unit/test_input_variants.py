@@ -63,7 +63,6 @@ def test_each_variation_has_its_share_and_they_are_independent() -> None:
         "final mark": (stopped, 3 / 8),
         "space before it": ([s.endswith(" .") for s in sources], 1 / 8),
         "lower case": (lower, 1 / 2),
-        "capitals": ([s.isupper() for s in sources], 1 / 8),
         "typographic": (curly, 1 / 4),
         "no apostrophe": (["dont" in s.lower() for s in sources], 1 / 4),
         "comma": (comma, 1 / 2),

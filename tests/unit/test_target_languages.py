@@ -45,6 +45,36 @@ def test_the_vocabulary_says_the_languages(both, tokenizers) -> None:
     assert untagged("The dog").tag is None
 
 
+def test_capitals_are_read_as_a_sentence(both, tokenizers) -> None:
+    tokenizer = tokenizers[0]
+    sentence, capitals = (SourceEncoder(tokenizer)(text) for text in (ENGLISH[0], f" {ENGLISH[0].upper()}"))
+    assert capitals.text == ENGLISH[0].upper()
+    assert capitals._replace(text=ENGLISH[0]) == sentence == tokenizer.encode_with_offsets(ENGLISH[0])
+    tagged = SourceEncoder(both[0])("THE DOG", "en")
+    assert tagged.input_ids == [both[0].piece_id("<to:en>"), *both[0].encode("The dog")]
+    for text in ("The DOG", "the dog", "A", "12 !", "कुत्रा"):
+        assert SourceEncoder(tokenizer)(text) == tokenizer.encode_with_offsets(text)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "word", "char"])
+def test_capitals_that_the_vocabulary_knows_stay(kind) -> None:
+    config = TokenizerConfig(kind=kind, vocab_size=60, byte_fallback=False)
+    tokenizer = Tokenizer(
+        train_tokenizer(["The USA is a big place", "Where is NATO", "IS IT"] * 9, config, "")
+    )
+    encode = SourceEncoder(tokenizer)
+    for known in ("USA", "NATO", "IS IT"):
+        assert encode(known) == tokenizer.encode_with_offsets(known)
+    assert encode("THE BIG").ids == tokenizer.encode("The big")
+
+
+def test_capitals_stay_where_offsets_would_not_be_theirs(tokenizers) -> None:
+    """Lower case may have another number of characters."""
+    text = "THE DOG SEES THE HOUSE, İN"
+    assert len(text.capitalize()) > len(text)
+    assert SourceEncoder(tokenizers[0])(text) == tokenizers[0].encode_with_offsets(text)
+
+
 def test_an_unknown_language_is_refused(both, tokenizers) -> None:
     with pytest.raises(
         ConfigError, match=r"^--to fr: the model does not know .*; choose mr \(the default\) or en"

@@ -40,12 +40,15 @@ def main() -> None:
 
 
 def _train(config: Config, name: str, overrides: tuple[str, ...]) -> float:
-    from nmt.distillation.stages import distil, is_distillation
+    from nmt.distillation.stages import is_staged, train_in_stages
+    from nmt.launch.teachers import teacher_settings
     from nmt.runs.pipeline import train
     from nmt.runs.resume import Request
 
     request = Request(config, name, overrides)
-    return distil(request) if is_distillation(request) else train(request)
+    if not is_staged(request):
+        return train(request)
+    return train_in_stages(request, teacher_settings(config) if config.resume is None else ())
 
 
 if __name__ == "__main__":

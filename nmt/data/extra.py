@@ -68,12 +68,12 @@ class CleanedCorpus(NamedTuple):
 
 
 @contextmanager
-def _named(corpus: ExtraCorpus, number: int) -> Iterator[None]:
-    """Let errors name the corpus by its place in the settings."""
+def named_corpus(corpus: ExtraCorpus, key: str) -> Iterator[None]:
+    """Let errors name a corpus by its place in the settings, `key`, such as `data.extra[0]`."""
     try:
         yield
     except (ConfigError, DataError) as error:
-        message, key = in_extra(str(error), corpus, number), f"data.extra[{number}]"
+        message = in_extra(str(error), corpus, key)
         named = message if message.startswith(key) else f"{key}.path: {message}"
         raise type(error)(named) from error
 
@@ -89,7 +89,7 @@ def open_extra(config: DataConfig) -> list[OpenedCorpus]:
 
 def _opened(config: DataConfig, corpus: ExtraCorpus, number: int) -> OpenedCorpus:
     data = config.as_main(corpus)
-    with _named(corpus, number):
+    with named_corpus(corpus, f"data.extra[{number}]"):
         return OpenedCorpus(corpus, number, data, open_source(data).files(), bool(target_languages(config)))
 
 
@@ -126,7 +126,7 @@ def clean_extra(
     held_out = HeldOut(held, opened.data.swap, either=opened.tagged)
     reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
-    with _named(opened.corpus, opened.number):
+    with named_corpus(opened.corpus, f"data.extra[{opened.number}]"):
         pairs = write_cleaned(opened.data, opened.files, dropped, held_out.reason, file, workers, seen)
     return CleanedCorpus(pairs, dropped)
 

@@ -16,7 +16,8 @@ from nmt import train, translate
 from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.prepare import prepare
-from nmt.distillation import stages, translating
+from nmt.distillation import stage_runs, stages, translating
+from nmt.runs.pipeline import train as train_run
 from nmt.runs.run import reopen_run
 
 SETTINGS = ("distillation.train_teachers=2", "threads=1", "seed=3")
@@ -27,12 +28,12 @@ def take_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     limit, and a stand-in of the same length for what is blank.
     """
 
-    def translated(self: translating._Teachers, sentences: list[str]) -> str:
+    def translated(self: translating.Teachers, sentences: list[str]) -> str:
         (together,) = self._translators
         pairs = zip(sentences, together.translate(sentences), strict=True)
         return "".join(f"{sentence}\t{best.text or sentence[::-1]}\n" for sentence, (best,) in pairs)
 
-    monkeypatch.setattr(translating._Teachers, "__call__", translated)
+    monkeypatch.setattr(translating.Teachers, "__call__", translated)
 
 
 @pytest.fixture(autouse=True)
@@ -101,10 +102,11 @@ def test_what_is_complete_is_not_done_again(distil, distilled, tmp_path, monkeyp
         trained.append(request.config.runs)
         if len(trained) in (2, 5):  # the second teacher, and the student
             raise KeyboardInterrupt
-        return stages_train(request)
+        return train_run(request)
 
-    stages_train, whole = stages.train, translating._Teachers.__call__
-    monkeypatch.setattr(stages, "train", interrupted_training)
+    whole = translating.Teachers.__call__
+    for module in (stage_runs, stages):
+        monkeypatch.setattr(module, "train", interrupted_training)
     run = tmp_path / "runs" / "run"
     assert distil(tmp_path, *SETTINGS).code == 130
     assert (run / "distillation" / "teachers" / "1" / "report.html").exists()
@@ -116,7 +118,7 @@ def test_what_is_complete_is_not_done_again(distil, distilled, tmp_path, monkeyp
             raise KeyboardInterrupt
         return whole(self, sentences)
 
-    monkeypatch.setattr(translating._Teachers, "__call__", interrupted_translating)
+    monkeypatch.setattr(translating.Teachers, "__call__", interrupted_translating)
     answer = distil(tmp_path, *SETTINGS)
     assert (answer.code, len(trained)) == (130, 3)
     assert "teacher 1 of 2: complete" in answer.out
@@ -158,7 +160,7 @@ def test_what_the_teachers_do_not_agree_on_is_left_out(monkeypatch):
         "3": Parrot("a good toy", "one house", "c", None, ""),
     }
     monkeypatch.setattr(translating, "load_combined", lambda runs, *_: loaded[runs[0].folder.name])
-    teachers = translating._Teachers(tuple(map(Path, loaded)), DecodingConfig(), "cpu", 50.0)
+    teachers = translating.Teachers(tuple(map(Path, loaded)), DecodingConfig(), "cpu", 50.0)
     assert teachers(["A", "B", "C", "D", "E"]) == "A\ta good boy\nB\tone house\n"
     assert replace(teachers, agreement=0.0)(["A", "B", "C", "D", "E"]).splitlines()[2] == "C\ta"
 
@@ -203,7 +205,7 @@ def test_a_signal_while_teachers_translate_says_how_to_resume(distil, tmp_path, 
         signal.raise_signal(signal.SIGTERM)
         raise AssertionError
 
-    monkeypatch.setattr(translating._Teachers, "__call__", terminated)
+    monkeypatch.setattr(translating.Teachers, "__call__", terminated)
     before = signal.getsignal(signal.SIGTERM)
     answer = distil(tmp_path, *SETTINGS)
     run = tmp_path / "runs" / "run"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,10 @@ from nmt.config.decoding import DecodingConfig
 from nmt.config.distillation import DistillationConfig
 from nmt.config.settings import Config
 from nmt.config.validation import check
-from nmt.data.examples import Example
 from nmt.data.tokenizer import Tokenizer
 from nmt.distillation import translating
-from nmt.distillation.sentences import distinct, write_sentences
-from nmt.distillation.translating import translate_file
+from nmt.distillation.sentences import distinct, further, usable, write_distinct
+from nmt.distillation.translating import Teachers, translate_file
 from nmt.errors import ConfigError, DataError, RunError
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
 from nmt.runs.load import load_ensemble
@@ -57,12 +57,12 @@ def test_given_teachers_take_the_place_of_trained_ones():
 
 def test_every_sentence_is_written_once_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr("nmt.distillation.sentences._CHUNK", 2)
-    examples = [Example(text, ("x",), ("",)) for text in ("One.", "Two.", "One.", "Three.")]
+    own = ["One.", "Two.", "One.", "Three."]
     texts = [tmp_path / "a.txt", tmp_path / "b.txt.gz"]
     texts[0].write_bytes("Two.\r\n\n  Four   words are here \nOne more\x85of five words\n".encode())
     texts[1].write_bytes(gzip.compress("Caf\u0065\u0301.\nOne.\nCaf\u00e9.".encode()))
     path = tmp_path / "out" / "sentences.txt"
-    assert write_sentences(path, examples, texts, max_words=4) == 5
+    assert write_distinct(path, chain(own, *(usable(text, 4) for text in texts))) == 5
     assert path.read_text(encoding="utf-8").splitlines() == [
         "One.", "Two.", "Three.", "Four words are here", "Caf\u00e9.",
     ]  # fmt: skip
@@ -71,13 +71,18 @@ def test_every_sentence_is_written_once_in_order(tmp_path, monkeypatch):
 def test_a_text_that_cannot_be_read_leaves_no_file(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"good\n\xff\n")
     with pytest.raises(DataError, match=r"a\.txt, line 2: not UTF-8"):
-        write_sentences(tmp_path / "sentences.txt", [], [tmp_path / "a.txt"], 10)
+        write_distinct(tmp_path / "sentences.txt", usable(tmp_path / "a.txt", 10))
     assert not (tmp_path / "sentences.txt").exists()
 
 
 def test_distinct_sentences_of_a_large_text():
     many = (str(number % 30_000) for number in range(90_000))
     assert list(distinct(many)) == [str(number) for number in range(30_000)]
+
+
+def test_known_sentences_are_left_out():
+    known = (str(number) for number in range(20_000))
+    assert list(further(["7", "x", "19999", "x", "20000"], known)) == ["x", "20000"]
 
 
 # ---------------------------------------------------------------- translating
@@ -111,6 +116,10 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(translating, "_PART", 2)
 
 
+def together(runs: list[Run], **changes) -> Teachers:
+    return dataclasses.replace(Teachers(tuple(run.folder for run in runs), DECODING, "cpu"), **changes)
+
+
 def expected(teachers: list[Run]) -> str:
     found = load_ensemble(teachers, DECODING, torch.device("cpu")).translate(SENTENCES)
     kept = [(text, best.text) for text, (best,) in zip(SENTENCES, found, strict=True) if best.finished]
@@ -122,7 +131,7 @@ def expected(teachers: list[Run]) -> str:
 def test_all_that_is_finished_is_written_in_order(teachers, sentences, tmp_path, workers):
     output = tmp_path / "synthetic.tsv"
     threads = torch.get_num_threads()
-    translate_file(sentences, output, teachers, DECODING, "cpu", workers)
+    translate_file(sentences, output, together(teachers), workers)
     assert output.read_text(encoding="utf-8") == expected(teachers)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sentences.txt", "synthetic.tsv"]
     assert torch.get_num_threads() == threads
@@ -130,7 +139,7 @@ def test_all_that_is_finished_is_written_in_order(teachers, sentences, tmp_path,
 
 def test_no_part_is_translated_twice(teachers, sentences, tmp_path, monkeypatch):
     output, done = tmp_path / "synthetic.tsv", []
-    whole = translating._Teachers.__call__
+    whole = Teachers.__call__
 
     def interrupted(self, part):
         if len(done) == 4:
@@ -138,15 +147,15 @@ def test_no_part_is_translated_twice(teachers, sentences, tmp_path, monkeypatch)
         done.append(part)
         return whole(self, part)
 
-    monkeypatch.setattr(translating._Teachers, "__call__", interrupted)
+    monkeypatch.setattr(Teachers, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        translate_file(sentences, output, teachers, DECODING, "cpu", 1)
+        translate_file(sentences, output, together(teachers), 1)
     assert not output.exists()
     before = list(done)
     monkeypatch.setattr(
-        translating._Teachers, "__call__", lambda self, part: done.append(part) or whole(self, part)
+        Teachers, "__call__", lambda self, part: done.append(part) or whole(self, part)
     )
-    translate_file(sentences, output, teachers, DECODING, "cpu", 1)
+    translate_file(sentences, output, together(teachers), 1)
     assert [sentence for part in done for sentence in part] == SENTENCES
     assert done[:4] == before
     assert output.read_text(encoding="utf-8") == expected(teachers)
@@ -156,17 +165,19 @@ def test_teachers_with_other_tokenizers_are_refused(teachers, sentences, tokeniz
     source, _ = tokenizers
     other = make_run(tmp_path / "other", (source, source), 3)
     with pytest.raises(ConfigError, match="its target tokenizer is not the same as in"):
-        translate_file(sentences, tmp_path / "out", [*teachers, other], DECODING, "cpu", 1)
+        translate_file(sentences, tmp_path / "out", together([*teachers, other]), 1)
 
 
 def test_teachers_that_finish_no_translation_are_refused(teachers, sentences, tmp_path):
     short = dataclasses.replace(DECODING, max_length=1)
     with pytest.raises(RunError, match=r"none of the 20 translations .* can be used"):
-        translate_file(sentences, tmp_path / "synthetic.tsv", teachers, short, "cpu", 1)
+        translate_file(sentences, tmp_path / "synthetic.tsv", together(teachers, decoding=short), 1)
     assert not (tmp_path / "synthetic.tsv").exists()
 
 
 def test_batches_are_large_on_a_gpu():
-    assert translating._with_large_batches(DECODING).batch_tokens == 32_768
+    gpu = torch.device("cuda")
+    assert translating._for_device(DECODING, gpu).batch_tokens == 32_768
     larger = dataclasses.replace(DECODING, batch_tokens=100_000)
-    assert translating._with_large_batches(larger) == larger
+    assert translating._for_device(larger, gpu) == larger
+    assert translating._for_device(DECODING, torch.device("cpu")) == DECODING

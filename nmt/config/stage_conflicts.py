@@ -6,7 +6,7 @@ from typing import Any
 from nmt.config.directions import direction_conflicts, main_direction
 from nmt.config.distillation import DistillationConfig
 from nmt.config.extensions import SOURCES
-from nmt.config.extra_corpus import in_extra, unsuitable
+from nmt.config.extra_corpus import in_extra, location_of, unsuitable
 from nmt.config.schema import as_text, settings
 from nmt.config.settings import Config
 
@@ -44,7 +44,17 @@ def _pretraining_conflicts(config: Config, typed: Collection[str]) -> list[str]:
     conflicts = [*SOURCES.load(corpus.kind).conflicts(own), *direction_conflicts(own)]
     found += unsuitable(corpus, _KEY, f"{_KEY}.{{}}=FILE")
     found += [in_extra(conflict, corpus, _KEY) for conflict in conflicts]
-    return found or _languages(config)
+    return found or _the_same(config) or _languages(config)
+
+
+def _the_same(config: Config) -> list[str]:
+    """That the corpus of pretraining is that of the run."""
+    data, pretraining = config.data, config.pretraining
+    own, location = pretraining.data(data), location_of(pretraining.corpus)
+    differ = any(getattr(own, name) != getattr(data, name) for name in ("source", "language", "swap"))
+    if differ or getattr(own, location) not in (None, getattr(data, location)):
+        return []
+    return [f"{_KEY}: its corpus is that of the run; choose another, or another {_KEY}.language"]
 
 
 def _languages(config: Config) -> list[str]:
@@ -65,7 +75,7 @@ def _languages(config: Config) -> list[str]:
     if config.distillation.pretraining_sentences and own[0] != other[0]:
         return [
             f"distillation.pretraining_sentences=true: those of pretraining are in {other[0]}, and the "
-            f"teachers translate from {own[0]}; leave it out"
+            f"teachers translate from {own[0]}; set it to false"
         ]
     return []
 
@@ -105,7 +115,7 @@ def _sentence_conflicts(config: Config) -> list[str]:
     if distillation.pretraining_sentences and not config.pretraining.requested:
         found.append(
             "distillation.pretraining_sentences=true: there is no pretraining; add pretraining.language, or "
-            "leave it out"
+            "set it to false"
         )
     further = distillation.texts or distillation.pretraining_sentences
     if not distillation.training_sentences and not further:

@@ -152,9 +152,7 @@ def test_no_part_is_translated_twice(teachers, sentences, tmp_path, monkeypatch)
         translate_file(sentences, output, together(teachers), 1)
     assert not output.exists()
     before = list(done)
-    monkeypatch.setattr(
-        Teachers, "__call__", lambda self, part: done.append(part) or whole(self, part)
-    )
+    monkeypatch.setattr(Teachers, "__call__", lambda self, part: done.append(part) or whole(self, part))
     translate_file(sentences, output, together(teachers), 1)
     assert [sentence for part in done for sentence in part] == SENTENCES
     assert done[:4] == before

@@ -18,9 +18,10 @@ from nmt.distillation import translating
 from nmt.distillation.sentences import distinct, further, usable, write_distinct
 from nmt.distillation.translating import Teachers, translate_file
 from nmt.errors import ConfigError, DataError, RunError
+from nmt.evaluation.consensus import consensus
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
 from nmt.runs.load import load_ensemble
-from nmt.runs.run import Run
+from nmt.runs.run import Run, write_config
 
 DECODING = DecodingConfig(beam_size=3, max_length_factor=1.0, max_length_extra=3)
 SENTENCES = [f"{text} {number}" for number in range(4) for text in ENGLISH]
@@ -88,12 +89,14 @@ def test_known_sentences_are_left_out():
 # ---------------------------------------------------------------- translating
 
 
-def make_run(folder: Path, tokenizers: tuple[Tokenizer, Tokenizer], seed: int, **changes) -> Run:
+def make_run(
+    folder: Path, tokenizers: tuple[Tokenizer, Tokenizer], seed: int, ending: float = 1.0, **changes
+) -> Run:
     """A run with a checkpoint, as far as translating needs it."""
     run, config = Run(folder), with_decoder(TINY, **changes)
     model = tiny_model(*map(len, tokenizers), config, seed)
     with torch.no_grad():  # so that half of the translations end
-        model.vocabulary.bias[3] += 1.0
+        model.vocabulary.bias[3] += ending
     save_checkpoint(run.best, Checkpoint(model, config, *tokenizers, {}))
     return run
 
@@ -179,3 +182,74 @@ def test_batches_are_large_on_a_gpu():
     larger = dataclasses.replace(DECODING, batch_tokens=100_000)
     assert translating._for_device(larger, gpu) == larger
     assert translating._for_device(DECODING, torch.device("cpu")) == DECODING
+
+
+# ---------------------------------------------------------------- with a reverse model
+
+
+@pytest.fixture(scope="module")
+def ending(tokenizers, tmp_path_factory) -> list[Run]:
+    """Teachers most of whose candidates end."""
+    folder = tmp_path_factory.mktemp("ending")
+    return [make_run(folder / str(seed), tokenizers, seed, ending=3.0) for seed in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def reverse(tokenizers, tmp_path_factory) -> Run:
+    source, target = tokenizers
+    run = make_run(tmp_path_factory.mktemp("reverse"), (target, source), 5)
+    write_config(run, Config(decoding=DecodingConfig(batch_tokens=64)))
+    return run
+
+
+RANKED = dataclasses.replace(
+    DECODING, beam_size=2, candidates=4, reverse_weight=3.0, length_penalty=0.0, min_length=2
+)
+"""Without a division by length, most of the best candidates have ended."""
+
+
+def best_by_hand(run: Run, reverse: Run, sentence: str) -> str:
+    """Of the four best of a beam of four, the one with the highest log p(y|x) + λ log p(x|y) / |x|."""
+    device = torch.device("cpu")
+    wide = dataclasses.replace(RANKED, beam_size=4)
+    (found,) = load_ensemble([run], wide, device).translate([sentence], nbest=4)
+    back = load_ensemble([reverse], DECODING, device)
+    scores = []
+    for one in found:
+        (forced,) = back.align([one.text], [sentence])
+        score = one.log_probability + 3.0 * forced.log_probability / len(forced.log_probabilities)
+        scores.append((one.finished, score, one.text))
+    finished, _, text = max(scores)
+    return text if finished else ""
+
+
+def test_candidates_are_ranked_with_the_reverse_model(ending, reverse):
+    """By the formula, sentence by sentence; and no sentence depends on the others of its part."""
+    (alone, *_) = ending
+    ranked = together([alone], decoding=RANKED, reverse=reverse.folder)
+    expected = [best_by_hand(alone, reverse, text) for text in SENTENCES]
+    lines = [f"{source}\t{text}\n" for source, text in zip(SENTENCES, expected, strict=True) if text]
+    assert ranked(SENTENCES) == "".join(lines)
+    assert ranked(SENTENCES[::-1]) == "".join(lines[::-1])
+    assert [line for text in SENTENCES if (line := ranked([text]))] == lines
+    plain = together([alone], decoding=RANKED)(SENTENCES)
+    assert len({*lines} - {*plain.splitlines(keepends=True)}) > 5
+
+
+def test_each_teacher_s_candidates_are_ranked_before_they_are_compared(ending, reverse):
+    ranked = together(ending, decoding=RANKED, reverse=reverse.folder, agreement=20.0)
+    lines = []
+    for sentence in SENTENCES:
+        texts = [best_by_hand(run, reverse, sentence) for run in ending]
+        number, agreement = consensus(texts)
+        if agreement >= 20 and all(texts):
+            lines.append(f"{sentence}\t{texts[number]}\n")
+    assert 0 < len(lines) < len(SENTENCES)
+    assert ranked(SENTENCES) == "".join(lines)
+
+
+def test_what_is_left_out_of_the_settings_is_as_in_decoding():
+    own = DecodingConfig(candidates=7, reverse_weight=0.4)
+    assert DistillationConfig().decoding(own) == own
+    changed = DistillationConfig(candidates=3, reverse_weight=0.0).decoding(own)
+    assert (changed.candidates, changed.reverse_weight) == (3, 0.0)

@@ -37,7 +37,7 @@ def make_synthetic(stages: Stages, teachers: Sequence[Run], reverse: Run | None)
     _warn_of_other_splits(prepared, teachers, reverse)
     if not sentences.exists():
         write_distinct(sentences, _sentences(config, prepared))
-    ranked = "" if reverse is None else f", whose candidates {reverse.folder} ranks"
+    ranked = "" if reverse is None else f"; their candidates are ranked with {reverse.folder}"
     logger.info(f"synthetic pairs: translating {sentences} with {len(teachers)} teachers{ranked}")
     together = Teachers(
         folders=tuple(run.folder for run in teachers),

@@ -30,6 +30,7 @@ SETTINGS = (
     *TEACHERS,
     "pretraining.kind=tsv",
     "pretraining.path=other.tsv",
+    "distillation.training_sentences=false",
     "distillation.pretraining_sentences=true",
     "distillation.teacher_overrides=[training.dropout=0.2,model=luong training.learning_rate=1e-3]",
     "distillation.train_reverse=true",
@@ -51,6 +52,7 @@ def take_anything(monkeypatch: pytest.MonkeyPatch) -> None:
         return "".join(f"{sentence}\t{best.text or sentence[::-1]}\n" for sentence, (best,) in pairs)
 
     monkeypatch.setattr(translating.Teachers, "__call__", translated)
+    monkeypatch.setattr(translating, "_PART", 32)
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +93,10 @@ def weights(run: Path) -> bytes:
     return (run / "checkpoints" / "last" / "model.safetensors").read_bytes()
 
 
+def training_sources(run: Path) -> set[str]:
+    return {one.source for one in prepare(reopen_run(run)[1].data, 1).splits["train"]}
+
+
 def initialised_from(run: Path) -> Path | None:
     """What the log says."""
     log = (run / "train.log").read_text(encoding="utf-8")
@@ -117,10 +123,9 @@ def test_the_student_is_a_run_that_has_learnt_from_both(distilled, tmp_path):
     pairs = (distilled / "distillation" / "synthetic.tsv").read_text(encoding="utf-8").splitlines()
     sources = (distilled / "distillation" / "sentences.txt").read_text(encoding="utf-8").splitlines()
     assert [pair.split("\t")[0] for pair in pairs] == sources
-    known = {one.source for one in prepare(reopen_run(teachers[0])[1].data, 1).splits["train"]}
-    others = [text for text in sources if text not in known]
-    assert {*sources[: -len(others)]} == known
-    assert len({*NEW} & {*others}) > 20  # without those in dev and test of pretraining
+    known = training_sources(teachers[0])
+    assert not known & {*sources}
+    assert len({*NEW} & {*sources}) > 20  # without those in dev and test of pretraining
     reports = [
         json.loads((run / "prepared.json").read_text(encoding="utf-8")) for run in (teachers[0], distilled)
     ]
@@ -281,6 +286,9 @@ def test_a_signal_while_teachers_translate_says_how_to_resume(distil, tmp_path, 
     assert answer.err == f"stopped while the teachers translated; {said}"
     assert said in (run / "train.log").read_text(encoding="utf-8")
     assert signal.getsignal(signal.SIGTERM) == before
+    sentences = (run / "distillation" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    assert {*sentences} == training_sources(run)
+    assert len(sentences) == len({*sentences})
 
 
 def refused(answer: Answer) -> str:

@@ -1,5 +1,5 @@
-"""`training.initialise_from`: a run of another direction as the start of a new one; and `pretraining`: the same
-in one command.
+"""`training.initialise_from`: a run of another direction as the start of a new one; and `pretraining`: the
+same in one command.
 """
 
 import shutil

@@ -15,6 +15,7 @@ import numpy as np
 from nmt.config.data import DataConfig
 from nmt.config.directions import Direction, directions, target_languages
 from nmt.config.extra_corpus import ExtraCorpus, in_extra
+from nmt.config.settings import Config
 from nmt.data.cleaned import CleanedPairs, TrainingPairs, write_cleaned
 from nmt.data.examples import Example
 from nmt.data.held_out import HeldOut
@@ -102,6 +103,20 @@ def check_extra(config: DataConfig) -> None:
     for number, corpus in enumerate(config.extra):
         if open_source(config.as_main(corpus)).is_local:
             _opened(config, corpus, number)
+
+
+def check_pretraining(config: Config) -> None:
+    """Check that the corpus of pretraining, if any, can be read; nothing is downloaded.
+
+    Raises:
+        ConfigError, DataError: as `open_extra`.
+    """
+    if not config.pretraining.requested:
+        return
+    source = open_source(config.pretraining.data(config.data))
+    with named_corpus(config.pretraining.corpus, "pretraining"):
+        if source.is_local:
+            source.files()
 
 
 def clean_extra(

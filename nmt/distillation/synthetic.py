@@ -52,19 +52,21 @@ def make_synthetic(stages: Stages, teachers: Sequence[Run], reverse: Run | None)
 
 def _sentences(config: Config, prepared: Prepared) -> Iterator[str]:
     """Those to translate, of which some may occur several times."""
-    distillation, mixture = config.distillation, prepared.mixture
-    main = mixture[0].lines if mixture else None
+    distillation = config.distillation
     if distillation.training_sentences:
-        yield from _sources(islice(prepared.splits["train"], main))
+        yield from _main_sources(prepared)
     for text in distillation.texts:
         yield from usable(Path(text), config.data.max_words)
     if distillation.pretraining_sentences:
-        other = prepare(config.pretraining.data(config.data), config.threads).splits["train"]
-        yield from further(_sources(other), known=_sources(islice(prepared.splits["train"], main)))
+        other = prepare(config.pretraining.data(config.data), config.threads)
+        known = (example.source for example in prepared.splits["train"])
+        yield from further(_main_sources(other), known)
 
 
-def _sources(examples: Iterable[Example]) -> Iterator[str]:
-    return (example.source for example in examples)
+def _main_sources(prepared: Prepared) -> Iterator[str]:
+    """The training sources of the main corpus in the main direction."""
+    lines = prepared.mixture[0].lines if prepared.mixture else None
+    return (example.source for example in islice(prepared.splits["train"], lines))
 
 
 def _warn_of_other_splits(prepared: Prepared, teachers: Sequence[Run], reverse: Run | None) -> None:

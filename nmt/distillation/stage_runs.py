@@ -117,16 +117,13 @@ def write_teacher_settings(stages: Stages, others: Sequence[Config]) -> None:
 
 def pretrain(stages: Stages) -> None:
     """Train on the other corpus."""
-    moved = {
-        "path": f"data.{location_of(stages.config.pretraining.corpus)}",
-        "target_path": "data.target_path",
+    keys = {
+        "data.cache": "data.cache",
+        "pretraining.path": f"data.{location_of(stages.config.pretraining.corpus)}",
+        "pretraining.target_path": "data.target_path",
     }
-    renamed = {f"pretraining.{name}": key for name, key in moved.items()}
-    overrides = [
-        f"{renamed.get(key, key)}="
-        for key in map(key_of, stages.overrides)
-        if key in (*renamed, "data.cache") or "." not in key
-    ]
+    overrides = [one for one in _of_all(stages.overrides) if not key_of(one).startswith("data.")]
+    overrides += [f"{keys[key_of(one)]}=" for one in stages.overrides if key_of(one) in keys]
     _train("pretraining", pretraining_config(stages.config), Run(stages.run.pretraining), stages, overrides)
 
 

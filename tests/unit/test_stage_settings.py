@@ -15,6 +15,7 @@ from nmt.config.schema import settings
 from nmt.config.settings import Config
 from nmt.config.training import TrainingConfig
 from nmt.config.validation import check
+from nmt.data.extra import check_pretraining
 from nmt.distillation import stage_runs
 from nmt.distillation.stage_runs import (
     Stages,
@@ -25,7 +26,7 @@ from nmt.distillation.stage_runs import (
     train_teachers,
     write_teacher_settings,
 )
-from nmt.errors import ConfigError, RunError
+from nmt.errors import ConfigError, DataError, RunError
 from nmt.launch.main import with_config
 from nmt.launch.teachers import teacher_settings
 from nmt.runs.resume import Request, resumed
@@ -95,10 +96,17 @@ def test_a_resumed_pretraining_keeps_its_schedule_and_finds_moved_files(tmp_path
     config = student()
     run = create_run(Config(**{**vars(config), "runs": str(tmp_path), "name": "run"}), "")
     pretrain(Stages(run, config))
-    config.pretraining.path, config.training.epochs, config.device = "moved.zip", 99, "cpu"
-    pretrain(Stages(run, config, ("pretraining.path=moved.zip", "training.epochs=99", "device=cpu")))
+    config.pretraining.path, config.data.archive, config.data.cache = "moved.zip", "elsewhere.zip", "cache"
+    config.training.epochs, config.training.clip_norm, config.device = 99, 2.0, "cpu"
+    keys = ("data.archive", "data.cache", "training.epochs", "training.clip_norm", "device")
+    pretrain(Stages(run, config, ("pretraining.path=moved.zip", *map("{}=".format, keys))))
     before, after = (resumed(request)[0] for request in asked)
-    assert changed(before, after) == {"data.archive": "moved.zip", "device": "cpu"}
+    assert changed(before, after) == {
+        "data.archive": "moved.zip",
+        "data.cache": "cache",
+        "training.clip_norm": 2.0,
+        "device": "cpu",
+    }
 
 
 # ---------------------------------------------------------------- teachers with other settings
@@ -243,3 +251,10 @@ def test_what_does_go_together():
     check(with_values(TSV | {"pretraining.language": "fra"}))  # languages that nobody knows
     check(with_values({"pretraining.language": "fra", "pretraining.swap": True, "data.swap": False,
                        "data.source": "tsv", "data.path": "a", "data.languages": ["fr", "it"]}))  # fmt: skip
+
+
+def test_a_corpus_that_is_not_there_is_named_before_any_work():
+    with pytest.raises(DataError, match=r"^pretraining\.path=nothing\.tsv: no such file"):
+        check_pretraining(with_values({"pretraining.kind": "tsv", "pretraining.path": "nothing.tsv"}))
+    check_pretraining(Config())
+    check_pretraining(with_values({"pretraining.language": "fra"}))  # which would be downloaded

@@ -18,6 +18,7 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.lines import file_lines
 from nmt.data.workers import available_cores, in_order
 from nmt.decoding.combination import CombinedTranslator
+from nmt.decoding.reranking import Pool, Reranker, for_candidates
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.device import choose_device
@@ -61,25 +62,49 @@ class Teachers:
         device = torch.device(self.device)
         if device.type == "cpu":
             torch.set_num_threads(1)
-        runs = [Run(folder) for folder in self.folders]
-        together = [runs] if self.agreement is None else [[run] for run in runs]
-        decoding, reverse = _for_device(self.decoding, device), None
+        runs, own = [Run(folder) for folder in self.folders], _for_device(self.decoding, device)
+        if self.agreement is None:
+            return [load_combined(runs, [own] * len(runs), device, self._back)]
         if self.reverse is not None:
-            back = Run(self.reverse)
-            reverse = load_translator(back, _for_device(back.decoding(), device), device)
-        return [load_combined(group, [decoding] * len(group), device, reverse) for group in together]
+            own = for_candidates(own, own)
+        return [load_combined([run], [own], device) for run in runs]
+
+    @cached_property
+    def _back(self) -> Translator | None:
+        """In the other direction."""
+        if self.reverse is None:
+            return None
+        run, device = Run(self.reverse), torch.device(self.device)
+        return load_translator(run, _for_device(run.decoding(), device), device)
 
     def __call__(self, sentences: list[str]) -> str:
         """The lines of the pairs; a translation that is blank, was cut at the length limit, or that the
         teachers do not agree on makes none.
         """
-        found = [translator.translate(sentences) for translator in self._translators]
-        chosen = (self._chosen([best for best, *_ in own]) for own in zip(*found, strict=True))
+        chosen = map(self._chosen, zip(*self._best(sentences), strict=True))
         return "".join(
             f"{sentence}\t{best.text}\n"
             for sentence, best in zip(sentences, chosen, strict=True)
             if best is not None and best.finished and best.text
         )
+
+    def _best(self, sentences: list[str]) -> list[list[Translation]]:
+        """The best translation of each sentence by all together, or by each; the candidates of all are ranked
+        at once, as many are found by several.
+        """
+        decoding = self.decoding
+        if self.agreement is None or self._back is None:
+            return [[best for best, *_ in one.translate(sentences)] for one in self._translators]
+        pools = [
+            Pool(sentence, [candidates], decoding.method == "sample", decoding.reverse_weight)
+            for one in self._translators
+            for sentence, candidates in zip(
+                sentences, one.translate(sentences, decoding.candidates), strict=True
+            )
+        ]
+        ranked = Reranker(consensus=False, reverse=self._back).rank(pools)
+        best = [first for first, *_ in ranked]
+        return [best[start : start + len(sentences)] for start in range(0, len(best), len(sentences))]
 
     def _chosen(self, translations: Sequence[Translation]) -> Translation | None:
         """The one most like the others, if they agree."""

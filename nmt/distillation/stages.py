@@ -61,7 +61,12 @@ def train_in_stages(request: Request, teachers: Sequence[Config] = ()) -> float:
         StoppedError: if a signal was received; everything is saved.
         NmtError: for anything the user can fix.
     """
-    _refuse_processes(request)
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError(
+            "pretraining and distillation cannot run under torchrun: train the first run and the teachers with "
+            "it, then give them with training.initialise_from=RUN, or distillation.teachers=[RUN,RUN,…] to a "
+            "run of one process"
+        )
     request = _continued(request)
     stages = _opened(request, teachers)
     run, config = stages.run, stages.config
@@ -92,20 +97,6 @@ def _has_stages(run: Run, config: Config) -> bool:
     if config.distillation.requested:  # the student has not begun
         return True
     return config.pretraining.requested and not kept_checkpoints(run.last)
-
-
-def _refuse_processes(request: Request) -> None:
-    if os.environ.get("WORLD_SIZE", "1") == "1":
-        return
-    if request.config.resume is None and not request.config.distillation.requested:
-        raise ConfigError(
-            "pretraining cannot run under torchrun: train on the other corpus first, then give that run with "
-            "training.initialise_from=RUN"
-        )
-    raise ConfigError(
-        "distillation cannot run under torchrun: train the teachers with it, then give them to a run of "
-        "one process with distillation.teachers=[RUN,RUN,…]"
-    )
 
 
 def _continued(request: Request) -> Request:

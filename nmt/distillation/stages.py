@@ -63,9 +63,9 @@ def train_in_stages(request: Request, teachers: Sequence[Config] = ()) -> float:
     """
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(
-            "pretraining and distillation cannot run under torchrun: train the first run and the teachers with "
-            "it, then give them with training.initialise_from=RUN, or distillation.teachers=[RUN,RUN,…] to a "
-            "run of one process"
+            "pretraining and distillation cannot run under torchrun: train the first run and the teachers "
+            "with it, then give them: training.initialise_from=RUN, and to one process "
+            "distillation.teachers=[RUN,RUN,…]"
         )
     request = _continued(request)
     stages = _opened(request, teachers)

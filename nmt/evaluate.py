@@ -89,7 +89,7 @@ def main() -> None:
     from nmt.export.evaluation_files import write_evaluation
     from nmt.library.loading import check_reverse
     from nmt.library.run_loading import languages
-    from nmt.runs.load import load_combined
+    from nmt.runs.load import load_combined, load_translator
     from nmt.runs.run import open_run
     from nmt.runs.scoring import recorded_word_counts, tokenizer_for
 
@@ -97,8 +97,9 @@ def main() -> None:
     reverse = open_run(Path(arguments.reverse)) if arguments.reverse else None
     if reverse is not None:
         check_reverse(reverse.folder, languages(reverse), runs[0].folder, languages(runs[0]))
-    configs = [_decoding(run, arguments) for run in runs]
-    translator = load_combined(runs, configs, choose_device(arguments.device), reverse)
+    configs, device = [_decoding(run, arguments) for run in runs], choose_device(arguments.device)
+    back = load_translator(reverse, reverse.decoding(), device) if reverse else None
+    translator = load_combined(runs, configs, device, back)
     translator.encode.check(arguments.to, "--to ")
     to = None if arguments.to in translator.encode.targets[:1] else arguments.to  # None: the main direction
     examples = _examples(arguments, runs, to)

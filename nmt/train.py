@@ -16,7 +16,7 @@ def help_text() -> str:
         "",
         "Train a translation model and evaluate it. Everything is written to one folder under runs/.",
         "",
-        f"  data={'|'.join(SOURCES.names())}    experiment=demo|quick|best|distilled|debug",
+        f"  data={'|'.join(SOURCES.names())}    experiment=demo|quick|best|rdrop|distilled|debug",
         "  model=bahdanau|luong|luong_local|seq2seq|transformer|…: a file in configs/model/",
         "  resume=RUN    resume a run",
         "  -m KEY=A,B    one run per value (a sweep)           --cfg job    print the settings and exit",
@@ -40,12 +40,15 @@ def main() -> None:
 
 
 def _train(config: Config, name: str, overrides: tuple[str, ...]) -> float:
-    from nmt.distillation.stages import distil, is_distillation
+    from nmt.distillation.stages import is_staged, train_in_stages
+    from nmt.launch.teachers import teacher_settings
     from nmt.runs.pipeline import train
     from nmt.runs.resume import Request
 
     request = Request(config, name, overrides)
-    return distil(request) if is_distillation(request) else train(request)
+    if not is_staged(request):
+        return train(request)
+    return train_in_stages(request, teacher_settings(config) if config.resume is None else ())
 
 
 if __name__ == "__main__":

@@ -72,6 +72,11 @@ def known_directions(data: DataConfig) -> list[Languages]:
     return list(dict.fromkeys(languages for languages in every if languages))
 
 
+def main_direction(data: DataConfig) -> Languages | None:
+    """The languages that the main corpus is translated from and to; None: not known."""
+    return next(iter(known_directions(data)), None)
+
+
 def target_languages(data: DataConfig) -> list[str]:
     """The target languages, that of the main direction first, if there are several; else none: then there
     are no tags.

@@ -1,9 +1,9 @@
 """Settings of knowledge distillation."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nmt.config.schema import as_text, option, settings
+from nmt.config.decoding import DecodingConfig
+from nmt.config.schema import option
 
 
 @dataclass
@@ -20,14 +20,37 @@ class DistillationConfig:
     teachers: list[str] = option(
         [], "take these runs as teachers instead: RUN or [RUN,RUN,…]", literal="path"
     )
+    teacher_overrides: list[str] = option(
+        [],
+        "other settings of the teachers trained here, in turn: [model=bahdanau,training.epochs=14 "
+        "training.rdrop=2.5,…] (default: those of the student)",
+        literal="name",
+    )
+    reverse: str | None = option(
+        None,
+        "a run of the other direction, which ranks the best translations by each teacher before one is taken",
+        literal="path",
+    )
+    train_reverse: bool = option(
+        False, "train that run here, with the settings of the student in the other direction"
+    )
+    candidates: int | None = option(
+        None,
+        "number of translations by each teacher that the reverse model ranks (default: decoding.candidates)",
+        at_least=1,
+    )
+    reverse_weight: float | None = option(
+        None, "weight of the reverse model (default: decoding.reverse_weight)", at_least=0
+    )
     texts: list[str] = option(
         [],
         "have the teachers also translate these sentences, one per line (plain or .gz): FILE or "
         "[FILE,FILE,…]",
         literal="path",
     )
-    training_sentences: bool = option(
-        True, "translate the training sentences too, not only those of distillation.texts"
+    training_sentences: bool = option(True, "translate the training sentences too, not only further ones")
+    pretraining_sentences: bool = option(
+        False, "translate also the training sentences of pretraining, but for those of the run"
     )
     agreement: float | None = option(
         None,
@@ -40,6 +63,17 @@ class DistillationConfig:
         1.0, "how often each translation by the teachers is used per epoch", above=0, at_most=1000
     )
 
+    def decoding(self, own: DecodingConfig) -> DecodingConfig:
+        """The settings with which the teachers search; `own`: those of the run."""
+        candidates = own.candidates if self.candidates is None else self.candidates
+        weight = own.reverse_weight if self.reverse_weight is None else self.reverse_weight
+        return replace(own, candidates=candidates, reverse_weight=weight)
+
+    @property
+    def has_reverse(self) -> bool:
+        """Whether a reverse model ranks their translations."""
+        return self.train_reverse or self.reverse is not None
+
     @property
     def requested(self) -> bool:
         """Whether there are to be teachers."""
@@ -49,30 +83,3 @@ class DistillationConfig:
     def count(self) -> int:
         """The number of teachers."""
         return len(self.teachers) or self.train_teachers
-
-
-def distillation_conflicts(distillation: DistillationConfig, typed: Collection[str]) -> list[str]:
-    """Why the settings cannot be used together, a line each.
-
-    Args:
-        distillation: the settings.
-        typed: the names of those that the user gave.
-    """
-    values = {key: value for key, _, value in settings(distillation, "distillation.")}
-    if not distillation.requested:
-        needed = "has no effect without distillation.train_teachers or distillation.teachers; leave it out"
-        rest = [key for key in values if key not in ("distillation.train_teachers", "distillation.teachers")]
-        return [
-            f"{key}={as_text(values[key])}: {needed}"
-            for key in rest
-            if key in typed or (key == "distillation.texts" and distillation.texts)
-        ]
-    found = []
-    if not distillation.training_sentences and not distillation.texts:
-        found.append(
-            "distillation.training_sentences=false: leaves nothing to translate; give distillation.texts"
-        )
-    if distillation.agreement is not None and distillation.count < 2:
-        agreement = as_text(distillation.agreement)
-        found.append(f"distillation.agreement={agreement}: needs two or more teachers, which can agree")
-    return found

@@ -47,22 +47,23 @@ def location_of(extra: ExtraCorpus) -> str:
     return cast(type[AlignedCorpus], SOURCES.load(extra.kind)).location
 
 
-def in_extra(message: str, extra: ExtraCorpus, number: int) -> str:
-    """A message about the corpus as if it were the main one, with the keys of `data.extra[number]`."""
+def in_extra(message: str, extra: ExtraCorpus, key: str) -> str:
+    """A message about the corpus as if it were the main one, with its own keys: `key`, such as
+    `data.extra[0]`, in place of `data`.
+    """
     keys = {f"data.{name}": name for name, _, _ in settings(extra)}
     keys |= {f"data.{location_of(extra)}": "path"}
     known = "|".join(map(re.escape, keys))
-    return re.sub(
-        rf"(?<![\w./-])({known})\b(?!\.)", lambda key: f"data.extra[{number}].{keys[key[0]]}", message
-    )
+    return re.sub(rf"(?<![\w./-])({known})\b(?!\.)", lambda found: f"{key}.{keys[found[0]]}", message)
 
 
-def unsuitable(extra: ExtraCorpus, key: str) -> list[str]:
+def unsuitable(extra: ExtraCorpus, key: str, form: str = "{}: FILE") -> list[str]:
     """What is wrong with settings that are each within their bounds.
 
     Args:
         extra: of a kind that exists.
         key: names it in messages, such as `data.extra[0]`.
+        form: how a file is given, by the name of the setting.
     """
     source, location, found = SOURCES.load(extra.kind), location_of(extra), []
     for name, item, value in settings(extra):
@@ -70,7 +71,7 @@ def unsuitable(extra: ExtraCorpus, key: str) -> list[str]:
         if name in _OF_EVERY_KIND:
             continue
         if of_main in source.requires and not value:
-            found.append(f"{key}.{name}: kind={extra.kind} needs it; add {name}: FILE")
+            found.append(f"{key}.{name}: kind={extra.kind} needs it; add {form.format(name)}")
         if of_main not in (*source.requires, *source.uses) and value != item.metadata["default"]:
             found.append(f"{key}.{name}={value}: has no effect with kind={extra.kind}; leave it out")
     if extra.piece is not None and (not _TAG.fullmatch(extra.piece) or extra.piece in _TAKEN):

@@ -14,6 +14,7 @@ from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.distillation import DistillationConfig
 from nmt.config.model import ModelConfig
+from nmt.config.pretraining import PretrainingConfig
 from nmt.config.schema import key_of, option, settings
 from nmt.config.training import TrainingConfig
 
@@ -32,6 +33,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
+    pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
 
 

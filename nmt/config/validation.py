@@ -8,12 +8,12 @@ from typing import Any, cast
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.directions import direction_conflicts
-from nmt.config.distillation import distillation_conflicts
 from nmt.config.extensions import EXTENSION_POINTS, SCORES, SOURCES, AlignedCorpus, MultiHeadScore
 from nmt.config.extra_corpus import ExtraCorpus, in_extra, unsuitable
 from nmt.config.model import ModelConfig
 from nmt.config.schema import Condition, as_text, settings
 from nmt.config.settings import Config
+from nmt.config.stage_conflicts import stage_conflicts
 from nmt.config.training import TrainingConfig
 from nmt.errors import ConfigError
 
@@ -211,7 +211,7 @@ def _extra_conflicts(data: DataConfig, extra: ExtraCorpus, number: int) -> list[
     if extra.kind not in SOURCES.names():
         return found
     conflicts = SOURCES.load(extra.kind).conflicts(data.as_main(extra))
-    return found + unsuitable(extra, key) + [in_extra(conflict, extra, number) for conflict in conflicts]
+    return found + unsuitable(extra, key) + [in_extra(conflict, extra, key) for conflict in conflicts]
 
 
 def _training_conflicts(training: TrainingConfig) -> list[str]:
@@ -288,7 +288,7 @@ def check(config: Config, typed: Collection[str] = (), stored: bool = False) -> 
         + _training_conflicts(config.training)
         + _guiding_conflicts(config)
         + _decoding_conflicts(config.decoding)
-        + distillation_conflicts(config.distillation, typed)
+        + stage_conflicts(config, typed)
     )
     found = found or _attention_conflicts(config.model)
     if found:

@@ -15,6 +15,7 @@ import numpy as np
 from nmt.config.data import DataConfig
 from nmt.config.directions import Direction, directions, target_languages
 from nmt.config.extra_corpus import ExtraCorpus, in_extra
+from nmt.config.settings import Config
 from nmt.data.cleaned import CleanedPairs, TrainingPairs, write_cleaned
 from nmt.data.examples import Example
 from nmt.data.held_out import HeldOut
@@ -68,12 +69,12 @@ class CleanedCorpus(NamedTuple):
 
 
 @contextmanager
-def _named(corpus: ExtraCorpus, number: int) -> Iterator[None]:
-    """Let errors name the corpus by its place in the settings."""
+def named_corpus(corpus: ExtraCorpus, key: str) -> Iterator[None]:
+    """Let errors name a corpus by its place in the settings, `key`, such as `data.extra[0]`."""
     try:
         yield
     except (ConfigError, DataError) as error:
-        message, key = in_extra(str(error), corpus, number), f"data.extra[{number}]"
+        message = in_extra(str(error), corpus, key)
         named = message if message.startswith(key) else f"{key}.path: {message}"
         raise type(error)(named) from error
 
@@ -89,7 +90,7 @@ def open_extra(config: DataConfig) -> list[OpenedCorpus]:
 
 def _opened(config: DataConfig, corpus: ExtraCorpus, number: int) -> OpenedCorpus:
     data = config.as_main(corpus)
-    with _named(corpus, number):
+    with named_corpus(corpus, f"data.extra[{number}]"):
         return OpenedCorpus(corpus, number, data, open_source(data).files(), bool(target_languages(config)))
 
 
@@ -102,6 +103,20 @@ def check_extra(config: DataConfig) -> None:
     for number, corpus in enumerate(config.extra):
         if open_source(config.as_main(corpus)).is_local:
             _opened(config, corpus, number)
+
+
+def check_pretraining(config: Config) -> None:
+    """Check that the corpus of pretraining, if any, can be read; nothing is downloaded.
+
+    Raises:
+        ConfigError, DataError: as `open_extra`.
+    """
+    if not config.pretraining.requested:
+        return
+    source = open_source(config.pretraining.data(config.data))
+    with named_corpus(config.pretraining.corpus, "pretraining"):
+        if source.is_local:
+            source.files()
 
 
 def clean_extra(
@@ -126,7 +141,7 @@ def clean_extra(
     held_out = HeldOut(held, opened.data.swap, either=opened.tagged)
     reasons = ("empty", "too_long", "ratio", "duplicate", *held_out.reasons)
     dropped: Counter[str] = Counter(dict.fromkeys(reasons, 0))
-    with _named(opened.corpus, opened.number):
+    with named_corpus(opened.corpus, f"data.extra[{opened.number}]"):
         pairs = write_cleaned(opened.data, opened.files, dropped, held_out.reason, file, workers, seen)
     return CleanedCorpus(pairs, dropped)
 

@@ -18,13 +18,14 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.lines import file_lines
 from nmt.data.workers import available_cores, in_order
 from nmt.decoding.combination import CombinedTranslator
+from nmt.decoding.reranking import Pool, Reranker, for_candidates
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.device import choose_device
 from nmt.errors import RunError
 from nmt.evaluation.consensus import consensus
 from nmt.files import replacing, write_text
-from nmt.runs.load import load_combined
+from nmt.runs.load import load_combined, load_translator
 from nmt.runs.run import Run
 
 logger = logging.getLogger("nmt")
@@ -34,7 +35,7 @@ _EVERY = 30.0  # seconds between lines of progress
 
 
 @dataclass(frozen=True)
-class _Teachers:
+class Teachers:
     """Translates parts with the teachers, which are loaded when the first part comes, in the process that
     gets it. On a CPU with one thread, so that the number of processes does not matter.
 
@@ -43,13 +44,17 @@ class _Teachers:
         decoding: the search settings.
         device: for all.
         agreement: how much they have to agree on a translation, each searching by itself; None: they search
-            together.
+            together, as `decoding.combine` says. The agreement is the mean chrF2 of a translation with
+            those by the others, 0 to 100 (`nmt.evaluation.consensus`).
+        reverse: folder of a run of the other direction, which ranks the candidates of each that searches
+            (`nmt.decoding.reranking`); None: they are in the order of the search.
     """
 
     folders: tuple[Path, ...]
     decoding: DecodingConfig
     device: str
     agreement: float | None = None
+    reverse: Path | None = None
 
     @cached_property
     def _translators(self) -> list[Translator | CombinedTranslator]:
@@ -57,21 +62,49 @@ class _Teachers:
         device = torch.device(self.device)
         if device.type == "cpu":
             torch.set_num_threads(1)
-        runs = [Run(folder) for folder in self.folders]
-        together = [runs] if self.agreement is None else [[run] for run in runs]
-        return [load_combined(group, [self.decoding] * len(group), device) for group in together]
+        runs, own = [Run(folder) for folder in self.folders], _for_device(self.decoding, device)
+        if self.agreement is None:
+            return [load_combined(runs, [own] * len(runs), device, self._back)]
+        if self.reverse is not None:
+            own = for_candidates(own, own)
+        return [load_combined([run], [own], device) for run in runs]
+
+    @cached_property
+    def _back(self) -> Translator | None:
+        """In the other direction."""
+        if self.reverse is None:
+            return None
+        run, device = Run(self.reverse), torch.device(self.device)
+        return load_translator(run, _for_device(run.decoding(), device), device)
 
     def __call__(self, sentences: list[str]) -> str:
         """The lines of the pairs; a translation that is blank, was cut at the length limit, or that the
         teachers do not agree on makes none.
         """
-        found = [translator.translate(sentences) for translator in self._translators]
-        chosen = (self._chosen([best for best, *_ in own]) for own in zip(*found, strict=True))
+        chosen = map(self._chosen, zip(*self._best(sentences), strict=True))
         return "".join(
             f"{sentence}\t{best.text}\n"
             for sentence, best in zip(sentences, chosen, strict=True)
             if best is not None and best.finished and best.text
         )
+
+    def _best(self, sentences: list[str]) -> list[list[Translation]]:
+        """The best translation of each sentence by all together, or by each; the candidates of all are ranked
+        at once, as many are found by several.
+        """
+        decoding = self.decoding
+        if self.agreement is None or self._back is None:
+            return [[best for best, *_ in one.translate(sentences)] for one in self._translators]
+        pools = [
+            Pool(sentence, [candidates], decoding.method == "sample", decoding.reverse_weight)
+            for one in self._translators
+            for sentence, candidates in zip(
+                sentences, one.translate(sentences, decoding.candidates), strict=True
+            )
+        ]
+        ranked = Reranker(consensus=False, reverse=self._back).rank(pools)
+        best = [first for first, *_ in ranked]
+        return [best[start : start + len(sentences)] for start in range(0, len(best), len(sentences))]
 
     def _chosen(self, translations: Sequence[Translation]) -> Translation | None:
         """The one most like the others, if they agree."""
@@ -81,15 +114,7 @@ class _Teachers:
         return translations[number] if agreement >= self.agreement else None
 
 
-def translate_file(
-    sentences: Path,
-    output: Path,
-    teachers: Sequence[Run],
-    decoding: DecodingConfig,
-    device: str,
-    workers: int | None = None,
-    agreement: float | None = None,
-) -> None:
+def translate_file(sentences: Path, output: Path, teachers: Teachers, workers: int | None = None) -> None:
     """Translate a file with some runs, by beam search.
 
     What is translated is kept in a folder next to `output` until all is; a second call goes on from there.
@@ -99,28 +124,20 @@ def translate_file(
         sentences: cleaned, distinct, one per line.
         output: sentences and translations, separated by tabs; without translations that are blank, were cut
             at the length limit, or that the teachers do not agree on.
-        teachers: at least one.
-        decoding: the search settings.
-        device: as the setting.
+        teachers: the runs, with the device as the setting.
         workers: on a CPU: number of processes, by default one per core.
-        agreement: each teacher translates by itself, and of a sentence, the translation most like the others
-            counts if its mean chrF2 with them is this or more, 0 to 100 (`nmt.evaluation.consensus`). None:
-            they translate together, as `decoding.combine` says.
 
     Raises:
         ConfigError: if the tokenizers of the teachers of an ensemble differ.
         RunError: if a checkpoint is missing or corrupt, or no translation can be used.
     """
-    chosen = choose_device(device)
-    if chosen.type == "cpu":
-        workers = available_cores() if workers is None else workers
-    else:
-        workers, decoding = 1, _with_large_batches(decoding)
+    chosen = choose_device(teachers.device)
+    workers = 1 if chosen.type != "cpu" else available_cores() if workers is None else workers
     parts = output.with_name(f"{output.stem}.parts")
     parts.mkdir(exist_ok=True)
     total, done = sum(1 for _ in file_lines(sentences)), len(list(parts.glob("*.tsv")))
     logger.info(f"{total:,} sentences, {min(done * _PART, total):,} of them translated before")
-    together = _Teachers(tuple(run.folder for run in teachers), decoding, str(chosen), agreement)
+    together = replace(teachers, device=str(chosen))
     progress = _Progress(total, done * _PART)
     with _threads_restored(), closing(in_order(together, _parts(sentences, done), workers)) as results:
         for number, lines in enumerate(results, done):
@@ -129,7 +146,7 @@ def translate_file(
     translations = sorted(parts.glob("*.tsv"))
     kept = sum(1 for part in translations for _ in file_lines(part))
     unusable = "blank or cut at the length limit"
-    if agreement is not None:
+    if teachers.agreement is not None:
         unusable += ", or the teachers do not agree on them"
     if not kept:
         raise RunError(
@@ -141,8 +158,10 @@ def translate_file(
     logger.info(f"synthetic pairs: {kept:,}; {total - kept:,} translations left out as {unusable}")
 
 
-def _with_large_batches(decoding: DecodingConfig) -> DecodingConfig:
-    """For a GPU."""
+def _for_device(decoding: DecodingConfig, device: torch.device) -> DecodingConfig:
+    """With large batches on a GPU."""
+    if device.type == "cpu":
+        return decoding
     return replace(decoding, batch_tokens=max(decoding.batch_tokens, _GPU_BATCH))
 
 

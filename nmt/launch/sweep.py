@@ -74,7 +74,7 @@ def check_job(config: Config, overrides: Sequence[str], folders: set[Path], here
     Raises:
         NmtError: for anything wrong with the job.
     """
-    from nmt.data.extra import check_extra
+    from nmt.data.extra import check_extra, check_pretraining
     from nmt.data.held_out import check_files
     from nmt.device import choose_device
     from nmt.runs.resume import Request, resumed
@@ -96,6 +96,7 @@ def check_job(config: Config, overrides: Sequence[str], folders: set[Path], here
         choose_precision(config.training.precision, choose_device(config.device))
         check_files(config.data)
         check_extra(config.data)
+        check_pretraining(config)
 
 
 def own_run(job: Job, config: Config, name: str) -> tuple[Config, tuple[str, ...]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.config.directions import known_directions, target_languages
+from nmt.config.directions import known_directions, main_direction, target_languages
 from nmt.data.examples import load_examples
 from nmt.data.tokenizer import Tokenizer
 from nmt.device import choose_device
@@ -68,4 +68,4 @@ def _limit(run: Run, tokenizer: Tokenizer, both_directions: bool) -> int:
 
 def languages(run: Run) -> tuple[str, str] | None:
     """Codes of the languages of the main direction, where the settings of the data name them."""
-    return next(iter(known_directions(reopen_run(run.folder)[1].data)), None)
+    return main_direction(reopen_run(run.folder)[1].data)

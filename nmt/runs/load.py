@@ -75,7 +75,7 @@ def load_combined(
     runs: Sequence[Run],
     configs: Sequence[DecodingConfig],
     device: torch.device,
-    reverse: Run | None = None,
+    reverse: Translator | None = None,
 ) -> Translator | CombinedTranslator:
     """A translator with the best checkpoint of each run, as `combine` of the first settings says.
 
@@ -83,7 +83,7 @@ def load_combined(
         runs: at least one.
         configs: the search settings of each; an ensemble has those of the first.
         device: for all models.
-        reverse: a run of the other direction, if its probabilities count.
+        reverse: translates in the other direction, if its probabilities count.
 
     Raises:
         ConfigError, RunError: as `load_ensemble`.
@@ -95,8 +95,7 @@ def load_combined(
         found = [load_ensemble(runs, configs[0], device)]
     if not consensus and reverse is None:
         return found[0]
-    back = None if reverse is None else load_translator(reverse, reverse.decoding(), device)
-    return CombinedTranslator(found, Reranker(consensus, back))
+    return CombinedTranslator(found, Reranker(consensus, reverse))
 
 
 def load_ensemble(runs: Sequence[Run], config: DecodingConfig, device: torch.device) -> Translator:

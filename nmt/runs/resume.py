@@ -29,6 +29,8 @@ _FIXED = {
     "training.subword_sampling_below": "different training data",
 }
 """Training settings that may not change, and what a change would mean."""
+_FIXED_GROUPS = ("model", "seed", "data", "pretraining", "distillation")
+"""Groups of settings that may not change, but for the places of files."""
 _LOCATIONS = (
     "data.archive",
     "data.path",
@@ -43,6 +45,8 @@ _LOCATIONS = (
     "data.test_source_path",
     "data.test_target_paths",
     "data.names",
+    "pretraining.path",
+    "pretraining.target_path",
 )
 """Data settings that may change: the same bytes at another path are the same data."""
 
@@ -116,8 +120,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
             setattr(functools.reduce(getattr, groups, config), name, asked[key])
     for key, old, new in changed_settings(before, config):
         group = key.partition(".")[0]
-        moved = group == "data" and _only_moved(key, old, new)
-        if key in _FIXED or (group in ("model", "seed", "data", "distillation") and not moved):
+        if key in _FIXED or (group in _FIXED_GROUPS and not _only_moved(key, old, new)):
             what = _FIXED.get(key, "a different model" if group == "model" else "different training data")
             raise ConfigError(
                 f"{key}: {_shown(old)} → {_shown(new)} would mean {what}; leave it out, or start a new run "

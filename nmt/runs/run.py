@@ -69,6 +69,11 @@ class Run:
         return self.folder / "datastore"
 
     @property
+    def pretraining(self) -> Path:
+        """The run on another corpus that this one starts from, if its settings ask for one."""
+        return self.folder / "pretraining"
+
+    @property
     def tensorboard(self) -> Path:
         """TensorBoard event files."""
         return self.folder / "tensorboard"

@@ -28,7 +28,7 @@ from nmt.runs.resume import Request, keep_settings, refuse_other_data, restarted
 from nmt.runs.run import Run, check_name
 from nmt.runs.scoring import RECORD, Scoring, choose_scoring
 from nmt.runs.summary import log_start
-from nmt.runs.transfer import found_initial, initialise_from
+from nmt.runs.transfer import found_initial, initial_run, initialise_from
 from nmt.training.allocator import keep_freed_memory
 from nmt.training.callbacks import Callbacks
 from nmt.training.distributed import Processes
@@ -143,8 +143,8 @@ def open_checkpoint(setup: Setup) -> tuple[Checkpoint, SavedState]:
             save_examples(run.examples(split), prepared.splits[split])
         log_start(run, prepared, config)
         checkpoint = _new_model(setup)
-        if config.training.initialise_from is not None:
-            initialise_from(config.training.initialise_from, checkpoint)
+        if (initial := initial_run(config, run)) is not None:
+            initialise_from(initial, checkpoint)
     if state is None or not run.word_counts.exists():  # a resumed run may be older than the file
         train = prepared.splits["train"]
         assert isinstance(train, StoredExamples)

@@ -55,6 +55,13 @@ def found_initial(config: Config) -> Config:
     return replace(config, training=training)
 
 
+def initial_run(config: Config, run: Run) -> str | None:
+    """The folder of the run whose weights this one starts from, if any: its own pretraining, or one that is
+    given.
+    """
+    return str(run.pretraining) if config.pretraining.requested else config.training.initialise_from
+
+
 def initialise_from(path: str, new: Checkpoint) -> None:
     """Carry over the weights of a run to a new model, in place; one line of the log says which.
 

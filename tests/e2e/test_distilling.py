@@ -1,6 +1,7 @@
-"""`nmt.train distillation.train_teachers=2`: all stages, and none of them twice."""
+"""`nmt.train distillation.train_teachers=2 …`: all stages, and none of them twice."""
 
 import json
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -11,15 +12,33 @@ import pytest
 import yaml
 from console import Answer
 from inside import Begin, inside
+from small_corpus import write_tsv
 
 from nmt import train, translate
+from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.prepare import prepare
-from nmt.distillation import stages, translating
+from nmt.data.sources.sample import SampleSource
+from nmt.distillation import translating
+from nmt.runs import pipeline
 from nmt.runs.run import reopen_run
+from nmt.training.trainer import Trainer
 
-SETTINGS = ("distillation.train_teachers=2", "threads=1", "seed=3")
+TEACHERS = ("distillation.train_teachers=2", "threads=1", "seed=3")
+SETTINGS = (
+    *TEACHERS,
+    "pretraining.kind=tsv",
+    "pretraining.path=other.tsv",
+    "distillation.training_sentences=false",
+    "distillation.pretraining_sentences=true",
+    "distillation.teacher_overrides=[training.dropout=0.2,model=luong training.learning_rate=1e-3]",
+    "distillation.train_reverse=true",
+    "distillation.candidates=3",
+)
+"""All stages."""
+NEW = [f"Sentence {number}." for number in range(30)]
+"""Sources of the other corpus that the corpus of the run does not have."""
 
 
 def take_anything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,12 +46,13 @@ def take_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     limit, and a stand-in of the same length for what is blank.
     """
 
-    def translated(self: translating._Teachers, sentences: list[str]) -> str:
+    def translated(self: translating.Teachers, sentences: list[str]) -> str:
         (together,) = self._translators
         pairs = zip(sentences, together.translate(sentences), strict=True)
         return "".join(f"{sentence}\t{best.text or sentence[::-1]}\n" for sentence, (best,) in pairs)
 
-    monkeypatch.setattr(translating._Teachers, "__call__", translated)
+    monkeypatch.setattr(translating.Teachers, "__call__", translated)
+    monkeypatch.setattr(translating, "_PART", 32)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +64,14 @@ def anything_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 def distil(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Begin:
     """Start a short training run as `begin` does, with a cache of its own for the synthetic data."""
     cache = f"data.cache={tmp_path_factory.mktemp('cache')}"
-    return lambda folder, *arguments: begin(folder, cache, *arguments)
+    known = [pair.source for pair in SampleSource(DataConfig()).pairs(SampleSource(DataConfig()).files())]
+    sources = [*NEW, *(text for text in known if len(text.split()) < 5)][:300]
+
+    def distil(folder: Path, *arguments: object) -> Answer:
+        write_tsv(folder / "other.tsv", [(text, text.swapcase()) for text in sources])
+        return begin(folder, cache, *arguments)
+
+    return distil
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +93,28 @@ def weights(run: Path) -> bytes:
     return (run / "checkpoints" / "last" / "model.safetensors").read_bytes()
 
 
-def training_pairs(run: Path) -> int:
-    report = json.loads((run / "prepared.json").read_text(encoding="utf-8"))
-    return report["splits"]["train"]["pairs"]
+def training_sources(run: Path) -> set[str]:
+    return {one.source for one in prepare(reopen_run(run)[1].data, 1).splits["train"]}
+
+
+def initialised_from(run: Path) -> Path | None:
+    """What the log says."""
+    log = (run / "train.log").read_text(encoding="utf-8")
+    found = re.findall(r" initialised from (.*): \d+ of", log)
+    return Path(found[0]) if found else None
 
 
 def test_the_student_is_a_run_that_has_learnt_from_both(distilled, tmp_path):
     teachers = [distilled / "distillation" / "teachers" / name for name in "12"]
-    assert [settings(run)["seed"] for run in (*teachers, distilled)] == [3, 4, 3]
-    assert len({weights(run) for run in (*teachers, distilled)}) == 3
+    pretraining, reverse = distilled / "pretraining", distilled / "distillation" / "reverse"
+    every = (pretraining, *teachers, reverse, distilled)
+    assert [settings(run)["seed"] for run in every] == [3, 3, 4, 3, 3]
+    assert len({weights(run) for run in every}) == 5
+    assert [settings(run)["training"]["dropout"] for run in every] == [0.4, 0.2, 0.4, 0.4, 0.4]
+    assert [settings(run)["model"]["decoder"]["style"] for run in teachers] == ["bahdanau", "luong"]
+    assert [settings(run)["data"]["swap"] for run in every] == [False, False, False, True, False]
+    started = [initialised_from(run) for run in every]
+    assert started == [None, pretraining, pretraining, None, pretraining]
     before, after = (settings(folder) for folder in (distilled / "distillation", distilled))
     assert (before["distillation"]["train_teachers"], after["distillation"]["train_teachers"]) == (2, 0)
     assert before["data"]["extra"] == []
@@ -83,6 +123,9 @@ def test_the_student_is_a_run_that_has_learnt_from_both(distilled, tmp_path):
     pairs = (distilled / "distillation" / "synthetic.tsv").read_text(encoding="utf-8").splitlines()
     sources = (distilled / "distillation" / "sentences.txt").read_text(encoding="utf-8").splitlines()
     assert [pair.split("\t")[0] for pair in pairs] == sources
+    known = training_sources(teachers[0])
+    assert not known & {*sources}
+    assert len({*NEW} & {*sources}) > 20  # without those in dev and test of pretraining
     reports = [
         json.loads((run / "prepared.json").read_text(encoding="utf-8")) for run in (teachers[0], distilled)
     ]
@@ -93,45 +136,74 @@ def test_the_student_is_a_run_that_has_learnt_from_both(distilled, tmp_path):
     assert inside(translate, *both_teachers, "x", folder=tmp_path).code == 0
 
 
-def test_what_is_complete_is_not_done_again(distil, distilled, tmp_path, monkeypatch):
-    """The same command after an interruption of each stage, and once by `resume=`."""
-    trained = []
+class Interruptions:
+    """Stops each training after its third update by SIGTERM, and the translating in its second part."""
 
-    def interrupted_training(request):
-        trained.append(request.config.runs)
-        if len(trained) in (2, 5):  # the second teacher, and the student
-            raise KeyboardInterrupt
-        return stages_train(request)
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.trained: list[str] = []
+        self.parts: list[list[str]] = []
+        self._stopped: set[str] = set()
+        self._step, self._translate = Trainer._report, translating.Teachers.__call__
+        patch.setattr(pipeline, "_train", self._training(pipeline._train))
+        patch.setattr(translating.Teachers, "__call__", self._translating())
 
-    stages_train, whole = stages.train, translating._Teachers.__call__
-    monkeypatch.setattr(stages, "train", interrupted_training)
-    run = tmp_path / "runs" / "run"
-    assert distil(tmp_path, *SETTINGS).code == 130
-    assert (run / "distillation" / "teachers" / "1" / "report.html").exists()
-    parts = []
+    def _training(self, whole):
+        def train(setup, signals):
+            name = setup.run.folder.name
+            self.trained.append(name)
+            report = Trainer._report
 
-    def interrupted_translating(self, sentences):
-        parts.append(sentences)
-        if len(parts) == 2:
-            raise KeyboardInterrupt
-        return whole(self, sentences)
+            def stop(trainer):
+                report(trainer)
+                if name not in self._stopped and trainer.state.step == 3:
+                    self._stopped.add(name)
+                    signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(translating._Teachers, "__call__", interrupted_translating)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Trainer, "_report", stop)
+                return whole(setup, signals)
+
+        return train
+
+    def _translating(self):
+        def translate(teachers, sentences):
+            self.parts.append(sentences)
+            if len(self.parts) == 2:
+                raise KeyboardInterrupt
+            return self._translate(teachers, sentences)
+
+        return translate
+
+
+def test_each_stage_goes_on_where_it_was_stopped(distil, distilled, tmp_path, monkeypatch):
+    """By the same command, and once by `resume=`."""
+    interruptions = Interruptions(monkeypatch)
+    run, said = tmp_path / "runs" / "run", []
+    for stage in ("pretraining", "teacher 1 of 2", "teacher 2 of 2", "reverse model"):
+        answer = distil(tmp_path, *SETTINGS)
+        assert answer.code == 143
+        said.append(answer.out)
+        assert f"stopped ({stage}), everything is saved; resume with: python -m nmt.train" in answer.err
+    assert distil(tmp_path, *SETTINGS).code == 130  # in the translating
+    assert inside(train, "resume=runs/run", folder=tmp_path).code == 143  # the student
     answer = distil(tmp_path, *SETTINGS)
-    assert (answer.code, len(trained)) == (130, 3)
-    assert "teacher 1 of 2: complete" in answer.out
-    answer = inside(train, "resume=runs/run", folder=tmp_path)
-    assert (answer.code, len(trained)) == (0, 4), answer.err
-    assert parts[2] == parts[1] != parts[0]
-    assert weights(run) == weights(distilled)
+    assert answer.code == 0, answer.err
+    assert interruptions.trained == [
+        name for name in ("pretraining", "1", "2", "reverse", "run") for _ in range(2)
+    ]
+    assert interruptions.parts[2] == interruptions.parts[1] != interruptions.parts[0]
+    assert "pretraining: complete" in said[2]
+    assert "teacher 1 of 2: complete" in said[3]
+    for inner in ("", "pretraining", *map("distillation/{}".format, ("teachers/1", "teachers/2", "reverse"))):
+        assert weights(run / inner) == weights(distilled / inner), inner
     synthetic = Path("distillation", "synthetic.tsv")
     assert (run / synthetic).read_bytes() == (distilled / synthetic).read_bytes()
-    again = distil(tmp_path, *SETTINGS)
-    assert (again.code, len(trained)) == (130, 5)
-    again = distil(tmp_path, *SETTINGS)
-    assert (again.code, len(parts)) == (0, len(parts)), again.err
+    assert not [*run.rglob("latest")]
+    parts = len(interruptions.parts)
+    again = distil(tmp_path, *SETTINGS)  # nothing is left to do
+    assert (again.code, len(interruptions.parts)) == (0, parts), again.err
+    assert interruptions.trained[10:] == ["run"]
     assert "teacher" not in again.out
-    assert weights(run) == weights(distilled)
 
 
 class Hypothesis(NamedTuple):
@@ -158,7 +230,7 @@ def test_what_the_teachers_do_not_agree_on_is_left_out(monkeypatch):
         "3": Parrot("a good toy", "one house", "c", None, ""),
     }
     monkeypatch.setattr(translating, "load_combined", lambda runs, *_: loaded[runs[0].folder.name])
-    teachers = translating._Teachers(tuple(map(Path, loaded)), DecodingConfig(), "cpu", 50.0)
+    teachers = translating.Teachers(tuple(map(Path, loaded)), DecodingConfig(), "cpu", 50.0)
     assert teachers(["A", "B", "C", "D", "E"]) == "A\ta good boy\nB\tone house\n"
     assert replace(teachers, agreement=0.0)(["A", "B", "C", "D", "E"]).splitlines()[2] == "C\ta"
 
@@ -203,9 +275,9 @@ def test_a_signal_while_teachers_translate_says_how_to_resume(distil, tmp_path, 
         signal.raise_signal(signal.SIGTERM)
         raise AssertionError
 
-    monkeypatch.setattr(translating._Teachers, "__call__", terminated)
+    monkeypatch.setattr(translating.Teachers, "__call__", terminated)
     before = signal.getsignal(signal.SIGTERM)
-    answer = distil(tmp_path, *SETTINGS)
+    answer = distil(tmp_path, *TEACHERS)
     run = tmp_path / "runs" / "run"
     said = (
         f"what is translated is saved; resume with: python -m nmt.train resume={run.relative_to(tmp_path)}\n"
@@ -214,6 +286,9 @@ def test_a_signal_while_teachers_translate_says_how_to_resume(distil, tmp_path, 
     assert answer.err == f"stopped while the teachers translated; {said}"
     assert said in (run / "train.log").read_text(encoding="utf-8")
     assert signal.getsignal(signal.SIGTERM) == before
+    sentences = (run / "distillation" / "sentences.txt").read_text(encoding="utf-8").splitlines()
+    assert {*sentences} == training_sources(run)
+    assert len(sentences) == len({*sentences})
 
 
 def refused(answer: Answer) -> str:
@@ -231,16 +306,16 @@ def test_what_cannot_be_is_refused(distil, distilled, tmp_path, monkeypatch):
     said = "no such run, or one without a checkpoint"
     assert refused(distil(tmp_path, "name=new", teachers)) == f"error: {teachers}: {said}\n"
     (tmp_path / "bad.txt").write_bytes(b"good\n\xff\n")
-    assert refused(distil(tmp_path, "name=new", *SETTINGS, "distillation.texts=bad.txt")).startswith(
+    assert refused(distil(tmp_path, "name=new", *TEACHERS, "distillation.texts=bad.txt")).startswith(
         "error: distillation.texts: bad.txt, line 2: not UTF-8"
     )
     alone = ("distillation.train_teachers=1", "distillation.agreement=60")
     assert "needs two or more teachers" in refused(distil(tmp_path, "name=new", *alone))
     nothing = "distillation.training_sentences=false"
-    assert f"{nothing}: leaves nothing" in refused(distil(tmp_path, "name=new", *SETTINGS, nothing))
+    assert f"{nothing}: leaves nothing" in refused(distil(tmp_path, "name=new", *TEACHERS, nothing))
     assert f"{nothing}: has no effect" in refused(distil(tmp_path, "name=new", nothing))
     small = "data.tokenizer.vocab_size=8"
-    assert f"{small}: must be at least" in refused(distil(tmp_path, "name=new", *SETTINGS, small))
+    assert f"{small}: must be at least" in refused(distil(tmp_path, "name=new", *TEACHERS, small))
     assert not (tmp_path / "runs" / "new").exists()
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert "cannot run under torchrun" in refused(distil(tmp_path, "name=other", *SETTINGS))
+    assert "cannot run under torchrun" in refused(distil(tmp_path, "name=other", *TEACHERS))

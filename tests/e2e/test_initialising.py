@@ -1,11 +1,17 @@
-"""`training.initialise_from`: a run of another direction as the start of a new one."""
+"""`training.initialise_from`: a run of another direction as the start of a new one; and `pretraining`: the
+same in one command.
+"""
 
 import shutil
 from pathlib import Path
 
+import pytest
 from inside import Begin, resume, weights
+from small_corpus import corpus, write_tsv
 
 from nmt.runs.run import Run
+
+PRETRAINING = ("pretraining.kind=tsv", "pretraining.path=other.tsv")
 
 
 def test_start_from_a_run_of_the_other_direction(begin: Begin, uninterrupted: Path, tmp_path: Path) -> None:
@@ -39,3 +45,41 @@ def test_a_run_that_is_not_there(begin: Begin, tmp_path: Path) -> None:
         "error: training.initialise_from=nothing: no such run, or one without a checkpoint\n"
     )
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    return write_tsv(tmp_path / "other.tsv", corpus(100))
+
+
+def test_pretraining_is_a_run_on_the_other_corpus_to_start_from(
+    begin: Begin, other: Path, tmp_path: Path
+) -> None:
+    """As by hand, in two commands."""
+    own = ("pretraining.epochs=3", "pretraining.batch_tokens=300", "pretraining.learning_rate=2e-3")
+    assert begin(tmp_path, *PRETRAINING, *own, "training.rdrop=2.5").code == 0
+    run = tmp_path / "runs" / "run"
+    by_hand = ("training.epochs=3", "training.batch_tokens=300", "training.learning_rate=2e-3")
+    assert begin(tmp_path, "name=first", "data=tsv", f"data.path={other}", *by_hand).code == 0
+    first = tmp_path / "runs" / "first"
+    assert weights(run / "pretraining") == weights(first)
+    initial = f"training.initialise_from={first}"
+    assert begin(tmp_path, "name=second", initial, "training.rdrop=2.5").code == 0
+    assert weights(run) == weights(tmp_path / "runs" / "second")
+    assert not (run / "latest").exists()
+
+
+def test_pretraining_is_not_needed_once_the_run_has_a_checkpoint(
+    begin: Begin, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert begin(tmp_path, *PRETRAINING).code == 0
+    run = tmp_path / "runs" / "run"
+    expected = weights(run)
+    shutil.rmtree(run / "pretraining")
+    shutil.rmtree(Run(run).last)  # as if it was stopped a step before
+    other.unlink()
+    monkeypatch.chdir(tmp_path)
+    answer = resume(run)
+    assert answer.code == 0, answer.err
+    assert not (run / "pretraining").exists()
+    assert weights(run) == expected

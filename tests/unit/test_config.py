@@ -106,6 +106,8 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...], used_if: Condi
             setattr(getattr(config, section), name, allowed[0])
         for name in NEEDED.get(config.data.source, []):
             setattr(config.data, name, "file")
+        for name in NEEDED.get(config.pretraining.kind or "", []):
+            setattr(config.pretraining, name.replace("source_", ""), "file")
         check(config)
 
 

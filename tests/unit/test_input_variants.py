@@ -153,7 +153,7 @@ def test_a_test_set_as_people_type_it_is_not_trained_on(tmp_path: Path) -> None:
     assert prepared.report["dropped"]["in_test"] == 2
 
 
-def test_a_script_without_cases_and_marks_has_few(tmp_path: Path) -> None:
+def test_a_text_that_can_only_be_typed_in_one_way_has_none() -> None:
     assert list(input_variants([("我知道", "मला माहीत आहे")] * 20)) == []
 
 

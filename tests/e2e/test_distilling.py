@@ -305,6 +305,19 @@ def test_what_cannot_be_is_refused(distil, distilled, tmp_path, monkeypatch):
     teachers = "distillation.teachers=nothing"
     said = "no such run, or one without a checkpoint"
     assert refused(distil(tmp_path, "name=new", teachers)) == f"error: {teachers}: {said}\n"
+    reverse = "distillation.reverse=nothing"
+    assert refused(distil(tmp_path, "name=new", *TEACHERS, reverse)) == f"error: {reverse}: {said}\n"
+    forward = f"distillation.reverse={distilled}"
+    wrong = f"{distilled}: translates from en to mr, but the run needs a model of its other direction"
+    assert wrong in refused(distil(tmp_path, "name=new", *TEACHERS, forward))
+    other = "distillation.teacher_overrides=[data.tokenizer.vocab_size=300]"
+    assert "the teachers of an ensemble need the same data" in refused(
+        distil(tmp_path, "name=new", *TEACHERS, other)
+    )
+    missing = "pretraining.path=nothing.tsv"
+    assert refused(distil(tmp_path, "name=new", "pretraining.kind=tsv", missing)).startswith(
+        f"error: {missing}: no such file"
+    )
     (tmp_path / "bad.txt").write_bytes(b"good\n\xff\n")
     assert refused(distil(tmp_path, "name=new", *TEACHERS, "distillation.texts=bad.txt")).startswith(
         "error: distillation.texts: bad.txt, line 2: not UTF-8"

@@ -108,6 +108,8 @@ def test_every_choice_is_kept(key: str, choices: tuple[str, ...], used_if: Condi
             setattr(config.data, name, "file")
         for name in NEEDED.get(config.pretraining.kind or "", []):
             setattr(config.pretraining, name.replace("source_", ""), "file")
+        if config.pretraining.kind == "manythings":  # another corpus than that of the run
+            config.pretraining.language = "fra"
         check(config)
 
 

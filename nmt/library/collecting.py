@@ -49,8 +49,8 @@ class Collector:
         self._missing = len(document.segments)
         self._tree: tuple[TreeNode, ...] | None = None
         self._error: NmtError | None = None
-        self._text, self._next = "", 0  # of the segments before `_next`, which are done
-        self._shown = 0
+        self._next = 0  # the first segment that is not done, or not reported
+        self._shown = 0  # how many characters of its translation have been reported
 
     @property
     def is_done(self) -> bool:
@@ -82,15 +82,15 @@ class Collector:
             place: a segment that is not done.
             tokens: with which its translation begins.
         """
-        segments = self._document.segments
+        segments, news, more = self._document.segments, "", ""
         while self._next < len(segments) and self._found[self._next]:
-            self._text += segments[self._next].before + self._found[self._next][0].text
-            self._next += 1
-        certain = self._text
+            whole = segments[self._next].before + self._found[self._next][0].text
+            news += whole[self._shown :]
+            self._next, self._shown = self._next + 1, 0
         if self._next == len(segments):
-            certain += self._document.after
-        elif place == self._next and tokens and (more := settled(self._finishing[0].target, tokens)):
-            certain += segments[place].before + more
-        news = certain[self._shown :]
-        self._shown = max(self._shown, len(certain))
+            more = self._document.after
+        elif place == self._next and tokens and (certain := settled(self._finishing[0].target, tokens)):
+            more = segments[place].before + certain
+        news += more[self._shown :]
+        self._shown = max(self._shown, len(more))
         return news

@@ -18,7 +18,7 @@ hypothesis is given up if L certain tokens would not make it win. A result can t
 exact search only if the better translation is longer by more than L tokens. (Stopping at the current length,
 L = 0, is a common heuristic; it changes many results.) With a patience of p (Kasai et al. 2022), a sentence
 is also done when p·K of its hypotheses have ended. One whose hypotheses repeat themselves without end is given
-up, as at the maximum length: see `nmt.decoding.loops`.
+up, as at the maximum length: see `nmt.decoding.repeating`.
 
 With beam size 1 this is greedy search, whatever the score: the first EOS ends it. Ties are broken by the
 parent's rank, then by the lower token index, and between finished hypotheses by the earlier one.
@@ -49,7 +49,7 @@ from nmt.decoding.interface import (
     StateT,
 )
 from nmt.decoding.live import first_rows, next_rows, padded
-from nmt.decoding.loops import Loops
+from nmt.decoding.repeating import Loops
 from nmt.decoding.ranking import Ranking, check_search
 from nmt.decoding.sources import Sources, Special
 from nmt.decoding.tree import SearchTree, TreeRecorder

@@ -18,6 +18,7 @@ from nmt.decoding.sources import Sources
 
 _NGRAM = 4  # tokens
 _DISTINCT = 0.5  # of the n-grams, at most; of other text nearly all are
+_LONGER = 20  # tokens by which a hypothesis is clearly longer than the source
 _EVERY = 8  # steps between two looks at a sentence
 
 
@@ -26,15 +27,14 @@ class Loops:
 
     Args:
         sources: B sentences.
-        config: hypotheses of more than S + `max_length_extra` tokens are clearly longer than the source. The
-            exact search (`lookahead` is None) gives up no sentence, nor does any before `min_length`.
+        config: the exact search (`lookahead` is None) gives up no sentence, nor does any before `min_length`.
         history: of the search.
         exempt: the sentences that are not looked at.
     """
 
     def __init__(self, sources: Sources, config: DecodingConfig, history: History, exempt: list[int]) -> None:
         self._history, self._first = history, config.min_length
-        self._lengths = sources.mask.sum(axis=1) + config.max_length_extra
+        self._lengths = sources.mask.sum(axis=1) + _LONGER
         self._looked_at = np.full(len(self._lengths), config.lookahead is not None)
         self._looked_at[exempt] = False
 
@@ -56,12 +56,12 @@ class Loops:
             for row in looked_at
             for slot in range(counts[row])
         ]
-        repeating = np.array([is_repetitive(tokens) for tokens in self._history.trace(live).tokens.T.tolist()])
+        repeating = np.array([repeats(tokens) for tokens in self._history.trace(live).tokens.T.tolist()])
         parts = np.split(repeating, np.cumsum(counts[looked_at])[:-1])
         return [row for row, part in zip(looked_at, parts, strict=True) if part.all()]
 
 
-def is_repetitive(tokens: Sequence[int]) -> bool:
+def repeats(tokens: Sequence[int]) -> bool:
     """Whether the 4-grams of some tokens occur twice each on average, or more often."""
     every = [tuple(tokens[start : start + _NGRAM]) for start in range(len(tokens) - _NGRAM + 1)]
     return len(set(every)) <= _DISTINCT * len(every)

@@ -29,7 +29,7 @@ from nmt.runs.run import Run, check_name
 from nmt.runs.scoring import RECORD, Scoring, choose_scoring
 from nmt.runs.summary import log_start
 from nmt.runs.transfer import found_initial, initialise_from
-from nmt.training.allocator import keep_freed_memory
+from nmt.allocator import keep_freed_memory
 from nmt.training.callbacks import Callbacks
 from nmt.training.distributed import Processes
 from nmt.training.precision import Precision

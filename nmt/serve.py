@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run the command."""
+    from nmt.allocator import return_freed_memory
     from nmt.errors import ConfigError
 
     arguments = parser().parse_args()
@@ -79,6 +80,7 @@ def main() -> None:
     from nmt.server.service import Service
 
     sys.setswitchinterval(_SWITCH)
+    return_freed_memory()
     with serving.bind(config) as listener, ExitStack() as stack:
         models = {
             name: _engine(name, paths, arguments, config.processes, stack) for name, paths in runs.items()

@@ -198,7 +198,7 @@ def measure(kind: str, options: "Options") -> "list[Measurement]":
     import torch
     from timing import preparation, scaling, searching, startup, training
 
-    from nmt.training.allocator import keep_freed_memory
+    from nmt.allocator import keep_freed_memory
 
     functions: dict[str, Callable[[Options], list[Measurement]]] = {
         "training": training.measure,

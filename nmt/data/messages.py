@@ -10,8 +10,8 @@ _PLACEHOLDER = re.compile(
     r"|\$\{?\w+\}?|\$\(\w+\)|\{\w*\}|@\w+@"  # shell, Python, templates
     r"|[|]"  # between alternatives
 )
-_SUFFIX = re.compile(r"\s*\([_&~]\w\)")  # of scripts without the letter: "फाइल (_F)"
-_INSIDE = re.compile(r"\w+[_&~]\w+")
+_SUFFIX = re.compile(r"(?<!\s)\s*+\([_&~]\w\)")  # of scripts without the letter: "फाइल (_F)"
+_INSIDE = re.compile(r"(?<!\w)\w+[_&~]\w+")
 _ACCELERATOR = re.compile(r"[_&~](?=[^\W_])")
 
 

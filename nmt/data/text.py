@@ -6,13 +6,16 @@ Marathi writes the eyelash reph with the former. Case and punctuation are kept.
 
 import re
 import unicodedata
-from typing import NamedTuple
+from functools import cache
+from typing import Literal, NamedTuple
 
 JOINERS = "\u200c\u200d"
 _INNER_PUNCTUATION = "'’-"  # part of a word if between letters: don't, well-known
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\ufeff]"
 )  # Cc but white space, U+00AD, U+FEFF
+
+_LONG, _MANY = 1000, 32  # characters of a text, and marks in a row
 
 
 def clean(text: str) -> str:
@@ -22,10 +25,25 @@ def clean(text: str) -> str:
     byte-order mark and soft hyphens, which are invisible. U+2581, SentencePiece's space symbol, becomes
     an underscore. All other characters are kept.
     """
-    text = unicodedata.normalize("NFC", text).replace("\u2581", "_")
+    text = _normalised("NFC", text).replace("\u2581", "_")
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
-    return unicodedata.normalize("NFC", " ".join(_INVISIBLE.sub("", text).split()))
+    return _normalised("NFC", " ".join(_INVISIBLE.sub("", text).split()))
+
+
+def _normalised(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """`unicodedata.normalize`, whose time is quadratic in the number of combining marks in a row, with marks
+    sorted first where there may be many.
+    """
+    if len(text) > _LONG and not text.isascii():
+        text = _many_marks().sub(lambda marks: "".join(sorted(marks[0], key=unicodedata.combining)), text)
+    return unicodedata.normalize(form, text)
+
+
+@cache
+def _many_marks() -> re.Pattern[str]:
+    marks = "".join(chr(code) for code in range(0x300, 0x20000) if unicodedata.combining(chr(code)))
+    return re.compile(f"[{marks}]{{{_MANY},}}")
 
 
 class _Kept(dict[int, int | None]):
@@ -45,7 +63,7 @@ def canonical_key(text: str) -> str:
     Spaces, punctuation and joiners are removed. A text of punctuation only (`?!`) is its own key,
     so that such texts remain distinct.
     """
-    key = unicodedata.normalize("NFKC", text).casefold()
+    key = _normalised("NFKC", text).casefold()
     return key.translate(_KEPT) or key
 
 

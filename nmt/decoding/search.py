@@ -17,7 +17,8 @@ result found long before. With a lookahead of L, the length in the bound is at m
 hypothesis is given up if L certain tokens would not make it win. A result can then differ from that of the
 exact search only if the better translation is longer by more than L tokens. (Stopping at the current length,
 L = 0, is a common heuristic; it changes many results.) With a patience of p (Kasai et al. 2022), a sentence
-is also done when p·K of its hypotheses have ended.
+is also done when p·K of its hypotheses have ended. One whose hypotheses repeat themselves without end is given
+up, as at the maximum length: see `nmt.decoding.repeating`.
 
 With beam size 1 this is greedy search, whatever the score: the first EOS ends it. Ties are broken by the
 parent's rank, then by the lower token index, and between finished hypotheses by the earlier one.
@@ -48,6 +49,7 @@ from nmt.decoding.interface import (
     StateT,
 )
 from nmt.decoding.live import first_rows, next_rows, padded
+from nmt.decoding.repeating import Loops
 from nmt.decoding.ranking import Ranking, check_search
 from nmt.decoding.sources import Sources, Special
 from nmt.decoding.tree import SearchTree, TreeRecorder
@@ -124,6 +126,7 @@ class Search(Generic[StateT]):
         self._patience[forcing] = np.minimum(self._patience[forcing], 1.0)
         self._margins = np.full(B, np.inf)
         self._margins[forcing] = _MARGIN
+        self._loops = Loops(sources, config, self._history, forcing)
         self._distinct = DistinctTexts(options.text, self._history) if options.text else None
         self._recorder = TreeRecorder(options.trace, special.eos) if options.trace else None
         if B:
@@ -154,6 +157,7 @@ class Search(Generic[StateT]):
         self._history.append(self._sentences, extensions.tokens, extensions.origins, extensions.totals)
         self._history.keep_attention(self._sentences, found.attention, rows.counts)
         counts = self._live().sum(axis=1)
+        counts[self._loops.rows(self._steps + 1, self._sentences, counts)] = 0
         if self._cancelled:
             counts[np.isin(self._sentences, list(self._cancelled))] = 0
         if self._recorder:

@@ -38,6 +38,7 @@ def main() -> None:
     from nmt.decoding.translator import Translator
     from nmt.export.onnx.export_folder import check_replaceable, exported_files, write_exported
     from nmt.library.run_loading import load_runs
+    from nmt.library.unknown import nothing_unknown
     from nmt.onnx.exported import About, open_exported
     from nmt.onnx.names import CONFIDENCE
     from nmt.runs.checkpoint import load_checkpoint
@@ -47,7 +48,8 @@ def main() -> None:
     check_replaceable(folder)
     loaded, checkpoint = load_runs([run.folder], "cpu", None), load_checkpoint(run.best, torch.device("cpu"))
     tokenizers = checkpoint.source, checkpoint.target
-    about = About(loaded.name, loaded.limit, loaded.languages, loaded.directions)
+    copies = loaded.is_unknown is not nothing_unknown
+    about = About(loaded.name, loaded.limit, loaded.languages, loaded.directions, copies)
     decoding = loaded.decoding.without_retrieval()  # the datastore is not exported
     files = exported_files(checkpoint.model, tokenizers, checkpoint.config, decoding, about)
     if run.confidence.exists():

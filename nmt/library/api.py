@@ -15,12 +15,12 @@ from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.reranking import combined_heads
 from nmt.errors import ConfigError, NmtError, RunError
-from nmt.library.collecting import Collector
+from nmt.library.collecting import Collector, Followed
 from nmt.library.combining import check_combining, combined_searcher
+from nmt.library.search_jobs import Beginning, Job
 from nmt.library.loaded import Loaded
 from nmt.library.loading import load_systems
 from nmt.library.options import TranslationOptions
-from nmt.library.searching import Beginning, Job
 from nmt.library.segments import segment
 from nmt.library.steering import steer
 from nmt.library.translated import Translation
@@ -264,6 +264,7 @@ class Translator:
         limit = min(one.limit for one in self._systems)
         collectors: list[Collector] = []
         jobs: list[Job] = []
+        followed: dict[int, Collector] = {}
         places: list[tuple[int, int]] = []  # of each job: its text, and the segment in it
         for index, (text, own) in enumerate(zip(texts, options, strict=True)):
             document = segment(text, first.source, limit)
@@ -273,18 +274,19 @@ class Translator:
                 check_combining(own, len(self._systems) > 1, self._reverse is not None)
                 for one in finishing:
                     one.examples.check(own)
-                steering = steer(document, own, first.decoding, excluded)
+                steering = steer(document, own, first.decoding, excluded, first.is_unknown)
             except (ConfigError, RunError) as error:
                 yield index, error
                 continue
             if not steering:
                 yield from _end(index, collectors[index], index in streamed)
+            if index in streamed:
+                followed[len(jobs)] = collectors[index]
             for place, (part, how) in enumerate(zip(document.segments, steering, strict=True)):
                 jobs.append(Job(part.text, own, how))
                 places.append((index, place))
         left = None if cancelled is None else lambda job: cancelled(places[job][0])
-        followed = {job for job, (index, _) in enumerate(places) if index in streamed}
-        for event in self._searcher.search(jobs, left, followed):
+        for event in self._searcher.search(jobs, left, Followed(followed)):
             index, place = places[event.job]
             collector = collectors[index]
             if isinstance(event, Beginning):
@@ -293,7 +295,10 @@ class Translator:
                 continue
             before = collector.is_done
             collector.add(place, event)
-            if collector.is_done and not before and not (left and left(event.job)):
+            if not collector.is_done:
+                if index in streamed and (news := collector.news()):
+                    yield index, news
+            elif not before and not (left and left(event.job)):
                 yield from _end(index, collector, index in streamed)
 
 

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,20 @@ from nmt.library.segments import Document, Segment, positions
 from nmt.library.translated import COPY, REPETITION, SPLIT, TRUNCATED, Token, Translation, Word
 
 Matrix = NDArray[np.float32]
+
+
+class _Choice(NamedTuple):
+    """A hypothesis of a segment, after some for the segments before.
+
+    Attributes:
+        total: the sum of their scores.
+        before: the place of these among the best combinations for the segments before.
+        index: the place of the hypothesis among those of its segment.
+    """
+
+    total: float
+    before: int
+    index: int
 
 
 def assemble(
@@ -43,16 +58,29 @@ def best_combinations(found: Sequence[Sequence[Found]], nbest: int) -> list[tupl
     """The `nbest` best ways to choose a hypothesis for each segment, by the sum of their scores; those of
     hypotheses that are behind others although their score is higher (truncated ones) count as the others'.
     """
-    combined: list[tuple[float, tuple[Found, ...]]] = [(0.0, ())]
+    steps: list[list[_Choice]] = []
+    combined = [_Choice(0.0, 0, 0)]
     for hypotheses in found:
         ranked = [*accumulate((one.score for one in hypotheses), min)]
         longer = [
-            (total + score, (*chosen, one))
-            for total, chosen in combined
-            for score, one in zip(ranked, hypotheses, strict=True)
+            _Choice(before.total + score, place, index)
+            for place, before in enumerate(combined)
+            for index, score in enumerate(ranked)
         ]
-        combined = sorted(longer, key=lambda pair: -pair[0])[:nbest]
-    return [chosen for _, chosen in combined]
+        combined = sorted(longer, key=lambda choice: -choice.total)[:nbest]
+        steps.append(combined)
+    return [_chosen(found, steps, place) for place in range(len(combined))]
+
+
+def _chosen(
+    found: Sequence[Sequence[Found]], steps: Sequence[Sequence[_Choice]], place: int
+) -> tuple[Found, ...]:
+    """The hypotheses of a combination, from its place in the last step back."""
+    chosen = []
+    for hypotheses, step in zip(reversed(found), reversed(steps), strict=True):
+        chosen.append(hypotheses[step[place].index])
+        place = step[place].before
+    return tuple(reversed(chosen))
 
 
 def _assemble_one(

@@ -1,6 +1,6 @@
 """The translation of a text, put together as its segments are found."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nmt.data.tokenizer import Tokenizer
@@ -10,7 +10,7 @@ from nmt.evaluation.confidence import Calibration
 from nmt.library.assembling import assemble
 from nmt.library.beam_tree import TreeNode, text_tree
 from nmt.library.options import TranslationOptions
-from nmt.library.searching import JobResult
+from nmt.library.search_jobs import JobResult
 from nmt.library.segments import Document
 from nmt.library.settling import settled
 from nmt.library.training_examples import NO_EXAMPLES, ExampleFinder
@@ -49,13 +49,18 @@ class Collector:
         self._missing = len(document.segments)
         self._tree: tuple[TreeNode, ...] | None = None
         self._error: NmtError | None = None
-        self._text, self._next = "", 0  # of the segments before `_next`, which are done
-        self._shown = 0
+        self._next = 0  # the first segment that is not done, or not reported
+        self._shown = 0  # how many characters of its translation have been reported
 
     @property
     def is_done(self) -> bool:
         """Whether all segments are found, or one cannot be translated."""
         return not self._missing or self._error is not None
+
+    @property
+    def next(self) -> int | None:
+        """The segment that comes next in what is reported; None: there is none."""
+        return None if self.is_done else self._next
 
     def add(self, place: int, result: JobResult) -> None:
         """Add the result of a segment."""
@@ -82,15 +87,38 @@ class Collector:
             place: a segment that is not done.
             tokens: with which its translation begins.
         """
-        segments = self._document.segments
+        segments, news, more = self._document.segments, "", ""
         while self._next < len(segments) and self._found[self._next]:
-            self._text += segments[self._next].before + self._found[self._next][0].text
-            self._next += 1
-        certain = self._text
+            whole = segments[self._next].before + self._found[self._next][0].text
+            news += whole[self._shown :]
+            self._next, self._shown = self._next + 1, 0
         if self._next == len(segments):
-            certain += self._document.after
-        elif place == self._next and tokens and (more := settled(self._finishing[0].target, tokens)):
-            certain += segments[place].before + more
-        news = certain[self._shown :]
-        self._shown = max(self._shown, len(certain))
+            more = self._document.after
+        elif place == self._next and tokens and (certain := settled(self._finishing[0].target, tokens)):
+            more = segments[place].before + certain
+        news += more[self._shown :]
+        self._shown = max(self._shown, len(more))
         return news
+
+
+class Followed(Collection[int]):
+    """Of each text that is reported, the job whose segment comes next: of no other can anything be shown.
+
+    Args:
+        collectors: of these texts, by the number of the job of the first segment.
+    """
+
+    def __init__(self, collectors: Mapping[int, Collector]) -> None:
+        self._collectors = collectors
+
+    def __iter__(self) -> Iterator[int]:
+        """Now."""
+        return (first + one.next for first, one in self._collectors.items() if one.next is not None)
+
+    def __len__(self) -> int:
+        """Now."""
+        return sum(1 for _ in self)
+
+    def __contains__(self, job: object) -> bool:
+        """Whether it is one of them now."""
+        return any(job == one for one in self)

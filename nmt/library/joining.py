@@ -45,7 +45,9 @@ def _tokens(parts: Sequence[Tokens]) -> Tokens:
     for part in parts:
         text += " " if text and part.text else ""
         shift = len(text)
-        text, ids, pieces = text + part.text, ids + part.ids, pieces + part.pieces
+        text += part.text
+        ids += part.ids
+        pieces += part.pieces
         offsets += [CharSpan(start + shift, end + shift) for start, end in part.offsets]
     return Tokens(text, ids, pieces, offsets)
 

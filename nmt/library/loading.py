@@ -12,6 +12,7 @@ from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
 from nmt.library.loaded import Loaded
 from nmt.library.training_examples import ExampleFinder, no_datastore
+from nmt.library.unknown import nothing_unknown, unknown_text
 from nmt.onnx.names import CONFIDENCE, is_exported
 
 _NO_DATASTORE = "retrieval and examples need a run with its datastore; an exported model has none"
@@ -134,4 +135,5 @@ def _load_exported(folders: Sequence[Path], threads: int | None) -> Loaded:
         limit=first.about.limit,
         languages=first.about.languages,
         directions=first.about.directions,
+        is_unknown=unknown_text(first.source, ()) if first.about.copies_unknown else nothing_unknown,
     )

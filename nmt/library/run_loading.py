@@ -14,6 +14,7 @@ from nmt.evaluation.confidence import UNCALIBRATED, Calibration
 from nmt.library.collecting import Finishing
 from nmt.library.loaded import Loaded
 from nmt.library.training_examples import ExampleFinder
+from nmt.library.unknown import unknown_text
 from nmt.runs.load import load_models
 from nmt.runs.run import Run, open_run, reopen_run
 
@@ -28,7 +29,7 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
     runs = [open_run(path) for path in paths]
     decoding, data = runs[0].decoding(), reopen_run(runs[0].folder)[1].data
     known, place = known_directions(data), choose_device(device)
-    loaded = load_models(runs, place)
+    loaded, sources = load_models(runs, place), _sources(runs[0], data.both_directions)
     return Loaded(
         name="+".join(run.folder.name for run in runs),
         make=loaded.translator,
@@ -40,9 +41,10 @@ def load_runs(paths: Sequence[Path], device: str, threads: int | None) -> Loaded
             Calibration.load(runs[0].confidence) if len(runs) == 1 else UNCALIBRATED,
             ExampleFinder(lambda: loaded.datastore.supporting(), decoding),
         ),
-        limit=_limit(runs[0], loaded.source, data.both_directions),
+        limit=_limit(sources, loaded.source),
         languages=next(iter(known), None),
         directions=tuple(known) if target_languages(data) else (),
+        is_unknown=unknown_text(loaded.source, sources),
         share_threads=partial(_share, torch.get_num_threads()),
     )
 
@@ -54,15 +56,20 @@ def _share(threads: int, batches: int) -> None:
         torch.set_num_threads(own)
 
 
-def _limit(run: Run, tokenizer: Tokenizer, both_directions: bool) -> int:
-    """The longest source of the development and test sets, in subwords: about the longest of the training
-    set. Models translate badly what is much longer than all that they have seen.
-    """
+def _sources(run: Run, both_directions: bool) -> list[str]:
+    """The sources of the development and test sets."""
     files = [run.examples(split) for split in ("dev", "test") if run.examples(split).exists()]
     examples = [example for file in files for example in load_examples(file)]
     sources = [example.source for example in examples]
     if both_directions:
         sources += [reference for example in examples for reference in example.references]
+    return sources
+
+
+def _limit(sources: list[str], tokenizer: Tokenizer) -> int:
+    """The longest source of the development and test sets, in subwords: about the longest of the training
+    set. Models translate badly what is much longer than all that they have seen.
+    """
     return max([len(ids) for ids in tokenizer.encode_all(sources)] + [_SHORTEST_LIMIT])
 
 

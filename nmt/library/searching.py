@@ -5,8 +5,7 @@ of each.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, is_dataclass, replace
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.tokenizer import Tokens
@@ -17,56 +16,11 @@ from nmt.decoding.interface import SearchOptions
 from nmt.decoding.result import Translation as Found
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.decoding.tree import SearchTree
-from nmt.errors import ConfigError, NmtError
+from nmt.errors import ConfigError
 from nmt.library.attempts import Attempt, Tried, first_attempt, meeting, next_attempt
+from nmt.library.search_jobs import Beginning, Job, JobResult, in_parts, same_jobs
 from nmt.library.options import TranslationOptions
-from nmt.library.steering import NOTHING, Builders, Steering
-
-
-@dataclass(frozen=True)
-class Job:
-    """A segment to translate.
-
-    Attributes:
-        text: the segment.
-        options: of its document.
-        steering: what is asked of its translation.
-    """
-
-    text: str
-    options: TranslationOptions
-    steering: Steering
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """What was found for a segment.
-
-    Attributes:
-        job: its index.
-        found: the hypotheses, best first; none if it was cancelled, or if there is an error.
-        error: why there are none.
-        tree: the beam, if it was asked for.
-        then: it is to be searched again; None: this is the result.
-    """
-
-    job: int
-    found: list[Found] = field(default_factory=list)
-    error: NmtError | None = None
-    tree: SearchTree | None = None
-    then: Attempt | None = None
-
-
-class Beginning(NamedTuple):
-    """What the translation of a segment will begin with, whatever the search still finds.
-
-    Attributes:
-        job: its index.
-        tokens: without end-of-sentence.
-    """
-
-    job: int
-    tokens: list[int]
+from nmt.library.steering import NOTHING, Builders
 
 
 @dataclass(frozen=True)
@@ -125,22 +79,47 @@ class Searcher:
         Args:
             jobs: in any order.
             cancelled: asked for each job after every step; once True, it leaves the batch.
-            streamed: the jobs whose beginnings are wanted.
+            streamed: the jobs whose beginnings are wanted; asked after every step. Unless it is empty at
+                first, the jobs are searched in order, as far as that does not take much longer.
 
         Raises:
             NmtError: if the model returns NaN, or probability zero for every token.
         """
+        same = same_jobs(jobs)
+
+        def left(job: int) -> bool:
+            return cancelled is not None and all(map(cancelled, same[job]))
+
+        for event in self._search(jobs, list(same), left if cancelled else None, streamed):
+            for job in same[event.job]:
+                if isinstance(event, JobResult):
+                    yield replace(event, job=job)
+                elif job in streamed:
+                    yield event._replace(job=job)
+
+    def _search(
+        self,
+        jobs: Sequence[Job],
+        chosen: Sequence[int],
+        cancelled: Callable[[int], bool] | None,
+        streamed: Collection[int],
+    ) -> Iterator[JobResult | Beginning]:
+        """The results of chosen jobs."""
         groups: dict[tuple[object, ...], list[int]] = {}
         keys: dict[int, tuple[object, ...]] = {}  # by the identity of options, as most jobs have the same
-        for index, job in enumerate(jobs):
-            request, given = job.steering.request, job.steering.given
-            if given is None and not request.prefix and Placeholders.is_all(job.text, request.keep):
-                given = job.text
-            if given is not None:
-                yield JobResult(index, self._score(job, given))
+        given: dict[int, dict[int, str]] = {}  # likewise
+        for index in chosen:
+            job = jobs[index]
+            request, text = job.steering.request, job.steering.given
+            if text is None and not request.prefix and Placeholders.is_all(job.text, request.keep):
+                text = job.text
+            if text is not None:
+                given.setdefault(id(job.options), {})[index] = text
             else:
                 key = keys.get(id(job.options)) or keys.setdefault(id(job.options), self._how(job.options))
                 groups.setdefault(key, []).append(index)
+        for texts in given.values():
+            yield from self._score(jobs, texts)
         for members in groups.values():
             settings = jobs[members[0]].options.decoding(self._own)
             translator = self._make(replace(settings, no_repeat_ngram=0))  # a constraint already: see `steer`
@@ -172,16 +151,24 @@ class Searcher:
             except ConfigError as error:
                 yield JobResult(index, error=error)
         nbest = max((jobs[index].options.nbest for index in attempts), default=1)
-        for chosen in translator.batches([one.source for one in ready], nbest):
-            yield from _run(translator, jobs, [ready[i] for i in chosen], cancelled, streamed)
+        for part in in_parts(ready) if streamed else (ready,):
+            for chosen in translator.batches([one.source for one in part], nbest):
+                yield from _run(translator, jobs, [part[i] for i in chosen], cancelled, streamed)
 
     def _how(self, options: TranslationOptions) -> tuple[object, ...]:
         """What must be equal for a search together."""
         return (*_values(options.decoding(self._own)), options.nbest)
 
-    def _score(self, job: Job, given: str) -> list[Found]:
-        translator = self._make(job.options.decoding(self._own))
-        return translator.align([job.text], [given], job.options.attention, job.options.to)
+    def _score(self, jobs: Sequence[Job], texts: Mapping[int, str]) -> Iterator[JobResult]:
+        """Score the given translations of jobs with the same options."""
+        options = jobs[next(iter(texts))].options
+        config = options.decoding(self._own)
+        tokens = max(1, config.batch_tokens // config.beam_size)  # a batch as large as those of the search
+        translator = self._make(replace(config, batch_tokens=tokens))
+        sources = [jobs[index].text for index in texts]
+        found = translator.align(sources, [*texts.values()], options.attention, options.to)
+        for index, one in zip(texts, found, strict=True):
+            yield JobResult(index, [one])
 
     def _prepare(
         self, translator: SearchTranslator, job: Job, index: int, attempt: Attempt | None, tried: Tried
@@ -238,17 +225,16 @@ def _run(
         if one.constrained is not None:
             sources.limits[row] = one.constrained.limit
     search = translator.search(sources, options)
-    followed = [row for row, one in enumerate(batch) if one.job in streamed and one.is_final]
+    rows = {one.job: row for row, one in enumerate(batch) if one.is_final}
     while search.active:
         done = search.step()
         for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):
             tree = search.tree(row) if hypotheses and every[row].tree else None
-            job = jobs[batch[row].job]
-            yield _result(translator, job, batch[row], hypotheses, tree)
+            yield _result(translator, jobs[batch[row].job], batch[row], hypotheses, tree)
         active = set(search.active)
-        for row in followed:
-            if row in active and (tokens := search.shared(row)):
-                yield Beginning(batch[row].job, tokens)
+        for job in [job for job in streamed if rows.get(job) in active]:
+            if tokens := search.shared(rows[job]):
+                yield Beginning(job, tokens)
         if cancelled is not None:
             for row in active:
                 if cancelled(batch[row].job):

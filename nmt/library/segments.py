@@ -11,14 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from nmt.data.text import JOINERS, clean, is_mark
+from nmt.data.text import JOINERS, CharSpan, clean, is_mark
 from nmt.data.tokenizer import Tokenizer
 
 _LINE_END = re.compile(r"\r?\n")
 _OTHER_LINE_ENDS = re.compile("[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_SENTENCE_END = re.compile("[.!?…।॥؟۔]+[\"'”’»)\\]]*(?=\\s+)|[。！？]+[」』”）]*")
+_SENTENCE_END = re.compile(
+    "(?<![.!?…।॥؟۔])[.!?…।॥؟۔]++[\"'”’»)\\]]*+(?=\\s)|[。！？]+[」』”）]*"  # linear, whatever the text
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half of a pair is no character, and no UTF-8
+_LONGEST = 16  # characters of a subword
 _GAP = 64  # characters, in which what follows a sentence begins
+_LAST_WORD = 16  # characters; longer than all abbreviations
 _MARKS = 16  # of a character; more than any language has
 _CLAUSE_END = ",;:،、，；：–—"
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|No|[ei]\.[eg])\.$")
@@ -90,14 +94,15 @@ def segment(text: str, tokenizer: Tokenizer, limit: int) -> Document:
 
 def sentence_end(text: str) -> int:
     """Where the first sentence of a text ends, if another one, or white space, follows; -1: it does not."""
-    for match in _SENTENCE_END.finditer(text):
-        if _ends_sentence(text[: match.end()], text[match.end() :]):
-            return match.end()
-    return -1
+    ends = (match.end() for match in _SENTENCE_END.finditer(text))
+    return next((stop for stop in ends if _ends_sentence(text, 0, stop, len(text))), -1)
 
 
-def _ends_sentence(sentence: str, rest: str) -> bool:
-    return not rest.lstrip()[:1].islower() and not _ABBREVIATION.search(sentence)
+def _ends_sentence(text: str, start: int, stop: int, end: int) -> bool:
+    """Whether the sentence text[start:stop] of a line text[:end] ends where a mark says so."""
+    rest = text[stop : min(end, stop + _GAP)]
+    last = text[max(start, stop - _LAST_WORD) : stop]
+    return not rest.lstrip()[:1].islower() and not _ABBREVIATION.search(last)
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:
@@ -116,7 +121,7 @@ def _is_longer(line: str, tokenizer: Tokenizer, limit: int) -> bool:
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     position = start
     for match in _SENTENCE_END.finditer(text, start, end):
-        if _ends_sentence(text[position : match.end()], text[match.end() : min(end, match.end() + _GAP)]):
+        if _ends_sentence(text, position, match.end(), end):
             yield position, match.end()
             position = match.end()
     yield position, end
@@ -126,9 +131,7 @@ def _cut(text: str, start: int, end: int, tokenizer: Tokenizer, limit: int) -> I
     """Cut a sentence into parts of about `limit` subwords, at characters [start, end) of the text."""
     while True:
         start, end = _stripped(text, start, end)
-        # Enough characters for more than `limit` subwords, unless they are longer than those of text are.
-        window = min(end, start + 16 * limit)
-        offsets = tokenizer.encode_with_offsets(clean(text[start:window])).offsets
+        window, offsets = _window(text, start, end, tokenizer, limit)
         if len(offsets) <= limit:
             yield start, window
             start = window
@@ -139,6 +142,21 @@ def _cut(text: str, start: int, end: int, tokenizer: Tokenizer, limit: int) -> I
             start = cut
         if start >= end:
             return
+
+
+def _window(
+    text: str, start: int, end: int, tokenizer: Tokenizer, limit: int
+) -> tuple[int, list[CharSpan]]:
+    """Where to stop looking at a sentence, and the subwords up to there, cleaned: more than twice `limit`, so
+    that the end does not change the first ones, or what characters of text have, unless they are longer.
+    """
+    characters = max(1, limit // 2)
+    while True:
+        window = min(end, start + characters)
+        offsets = tokenizer.encode_with_offsets(clean(text[start:window])).offsets
+        if len(offsets) > 2 * limit or window == end or characters >= _LONGEST * limit:
+            return window, offsets
+        characters *= 2
 
 
 def _place(text: str, start: int, reach: int, end: int) -> int:

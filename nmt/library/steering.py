@@ -1,6 +1,6 @@
 """What the options of a document ask of each of its segments: constraints, and texts that are given."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,6 +12,7 @@ from nmt.decoding.constraints.request import ConstraintRequest
 from nmt.errors import ConfigError
 from nmt.library.options import TranslationOptions
 from nmt.library.segments import Document, sentence_end
+from nmt.library.unknown import nothing_unknown
 
 NOTHING = ConstraintRequest()
 _REQUESTS = 64  # kept, as building one takes time
@@ -30,8 +31,15 @@ class Steering:
     given: str | None = None
 
 
+FREE = Steering()
+
+
 def steer(
-    document: Document, options: TranslationOptions, own: DecodingConfig, excluded: Sequence[str] = ()
+    document: Document,
+    options: TranslationOptions,
+    own: DecodingConfig,
+    excluded: Sequence[str] = (),
+    is_unknown: Callable[[str], bool] = nothing_unknown,
 ) -> list[Steering]:
     """What is asked of each segment of a document.
 
@@ -44,6 +52,7 @@ def steer(
         options: what is asked of its translation.
         own: the settings of the run.
         excluded: continuations of the prefix, up to the end of a word, that are not wanted.
+        is_unknown: whether a segment is copied, unless anything is asked of its translation.
 
     Raises:
         ConfigError: if a prefix has more lines than the document.
@@ -57,7 +66,7 @@ def steer(
         no_repeat_ngram=own.no_repeat_ngram if options.no_repeat_ngram is None else options.no_repeat_ngram,
     )
     if not segments or (common == NOTHING and not options.prefix and not excluded):
-        return [Steering()] * len(segments)
+        return [Steering(given=part.text) if is_unknown(part.text) else FREE for part in segments]
     free = replace(common, required=())
     longest = max(range(len(segments)), key=lambda index: len(segments[index].text))
     found = [Steering(common if index == longest else free) for index in range(len(segments))]

@@ -33,12 +33,14 @@ class About(NamedTuple):
         limit: input of more source subwords than this is split.
         languages: codes of the source and the target language; None: unknown.
         directions: those of each direction of a model with several target languages, the main one first.
+        copies_unknown: whether text is copied of which most characters are not in the vocabulary.
     """
 
     name: str
     limit: int
     languages: tuple[str, str] | None = None
     directions: tuple[tuple[str, str], ...] = ()
+    copies_unknown: bool = False
 
 
 class Exported(NamedTuple):
@@ -92,7 +94,8 @@ def _about(settings: dict[str, Any]) -> About:
     languages = settings["languages"]
     pair = None if languages is None else (str(languages[0]), str(languages[1]))
     directions = tuple((str(source), str(target)) for source, target in settings.get("directions", ()))
-    return About(str(settings["name"]), int(settings["limit"]), pair, directions)
+    copies = settings.get("copies_unknown", False) is True
+    return About(str(settings["name"]), int(settings["limit"]), pair, directions, copies)
 
 
 def _verify(folder: Path) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
+from nmt.allocator import return_freed_memory
 from nmt.errors import NmtError
 from nmt.library.options import TranslationOptions
 from nmt.server.engine import Engine, Outcome, Result
@@ -38,6 +39,7 @@ def answer_calls(load: Load, connection: Connection) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server finishes what it has accepted
         if number := getattr(signal, name, None):
             signal.signal(number, signal.SIG_IGN)
+    return_freed_memory()
     with suppress(EOFError, OSError, KeyboardInterrupt):
         try:
             engine = load()

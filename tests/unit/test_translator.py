@@ -137,7 +137,7 @@ def test_length_limit(translator, model, configured):
             ({"max_length": 7}, 7),
             ({"max_length_factor": 0.5}, S // 2 + 4),
         ):
-            ((one,),) = configured(**changes).translate([text], attention=True)
+            ((one,),) = configured(lookahead=None, **changes).translate([text], attention=True)
             assert (len(one.target.ids), one.finished) == (most, False)
             check(one)
 

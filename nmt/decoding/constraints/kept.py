@@ -17,7 +17,7 @@ EMOJI = re.compile(
 )
 _PATTERNS = {
     "url": re.compile(r"(?:https?://|ftp://|www\.)[^\s<>\"]+", re.IGNORECASE),
-    "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    "email": re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)+"),
     "emoji": EMOJI,
     "number": re.compile(r"(?<![\w.,])(?<!\d[:/])\d+(?:[.,:/]\d+)*(?!\w|[.,:/]\d)"),
 }  # fmt: skip

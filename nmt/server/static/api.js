@@ -45,22 +45,23 @@ async function call(path, body, signal) {
 export const models = async () => (await call("v1/models")).models;
 export const alternatives = async (request, signal) => (await call("v1/alternatives", request, signal)).alternatives;
 
-// A translation; until it is complete, `progress(text)` is called with what is certain of its text.
+// A translation; until it is complete, `progress(piece)` is called with what has become certain of its text.
 export async function translate(request, signal, progress) {
   const response = await send("v1/stream", request, signal);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let read = "", text = "";
+  let parts = []; // of an event that is not complete
   for (;;) {
     const { value, done } = await reached(reader.read());
     if (done) throw new ShownError("The server ended its answer too early.", 500);
-    const events = (read + value).split("\n\n");
-    read = events.pop();
+    parts.push(value);
+    if (!(parts.at(-2) ?? "").endsWith("\n") && !value.includes("\n\n")) continue;
+    const events = parts.join("").split("\n\n");
+    parts = [events.pop()];
     for (const event of events) {
       const content = JSON.parse(event.slice("data: ".length));
       if (content.error) throw new ShownError(content.error.message, 500);
       if (content.translation) return content.translation;
-      text += content.piece;
-      progress(text);
+      progress(content.piece);
     }
   }
 }

@@ -2,19 +2,22 @@
 
 import * as api from "./api.js";
 import { closeAlternatives, openAlternatives } from "./alternatives.js";
-import { byId, characters, make, percent } from "./dom.js";
+import { byId, characters, direct, make, percent } from "./dom.js";
 import { saveJson, savePng, saveSvg } from "./download.js";
 import { drawHeatmap, frame } from "./heatmap.js";
 import { chosenModel, direction, loadModels, onDirection } from "./models.js";
 import { onOptions, options } from "./options.js";
 import { showRemarks } from "./remarks.js";
 import { drawTree, focusNode } from "./tree.js";
-import { clearWords, focusWord, isKnown, pointAt, showText, showWords } from "./words.js";
+import { addText, clearWords, focusWord, isKnown, pointAt, showWords } from "./words.js";
 
 const WAIT = 300; // milliseconds after the last key
 const PATIENCE = 500; // milliseconds until an unfinished translation is shown
 const CONFIRMED = 2000; // milliseconds that a button says that it is done
 const NBEST = 5;
+const LONG = 5000; // characters of a text of which only the best translation is asked for
+const SHOWN = 300; // words of a translation in the n-best list, and characters of it that are read out
+const SHARE = 0.1; // of the time, at most, for showing what is certain of a translation
 const PADDING = 36; // pixels of a card, left and right
 
 let best = null; // the translation that the server has found
@@ -34,6 +37,7 @@ function later() {
   whole = focusAgain = null;
   closeAlternatives();
   const { value } = byId("text");
+  direct(byId("text"), value, LONG);
   byId("clear").hidden = !value;
   busy(true);
   timer = setTimeout(translate, value.trim() ? WAIT : 0);
@@ -42,7 +46,8 @@ function later() {
 const body = () => ({ text: byId("text").value, ...direction(), ...options() });
 
 function wanted(attention = chosenModel().attention !== false) {
-  return { ...body(), nbest: NBEST, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
+  const nbest = byId("text").value.length > LONG ? 1 : NBEST;
+  return { ...body(), nbest, attention, ...(treeWanted() && { tree: true }), ...(prefix && { prefix }) };
 }
 
 async function translate() {
@@ -81,11 +86,17 @@ function refocus() {
 
 // The answer of the server; without attention if the text is too long for it.
 async function translated(signal) {
-  const start = performance.now();
-  const progress = (text) => {
-    if (performance.now() - start < PATIENCE) return;
+  let next = performance.now() + PATIENCE, unseen = "", first = true;
+  const progress = (piece) => {
+    unseen += piece;
+    const now = performance.now();
+    if (now < next) return;
     byId("take").hidden = true; // of the translation before
-    showText(text);
+    addText(unseen, first);
+    unseen = "";
+    first = false;
+    byId("target-words").getBoundingClientRect(); // lays it out
+    next = performance.now() + (performance.now() - now) / SHARE;
   };
   try {
     return await api.translate(wanted(), signal, progress);
@@ -98,7 +109,7 @@ async function translated(signal) {
 function busy(now) {
   waiting = now;
   document.querySelector("main").setAttribute("aria-busy", String(waiting));
-  byId("status").textContent = waiting ? "Translating …" : shown ? `Translation: ${shown.text}` : "";
+  byId("status").textContent = waiting ? "Translating …" : shown ? `Translation: ${shown.text.slice(0, SHOWN)}` : "";
 }
 
 // What is done with the translation shown; nothing, while it is not that of the text.
@@ -190,11 +201,12 @@ function list(all, chosen) {
 function item(translation, known) {
   const all = characters(translation.text), text = make("span", { dir: byId("list").dir });
   let end = 0;
-  for (const word of translation.words) {
+  const long = translation.words.length > SHOWN;
+  for (const word of translation.words.slice(0, SHOWN)) {
     text.append(all.slice(end, word.start), known.has(word.text) ? word.text : make("b", {}, word.text));
     end = word.end;
   }
-  text.append(all.slice(end));
+  text.append(long ? " …" : all.slice(end));
   const value = translation.confidence;
   const score = isKnown(value) ? percent(value) : `log p ${translation.log_probability.toFixed(2)}`;
   const button = make("button", { type: "button", class: "choice" }, text, make("span", { class: "score" }, score));
@@ -246,6 +258,10 @@ function listen(id, event, action) {
 
 onOptions(later);
 document.querySelectorAll(".save").forEach(saving);
+listen("text", "beforeinput", ({ data, dataTransfer }) => {
+  const more = data ?? dataTransfer?.getData("text/plain") ?? "";
+  if (more.length > LONG) direct(byId("text"), more, LONG);
+});
 listen("text", "input", later);
 onDirection(later);
 listen("clear", "click", () => {

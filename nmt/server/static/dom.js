@@ -26,6 +26,19 @@ export function characters(text) {
   return { length: all.length, slice: (start, end) => all.slice(start, end).join("") };
 }
 
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+export const isRightToLeft = (text) => RIGHT_TO_LEFT.test(text); // any of it
+
+// The direction of a field in which there will be `text`. Chromium takes seconds to find that of a long one by itself.
+export function direct(field, text, longest) {
+  if (field.dir !== "rtl" || "found" in field.dataset) {
+    const found = text.length > longest;
+    field.toggleAttribute("data-found", found);
+    field.dir = !found ? "auto" : isRightToLeft(/\p{L}/u.exec(text)?.[0] ?? "") ? "rtl" : "ltr";
+  }
+}
+
 export const spoken = (text) => /[\p{L}\p{M}\p{N}]/u.test(text); // not punctuation
 
 export const percent = (value) => `${Math.round(100 * value)} %`;

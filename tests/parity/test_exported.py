@@ -214,8 +214,8 @@ def test_eight_bits_are_close(exported, in_eight_bits):
 
 
 def test_the_scores_of_attention_do_not_depend_on_the_longest_sentence():
-    """Sums of 384 products, which ONNX Runtime would cut into parts for one number of source positions and not
-    for another one.
+    """ONNX Runtime would cut sums of 384 products into parts for one number of source positions, and not for
+    another one.
     """
     random = np.random.default_rng(1)
     queries, keys = (random.normal(size=(2, 1, rows, 384)).astype("f4") for rows in (5, 200))

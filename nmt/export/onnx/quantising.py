@@ -95,7 +95,7 @@ class _Rewriting:
         tensor = self._constants.get(name)
         if tensor is None or len(tensor.dims) != 2 or tensor.data_type != TensorProto.FLOAT:
             return False
-        return tensor.dims[0] * tensor.dims[1] >= _SMALLEST
+        return bool(tensor.dims[0] * tensor.dims[1] >= _SMALLEST)
 
     def _matrix(self, name: str) -> NDArray[np.float32]:
         return numpy_helper.to_array(self._constants[name])

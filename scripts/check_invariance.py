@@ -1,14 +1,15 @@
 """Check that a translation depends on nothing but its sentence: not on batch, order or neighbours.
 
-python scripts/check_invariance.py --run runs/a [--ways search,library,command,server,onnx] [--nbest 5]
+python scripts/check_invariance.py --run runs/a [--ways search,library,command,server,onnx,int8] [--nbest 5]
 python scripts/check_invariance.py --run runs/a --server http://127.0.0.1:8000
 
 Every sentence of the test set is translated alone, in batches of 7 and 64, in another order, and beside a
 sentence of 200 subwords: by the search itself, the library, the command, the server (in another order: by 32
 clients at a time, a sentence in each request) and the exported model. With --server only by that server.
 Texts and n-best lists must be those of the search of the sentence alone, and scores within 1e-5 (of the
-exported model 1e-4); so must be the score of each hypothesis by forced decoding. Exit status: 0 if all of it
-holds, 1 if not.
+exported model 1e-4); so must be the score of each hypothesis by forced decoding. The exported model in 8 bits
+(int8) is compared with what it finds itself for the sentence alone. Exit status: 0 if all of it holds, 1 if
+not.
 """
 
 import argparse
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from nmt.runs.run import Run
 
-WAYS = ("search", "library", "command", "server", "onnx")
+WAYS = ("search", "library", "command", "server", "onnx", "int8")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -96,8 +97,10 @@ def check(
         return len(tokenizer.encode(text))
 
     expected = {sentence: as_nbest(group) for sentence, group in alone.items()}
-    for way in ways:
+    for way in sorted(ways, key=lambda way: way == "int8"):  # the last one, with results of its own
         with open_way(way, run, method, nbest, server) as translate:
+            if way == "int8":
+                expected = {sentence: translate([sentence])[0] for sentence in sentences}
             for name, calls in arrangements(sentences, size, by_file=way == "command").items():
                 results = [pair for call in calls for pair in zip(call, translate(call), strict=True)]
                 tolerance = EXPORTED if way == "onnx" else TOLERANCE

@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from nmt import cli
+from nmt.onnx.names import FP32, INT8, PRECISIONS
 
 if TYPE_CHECKING:
     from nmt.decoding.translator import Translator
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _CHECKED = 20  # sentence pairs
 _PIECES = 6  # of a text that is not from the run's data
 _TOLERANCE = 1e-4  # of a log-probability
+_TOLERANCE_OF_8_BITS = 0.05  # of a log-probability, per subword, on average
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,6 +26,13 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--output", type=cli.path, metavar="FOLDER", required=True, help="an exported model there is replaced"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=FP32,
+        help="of weights and products; int8: smaller and faster, log-probabilities are only close to those "
+        "of the run (default: %(default)s)",
     )
     cli.add_run_arguments(parser, search=False, device=False)
     return parser
@@ -51,17 +60,19 @@ def main() -> None:
     copies = loaded.is_unknown is not nothing_unknown
     about = About(loaded.name, loaded.limit, loaded.languages, loaded.directions, copies)
     decoding = loaded.decoding.without_retrieval()  # the datastore is not exported
-    files = exported_files(checkpoint.model, tokenizers, checkpoint.config, decoding, about)
+    files = exported_files(
+        checkpoint.model, tokenizers, checkpoint.config, decoding, about, arguments.precision
+    )
     if run.confidence.exists():
         files[CONFIDENCE] = run.confidence.read_bytes()
     with TemporaryDirectory() as place:  # what fails the comparison replaces nothing
         trial = Path(place) / "exported"
         write_exported(trial, files)
-        difference = _difference(loaded.make(decoding), Translator(*open_exported(trial)[:4]), run)
-    assert difference <= _TOLERANCE, f"log-probabilities differ by {difference:g} from those of the run"
+        differences = _differences(loaded.make(decoding), Translator(*open_exported(trial)[:4]), run)
+    found = _checked(*differences, arguments.precision)
     write_exported(folder, files)
     size = sum(file.stat().st_size for file in folder.iterdir()) / 2**20
-    print(f"{folder}: {size:.1f} MiB; log-probabilities are those of the run, to {difference:.1g}")
+    print(f"{folder}: {size:.1f} MiB; {found}")
 
 
 def _check_packages() -> None:
@@ -75,13 +86,34 @@ def _check_packages() -> None:
         raise ConfigError(f"nmt.export needs more packages: pip install {' '.join(missing)}")
 
 
-def _difference(one: "Translator", other: "Translator", run: "Run") -> float:
-    """The largest difference between the log-probabilities of translations by two translators."""
+def _differences(one: "Translator", other: "Translator", run: "Run") -> tuple[float, float]:
+    """The largest difference between the log-probabilities of translations by two translators, and the mean
+    per subword.
+    """
     pairs = _sentence_pairs(run) or _pairs_of_pieces(one)
     sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-    first, second = (translator.align(sources, targets) for translator in (one, other))
-    found = zip(first, second, strict=True)
-    return max(abs(mine.log_probability - yours.log_probability) for mine, yours in found)
+    mine, yours = (translator.align(sources, targets) for translator in (one, other))
+    found = [abs(a.log_probability - b.log_probability) for a, b in zip(mine, yours, strict=True)]
+    return max(found), sum(found) / sum(len(one.target) for one in mine)
+
+
+def _checked(largest: float, mean: float, precision: str) -> str:
+    """What is said about the differences.
+
+    Raises:
+        ConfigError: if the model loses too much in 8 bits.
+    """
+    from nmt.errors import ConfigError
+
+    if precision != INT8:
+        assert largest <= _TOLERANCE, f"log-probabilities differ by {largest:g} from those of the run"
+        return f"log-probabilities are those of the run, to {largest:.1g}"
+    differ = f"log-probabilities differ from those of the run by {mean:.2g} per subword on average"
+    if not mean <= _TOLERANCE_OF_8_BITS:
+        raise ConfigError(
+            f"--precision {INT8}: {differ}, more than {_TOLERANCE_OF_8_BITS:g}; use --precision {FP32}"
+        )
+    return f"{INT8}; {differ} ({_CHECKED} sentences)"
 
 
 def _sentence_pairs(run: "Run") -> list[tuple[str, str]]:

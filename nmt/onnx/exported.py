@@ -3,12 +3,12 @@
     encoder.onnx, step.onnx      graphs
     weights.bin                  their weights
     source.model, target.model   SentencePiece models
-    exported.json                format, settings of the model and of the search, what the run was
+    exported.json                format, precision, settings of the model and of the search, what the run was
     confidence.json              calibration of the confidence, if the run has one
     manifest.json                SHA-256 of each of the files above
 
-Opening it never runs code from it: the graphs have standard operators only. The weights are mapped into
-memory, so that of the tables only what is looked up is read.
+Opening it never runs code from it: the graphs have operators of ONNX and ONNX Runtime only. The weights are
+mapped into memory, so that of the tables only what is looked up is read.
 """
 
 import json

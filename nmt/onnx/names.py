@@ -8,6 +8,8 @@ from pathlib import Path
 
 FORMAT = 1
 """Of the folder; a change that old versions cannot read gets another number."""
+PRECISIONS = FP32, INT8 = "fp32", "int8"
+"""Of the weights and the products with them."""
 SETTINGS, MANIFEST = "exported.json", "manifest.json"
 ENCODER, STEP, WEIGHTS = "encoder.onnx", "step.onnx", "weights.bin"
 SOURCE_TOKENIZER, TARGET_TOKENIZER = "source.model", "target.model"

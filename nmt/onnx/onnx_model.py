@@ -38,6 +38,7 @@ from nmt.onnx.names import (
 )  # fmt: skip
 
 Values = Mapping[str, OrtValue]
+_FEWEST = 2  # slots: ONNX Runtime adds up the sums of a product with one row in another order
 _LEAVING = 0.7  # the memory is selected when less than this part of its sentences is being decoded
 
 
@@ -146,7 +147,7 @@ class OnnxModel:
 
     def _layout(self, state: OnnxState, rows: Rows) -> dict[str, Integers]:
         """The indices that a step reads, by name."""
-        K = int(rows.counts.max())
+        K = max(_FEWEST, int(rows.counts.max()))
         first = np.cumsum(rows.counts) - rows.counts
         within = np.arange(len(rows.tokens)) - np.repeat(first, rows.counts)
         slots = np.repeat(state.sentences * K, rows.counts) + within

@@ -19,6 +19,7 @@ from invariance.comparison import Comparison, Found, NBest, compare
 from nmt.data.tokenizer import Tokens
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
+from nmt.onnx.names import FP32, INT8
 from nmt.runs.load import load_translator
 from nmt.runs.run import Run
 
@@ -80,9 +81,10 @@ def open_way(way: str, run: Run, method: str, nbest: int, server: str | None = N
             yield _library(run.folder, method, nbest)
         elif way == "command":
             yield lambda texts: _command(run.folder, folder, texts, method, nbest)
-        elif way == "onnx":
-            _python("nmt.export", "--run", run.folder, "--output", folder / "exported")
-            yield _library(folder / "exported", method, nbest)
+        elif way in ("onnx", "int8"):
+            precision = INT8 if way == "int8" else FP32
+            _python("nmt.export", "--run", run.folder, "--output", folder / way, "--precision", precision)
+            yield _library(folder / way, method, nbest)
         elif server is not None:
             yield lambda texts: _posted(server, texts, method, nbest)
         else:

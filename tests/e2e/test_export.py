@@ -14,14 +14,16 @@ from inside import inside
 
 pytest.importorskip("onnxruntime", reason="needs the extra `export`")
 
+from eight_bits import in_8_bits
+
 import nmt
-from nmt import align, evaluate, train
+from nmt import align, evaluate, train, translate
 from nmt.config.decoding import DecodingConfig
 from nmt.errors import ConfigError, RunError
 from nmt.export import __main__ as export
 from nmt.export.onnx.export_folder import for_cpu
 from nmt.files import sha256
-from nmt.onnx.names import MANIFEST, SETTINGS, STEP
+from nmt.onnx.names import FP32, INT8, MANIFEST, SETTINGS, STEP
 
 LINES = ["The dog sees.", "", "He is a boy.", "https://example.org 12"]
 WITHOUT_TORCH = """
@@ -73,8 +75,9 @@ def test_the_library_says_of_both_the_same(folder: Path, trained: Path) -> None:
 
 def test_batches_for_a_gpu_are_not_exported() -> None:
     """On a CPU they would only take memory."""
-    found = [for_cpu(DecodingConfig(batch_tokens=tokens)).batch_tokens for tokens in (100, 40_000)]
-    assert found == [100, 4096]
+    for precision, most in ((FP32, 4096), (INT8, 2048)):
+        configs = (for_cpu(DecodingConfig(batch_tokens=tokens), precision) for tokens in (100, 40_000))
+        assert [config.batch_tokens for config in configs] == [100, most]
 
 
 def test_exported_models_as_an_ensemble(folder: Path) -> None:
@@ -190,25 +193,65 @@ def test_it_aligns_as_the_run_does(folder: Path, trained: Path, tmp_path: Path) 
     assert found.out == expected.out != ""
 
 
-def test_a_run_without_sentences_is_compared_on_its_pieces(
+def test_what_loses_too_much_in_8_bits_is_not_written_and_texts_are_made_of_pieces_if_need_be(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Path(shutil.copytree(trained, tmp_path / "run"))
     shutil.rmtree(run / "data")
     compared = []
-    difference = export._difference
+    differences = export._differences
 
-    def wrong(one: Any, other: Any, of: Any) -> float:
+    def wrong(one: Any, other: Any, of: Any) -> tuple[float, float]:
         compared.extend(export._pairs_of_pieces(one))
-        return difference(one, other, of) + 1
+        largest, mean = differences(one, other, of)
+        return largest, mean + 1
 
-    monkeypatch.setattr(export, "_difference", wrong)
+    monkeypatch.setattr(export, "_differences", wrong)
     logging.disable()
     try:
-        answer = inside(export, "--run", "run", "--output", "model", folder=tmp_path)
+        answer = inside(export, "--run", "run", "--output", "model", "--precision", "int8", folder=tmp_path)
     finally:
         logging.disable(logging.NOTSET)
-    assert answer.code == 1
-    assert "log-probabilities differ by 1" in answer.err
+    assert answer.code == 2
+    assert answer.err.startswith(
+        "error: --precision int8: log-probabilities differ from those of the run by 1"
+    )
+    assert answer.err.endswith("per subword on average, more than 0.05; use --precision fp32\n")
+    assert not (tmp_path / "model").exists()
     assert len(compared) == 20
     assert len({source for source, _ in compared}) == 20
+
+
+def test_what_is_said_about_the_differences() -> None:
+    assert export._checked(1e-5, 1.0, FP32) == "log-probabilities are those of the run, to 1e-05"
+    assert "by 0.012 per subword on average (20 sentences)" in export._checked(1.0, 0.0123, INT8)
+    with pytest.raises(AssertionError, match=r"log-probabilities differ by 0\.1"):
+        export._checked(0.1, 0.0, FP32)
+    with pytest.raises(ConfigError, match="use --precision fp32"):
+        export._checked(0.1, float("nan"), INT8)
+
+
+@pytest.fixture(scope="module")
+def small(folder: Path) -> Path:
+    """In 8 bits."""
+    return in_8_bits(folder, folder.with_name("int8"))
+
+
+def test_in_8_bits_no_text_depends_on_its_neighbours(small: Path, trained: Path) -> None:
+    """Not in the last bit; and the texts are nearly always those of the run."""
+    texts = [*LINES, " ".join(["The dog sees the boy."] * 12)]
+    translator = nmt.Translator.load(small)
+    together = translator.translate(texts, nbest=3)
+    for text, found in zip(texts, together, strict=True):
+        (alone,) = translator.translate([text], nbest=3)
+        assert alone.to_dict() == found.to_dict()
+    expected = nmt.Translator.load(trained, device="cpu").translate(texts)
+    assert sum(one.text == other.text for one, other in zip(together, expected, strict=True)) >= 3
+
+
+def test_a_folder_in_8_bits_is_opened_as_others(small: Path, folder: Path, tmp_path: Path) -> None:
+    assert (small / "weights.bin").stat().st_size < 0.6 * (folder / "weights.bin").stat().st_size
+    answer = inside(translate, "--run", small, "The dog sees.", folder=tmp_path)
+    assert answer.code == 0
+    assert nmt.Translator.load(small, folder).translate(LINES)[0].text.strip()
+    assert answer.out == nmt.Translator.load(small).translate(LINES)[0].text + "\n"

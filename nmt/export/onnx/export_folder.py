@@ -18,8 +18,10 @@ from nmt.config.model import ModelConfig
 from nmt.config.schema import to_dict
 from nmt.data.tokenizer import Tokenizer
 from nmt.errors import ConfigError
+from nmt.export.onnx.batch_invariance import swap_scores
 from nmt.export.onnx.best_tokens import add_best_tokens, groups
 from nmt.export.onnx.merging import merge_products
+from nmt.export.onnx.quantising import quantise
 from nmt.export.onnx.recurrent_operators import OperatorEncoder
 from nmt.export.onnx.search_graphs import EXAMPLE_TOKEN, EncoderGraph, StepGraph, example, named, tensors
 from nmt.export.onnx.tracing import FREE, free_sizes, trace
@@ -31,21 +33,28 @@ from nmt.onnx import names
 from nmt.onnx.exported import About
 
 _ALIGNMENT = 4096  # bytes: pages of memory
-_BATCH_TOKENS = 4096  # of the search: larger batches gain nothing on a CPU, and take more memory
+_BATCH_TOKENS = {names.FP32: 4096, names.INT8: 2048}
+"""Of the search, at most: larger batches gain nothing on a CPU, and take more memory."""
 
 
-def export_graphs(model: TranslationModel) -> dict[str, onnx.ModelProto]:
+def export_graphs(model: TranslationModel, precision: str) -> dict[str, onnx.ModelProto]:
     """The graphs of a model, by file name.
 
     Args:
         model: in evaluation mode, on the CPU, in float32.
+        precision: one of `names.PRECISIONS`.
     """
     step = _step_graph(PreparedModel(model))
     read = [value.name for value in step.graph.input if value.name.startswith((names.STATE, names.MEMORY))]
     add_best_tokens(step, model.target.table.num_embeddings)
     encoder = _encoder_graph(model, read)
     merge_products(encoder)
-    return {names.ENCODER: encoder, names.STEP: step}
+    graphs = {names.ENCODER: encoder, names.STEP: step}
+    for graph in graphs.values():
+        swap_scores(graph)
+        if precision == names.INT8:
+            quantise(graph)
+    return graphs
 
 
 def _encoder_graph(model: TranslationModel, outputs: list[str]) -> onnx.ModelProto:
@@ -102,6 +111,7 @@ def exported_files(
     config: ModelConfig,
     decoding: DecodingConfig,
     about: About,
+    precision: str,
 ) -> dict[str, bytes]:
     """The content of each file of an exported model, but for the manifest.
 
@@ -110,28 +120,30 @@ def exported_files(
         tokenizers: of source and target.
         config, decoding: settings of the model and of the search.
         about: of the run.
+        precision: one of `names.PRECISIONS`.
 
     Raises:
         ConfigError: if the model does what ONNX cannot.
     """
-    graphs = export_graphs(model)
+    graphs = export_graphs(model, precision)
     files = {names.WEIGHTS: move_weights(graphs.values())}
     files |= {name: graph.SerializeToString() for name, graph in graphs.items()}
     files |= {names.SOURCE_TOKENIZER: tokenizers[0].model, names.TARGET_TOKENIZER: tokenizers[1].model}
     settings = {
         "format": names.FORMAT,
+        "precision": precision,
         "heads": model.heads,
         "groups": groups(model.target.table.num_embeddings),
         "about": about._asdict(),
         "model": to_dict(config),
-        "decoding": to_dict(for_cpu(decoding)),
+        "decoding": to_dict(for_cpu(decoding, precision)),
     }
     return files | {names.SETTINGS: json.dumps(settings, ensure_ascii=False, indent=2).encode()}
 
 
-def for_cpu(decoding: DecodingConfig) -> DecodingConfig:
+def for_cpu(decoding: DecodingConfig, precision: str) -> DecodingConfig:
     """The settings of the search of a run, which may have been meant for a GPU, on a CPU."""
-    return replace(decoding, batch_tokens=min(decoding.batch_tokens, _BATCH_TOKENS))
+    return replace(decoding, batch_tokens=min(decoding.batch_tokens, _BATCH_TOKENS[precision]))
 
 
 def write_exported(folder: Path, files: Mapping[str, bytes]) -> None:

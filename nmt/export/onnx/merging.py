@@ -36,7 +36,7 @@ def merge_products(model: onnx.ModelProto) -> None:
         graph.node[number].CopyFrom(merged)
         for part in parts:
             graph.node.remove(part)
-        _remove_unread(graph)
+        remove_unread(graph)
         merge_products(model)
         return
 
@@ -47,7 +47,7 @@ def _side_by_side(node: onnx.NodeProto, parts: Sequence[onnx.NodeProto]) -> bool
     return axis == -1 and {(part.op_type, part.input[0]) for part in parts} == {("MatMul", parts[0].input[0])}
 
 
-def _remove_unread(graph: onnx.GraphProto) -> None:
+def remove_unread(graph: onnx.GraphProto) -> None:
     """Remove the constants that no operator reads."""
     read = {name for node in graph.node for name in node.input}
     for tensor in [tensor for tensor in graph.initializer if tensor.name not in read]:

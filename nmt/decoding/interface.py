@@ -34,7 +34,8 @@ class Rows(NamedTuple):
         tokens: [N], the last token of each.
         parents: [N], the row of the step before that each extends; at the first step, the sentence.
         counts: [b], the number of rows of each sentence, 1 to K.
-        going: [b], which of the sentences of the step before these are, ascending; None: all of them.
+        going: [b], which of the sentences of the step before these are; None: all of them. One is named twice
+            where its search branches.
         width: K.
     """
 
@@ -67,6 +68,7 @@ class Query:
         bans: rows and tokens, [Y] and [Y]: the tokens that are not candidates in these rows either.
         named: rows and tokens, [M] and [M]: tokens whose log-probabilities are wanted, candidates or not.
         attention: whether the attention weights are wanted.
+        rows: those that are asked about, as whose indices `bans` and `named` count; None: all.
     """
 
     count: int
@@ -74,6 +76,7 @@ class Query:
     bans: tuple[Integers, Integers] = (_NOTHING, _NOTHING)
     named: tuple[Integers, Integers] = (_NOTHING, _NOTHING)
     attention: bool = False
+    rows: Integers | None = None
 
 
 class Answer(NamedTuple):
@@ -217,6 +220,28 @@ ConstraintState = Any
 """Where a hypothesis is in a constraint: an immutable, hashable value of the constraint's own type."""
 
 
+@dataclass(frozen=True)
+class Watch:
+    """How to follow a constraint that only excludes tokens, and mostly none that a model would use: a token
+    need not be looked at where nothing of the constraint has begun, unless it is one of `tokens`.
+
+    Attributes:
+        tokens: [V], True at those; None: no token is one.
+        repeated: whether a token that the hypothesis has already is one, too.
+        is_quiet: state → whether nothing has begun. If so for a state, then also for the one after a token
+            that need not be looked at.
+        excludes: state, token → whether search does not go on with it.
+        breaks: state, token → whether the constraint is not met by what has it: of those that are excluded,
+            those that are not avoided without need.
+    """
+
+    tokens: Booleans | None
+    repeated: bool
+    is_quiet: Callable[[ConstraintState], bool]
+    excludes: Callable[[ConstraintState, int], bool]
+    breaks: Callable[[ConstraintState, int], bool]
+
+
 class Constraint(Protocol):
     """What the translations of one sentence must be like. A hypothesis ends only where end-of-sentence is
     allowed; a sentence for which no token is left has no translation (an empty list of hypotheses).
@@ -261,8 +286,24 @@ class Constraint(Protocol):
         """
         ...
 
+    def watch(self) -> Watch | None:
+        """How to follow it with less work; None: every token matters."""
+        ...
+
 
 # ---------------------------------------------------------------- options
+
+
+class Free(NamedTuple):
+    """A search without the constraint of a sentence.
+
+    Attributes:
+        is_met_by: tokens, without end-of-sentence → whether the constraint is met all the same.
+        limit: maximum length; that of the sentence is with the constraint.
+    """
+
+    is_met_by: Callable[[Sequence[int]], bool]
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -275,6 +316,9 @@ class SearchOptions:
         attention: the sentences whose hypotheses get their attention.
         trace: the sentences whose beam is kept as a tree.
         constraints: of each sentence that has any.
+        free: of these, those for which a search without the constraint comes first: if its best hypothesis
+            meets the constraint, those of its n best that do are the result, and others follow them only if
+            there are fewer than n.
         text: tokens → text; given: of several hypotheses with the same text only the best one counts.
     """
 
@@ -282,4 +326,5 @@ class SearchOptions:
     attention: frozenset[int] = frozenset()
     trace: frozenset[int] = frozenset()
     constraints: dict[int, Constraint] = field(default_factory=dict)
+    free: dict[int, Free] = field(default_factory=dict)
     text: Callable[[list[int]], Hashable] | None = None

@@ -10,29 +10,41 @@ from nmt.decoding.hypothesis import Doubles
 from nmt.decoding.interface import Answer, Integers, Rows
 
 
-def first_rows(sentences: int, bos: int, K: int) -> Rows:
-    """The rows of the first step: one of each sentence."""
-    one = np.ones(sentences, np.int64)
-    return Rows(np.full(sentences, bos), np.arange(sentences), one, None, K)
+def first_rows(origins: Integers, bos: int, K: int) -> Rows:
+    """The rows of the first step: one of each.
+
+    Args:
+        origins: [b], the sentence of each; one may have several, the last of all.
+        bos: the first token.
+        K: slots of each.
+    """
+    b, plain = len(origins), len(np.unique(origins)) == len(origins)
+    return Rows(np.full(b, bos), origins, np.ones(b, np.int64), None if plain else origins, K)
 
 
-def next_rows(before: Rows, tokens: Integers, origins: Integers, live: Integers) -> Rows:
+def next_rows(
+    before: Rows, tokens: Integers, origins: Integers, live: Integers, places: Integers | None
+) -> Rows:
     """The rows of the next step.
 
     Args:
         before: the rows of this step.
         tokens, origins: the token of each new hypothesis and the slot of its parent, [b, K].
         live: the number of live hypotheses of each sentence, [b]; they are in its first slots.
+        places: [b], the sentence of `before` that each was; None: the same.
     """
-    if before.width == 1 and live.all():
+    if before.width == 1 and places is None and live.all():
         return Rows(tokens[:, 0], np.arange(len(live)), live, None, 1)
     rows = np.arange(before.width) < live[:, None]
     first = np.cumsum(before.counts) - before.counts
+    if places is not None:
+        first = first[places]
     parents = (first[:, None] + origins)[rows]
-    going = np.flatnonzero(live)
-    if len(going) == len(live):
+    left = np.flatnonzero(live)
+    if places is None and len(left) == len(live):
         return Rows(tokens[rows], parents, live, None, before.width)
-    return Rows(tokens[rows], parents, live[going], going, before.width)
+    going = left if places is None else places[left]
+    return Rows(tokens[rows], parents, live[left], going, before.width)
 
 
 def padded(answer: Answer, rows: Rows) -> tuple[Doubles, Integers]:

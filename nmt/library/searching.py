@@ -13,7 +13,7 @@ from nmt.data.tokenizer import Tokens
 from nmt.decoding.constraints.builder import Built
 from nmt.decoding.constraints.placeholders import Placeholders, Replaced
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import SearchOptions
+from nmt.decoding.interface import Free, SearchOptions
 from nmt.decoding.result import Translation as Found
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.decoding.tree import SearchTree
@@ -78,6 +78,8 @@ class _Ready:
     built: Built | None
     attempt: Attempt
     tried: Tried
+    limit: int = 0
+    """Maximum length of its translation without a constraint."""
     replaced: Replaced | None = None
     """Instead of what it is searched."""
     asked: Built | None = None
@@ -168,7 +170,9 @@ class Searcher:
         ready: list[_Ready] = []
         for index, attempt in attempts.items():
             try:
-                ready.append(self._prepare(translator, jobs[index], index, attempt, tried[index]))
+                ready.append(
+                    self._prepare(translator, jobs[index], index, attempt, tried[index], index in streamed)
+                )
             except ConfigError as error:
                 yield JobResult(index, error=error)
         nbest = max((jobs[index].options.nbest for index in attempts), default=1)
@@ -184,7 +188,13 @@ class Searcher:
         return translator.align([job.text], [given], job.options.attention, job.options.to)
 
     def _prepare(
-        self, translator: SearchTranslator, job: Job, index: int, attempt: Attempt | None, tried: Tried
+        self,
+        translator: SearchTranslator,
+        job: Job,
+        index: int,
+        attempt: Attempt | None,
+        tried: Tried,
+        streamed: bool,
     ) -> _Ready:
         """Tokenize a segment and make its constraint.
 
@@ -196,15 +206,18 @@ class Searcher:
         if request == NOTHING:
             return _Ready(index, source, None, first_attempt(None, method), tried)
         builder = self._builders.of(request)
-        maximum = translator.config.max_length
-        built = builder.build(job.text, int(translator.prepare([source]).limits[0]), maximum)
+        limit, maximum = int(translator.prepare([source]).limits[0]), translator.config.max_length
+        built = builder.build(job.text, limit, maximum)
         replacing = attempt is None or attempt.replacing
         replaced = self._placeholders.replace(job.text, request.keep) if replacing else None
         if replaced is None or not translator.heads or request.prefix:
-            return _Ready(index, source, built, attempt or first_attempt(built, method), tried)
+            attempt = attempt or first_attempt(built, method, streamed)
+            return _Ready(index, source, built, attempt, tried, limit)
         source = translator.encode(replaced.text, job.options.to)
-        own = builder.build(replaced.text, int(translator.prepare([source]).limits[0]), maximum)
-        return _Ready(index, source, own, attempt or first_attempt(own, method), tried, replaced, built)
+        limit = int(translator.prepare([source]).limits[0])
+        own = builder.build(replaced.text, limit, maximum)
+        attempt = attempt or first_attempt(own, method, streamed, replacing=True)
+        return _Ready(index, source, own, attempt, tried, limit, replaced, built)
 
 
 def _values(settings: object) -> tuple[object, ...]:
@@ -231,6 +244,11 @@ def _run(
             row: one.constrained.constraint
             for row, one in enumerate(batch)
             if one.constrained is not None and one.constrained.constraint is not None
+        },
+        free={
+            row: Free(one.built.is_met_by, one.limit)
+            for row, one in enumerate(batch)
+            if one.attempt.free and one.built is not None
         },
     )
     sources = translator.prepare([one.source for one in batch])

@@ -163,6 +163,9 @@ class Phrase(NamedTuple):
     def forces(self):
         return False
 
+    def watch(self):
+        return None
+
     def possible(self, targets: list[int]) -> bool:
         words = [token for token in targets if token != EOS]
         if self.never in words or (self.first is not None and targets[0] not in self.first):
@@ -193,6 +196,9 @@ class Anything(NamedTuple):
 
     def forces(self):
         return False
+
+    def watch(self):
+        return None
 
 
 @pytest.mark.parametrize("nbest", [1, 9, 100])

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
-from nmt.decoding.interface import Allowed, Constraint, ConstraintState, Except, Only
+from nmt.decoding.interface import Allowed, Constraint, ConstraintState, Except, Only, Watch
 
 _AVOIDING = ForbiddenPhrases, NoRepeatedNgrams
 State = tuple[ConstraintState, ...]
@@ -102,3 +104,18 @@ class All:
     def forces(self) -> bool:
         """Whether any does."""
         return any(constraint.forces() for constraint in self.constraints)
+
+    def watch(self) -> Watch | None:
+        """The tokens that matter to any, if all know theirs."""
+        watches = [constraint.watch() for constraint in self.constraints]
+        known = [watch for watch in watches if watch is not None]
+        if len(known) < len(watches):
+            return None
+        tables = [watch.tokens for watch in known if watch.tokens is not None]
+        return Watch(
+            np.logical_or.reduce(tables) if tables else None,
+            any(watch.repeated for watch in known),
+            lambda state: all(watch.is_quiet(own) for watch, own in zip(known, state, strict=True)),
+            lambda state, token: any(one.excludes(own, token) for one, own in zip(known, state, strict=True)),
+            lambda state, token: any(one.breaks(own, token) for one, own in zip(known, state, strict=True)),
+        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from nmt.decoding.interface import ConstraintState
+from nmt.decoding.interface import ConstraintState, Watch
 
 
 class Excluding:
@@ -23,6 +23,10 @@ class Excluding:
     def forces(self) -> bool:
         """False: it only excludes tokens."""
         return False
+
+    def watch(self) -> Watch | None:
+        """None, unless the constraint knows which tokens matter."""
+        return None
 
 
 def _nothing(token: int) -> int:

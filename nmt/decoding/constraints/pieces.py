@@ -87,6 +87,23 @@ class Pieces:
             if token is not None:
                 yield token, end
 
+    @property
+    def size(self) -> int:
+        """V, the number of tokens."""
+        return len(self._names)
+
+    def having(self, character: str) -> Sequence[int]:
+        """The tokens whose text has a character."""
+        return self._having.get(character, ())
+
+    @cached_property
+    def _having(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for text, token in self._tokens.items():
+            for character in set(text):
+                found.setdefault(character, []).append(token)
+        return found
+
     def containing(self, text: str) -> list[int]:
         """The tokens whose text has `text` anywhere."""
         found = []

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nmt.data.text import clean
 from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.characters import cleaned, decode
+from nmt.decoding.constraints.forcing import Forcing
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
 from nmt.decoding.interface import Allowed, Except, Only
@@ -46,7 +47,7 @@ State = _Within | _Behind | None
 """None: nothing can change the prefix any more."""
 
 
-class Prefix:
+class Prefix(Forcing):
     """A constraint (see `nmt.decoding.interface.Constraint`): the cleaned translation begins with these
     characters. The last token may go on after them.
 
@@ -124,10 +125,6 @@ class Prefix:
     def met_after(self, state: State) -> Callable[[int], int]:
         """Always 0."""
         return lambda token: 0
-
-    def forces(self) -> bool:
-        """True: its tokens may be improbable."""
-        return True
 
     def _leading_on(self, state: _Within) -> list[int]:
         """The tokens of the prefix with which it can be completed in time."""

@@ -2,7 +2,7 @@
 summarization)."""
 
 from nmt.decoding.constraints.excluding import Excluding
-from nmt.decoding.interface import Allowed, Except
+from nmt.decoding.interface import Allowed, Except, Watch
 
 State = tuple[int, ...]
 """All tokens so far."""
@@ -40,3 +40,11 @@ class NoRepeatedNgrams(Excluding):
 
     def never(self, state: State) -> None:
         """No token is ruled out where another constraint needs it."""
+
+    def watch(self) -> Watch:
+        """Only a token that the hypothesis has already can repeat anything."""
+        return Watch(None, True, lambda state: True, self._repeats, self._repeats)
+
+    def _repeats(self, state: State, token: int) -> bool:
+        allowed = self.allowed(state)
+        return allowed is not None and token in allowed.tokens

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from nmt.data.tokenizer import EOS
 from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
+from nmt.decoding.constraints.forcing import Forcing
 from nmt.decoding.constraints.number_reader import OUTSIDE, WORD, NumberReader
 from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, bare, pattern, without_edges
 from nmt.decoding.constraints.pieces import Pieces
@@ -43,7 +44,7 @@ class State(NamedTuple):
     position: Position[Found]
 
 
-class RequiredPhrases:
+class RequiredPhrases(Forcing):
     """A constraint (see `nmt.decoding.interface.Constraint`): a hypothesis ends only with all phrases, and is
     made to have them while there is room.
 
@@ -161,10 +162,6 @@ class RequiredPhrases:
             return known[token]
 
         return met
-
-    def forces(self) -> bool:
-        """True: its tokens may be improbable."""
-        return True
 
     def _is_unrelated(self, found: Found, token: int) -> bool:
         """Whether a token that changes no character has certainly nothing that a phrase begins or goes on

@@ -94,6 +94,8 @@ class Branches:
         self.chosen[sentence] = branch = self.constrained[sentence]
         if branch not in self._left:
             return None
+        if not found:
+            return self._left[branch]
         known = [self._tokens(one) for one in found]
         others = [one for one in self._left[branch] if self._tokens(one) not in known]
         return [*found, *others][: self._nbest]

@@ -205,7 +205,6 @@ class History:
         parts = np.split(read, np.cumsum([trace.lengths[i] for i in chosen])[:-1])
         return {i: part.copy() for i, part in zip(chosen, parts, strict=True)}  # none keeps all in memory
 
-
     def _first_row(self, step: int, search: int) -> int:
         """Where the attention of a search begins; at first it is that of the one from which it branches."""
         rows = self._first_rows[step]

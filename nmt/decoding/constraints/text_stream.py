@@ -55,6 +55,7 @@ class TextStream(Generic[ValueT]):
     def __init__(self, pieces: Pieces, read: "Read[ValueT]") -> None:
         self._pieces, self._read = pieces, read
         self._known: dict[tuple[ValueT, bool, int], tuple[ValueT, ValueT]] = {}
+        self._first: dict[tuple[ValueT, int], Position[ValueT]] = {}
 
     def advance(self, position: Position[ValueT], token: int) -> Position[ValueT]:
         """The position after one more token."""
@@ -68,6 +69,13 @@ class TextStream(Generic[ValueT]):
             key = position.value, is_inside(last, plain.first), token
             values = self._known.get(key) or self._known.setdefault(key, self._plain(plain, *key[:2]))
             return Position(b"", plain.previous or last, plain.tail, *values)
+        if position.tail or position.undecoded:
+            return self._by_character(position, token)
+        if (position.value, token) not in self._first:
+            self._first[position.value, token] = self._by_character(position, token)
+        return self._first[position.value, token]
+
+    def _by_character(self, position: Position[ValueT], token: int) -> Position[ValueT]:
         byte = self._pieces.byte(token)
         if byte is None:
             return self.characters(self.flush(position), self._pieces.text(token))

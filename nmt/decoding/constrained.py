@@ -8,7 +8,7 @@ hypotheses), C candidates per row by their probability, W by name, L per sentenc
 vocabulary.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from nmt.decoding.interface import (
     Only,
     Query,
     Rows,
+    Usual,
 )
 
 
@@ -100,8 +101,9 @@ class Constrained:
         banned = frozenset(query.banned.tolist())
         firsts = np.cumsum(rows.counts) - rows.counts
         indices: list[int] = []
-        bans: list[tuple[int, int]] = []
-        named: list[tuple[int, int, bool]] = []
+        banned_rows: list[int] = []
+        banned_tokens: list[int] = []
+        named: list[int] = []  # row, token and whether it is wanted; no tuples, which are garbage to collect
         exclusive: list[int] = []
         ending: list[int] = []
         for index, sentence in enumerate(sentences):
@@ -116,14 +118,17 @@ class Constrained:
                 allowed, wanted = constraint.allowed(state), constraint.wanted(state)
                 tokens: Collection[int] = wanted
                 if isinstance(allowed, Except):
-                    bans += [(row, token) for token in allowed.tokens]
+                    banned_rows += [row] * len(allowed.tokens)
+                    banned_tokens += allowed.tokens
                     tokens = set(wanted).difference(allowed.tokens)
                     if self._eos in allowed.tokens and self._eos not in banned and sentence in self._forcing:
                         ending.append(row)
                 elif isinstance(allowed, Only):
                     exclusive.append(row)
                     tokens = set(allowed.tokens)
-                named += [(row, token, token in wanted) for token in tokens if token not in banned]
+                for token in tokens:
+                    if token not in banned:
+                        named += (row, token, token in wanted)
         columns = np.array(named, np.int64).reshape(-1, 3).T.copy()
         places = np.array(indices, np.int64)
         slots = np.arange(rows.width)
@@ -135,12 +140,12 @@ class Constrained:
             np.array(exclusive, np.int64),
             np.array(ending, np.int64),
         )
-        banned_rows, banned_tokens = np.array(bans, np.int64).reshape(-1, 2).T.copy()
+        bans = np.array(banned_rows, np.int64), np.array(banned_tokens, np.int64)
         asked = (
             np.concatenate((columns[0], self._asked.ending)),
             np.concatenate((columns[1], np.full(len(ending), self._eos))),
         )
-        return replace(query, bans=(banned_rows, banned_tokens), named=asked)
+        return replace(query, bans=bans, named=asked)
 
     def extend(
         self, extensions: Extensions, totals: Doubles, answer: Answer, sentences: Sequence[int], count: int
@@ -193,18 +198,36 @@ class Constrained:
 
     def _met(self, numbers: Sequence[int], found: _Candidates, there: Booleans) -> Integers:
         """How much of the constraint each of the candidates meets, [c, L]."""
-        met = np.zeros(there.shape, np.int64)
-        slots, tokens, counts = found.slots.tolist(), found.tokens.tolist(), there.sum(axis=1).tolist()
+        K = max(len(self._states[number]) for number in numbers)
+        usual, depends = np.zeros((len(numbers), K), np.int64), np.ones((len(numbers), K), np.bool_)
+        unless: list[Booleans | None] = []
         for row, number in enumerate(numbers):
-            constraint, states = self._constraints[number], self._states[number]
-            after = [None if state is None else constraint.met_after(state) for state in states]
-            values = []
-            for slot, token in zip(slots[row][: counts[row]], tokens[row], strict=False):
-                own = after[slot]
-                values.append(
-                    constraint.met(states[slot]) if own is None or token == self._eos else own(token)
-                )
-            met[row, : len(values)] = values
+            constraint, table = self._constraints[number], None
+            for slot, state in enumerate(self._states[number]):
+                known = Usual(constraint.met(None)) if state is None else constraint.usual_met(state)
+                if known is not None:
+                    usual[row, slot], depends[row, slot] = known.met, False
+                    table = known.unless if table is None else table
+            unless.append(table)
+        met, matters = gather(usual, found.slots), gather(depends, found.slots)
+        rows = [row for row, table in enumerate(unless) if table is not None]
+        if rows:
+            tables = np.stack([table for table in unless if table is not None])
+            matters[rows] |= tables[np.arange(len(rows))[:, None], found.tokens[rows]]
+        places = np.nonzero(matters & there)
+        columns = (*places, found.slots[places], found.tokens[places])
+        last, after, values = -1, dict[int, Callable[[int], int]](), []
+        for row, _, slot, token in zip(*(column.tolist() for column in columns), strict=True):
+            constraint, states = self._constraints[numbers[row]], self._states[numbers[row]]
+            if token == self._eos:
+                values.append(constraint.met(states[slot]))
+                continue
+            if row != last:  # few at a time, or the garbage collector would go through all of them
+                last, after = row, {}
+            if slot not in after:
+                after[slot] = constraint.met_after(states[slot])
+            values.append(after[slot](token))
+        met[places] = values
         return met
 
 

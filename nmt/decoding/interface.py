@@ -220,6 +220,19 @@ ConstraintState = Any
 """Where a hypothesis is in a constraint: an immutable, hashable value of the constraint's own type."""
 
 
+class Usual(NamedTuple):
+    """How much of a constraint is met after most tokens.
+
+    Attributes:
+        met: see `Constraint.met`.
+        unless: [V], the tokens after which it may be another number; always the same ones for a constraint;
+            None: there are none.
+    """
+
+    met: int
+    unless: Booleans | None = None
+
+
 @dataclass(frozen=True)
 class Watch:
     """How to follow a constraint that only excludes tokens, and mostly none that a model would use: a token
@@ -277,6 +290,10 @@ class Constraint(Protocol):
         """Token, not end-of-sentence → `met` of the state after it; as `advance` and then `met`, in less time
         where several hypotheses and steps ask for the same.
         """
+        ...
+
+    def usual_met(self, state: ConstraintState) -> Usual | None:
+        """`met` after most tokens, end-of-sentence included; None: it depends on each."""
         ...
 
     def forces(self) -> bool:

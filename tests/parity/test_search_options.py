@@ -160,6 +160,9 @@ class Phrase(NamedTuple):
     def met_after(self, state):
         return lambda token: self.met(self.advance(state, token))
 
+    def usual_met(self, state):
+        return None
+
     def forces(self):
         return False
 
@@ -193,6 +196,9 @@ class Anything(NamedTuple):
 
     def met_after(self, state):
         return lambda token: self.met(self.advance(state, token))
+
+    def usual_met(self, state):
+        return None
 
     def forces(self):
         return False

@@ -7,7 +7,7 @@ import numpy as np
 from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
-from nmt.decoding.interface import Allowed, Constraint, ConstraintState, Except, Only, Watch
+from nmt.decoding.interface import Allowed, Booleans, Constraint, ConstraintState, Except, Only, Usual, Watch
 
 _AVOIDING = ForbiddenPhrases, NoRepeatedNgrams
 State = tuple[ConstraintState, ...]
@@ -100,6 +100,21 @@ class All:
             elif not isinstance(constraint, Excluding):
                 parts.append(constraint.met_after(own))
         return lambda token: total + sum(part(token) for part in parts)
+
+    def usual_met(self, state: State | None) -> Usual | None:
+        """The sum, if all know theirs."""
+        states = [None] * len(self.constraints) if state is None else state
+        total, tables = 0, list[Booleans]()
+        for constraint, own in zip(self.constraints, states, strict=True):
+            usual = Usual(constraint.met(None)) if own is None else constraint.usual_met(own)
+            if usual is None:
+                return None
+            total += usual.met
+            if usual.unless is not None:
+                tables.append(usual.unless)
+        return Usual(
+            total, np.logical_or.reduce(tables) if len(tables) > 1 else tables[0] if tables else None
+        )
 
     def forces(self) -> bool:
         """Whether any does."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from nmt.decoding.interface import ConstraintState, Watch
+from nmt.decoding.interface import ConstraintState, Usual, Watch
 
 
 class Excluding:
@@ -19,6 +19,10 @@ class Excluding:
     def met_after(self, state: ConstraintState) -> Callable[[int], int]:
         """Always 0."""
         return _nothing
+
+    def usual_met(self, state: ConstraintState) -> Usual:
+        """Always 0."""
+        return Usual(0)
 
     def forces(self) -> bool:
         """False: it only excludes tokens."""

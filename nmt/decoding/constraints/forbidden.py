@@ -1,18 +1,16 @@
 """Phrases that a translation must not have, as text: in whatever subwords."""
 
-import unicodedata
 from collections.abc import Collection, Sequence
 from functools import cached_property
 
-import numpy as np
-
 from nmt.data.tokenizer import EOS
-from nmt.decoding.constraints.characters import EDGE, is_mark, stand_in
+from nmt.decoding.constraints.beginnings import beginnings
+from nmt.decoding.constraints.characters import EDGE, stand_in
 from nmt.decoding.constraints.excluding import Excluding
-from nmt.decoding.constraints.phrase_automaton import END, START, PhraseAutomaton, without_edges
+from nmt.decoding.constraints.phrase_automaton import END, ROOT, PhraseAutomaton, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.text_stream import Position, TextStream
-from nmt.decoding.interface import Allowed, Booleans, Except, Watch
+from nmt.decoding.interface import Allowed, Except, Watch
 
 _REJECTED = -1
 Node = int
@@ -31,7 +29,8 @@ class ForbiddenPhrases(Excluding):
     def __init__(self, pieces: Pieces, strings: Sequence[str]) -> None:
         self._pieces = pieces
         self._automaton = PhraseAutomaton(strings)
-        self._stream = TextStream[Node](pieces, self._read)
+        self._begins = beginnings(pieces, self._automaton.strings)
+        self._stream = TextStream[Node](pieces, self._read, self._skip)
         texts = [text for text in map(without_edges, strings) if text]
         self._anywhere = {token for text in texts for token in pieces.containing(text)}
         self._anywhere |= {*pieces.unclean, EOS}
@@ -64,31 +63,18 @@ class ForbiddenPhrases(Excluding):
     @cached_property
     def _watch(self) -> Watch:
         return Watch(
-            self._beginning(),
+            self._begins,
             repeated=False,
             is_quiet=self._is_quiet,
             excludes=lambda position, token: self._rejects(position, token, early=True),
             breaks=lambda position, token: self._rejects(position, token, early=False),
         )
 
-    def _beginning(self) -> Booleans:
-        """[V], True at the tokens of which some end begins a phrase or some part is one, and at those that
-        make another character of the one before, with which a phrase could begin.
-        """
-        found = np.zeros(self._pieces.size, np.bool_)
-        found[[*self._pieces.unclean, *self._pieces.byte_tokens.values()]] = True
-        for string in self._automaton.strings:
-            text = without_edges(string)
-            if string.startswith(START) or is_mark(text[0]):
-                return np.ones(self._pieces.size, np.bool_)
-            for token in self._pieces.having(text[0]):
-                found[token] |= _may_begin(text, self._pieces.text(token))
-            for mark in unicodedata.normalize("NFD", text[0])[1:]:
-                found[[*self._pieces.having(mark)]] = True
-        return found
-
     def _is_quiet(self, position: Position[Node]) -> bool:
         return not position.undecoded and self._automaton.begins_nothing(position.value)
+
+    def _skip(self, node: Node, token: int) -> Node | None:
+        return None if node != ROOT or self._begins[token] else ROOT
 
     def _read(self, node: Node, text: str) -> Node:
         if node == _REJECTED:
@@ -160,17 +146,3 @@ class ForbiddenPhrases(Excluding):
 
 def _without(tokens: set[int]) -> Except | None:
     return Except(tuple(sorted(tokens))) if tokens else None
-
-
-def _may_begin(phrase: str, text: str) -> bool:
-    """Whether a phrase is in a text, or begins at its end, whatever its last character becomes."""
-    start = text.find(phrase[0])
-    while start >= 0:
-        rest = text[start:]
-        end = len(rest) - 1
-        while end > 0 and unicodedata.combining(rest[end]):
-            end -= 1
-        if phrase.startswith(rest[:end]) or rest.startswith(phrase):
-            return True
-        start = text.find(phrase[0], start + 1)
-    return False

@@ -92,6 +92,26 @@ class Pieces:
         """V, the number of tokens."""
         return len(self._names)
 
+    def ending_in(self, text: str) -> list[int]:
+        """The tokens at whose end `text` may begin, whatever their last character and its marks become."""
+        keys, tokens = self._endings
+        found = []
+        for end in range(1, len(text) + 1):
+            found += tokens[bisect_left(keys, text[:end]) : bisect_right(keys, text[:end])]
+        return found
+
+    @cached_property
+    def _endings(self) -> tuple[list[str], list[int]]:
+        """Every end of the text of every token, without its last character and the marks after that (unless
+        there is no more), and the token; sorted.
+        """
+        found = []
+        for text, token in self._tokens.items():
+            last = max((i for i, one in enumerate(text) if not unicodedata.combining(one)), default=0)
+            found += [(text[start : max(last, start + 1)], token) for start in range(len(text))]
+        found.sort()
+        return [key for key, _ in found], [token for _, token in found]
+
     def having(self, character: str) -> Sequence[int]:
         """The tokens whose text has a character."""
         return self._having.get(character, ())

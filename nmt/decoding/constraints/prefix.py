@@ -12,7 +12,7 @@ from nmt.decoding.constraints.characters import cleaned, decode
 from nmt.decoding.constraints.forcing import Forcing
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
-from nmt.decoding.interface import Allowed, Except, Only
+from nmt.decoding.interface import Allowed, Except, Only, Usual
 
 
 class _Within(NamedTuple):
@@ -125,6 +125,10 @@ class Prefix(Forcing):
     def met_after(self, state: State) -> Callable[[int], int]:
         """Always 0."""
         return lambda token: 0
+
+    def usual_met(self, state: State) -> Usual:
+        """Always 0."""
+        return Usual(0)
 
     def _leading_on(self, state: _Within) -> list[int]:
         """The tokens of the prefix with which it can be completed in time."""

@@ -9,14 +9,15 @@ from copy import copy
 from typing import NamedTuple
 
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraints.beginnings import beginnings
 from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
 from nmt.decoding.constraints.forcing import Forcing
 from nmt.decoding.constraints.number_reader import OUTSIDE, WORD, NumberReader
-from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, bare, pattern, without_edges
+from nmt.decoding.constraints.phrase_automaton import END, ROOT, PhraseAutomaton, bare, pattern, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
 from nmt.decoding.constraints.text_stream import Position, TextStream
-from nmt.decoding.interface import Allowed, Except, Only
+from nmt.decoding.interface import Allowed, Except, Only, Usual
 
 Group = tuple[str, ...]
 """Phrases of which one is required."""
@@ -63,7 +64,7 @@ class RequiredPhrases(Forcing):
         phrases = [(index, phrase) for index, group in enumerate(groups) for phrase in group]
         self._limit, self._pieces = math.inf, pieces
         self._automaton = PhraseAutomaton([pattern(phrase) for _, phrase in phrases])
-        self._stream = TextStream[Found](pieces, self._read)
+        self._stream = TextStream[Found](pieces, self._read, self._skip)
         self._group_of = [index for index, _ in phrases]
         self._numbers = [phrase if index >= first else "" for index, phrase in phrases]
         self._reader = _reader(phrases[sum(map(len, groups[:first])) :])
@@ -78,9 +79,12 @@ class RequiredPhrases(Forcing):
         self._firsts = {bare(phrase)[0] for _, phrase in phrases}
         strings = self._automaton.strings
         self._expected = [
-            {strings[index][length] for index, length in partial if length > 1}
+            "".join({strings[index][length] for index, length in partial if length > 1})
             for partial in self._automaton.partial
         ]
+        self._beginnings = beginnings(pieces, strings)
+        self._usual: dict[int, Usual] = {}
+        self._founds: dict[Found, Found] = {}
         self._met: dict[Found, int] = {}
         self._after: dict[tuple[Found, str], dict[int, int]] = {}
         self._complete: dict[Found, bool] = {}
@@ -163,6 +167,17 @@ class RequiredPhrases(Forcing):
 
         return met
 
+    def usual_met(self, state: State | None) -> Usual | None:
+        """That of the phrases that are complete, if none has begun."""
+        if state is None:
+            return Usual(self.met(None))
+        found = state.position.value
+        if state.position.undecoded or self._expected[found.node] or found.number not in (OUTSIDE, WORD):
+            return None
+        if found.groups not in self._usual:
+            self._usual[found.groups] = Usual(self._complete_tokens(found.groups), self._beginnings)
+        return self._usual[found.groups]
+
     def _is_unrelated(self, found: Found, token: int) -> bool:
         """Whether a token that changes no character has certainly nothing that a phrase begins or goes on
         with. Most have nothing: they need not be read.
@@ -194,6 +209,9 @@ class RequiredPhrases(Forcing):
         """The phrases of a group."""
         return [index for index, own in enumerate(self._group_of) if own == group]
 
+    def _skip(self, found: Found, token: int) -> Found | None:
+        return None if found.node != ROOT or self._reader is not None or self._beginnings[token] else found
+
     def _read(self, found: Found, text: str) -> Found:
         node, phrases = self._automaton.read(found.node, text)
         groups = found.groups
@@ -201,9 +219,13 @@ class RequiredPhrases(Forcing):
             if not self._numbers[index]:
                 groups |= 1 << self._group_of[index]
         if self._reader is None:
-            return Found(node, groups)
+            return self._one(Found(node, groups))
         number, more = self._reader.read(found.number, text)
-        return Found(node, groups | more, number)
+        return self._one(Found(node, groups | more, number))
+
+    def _one(self, found: Found) -> Found:
+        """The same object for equal ones, as many are kept."""
+        return self._founds.setdefault(found, found)
 
     def _is_complete(self, position: Position[Found]) -> bool:
         """Whether all phrases are there if the translation ends here."""

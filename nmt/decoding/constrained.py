@@ -27,7 +27,6 @@ from nmt.decoding.interface import (
     Only,
     Query,
     Rows,
-    Usual,
 )
 
 
@@ -198,36 +197,24 @@ class Constrained:
 
     def _met(self, numbers: Sequence[int], found: _Candidates, there: Booleans) -> Integers:
         """How much of the constraint each of the candidates meets, [c, L]."""
-        K = max(len(self._states[number]) for number in numbers)
-        usual, depends = np.zeros((len(numbers), K), np.int64), np.ones((len(numbers), K), np.bool_)
-        unless: list[Booleans | None] = []
+        met = np.zeros(there.shape, np.int64)
+        slots, tokens, counts = found.slots.tolist(), found.tokens.tolist(), there.sum(axis=1).tolist()
         for row, number in enumerate(numbers):
-            constraint, table = self._constraints[number], None
-            for slot, state in enumerate(self._states[number]):
-                known = Usual(constraint.met(None)) if state is None else constraint.usual_met(state)
-                if known is not None:
-                    usual[row, slot], depends[row, slot] = known.met, False
-                    table = known.unless if table is None else table
-            unless.append(table)
-        met, matters = gather(usual, found.slots), gather(depends, found.slots)
-        rows = [row for row, table in enumerate(unless) if table is not None]
-        if rows:
-            tables = np.stack([table for table in unless if table is not None])
-            matters[rows] |= tables[np.arange(len(rows))[:, None], found.tokens[rows]]
-        places = np.nonzero(matters & there)
-        columns = (*places, found.slots[places], found.tokens[places])
-        last, after, values = -1, dict[int, Callable[[int], int]](), []
-        for row, _, slot, token in zip(*(column.tolist() for column in columns), strict=True):
-            constraint, states = self._constraints[numbers[row]], self._states[numbers[row]]
-            if token == self._eos:
-                values.append(constraint.met(states[slot]))
-                continue
-            if row != last:  # few at a time, or the garbage collector would go through all of them
-                last, after = row, {}
-            if slot not in after:
-                after[slot] = constraint.met_after(states[slot])
-            values.append(after[slot](token))
-        met[places] = values
+            constraint, states = self._constraints[number], self._states[number]
+            usual = [constraint.usual_met(state) for state in states]
+            after: dict[int, Callable[[int], int]] = {}
+            values = []
+            for slot, token in zip(slots[row][: counts[row]], tokens[row], strict=False):
+                known = usual[slot]
+                if known is not None and (known.unless is None or not known.unless[token]):
+                    values.append(known.met)
+                elif token == self._eos:
+                    values.append(constraint.met(states[slot]))
+                else:
+                    if slot not in after:
+                        after[slot] = constraint.met_after(states[slot])
+                    values.append(after[slot](token))
+            met[row, : len(values)] = values
         return met
 
 

@@ -225,8 +225,7 @@ class Usual(NamedTuple):
 
     Attributes:
         met: see `Constraint.met`.
-        unless: [V], the tokens after which it may be another number; always the same ones for a constraint;
-            None: there are none.
+        unless: [V], the tokens after which it may be another number; None: there are none.
     """
 
     met: int

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from nmt.data.text import clean
 from nmt.data.tokenizer import SPACE, Tokenizer
-from nmt.decoding.constraints.characters import EDGE, changes, is_inside, with_edges
+from nmt.decoding.constraints.characters import EDGE, changes, is_inside, may_change, with_edges
+from nmt.decoding.interface import Booleans
 
 _BYTE = re.compile("<0x([0-9A-F]{2})>")
 _LAST = "\U0010ffff"  # above every character of a piece
@@ -142,6 +145,15 @@ class Pieces:
             if changes(tail, character)
             for token in tokens
         )
+
+    @cached_property
+    def changing_any(self) -> Booleans:
+        """[V], True at the tokens that change some character before them."""
+        found = np.zeros(self.size, np.bool_)
+        found[[*self.unclean, *self.byte_tokens.values()]] = True
+        for character, tokens in self.by_first_character.items():
+            found[tokens] |= may_change(character)
+        return found
 
     @cached_property
     def plain(self) -> dict[int, PlainPiece]:

@@ -83,7 +83,7 @@ class RequiredPhrases(Forcing):
             for partial in self._automaton.partial
         ]
         self._beginnings = beginnings(pieces, strings)
-        self._usual: dict[int, Usual] = {}
+        self._usual: dict[tuple[int, int], Usual | None] = {}
         self._founds: dict[Found, Found] = {}
         self._met: dict[Found, int] = {}
         self._after: dict[tuple[Found, str], dict[int, int]] = {}
@@ -168,15 +168,28 @@ class RequiredPhrases(Forcing):
         return met
 
     def usual_met(self, state: State | None) -> Usual | None:
-        """That of the phrases that are complete, if none has begun."""
+        """That of the phrases that are complete, unless another begins or goes on."""
         if state is None:
             return Usual(self.met(None))
         found = state.position.value
-        if state.position.undecoded or self._expected[found.node] or found.number not in (OUTSIDE, WORD):
+        if state.position.undecoded or found.number not in (OUTSIDE, WORD):
             return None
-        if found.groups not in self._usual:
-            self._usual[found.groups] = Usual(self._complete_tokens(found.groups), self._beginnings)
-        return self._usual[found.groups]
+        if (found.node, found.groups) not in self._usual:
+            self._usual[found.node, found.groups] = self._usually(found)
+        return self._usual[found.node, found.groups]
+
+    def _usually(self, found: Found) -> Usual | None:
+        met, begun = self._complete_tokens(found.groups), self._automaton.partial[found.node]
+        rests = [self._automaton.strings[index][length:] for index, length in begun if length > 1]
+        if not rests:
+            return Usual(met, self._beginnings)
+        if EDGE in rests:
+            return None
+        matters = self._beginnings | self._pieces.changing_any
+        matters[EOS] = True
+        for rest in rests:
+            matters[self._pieces.by_first_character.get(rest[rest[0] == EDGE], [])] = True
+        return Usual(met, matters)
 
     def _is_unrelated(self, found: Found, token: int) -> bool:
         """Whether a token that changes no character has certainly nothing that a phrase begins or goes on

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from nmt.decoding.hypothesis import BackPointer
-from nmt.decoding.interface import Integers, SearchOptions
+from nmt.decoding.interface import SearchOptions
 
 Tokens = Callable[[BackPointer], list[int]]
 """A hypothesis → its tokens."""
@@ -21,26 +21,23 @@ class Branches:
     """The searches of a batch: their numbers and their results.
 
     Args:
-        limits: maximum length of the translation of each sentence, [B].
+        sentences: B.
         options: the constraints, which sentences are searched without, and n.
         tokens: those of a hypothesis that has ended.
 
     Attributes:
         constrained: sentence → the number of the search with its constraint.
         sentence_of: the sentence of each search, [B + branches].
-        limits: maximum lengths of their hypotheses, likewise.
         begun: the searches with a constraint that have begun besides those without.
         chosen: sentence that is done → the search that was the last one needed.
     """
 
-    def __init__(self, limits: Integers, options: SearchOptions, tokens: Tokens) -> None:
+    def __init__(self, sentences: int, options: SearchOptions, tokens: Tokens) -> None:
         free = [*options.free]
         self._free, self._nbest, self._tokens = options.free, options.nbest, tokens
         self.constrained = {number: number for number in options.constraints}
-        self.constrained |= {sentence: len(limits) + index for index, sentence in enumerate(free)}
-        self.sentence_of = np.concatenate((np.arange(len(limits)), np.array(free, np.int64)))
-        self.limits = limits[self.sentence_of]
-        self.limits[free] = [one.limit for one in options.free.values()]
+        self.constrained |= {sentence: sentences + index for index, sentence in enumerate(free)}
+        self.sentence_of = np.concatenate((np.arange(sentences), np.array(free, np.int64)))
         self.chosen: dict[int, int] = {}
         self._following = frozenset(self.constrained.values())
         self._left: dict[int, list[BackPointer]] = {}
@@ -71,7 +68,7 @@ class Branches:
         return self._left.get(number)
 
     def leave(self, number: int, found: list[BackPointer]) -> None:
-        """A search is done, with this result. Without the constraint, what meets it counts if the best does."""
+        """A search is done, with this result; without the constraint what meets it counts, if the best does."""
         found = found[: self._nbest]
         if self.is_contested(number):
             met = [one for one in found if self.is_met_by(number, one)]
@@ -82,7 +79,7 @@ class Branches:
         """Whether a hypothesis of the search without the constraint of a sentence meets it."""
         key = pointer._replace(log_probability=0.0, score=0.0)
         if key not in self._met:
-            self._met[key] = self._free[sentence].is_met_by(self._tokens(pointer))
+            self._met[key] = self._free[sentence](self._tokens(pointer))
         return self._met[key]
 
     def result(self, sentence: int) -> list[BackPointer] | None:

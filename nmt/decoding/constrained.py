@@ -4,8 +4,7 @@ The slots of a sentence are shared among its hypotheses by how much of the const
 `nmt.decoding.allocation`. The other sentences of the batch are not affected.
 
 Shapes: b active sentences, c of them constrained, K slots per sentence (the beam size), N rows (live
-hypotheses), C candidates per row by their probability, W by name, L per sentence, M tokens asked for by name, V
-vocabulary.
+hypotheses), C candidates per row by their probability, L per sentence, M tokens asked for by name.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,17 +16,9 @@ import numpy as np
 from nmt.decoding.allocation import choose
 from nmt.decoding.arrays import gather
 from nmt.decoding.beam import Extensions
+from nmt.decoding.constraint import Constraint, Except, Only
 from nmt.decoding.hypothesis import Doubles
-from nmt.decoding.interface import (
-    Answer,
-    Booleans,
-    Constraint,
-    Except,
-    Integers,
-    Only,
-    Query,
-    Rows,
-)
+from nmt.decoding.interface import Answer, Booleans, Integers, Query, Rows
 
 
 class _Asked(NamedTuple):
@@ -219,7 +210,7 @@ class Constrained:
 
 
 def _candidates(asked: _Asked, totals: Doubles, answer: Answer, count: int) -> _Candidates:
-    """The allowed extensions of the hypotheses of each sentence: the most probable of each, and those that are
+    """The allowed extensions of the hypotheses of each sentence: the most probable of each, and what is
     wanted. A hypothesis that the model would rather end goes on with what is wanted only.
 
     Args:

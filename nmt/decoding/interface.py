@@ -1,4 +1,4 @@
-"""What search needs: of a model, and of a constraint.
+"""What search needs of a model; and of a constraint: see `nmt.decoding.constraint`.
 
 Search runs on the host, in NumPy. A model computes wherever it likes (`nmt.decoding.torch_model` is the
 adapter to PyTorch): its state and its predictions are opaque values, and search asks for the few numbers that
@@ -11,10 +11,12 @@ row, M tokens asked for by name. Masks are True at real tokens.
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nmt.decoding.constraint import Constraint
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -198,128 +200,7 @@ class SearchModel(Protocol[StateT]):
         ...
 
 
-# ---------------------------------------------------------------- constraints
-
-
-class Only(NamedTuple):
-    """The next token is one of these."""
-
-    tokens: Sequence[int]
-
-
-class Except(NamedTuple):
-    """The next token is none of these."""
-
-    tokens: Sequence[int]
-
-
-Allowed = Only | Except
-"""Which tokens may come next; end-of-sentence is a token like others."""
-
-ConstraintState = Any
-"""Where a hypothesis is in a constraint: an immutable, hashable value of the constraint's own type."""
-
-
-class Usual(NamedTuple):
-    """How much of a constraint is met after most tokens.
-
-    Attributes:
-        met: see `Constraint.met`.
-        unless: [V], the tokens after which it may be another number; None: there are none.
-    """
-
-    met: int
-    unless: Booleans | None = None
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How to follow a constraint that only excludes tokens, and mostly none that a model would use: a token
-    need not be looked at where nothing of the constraint has begun, unless it is one of `tokens`.
-
-    Attributes:
-        tokens: [V], True at those; None: no token is one.
-        repeated: whether a token that the hypothesis has already is one, too.
-        is_quiet: state → whether nothing has begun. If so for a state, then also for the one after a token
-            that need not be looked at.
-        excludes: state, token → whether search does not go on with it.
-        breaks: state, token → whether the constraint is not met by what has it: of those that are excluded,
-            those that are not avoided without need.
-    """
-
-    tokens: Booleans | None
-    repeated: bool
-    is_quiet: Callable[[ConstraintState], bool]
-    excludes: Callable[[ConstraintState, int], bool]
-    breaks: Callable[[ConstraintState, int], bool]
-
-
-class Constraint(Protocol):
-    """What the translations of one sentence must be like. A hypothesis ends only where end-of-sentence is
-    allowed; a sentence for which no token is left has no translation (an empty list of hypotheses).
-    """
-
-    def start(self) -> ConstraintState:
-        """The state of the empty hypothesis."""
-        ...
-
-    def advance(self, state: ConstraintState, token: int) -> ConstraintState:
-        """The state after one more token, which is allowed in `state`; never end-of-sentence. None: the
-        constraint is met, and does not matter any more.
-        """
-        ...
-
-    def allowed(self, state: ConstraintState) -> Allowed | None:
-        """The tokens that may come next; None: all."""
-        ...
-
-    def wanted(self, state: ConstraintState) -> Sequence[int]:
-        """Tokens to consider besides the most probable ones, such as the next of a required phrase. Those
-        that are not allowed are left out.
-        """
-        ...
-
-    def met(self, state: ConstraintState) -> int:
-        """How much of the constraint is met, at least 0, in tokens. The slots of the beam are shared among
-        the hypotheses with different numbers (dynamic beam allocation: Post and Vilar, 2018).
-        """
-        ...
-
-    def met_after(self, state: ConstraintState) -> Callable[[int], int]:
-        """Token, not end-of-sentence → `met` of the state after it; as `advance` and then `met`, in less time
-        where several hypotheses and steps ask for the same.
-        """
-        ...
-
-    def usual_met(self, state: ConstraintState) -> Usual | None:
-        """`met` after most tokens, end-of-sentence included; None: it depends on each."""
-        ...
-
-    def forces(self) -> bool:
-        """Whether it makes hypotheses have tokens that may be improbable. Then the search ends with the first
-        K hypotheses (a patience of 1): the more improbable they are, the more a score per token gains by what
-        is added after them, and search would go on to the maximum length.
-        """
-        ...
-
-    def watch(self) -> Watch | None:
-        """How to follow it with less work; None: every token matters."""
-        ...
-
-
 # ---------------------------------------------------------------- options
-
-
-class Free(NamedTuple):
-    """A search without the constraint of a sentence.
-
-    Attributes:
-        is_met_by: tokens, without end-of-sentence → whether the constraint is met all the same.
-        limit: maximum length; that of the sentence is with the constraint.
-    """
-
-    is_met_by: Callable[[Sequence[int]], bool]
-    limit: int
 
 
 @dataclass(frozen=True)
@@ -332,9 +213,10 @@ class SearchOptions:
         attention: the sentences whose hypotheses get their attention.
         trace: the sentences whose beam is kept as a tree.
         constraints: of each sentence that has any.
-        free: of these, those for which a search without the constraint comes first: if its best hypothesis
-            meets the constraint, those of its n best that do are the result, and others follow them only if
-            there are fewer than n.
+        free: of these, those whose search without the constraint counts as well: if its best hypothesis meets
+            the constraint, those of its n best that do are the result, and others follow them only if there
+            are fewer than n. Of constraints with a `watch`. The value is whether a hypothesis, given as its
+            tokens without end-of-sentence, meets the constraint.
         text: tokens → text; given: of several hypotheses with the same text only the best one counts.
     """
 
@@ -342,5 +224,5 @@ class SearchOptions:
     attention: frozenset[int] = frozenset()
     trace: frozenset[int] = frozenset()
     constraints: dict[int, Constraint] = field(default_factory=dict)
-    free: dict[int, Free] = field(default_factory=dict)
+    free: dict[int, Callable[[Sequence[int]], bool]] = field(default_factory=dict)
     text: Callable[[list[int]], Hashable] | None = None

@@ -10,16 +10,10 @@ from nmt.decoding.hypothesis import Doubles
 from nmt.decoding.interface import Answer, Integers, Rows
 
 
-def first_rows(origins: Integers, bos: int, K: int) -> Rows:
-    """The rows of the first step: one of each.
-
-    Args:
-        origins: [b], the sentence of each; one may have several, the last of all.
-        bos: the first token.
-        K: slots of each.
-    """
-    b, plain = len(origins), len(np.unique(origins)) == len(origins)
-    return Rows(np.full(b, bos), origins, np.ones(b, np.int64), None if plain else origins, K)
+def first_rows(sentences: int, bos: int, K: int) -> Rows:
+    """The rows of the first step: one of each sentence."""
+    one = np.ones(sentences, np.int64)
+    return Rows(np.full(sentences, bos), np.arange(sentences), one, None, K)
 
 
 def next_rows(

@@ -17,15 +17,13 @@ from typing import Generic
 import numpy as np
 
 from nmt.config.decoding import DecodingConfig
+from nmt.decoding.constraint import ConstraintState, Except, Only
 from nmt.decoding.hypothesis import Doubles, Hypothesis, dead_end_error, nan_error
 from nmt.decoding.interface import (
     Attention,
     Booleans,
-    ConstraintState,
-    Except,
     Floats,
     Integers,
-    Only,
     Rows,
     SearchModel,
     SearchOptions,
@@ -88,7 +86,7 @@ class Sampler(Generic[StateT]):
         self._live = np.arange(len(self._draws))  # [D], by their number among those of all sentences
         self._row_of_draw = self._sentence_of_draw  # [D]
         self._sentences = np.arange(B)  # [b], those that the rows are of
-        self._rows, self._steps = first_rows(np.arange(B), special.bos, 1), 0
+        self._rows, self._steps = first_rows(B, special.bos, 1), 0
         self._cancelled: set[int] = set()
         self._constraints = options.constraints
         self._constraint_states: list[ConstraintState] = [  # of each row; None without a constraint

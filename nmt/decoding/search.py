@@ -38,25 +38,13 @@ from nmt.decoding.branches import Branches
 from nmt.decoding.constrained import Constrained
 from nmt.decoding.distinct import DistinctTexts
 from nmt.decoding.hypothesis import BackPointer, Doubles, History, Hypothesis, dead_end_error
-from nmt.decoding.interface import (
-    Answer,
-    Booleans,
-    Integers,
-    Query,
-    Rows,
-    SearchModel,
-    SearchOptions,
-    StateT,
-)
+from nmt.decoding.interface import Answer, Integers, Query, Rows, SearchModel, SearchOptions, StateT
 from nmt.decoding.live import first_rows, next_rows, padded
+from nmt.decoding.pruning import Pruning
 from nmt.decoding.ranking import Ranking, check_search
 from nmt.decoding.sources import Sources, Special
 from nmt.decoding.tree import SearchTree, TreeRecorder
 from nmt.decoding.watched import Watched
-
-_MARGIN = 4.0
-"""Where a constraint forces tokens, a hypothesis is given up whose log-probability is this much below that of
-the n-th best finished one."""
 
 
 def beam_search(
@@ -107,14 +95,14 @@ class Search(Generic[StateT]):
         check_search(config, options.nbest, model.heads)
         self._model, self._config, self._special, self._options = model, config, special, options
         self._steps = 0
-        self._branches = Branches(sources.limits, options, lambda pointer: self._history.tokens(pointer))
-        self._sentence_of, limits = self._branches.sentence_of, self._branches.limits
-        self._constrained, self._watched = self._follow(limits)
-        self._searches = np.array([*range(len(sources.limits)), *self._branches.begun], np.int64)
-        B, K = len(self._searches), config.beam_size
-        self._ranking = Ranking(config, sources.mask, int(limits.max(initial=0)))
-        self._rows = first_rows(self._sentence_of[self._searches], special.bos, K)
-        self._beams = Beams.start(limits[self._searches], special.bos, K, options.nbest)
+        B, K = len(sources.limits), config.beam_size
+        self._branches = Branches(B, options, lambda pointer: self._history.tokens(pointer))
+        self._sentence_of = self._branches.sentence_of
+        self._limits = sources.limits[self._sentence_of]
+        self._constrained, self._watched = self._follow()
+        self._searches, self._rows = np.arange(B), first_rows(B, special.bos, K)
+        self._ranking = Ranking(config, sources.mask, int(sources.limits.max(initial=0)))
+        self._beams = Beams.start(sources.limits, special.bos, K, options.nbest)
         if config.coverage_penalty:
             self._beams = replace(self._beams, received=np.zeros((B, K, sources.mask.shape[1])))
         # As many candidates per hypothesis as slots, and one, as one of them may be EOS.
@@ -124,33 +112,24 @@ class Search(Generic[StateT]):
         self._history = History(self._sentence_of, options.attention)
         self._results: dict[int, list[BackPointer]] = {}
         self._cancelled: set[int] = set()
-        forcing = [
-            self._branches.constrained[sentence]
-            for sentence, one in options.constraints.items()
-            if one.forces()
-        ]
-        self._patience = np.full(len(limits), np.inf if config.patience is None else config.patience)
-        self._patience[forcing] = np.minimum(self._patience[forcing], 1.0)
-        self._margins = np.full(len(limits), np.inf)
-        self._margins[forcing] = _MARGIN
+        constraints = {self._branches.constrained[number]: one for number, one in options.constraints.items()}
+        self._pruning = Pruning(config, self._ranking.norms, len(self._limits), constraints)
         self._distinct = DistinctTexts(options.text, self._history) if options.text else None
         traced = [number for number, one in enumerate(self._sentence_of.tolist()) if one in options.trace]
         self._recorder = TreeRecorder(traced, special.eos) if options.trace else None
         if B:
             self._state = model.encode(sources.tokens, sources.mask)
 
-    def _follow(self, limits: Integers) -> tuple[Constrained | None, Watched | None]:
+    def _follow(self) -> tuple[Constrained | None, Watched | None]:
         """How the constraints are followed: in all that is extended, or where they exclude something."""
         every, some = {}, {}
         for sentence, constraint in self._options.constraints.items():
-            number, watch = self._branches.constrained[sentence], constraint.watch()
-            if watch is not None:
+            if (watch := constraint.watch()) is None:
+                every[sentence] = constraint
+            else:
                 some[sentence] = constraint, watch
-                continue
-            every[number] = constraint
-            if number != sentence:
-                self._branches.begin([number])
-        eos, shape = self._special.eos, (len(limits), self._config.beam_size, int(limits.max(initial=0)))
+        eos, longest = self._special.eos, int(self._limits.max(initial=0))
+        shape = len(self._limits), self._config.beam_size, longest
         constrained = Constrained(every, eos) if every else None
         return constrained, Watched(some, self._branches.constrained, shape, eos) if some else None
 
@@ -215,17 +194,14 @@ class Search(Generic[StateT]):
         left = self._branches.left(number)
         if left is not None:
             return left[:1]
-        row, last, beams = self._searches.tolist().index(number), self._steps - 1, self._beams
-        broken = self._watched.broken(self._searches)[row] if self._watched else np.zeros(1, np.bool_)
-        pointers = [
-            BackPointer(number, last, slot, False, 0.0, 0.0)
-            for slot in range(int(self._rows.counts[row]))
-            if not broken[slot % len(broken)]
-        ]
-        best = beams.finished.pointers(row, number)[:1]
-        if self._branches.is_contested(number):
+        row = self._searches.tolist().index(number)
+        slots = np.arange(self._rows.counts[row])
+        best = self._beams.finished.pointers(row, number)[:1]
+        if self._watched and self._branches.is_contested(number):
+            slots = slots[~self._watched.broken(number)[slots]]
             best = [one for one in best if self._branches.is_met_by(number, one)]
-        return pointers + best
+        last = self._steps - 1
+        return [*(BackPointer(number, last, slot, False, 0.0, 0.0) for slot in slots.tolist()), *best]
 
     def hypotheses(self, sentences: Sequence[int]) -> list[list[Hypothesis]]:
         """The n best hypotheses of each of these sentences, which are done."""
@@ -248,7 +224,7 @@ class Search(Generic[StateT]):
             received: the attention that the source has received, [b, K, S].
         """
         self._searches = np.concatenate((self._searches, np.array(begun, np.int64)))
-        limits = self._branches.limits[self._searches]
+        limits = self._limits[self._searches]
         self._beams = replace(self._beams.select(origins), limits=limits)
         self._branches.begin(begun)
         if self._recorder:
@@ -292,7 +268,7 @@ class Search(Generic[StateT]):
 
     def _going_on(self) -> Integers:
         """[b], the number of hypotheses of each search to go on with."""
-        live = self._live()
+        live = self._pruning.live(self._beams, self._searches, self._steps + 1)
         counts: Integers = live.sum(axis=1)
         if self._cancelled:
             counts[np.isin(self._sentence_of[self._searches], list(self._cancelled))] = 0
@@ -306,24 +282,6 @@ class Search(Generic[StateT]):
                 self._branches.leave(number, [])
                 counts[row] = 0
         return counts
-
-    def _live(self) -> Booleans:
-        """[b, K]: the hypotheses to go on with; always the first ones of a sentence."""
-        beams, config, length = self._beams, self._config, self._steps + 1
-        going, longest = (beams.limits > length)[:, None], beams.limits
-        if config.beam_size == 1:
-            return (beams.totals > -np.inf) & going
-        if config.lookahead is not None:
-            longest = np.minimum(longest, length + config.lookahead)
-        # The bound and the scores are both divided by entries of `norms`, so rounding keeps their order. No
-        # coverage penalty is above 0.
-        bound = beams.totals / self._ranking.norms[longest - 1][:, None]
-        going &= (beams.ended < self._patience[self._searches] * config.beam_size)[:, None]
-        if self._constrained:
-            least = beams.finished.totals[:, -1:] - self._margins[self._searches][:, None]
-            going = going & (beams.totals > least)
-        live: Booleans = (bound > beams.finished.scores[:, -1:]) & going
-        return live
 
     def _go_on(self, rows: Rows, counts: Integers) -> None:
         """Go on with these rows, so many of each search."""

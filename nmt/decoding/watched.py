@@ -1,7 +1,7 @@
 """Beam search with constraints that only exclude tokens: it is the search without them until one that it
 would go on with is excluded.
 
-So tokens are looked at only where they could matter (`nmt.decoding.interface.Watch`), and the predictions are
+So tokens are looked at only where they could matter (`nmt.decoding.constraint.Watch`), and the predictions are
 asked again for the sentence concerned, without what is excluded. A sentence that is also searched without its
 constraint branches at this step, into a search with it and the one that goes on; until then they are one.
 
@@ -16,17 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nmt.decoding.beam import Beams, Extensions
-from nmt.decoding.interface import (
-    Booleans,
-    Constraint,
-    ConstraintState,
-    Except,
-    Integers,
-    Query,
-    Rows,
-    Step,
-    Watch,
-)
+from nmt.decoding.constraint import Constraint, ConstraintState, Except, Watch
+from nmt.decoding.interface import Booleans, Integers, Query, Rows, Step
 from nmt.decoding.live import padded
 
 _UNWATCHED, _FOLLOWED, _BOTH, _FREE = range(4)
@@ -100,8 +91,8 @@ class Watched:
         self._broken = np.zeros(shape[:2], np.bool_)
         self._states: dict[int, dict[int, ConstraintState]] = {}
 
-    def broken(self, searches: Integers) -> Booleans:
-        """[b, K], the hypotheses that break a constraint that is not followed."""
+    def broken(self, searches: Integers | int) -> Booleans:
+        """[b, K] or [K], the hypotheses of these searches that break a constraint that is not followed."""
         return self._broken[searches]
 
     def follow(

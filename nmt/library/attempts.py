@@ -5,9 +5,8 @@ likely (what is kept, forbidden phrases, n-grams) a segment is searched without 
 that are named, in a list or a glossary, are mostly those that the model would not use: with them, and with a
 prefix, a segment is searched once.
 
-What only excludes tokens costs little as long as it excludes none: then one search with and without the
-constraint is enough (`SearchOptions.free`). So it is for what is kept where the translation is streamed, as it
-can only begin where both agree; otherwise the search without comes first, and is mostly the only one.
+A constraint that only excludes tokens is followed beside the search without it (`SearchOptions.free`), which is
+the same one until a token is excluded. With what is kept, the search without comes first.
 """
 
 from collections.abc import Sequence
@@ -51,18 +50,17 @@ class Tried:
         return [*self.free, *others][:nbest]
 
 
-def first_attempt(built: Built | None, method: str, streamed: bool = False, replacing: bool = False) -> Attempt:
+def first_attempt(built: Built | None, method: str, replacing: bool = False) -> Attempt:
     """Where to begin.
 
     Args:
         built: the constraint.
         method: of decoding; only beam search is repeated.
-        streamed: whether the beginning of the translation is wanted as soon as it is certain.
         replacing: whether there are placeholders; only the result tells whether they do.
     """
     if built is None or built.constraint is None or not built.often_met or method != "beam":
         return Attempt()
-    both = not replacing and (streamed or built.constraint.watch() is not None)
+    both = not replacing and built.constraint.watch() is not None
     return Attempt(constrained=both, free=both)
 
 

@@ -13,7 +13,7 @@ from nmt.data.tokenizer import Tokens
 from nmt.decoding.constraints.builder import Built
 from nmt.decoding.constraints.placeholders import Placeholders, Replaced
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import Free, SearchOptions
+from nmt.decoding.interface import SearchOptions
 from nmt.decoding.result import Translation as Found
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.decoding.tree import SearchTree
@@ -78,17 +78,19 @@ class _Ready:
     built: Built | None
     attempt: Attempt
     tried: Tried
-    limit: int = 0
-    """Maximum length of its translation without a constraint."""
     replaced: Replaced | None = None
     """Instead of what it is searched."""
     asked: Built | None = None
     """What is asked of its translation once everything is back in it."""
 
-    @property
-    def is_final(self) -> bool:
-        """Whether its result begins with what it says: without placeholders, and not to be compared."""
-        return self.replaced is None and self.attempt.constrained and not self.tried.free
+    def begins_with(self, tokens: Sequence[int]) -> bool:
+        """Whether the translation certainly begins with what its search shares. There are no placeholders in
+        it, and either no other result is preferred to that of the search, or what it shares has all that is
+        asked for.
+        """
+        if self.replaced is not None or not tokens or self.tried.free:
+            return False
+        return self.attempt.constrained or (self.built is not None and self.built.is_assured_by(tokens))
 
     @property
     def constrained(self) -> Built | None:
@@ -170,9 +172,7 @@ class Searcher:
         ready: list[_Ready] = []
         for index, attempt in attempts.items():
             try:
-                ready.append(
-                    self._prepare(translator, jobs[index], index, attempt, tried[index], index in streamed)
-                )
+                ready.append(self._prepare(translator, jobs[index], index, attempt, tried[index]))
             except ConfigError as error:
                 yield JobResult(index, error=error)
         nbest = max((jobs[index].options.nbest for index in attempts), default=1)
@@ -188,13 +188,7 @@ class Searcher:
         return translator.align([job.text], [given], job.options.attention, job.options.to)
 
     def _prepare(
-        self,
-        translator: SearchTranslator,
-        job: Job,
-        index: int,
-        attempt: Attempt | None,
-        tried: Tried,
-        streamed: bool,
+        self, translator: SearchTranslator, job: Job, index: int, attempt: Attempt | None, tried: Tried
     ) -> _Ready:
         """Tokenize a segment and make its constraint.
 
@@ -206,18 +200,16 @@ class Searcher:
         if request == NOTHING:
             return _Ready(index, source, None, first_attempt(None, method), tried)
         builder = self._builders.of(request)
-        limit, maximum = int(translator.prepare([source]).limits[0]), translator.config.max_length
-        built = builder.build(job.text, limit, maximum)
+        maximum = translator.config.max_length
+        built = builder.build(job.text, int(translator.prepare([source]).limits[0]), maximum)
         replacing = attempt is None or attempt.replacing
         replaced = self._placeholders.replace(job.text, request.keep) if replacing else None
         if replaced is None or not translator.heads or request.prefix:
-            attempt = attempt or first_attempt(built, method, streamed)
-            return _Ready(index, source, built, attempt, tried, limit)
+            return _Ready(index, source, built, attempt or first_attempt(built, method), tried)
         source = translator.encode(replaced.text, job.options.to)
-        limit = int(translator.prepare([source]).limits[0])
-        own = builder.build(replaced.text, limit, maximum)
-        attempt = attempt or first_attempt(own, method, streamed, replacing=True)
-        return _Ready(index, source, own, attempt, tried, limit, replaced, built)
+        own = builder.build(replaced.text, int(translator.prepare([source]).limits[0]), maximum)
+        attempt = attempt or first_attempt(own, method, replacing=True)
+        return _Ready(index, source, own, attempt, tried, replaced, built)
 
 
 def _values(settings: object) -> tuple[object, ...]:
@@ -246,7 +238,7 @@ def _run(
             if one.constrained is not None and one.constrained.constraint is not None
         },
         free={
-            row: Free(one.built.is_met_by, one.limit)
+            row: one.built.is_met_by
             for row, one in enumerate(batch)
             if one.attempt.free and one.built is not None
         },
@@ -256,7 +248,7 @@ def _run(
         if one.constrained is not None:
             sources.limits[row] = one.constrained.limit
     search = translator.search(sources, options)
-    followed = [row for row, one in enumerate(batch) if one.job in streamed and one.is_final]
+    followed = [row for row, one in enumerate(batch) if one.job in streamed]
     while search.active:
         done = search.step()
         for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):
@@ -265,7 +257,7 @@ def _run(
             yield _result(translator, job, batch[row], hypotheses, tree)
         active = set(search.active)
         for row in followed:
-            if row in active and (tokens := search.shared(row)):
+            if row in active and batch[row].begins_with(tokens := search.shared(row)):
                 yield Beginning(batch[row].job, tokens)
         if cancelled is not None:
             for row in active:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.decoding import DecodingConfig
-from nmt.decoding.interface import Except, Only, SearchOptions
+from nmt.decoding.constraint import Except, Only
+from nmt.decoding.interface import SearchOptions
 from nmt.decoding.tree import EXTENDED, FINISHED, GIVEN_UP, PRUNED, TRUNCATED
 from nmt.errors import ConfigError, NmtError
 
@@ -383,7 +384,7 @@ class Forcing(Anything):
 
 
 def test_with_a_constraint_that_forces_search_has_a_patience_of_1(monkeypatch):
-    monkeypatch.setattr("nmt.decoding.search._MARGIN", np.inf)
+    monkeypatch.setattr("nmt.decoding.pruning._MARGIN", np.inf)
     lengths, others = [8, 8], 0
     impatient_config = dataclasses.replace(NARROW, patience=1.0)
     for seed in range(20):
@@ -403,7 +404,7 @@ def test_with_a_constraint_that_forces_a_longer_translation_must_be_nearly_as_pr
         model = ArrayTable.random(seed, sentences=2, longest=8)
         _, (found,) = model.search([8, 8], NARROW, options)
         with monkeypatch.context() as patch:
-            patch.setattr("nmt.decoding.search._MARGIN", np.inf)
+            patch.setattr("nmt.decoding.pruning._MARGIN", np.inf)
             _, (longer,) = model.search([8, 8], NARROW, options)
         if found != longer:
             assert longer.log_probability < found.log_probability - 4

@@ -11,6 +11,7 @@ from tiny import MARATHI
 from nmt.config.data import TokenizerConfig
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
+from nmt.decoding.constraint import Except, Only
 from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.builder import ConstraintBuilder
 from nmt.decoding.constraints.glossary import Glossary, read_glossary
@@ -21,7 +22,6 @@ from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
 from nmt.decoding.constraints.well_formed import WellFormedBytes, _is_text
-from nmt.decoding.interface import Except, Only
 from nmt.decoding.result import Translation
 from nmt.errors import ConfigError, DataError
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from nmt.decoding.constraint import Allowed, Constraint, ConstraintState, Except, Only, Usual, Watch
 from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
-from nmt.decoding.interface import Allowed, Booleans, Constraint, ConstraintState, Except, Only, Usual, Watch
+from nmt.decoding.interface import Booleans
 
 _AVOIDING = ForbiddenPhrases, NoRepeatedNgrams
 State = tuple[ConstraintState, ...]
@@ -15,7 +16,7 @@ State = tuple[ConstraintState, ...]
 
 
 class All:
-    """A constraint (see `nmt.decoding.interface.Constraint`) that is met if all of several are.
+    """A constraint (see `nmt.decoding.constraint.Constraint`) that is met if all of several are.
 
     What forbidden phrases and repeated n-grams avoid without need is allowed where another constraint says
     which tokens may come, or wants them for a phrase that is required.

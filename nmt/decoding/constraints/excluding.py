@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from nmt.decoding.interface import ConstraintState, Usual, Watch
+from nmt.decoding.constraint import ConstraintState, Usual, Watch
 
 
 class Excluding:
-    """The part of a constraint (see `nmt.decoding.interface.Constraint`) that wants no token."""
+    """The part of a constraint (see `nmt.decoding.constraint.Constraint`) that wants no token."""
 
     def wanted(self, state: ConstraintState) -> Sequence[int]:
         """None in particular."""

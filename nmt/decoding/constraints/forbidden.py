@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraint import Allowed, Except, Watch
 from nmt.decoding.constraints.beginnings import beginnings
 from nmt.decoding.constraints.characters import EDGE, stand_in
 from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.constraints.phrase_automaton import END, ROOT, PhraseAutomaton, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.text_stream import Position, TextStream
-from nmt.decoding.interface import Allowed, Except, Watch
 
 _REJECTED = -1
 Node = int
@@ -18,7 +18,7 @@ Node = int
 
 
 class ForbiddenPhrases(Excluding):
-    """A constraint (see `nmt.decoding.interface.Constraint`): a token that would complete a phrase is not
+    """A constraint (see `nmt.decoding.constraint.Constraint`): a token that would complete a phrase is not
     allowed. One object may serve many sentences: it keeps which tokens do, once it knows.
 
     Args:

@@ -2,7 +2,7 @@
 
 
 class Forcing:
-    """The part of a constraint (see `nmt.decoding.interface.Constraint`) that asks for tokens."""
+    """The part of a constraint (see `nmt.decoding.constraint.Constraint`) that asks for tokens."""
 
     def forces(self) -> bool:
         """True: its tokens may be improbable."""

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from nmt.data.text import clean
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraint import Allowed, Except, Only, Usual
 from nmt.decoding.constraints.characters import cleaned, decode
 from nmt.decoding.constraints.forcing import Forcing
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
-from nmt.decoding.interface import Allowed, Except, Only, Usual
 
 
 class _Within(NamedTuple):
@@ -48,7 +48,7 @@ State = _Within | _Behind | None
 
 
 class Prefix(Forcing):
-    """A constraint (see `nmt.decoding.interface.Constraint`): the cleaned translation begins with these
+    """A constraint (see `nmt.decoding.constraint.Constraint`): the cleaned translation begins with these
     characters. The last token may go on after them.
 
     What follows must leave them as they are: no mark that composes with the last one, and after a space

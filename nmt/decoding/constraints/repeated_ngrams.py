@@ -1,15 +1,15 @@
 """No sequence of n subwords twice (Paulus et al., 2018, A deep reinforced model for abstractive
 summarization)."""
 
+from nmt.decoding.constraint import Allowed, Except, Watch
 from nmt.decoding.constraints.excluding import Excluding
-from nmt.decoding.interface import Allowed, Except, Watch
 
 State = tuple[int, ...]
 """All tokens so far."""
 
 
 class NoRepeatedNgrams(Excluding):
-    """A constraint (see `nmt.decoding.interface.Constraint`): a token that would repeat an n-gram of the
+    """A constraint (see `nmt.decoding.constraint.Constraint`): a token that would repeat an n-gram of the
     hypothesis is not allowed.
 
     Args:

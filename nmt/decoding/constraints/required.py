@@ -9,6 +9,7 @@ from copy import copy
 from typing import NamedTuple
 
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraint import Allowed, Except, Only, Usual
 from nmt.decoding.constraints.beginnings import beginnings
 from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
 from nmt.decoding.constraints.forcing import Forcing
@@ -17,7 +18,6 @@ from nmt.decoding.constraints.phrase_automaton import END, ROOT, PhraseAutomaton
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
 from nmt.decoding.constraints.text_stream import Position, TextStream
-from nmt.decoding.interface import Allowed, Except, Only, Usual
 
 Group = tuple[str, ...]
 """Phrases of which one is required."""
@@ -46,7 +46,7 @@ class State(NamedTuple):
 
 
 class RequiredPhrases(Forcing):
-    """A constraint (see `nmt.decoding.interface.Constraint`): a hypothesis ends only with all phrases, and is
+    """A constraint (see `nmt.decoding.constraint.Constraint`): a hypothesis ends only with all phrases, and is
     made to have them while there is room.
 
     Args:

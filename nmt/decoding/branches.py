@@ -68,7 +68,7 @@ class Branches:
         return self._left.get(number)
 
     def leave(self, number: int, found: list[BackPointer]) -> None:
-        """A search is done, with this result; without the constraint what meets it counts, if the best does."""
+        """A search is done, with this result; without the constraint, what meets it, if the best does."""
         found = found[: self._nbest]
         if self.is_contested(number):
             met = [one for one in found if self.is_met_by(number, one)]

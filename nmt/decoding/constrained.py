@@ -262,3 +262,9 @@ def _first(chosen: Booleans, K: int) -> Integers:
     order = np.argsort(~chosen, axis=1, kind="stable")[:, :K]
     found: Integers = np.where(gather(chosen, order), order, -1)
     return found
+
+
+def constrained(constraints: Mapping[int, Constraint], eos: int) -> Constrained | None:
+    """Those of the constraints that cannot be watched; None: there are none."""
+    found = {number: one for number, one in constraints.items() if one.watch() is None}
+    return Constrained(found, eos) if found else None

@@ -1,5 +1,16 @@
-"""Which hypotheses a beam search goes on with: those that may still be among the n best (see
-`nmt.decoding.search`).
+"""Which hypotheses a beam search goes on with: those that may still be among the n best.
+
+Log-probabilities only fall and lengths only grow up to the maximum, so no extension of a live hypothesis
+scores above its log-probability / norm(maximum length). A live hypothesis whose bound is no better than the
+n-th best finished score is given up: neither it nor anything that takes its place in the beam can be among the
+n best.
+
+This bound is loose: the maximum length is several times that of the source, and most steps only confirm a
+result found long before. With a lookahead of L, the length in the bound is at most L tokens more than now: a
+hypothesis is given up if L certain tokens would not make it win. A result can then differ from that of the
+exact search only if the better translation is longer by more than L tokens. (Stopping at the current length,
+L = 0, is a common heuristic; it changes many results.) With a patience of p (Kasai et al. 2022), a sentence
+is also done when p·K of its hypotheses have ended.
 
 Shapes: b active searches, K slots per search (the beam size).
 """

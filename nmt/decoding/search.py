@@ -4,20 +4,12 @@ The score is log-probability / norm(length), with EOS counted, plus a coverage p
 `nmt.decoding.ranking`. At each step all live hypotheses are extended by all tokens. Those candidates
 that end with EOS and are among the best K by log-probability are finished; the best K without EOS stay live.
 
-The search of a sentence stops as soon as its result can no longer change. Log-probabilities only fall and
-lengths only grow up to the maximum, so no extension of a live hypothesis scores above its
-log-probability / norm(maximum length). A live hypothesis whose bound is no better than the n-th best finished
-score is given up: neither it nor anything that takes its place in the beam can be among the n best. When none
-is live the sentence is removed from the batch. If a sentence reaches its maximum length with fewer than n
-finished hypotheses, its best live ones are appended after the finished ones, regardless of score, so that a
-larger n never changes the first results.
+The search of a sentence stops as soon as its result can no longer change: see `nmt.decoding.pruning`. Then
+the sentence is removed from the batch. If it reaches its maximum length with fewer than n finished hypotheses,
+its best live ones are appended after the finished ones, regardless of score, so that a larger n never changes
+the first results.
 
-This bound is loose: the maximum length is several times that of the source, and most steps only confirm a
-result found long before. With a lookahead of L, the length in the bound is at most L tokens more than now: a
-hypothesis is given up if L certain tokens would not make it win. A result can then differ from that of the
-exact search only if the better translation is longer by more than L tokens. (Stopping at the current length,
-L = 0, is a common heuristic; it changes many results.) With a patience of p (Kasai et al. 2022), a sentence
-is also done when p·K of its hypotheses have ended.
+A sentence with a constraint may have two searches, with it and without: see `nmt.decoding.branches`.
 
 With beam size 1 this is greedy search, whatever the score: the first EOS ends it. Ties are broken by the
 parent's rank, then by the lower token index, and between finished hypotheses by the earlier one.
@@ -35,7 +27,7 @@ import numpy as np
 from nmt.config.decoding import DecodingConfig
 from nmt.decoding.beam import Beams, Extensions
 from nmt.decoding.branches import Branches
-from nmt.decoding.constrained import Constrained
+from nmt.decoding.constrained import constrained
 from nmt.decoding.distinct import DistinctTexts
 from nmt.decoding.hypothesis import BackPointer, Doubles, History, Hypothesis, dead_end_error
 from nmt.decoding.interface import Answer, Integers, Query, Rows, SearchModel, SearchOptions, StateT
@@ -44,7 +36,7 @@ from nmt.decoding.pruning import Pruning
 from nmt.decoding.ranking import Ranking, check_search
 from nmt.decoding.sources import Sources, Special
 from nmt.decoding.tree import SearchTree, TreeRecorder
-from nmt.decoding.watched import Watched
+from nmt.decoding.watched import watched
 
 
 def beam_search(
@@ -99,9 +91,11 @@ class Search(Generic[StateT]):
         self._branches = Branches(B, options, lambda pointer: self._history.tokens(pointer))
         self._sentence_of = self._branches.sentence_of
         self._limits = sources.limits[self._sentence_of]
-        self._constrained, self._watched = self._follow()
+        shape = len(self._limits), K, int(self._limits.max(initial=0))
+        self._constrained = constrained(options.constraints, special.eos)
+        self._watched = watched(options.constraints, self._branches.constrained, shape, special.eos)
         self._searches, self._rows = np.arange(B), first_rows(B, special.bos, K)
-        self._ranking = Ranking(config, sources.mask, int(sources.limits.max(initial=0)))
+        self._ranking = Ranking(config, sources.mask, shape[2])
         self._beams = Beams.start(sources.limits, special.bos, K, options.nbest)
         if config.coverage_penalty:
             self._beams = replace(self._beams, received=np.zeros((B, K, sources.mask.shape[1])))
@@ -119,19 +113,6 @@ class Search(Generic[StateT]):
         self._recorder = TreeRecorder(traced, special.eos) if options.trace else None
         if B:
             self._state = model.encode(sources.tokens, sources.mask)
-
-    def _follow(self) -> tuple[Constrained | None, Watched | None]:
-        """How the constraints are followed: in all that is extended, or where they exclude something."""
-        every, some = {}, {}
-        for sentence, constraint in self._options.constraints.items():
-            if (watch := constraint.watch()) is None:
-                every[sentence] = constraint
-            else:
-                some[sentence] = constraint, watch
-        eos, longest = self._special.eos, int(self._limits.max(initial=0))
-        shape = len(self._limits), self._config.beam_size, longest
-        constrained = Constrained(every, eos) if every else None
-        return constrained, Watched(some, self._branches.constrained, shape, eos) if some else None
 
     @property
     def active(self) -> list[int]:

@@ -1,9 +1,10 @@
 """Beam search with constraints that only exclude tokens: it is the search without them until one that it
 would go on with is excluded.
 
-So tokens are looked at only where they could matter (`nmt.decoding.constraint.Watch`), and the predictions are
-asked again for the sentence concerned, without what is excluded. A sentence that is also searched without its
-constraint branches at this step, into a search with it and the one that goes on; until then they are one.
+So tokens are looked at only where they could matter (`nmt.decoding.constraint.Watch`), and the predictions
+are asked again for the sentence concerned, without what is excluded. A sentence that is also searched
+without its constraint branches at this step, into a search with it and the one that goes on; until then
+they are one.
 
 Shapes: b active searches, w of them watched, K slots per search (the beam size), N rows (live hypotheses), V
 vocabulary, T maximum length, t tokens so far.
@@ -216,3 +217,13 @@ class Watched:
         self._tokens[numbers, :, : noted.tokens.shape[2]] = noted.tokens
         self._begun[numbers], self._broken[numbers] = noted.begun, noted.broken
         self._states.update(zip(numbers.tolist(), noted.states, strict=True))
+
+
+def watched(
+    constraints: Mapping[int, Constraint], branches: Mapping[int, int], shape: tuple[int, int, int], eos: int
+) -> Watched | None:
+    """Those of the constraints that can be watched, with the other arguments of `Watched`; None: none."""
+    found = {
+        number: (one, watch) for number, one in constraints.items() if (watch := one.watch()) is not None
+    }
+    return Watched(found, branches, shape, eos) if found else None

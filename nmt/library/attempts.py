@@ -5,8 +5,8 @@ likely (what is kept, forbidden phrases, n-grams) a segment is searched without 
 that are named, in a list or a glossary, are mostly those that the model would not use: with them, and with a
 prefix, a segment is searched once.
 
-A constraint that only excludes tokens is followed beside the search without it (`SearchOptions.free`), which is
-the same one until a token is excluded. With what is kept, the search without comes first.
+A constraint that only excludes tokens is followed beside the search without it (`SearchOptions.free`), which
+is the same one until a token is excluded. With what is kept, the search without comes first.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from nmt.decoding.constraint import Allowed, Except, Only, Usual
 from nmt.decoding.constraints.beginnings import beginnings
 from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
 from nmt.decoding.constraints.forcing import Forcing
-from nmt.decoding.constraints.number_reader import OUTSIDE, WORD, NumberReader
+from nmt.decoding.constraints.number_reader import OUTSIDE, WORD, reader_of
 from nmt.decoding.constraints.phrase_automaton import END, ROOT, PhraseAutomaton, bare, pattern, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
@@ -46,8 +46,8 @@ class State(NamedTuple):
 
 
 class RequiredPhrases(Forcing):
-    """A constraint (see `nmt.decoding.constraint.Constraint`): a hypothesis ends only with all phrases, and is
-    made to have them while there is room.
+    """A constraint (see `nmt.decoding.constraint.Constraint`): a hypothesis ends only with all phrases, and
+    is made to have them while there is room.
 
     Args:
         pieces: the vocabulary.
@@ -67,7 +67,7 @@ class RequiredPhrases(Forcing):
         self._stream = TextStream[Found](pieces, self._read, self._skip)
         self._group_of = [index for index, _ in phrases]
         self._numbers = [phrase if index >= first else "" for index, phrase in phrases]
-        self._reader = _reader(phrases[sum(map(len, groups[:first])) :])
+        self._reader = reader_of(phrases[sum(map(len, groups[:first])) :])
         self._spellings = [Spelling(pieces, " " + bare(phrase)) for _, phrase in phrases]
         self._all = (1 << len(groups)) - 1
         self._least = [min(self._spellings[i].least(0) for i in self._of(g)) for g in range(len(groups))]
@@ -76,13 +76,7 @@ class RequiredPhrases(Forcing):
             for g in range(len(groups))
         ]
         self.least = sum(self._least)
-        self._firsts = {bare(phrase)[0] for _, phrase in phrases}
-        strings = self._automaton.strings
-        self._expected = [
-            "".join({strings[index][length] for index, length in partial if length > 1})
-            for partial in self._automaton.partial
-        ]
-        self._beginnings = beginnings(pieces, strings)
+        self._beginnings = beginnings(pieces, self._automaton.strings)
         self._usual: dict[tuple[int, int], Usual | None] = {}
         self._founds: dict[Found, Found] = {}
         self._met: dict[Found, int] = {}
@@ -159,10 +153,7 @@ class RequiredPhrases(Forcing):
             if position.undecoded or token in changing:
                 return self._met_with(self._stream.advance(position, token).value)
             if token not in known:
-                if self._is_unrelated(start.value, token):
-                    known[token] = self._complete_tokens(start.value.groups)
-                else:
-                    known[token] = self._met_with(self._stream.advance(start, token).value)
+                known[token] = self._met_with(self._stream.advance(start, token).value)
             return known[token]
 
         return met
@@ -190,19 +181,6 @@ class RequiredPhrases(Forcing):
         for rest in rests:
             matters[self._pieces.by_first_character.get(rest[rest[0] == EDGE], [])] = True
         return Usual(met, matters)
-
-    def _is_unrelated(self, found: Found, token: int) -> bool:
-        """Whether a token that changes no character has certainly nothing that a phrase begins or goes on
-        with. Most have nothing: they need not be read.
-        """
-        plain = self._pieces.plain.get(token)
-        return (
-            plain is not None
-            and self._firsts.isdisjoint(self._pieces.text(token))
-            and EDGE not in (expected := self._expected[found.node])
-            and plain.first not in expected
-            and not (self._reader and self._reader.unless_it_goes_on(found.number))
-        )
 
     def _met_with(self, found: Found) -> int:
         if found not in self._met:
@@ -317,11 +295,3 @@ class RequiredPhrases(Forcing):
             return {move.token for one, start in spellings for move in one.moves(start, undecoded)}
         tokens = {one.next(start, undecoded) for one, start in spellings}
         return {token for token in tokens if token is not None}
-
-
-def _reader(numbers: Sequence[tuple[int, str]]) -> NumberReader | None:
-    """What finds numbers, given with the groups that they are of."""
-    values: dict[str, int] = {}
-    for group, number in numbers:
-        values[number] = values.get(number, 0) | 1 << group
-    return NumberReader(values) if values else None

@@ -20,8 +20,8 @@ class State(NamedTuple):
 
 
 class WellFormedBytes(Excluding):
-    """A constraint (see `nmt.decoding.constraint.Constraint`): what is generated is valid UTF-8 at its end, so
-    that no text has U+FFFD. For sampling, which may draw any token; search hardly ever finds others.
+    """A constraint (see `nmt.decoding.constraint.Constraint`): what is generated is valid UTF-8 at its end,
+    so that no text has U+FFFD. For sampling, which may draw any token; search hardly ever finds others.
 
     Args:
         byte_tokens: byte → its token; not empty.

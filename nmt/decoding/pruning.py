@@ -2,8 +2,8 @@
 
 Log-probabilities only fall and lengths only grow up to the maximum, so no extension of a live hypothesis
 scores above its log-probability / norm(maximum length). A live hypothesis whose bound is no better than the
-n-th best finished score is given up: neither it nor anything that takes its place in the beam can be among the
-n best.
+n-th best finished score is given up: neither it nor anything that takes its place in the beam can be among
+the n best.
 
 This bound is loose: the maximum length is several times that of the source, and most steps only confirm a
 result found long before. With a lookahead of L, the length in the bound is at most L tokens more than now: a

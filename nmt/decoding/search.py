@@ -5,9 +5,9 @@ The score is log-probability / norm(length), with EOS counted, plus a coverage p
 that end with EOS and are among the best K by log-probability are finished; the best K without EOS stay live.
 
 The search of a sentence stops as soon as its result can no longer change: see `nmt.decoding.pruning`. Then
-the sentence is removed from the batch. If it reaches its maximum length with fewer than n finished hypotheses,
-its best live ones are appended after the finished ones, regardless of score, so that a larger n never changes
-the first results.
+the sentence is removed from the batch. If it reaches its maximum length with fewer than n finished
+hypotheses, its best live ones are appended after the finished ones, regardless of score, so that a larger n
+never changes the first results.
 
 A sentence with a constraint may have two searches, with it and without: see `nmt.decoding.branches`.
 

@@ -20,11 +20,8 @@ def one_by_one(candidates: list[int], met: list[int], K: int) -> set[int]:
 def test_every_bank_gets_as_many_slots():
     rng = np.random.default_rng(3)
     for K in (1, 2, 5):
-        there, met, ends = (
-            rng.random((200, 12)) < 0.7,
-            rng.integers(0, 4, (200, 12)),
-            rng.random((200, 12)) < 0.2,
-        )
+        shape = 200, 12
+        there, ends, met = rng.random(shape) < 0.7, rng.random(shape) < 0.2, rng.integers(0, 4, shape)
         chosen = allocate(there, met, K)
         ended, going = choose(there, ends, met, K)
         for row in range(len(there)):

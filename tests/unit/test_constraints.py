@@ -393,6 +393,13 @@ def test_a_translation_that_meets_what_is_asked(target, pieces):
     built = ConstraintBuilder(pieces, request(forbidden=["लहा"])).build("x", 20, 30)
     assert built.is_met_by(target.encode("लहान घर."))  # though search might avoid it
     assert built.often_met
+    number = ConstraintBuilder(pieces, request(keep=["number"])).build("x 12", 20, 30)
+    assert [number.is_assured_by(target.encode(text)) for text in ("x", "x 12", "x 12 x")] == [
+        False,
+        False,
+        True,
+    ]
+    assert not built.is_assured_by(target.encode("घर."))
     both = ConstraintBuilder(pieces, request(keep=["number"], glossary={"house": "घर"}))
     assert [both.build(text, 20, 30).often_met for text in ("3 cats", "3 houses", "a house")] == [1, 1, 0]
 

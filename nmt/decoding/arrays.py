@@ -74,7 +74,7 @@ class ArrayStep(Generic[StateT]):
 
     def read(self, query: Query) -> Answer:
         """As `Step.read`."""
-        scores = self.predicted
+        scores = predicted = self.predicted if query.rows is None else self.predicted[query.rows]
         if len(query.bans[0]) or query.count == 1:
             scores = scores.copy()
             scores[query.bans] = -np.inf
@@ -83,8 +83,9 @@ class ArrayStep(Generic[StateT]):
         else:
             highest = top(scores, considered(query, scores.shape[1]))
             found = candidates(*highest, query, lambda rows: scores[rows])
-        attention = self.attention.mean() if query.attention else None
-        return Answer(*found, self.predicted[query.named], attention)
+        weights = self.attention if query.rows is None else self.attention.select(query.rows)
+        attention = weights.mean() if query.attention else None
+        return Answer(*found, predicted[query.named], attention)
 
     def log_probabilities(self) -> Floats:
         """As `Step.log_probabilities`."""

@@ -31,6 +31,26 @@ class Extensions(NamedTuple):
     ended: Doubles
     parents: Integers
 
+    def select(self, index: Integers | Booleans) -> "Extensions":
+        """Select sentences."""
+        return Extensions(
+            self.totals[index],
+            self.tokens[index],
+            self.origins[index],
+            self.ended[index],
+            self.parents[index],
+        )
+
+    def concatenate(self, more: "Extensions") -> "Extensions":
+        """These sentences, then others."""
+        return Extensions(
+            np.concatenate((self.totals, more.totals)),
+            np.concatenate((self.tokens, more.tokens)),
+            np.concatenate((self.origins, more.origins)),
+            np.concatenate((self.ended, more.ended)),
+            np.concatenate((self.parents, more.parents)),
+        )
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -113,6 +133,23 @@ class Beams:
         if not slots.any():
             return self
         return replace(self, totals=np.where(slots, -np.inf, self.totals))
+
+    def truncated(self, scores: Doubles, row: int, sentence: int, step: int) -> list[BackPointer]:
+        """The live hypotheses of a sentence as if the search ended here, best first.
+
+        Args:
+            scores: of all hypotheses, [b, K].
+            row: of the sentence.
+            sentence: its number.
+            step: the last one.
+        """
+        columns = zip(self.totals[row].tolist(), scores[row].tolist(), strict=True)
+        found = [
+            BackPointer(sentence, step, slot, False, total, score)
+            for slot, (total, score) in enumerate(columns)
+            if total > -np.inf
+        ]
+        return sorted(found, key=lambda one: -one.score)
 
     def extensions(self, values: Doubles, tokens: Integers, eos: int) -> Extensions:
         """Extend every live hypothesis by its candidates.

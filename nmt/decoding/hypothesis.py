@@ -39,6 +39,7 @@ class BackPointer(NamedTuple):
     """Back-pointer to the last step of a hypothesis in a `History`."""
 
     sentence: int
+    """Or the number of a search of it."""
     step: int
     """The step, counted from 0, at which its last token (EOS, if finished) was generated."""
     slot: int
@@ -68,48 +69,50 @@ class History:
     """All steps of a search, as back-pointers: nothing is copied until hypotheses are traced back.
 
     Args:
-        sentences: B.
+        sentence_of: the sentence of each search [R]; the first B are those with its number, and the others
+            branch off from these.
         attention: the sentences whose attention is kept.
     """
 
-    def __init__(self, sentences: int, attention: Collection[int] = ()) -> None:
-        self._sentences = sentences
+    def __init__(self, sentence_of: Integers, attention: Collection[int] = ()) -> None:
+        self._sentence_of = sentence_of
+        self._sentences = np.zeros(0, np.int64)
         self._steps: list[_Step] = []
         self._wanted = frozenset(attention)
         self._attention: list[Attention] = []
         self._attention_rows = 0
-        self._first_rows: list[
-            dict[int, int]
-        ] = []  # for each step: sentence → its first row in the attention
+        self._first_rows: list[dict[int, int]] = []  # for each step: search → its first row in the attention
 
     def append(self, sentences: Integers, tokens: Integers, origins: Integers, totals: Doubles) -> None:
         """Add a step.
 
         Args:
-            sentences: [b], those active at this step.
+            sentences: [b], the searches active at this step.
             tokens: [b, K], the token of each output slot.
             origins: [b, K], the input slot each output slot extends (back-pointer).
             totals: [b, K], the log-probability of each output slot.
         """
-        same = bool(self._steps) and len(self._steps[-1].tokens) == len(sentences)
-        if same:
+        if self._steps and np.array_equal(self._sentences, sentences):
             places = self._steps[-1].places
         else:
-            places = np.zeros(self._sentences, np.int64)
+            places = np.full(len(self._sentence_of), -1)
             places[sentences] = np.arange(len(sentences))
+            places = np.where(places < 0, places[self._sentence_of], places)  # of those that branch off later
+        self._sentences = sentences
         self._steps.append(_Step(places, tokens, origins, totals))
 
     def keep_attention(self, sentences: Integers, attention: Attention, counts: Integers) -> None:
-        """Keep the attention of the last step added, of the sentences for which it is wanted.
+        """Keep the attention of the next step to be added, of the sentences for which it is wanted.
 
         Args:
-            sentences: [b].
+            sentences: [b], the searches active before it.
             attention: of each input row (not output slot).
             counts: [b], the number of input rows of each sentence, those of its first slots.
         """
         if not self._wanted:
             return
-        wanted = [index for index, sentence in enumerate(sentences.tolist()) if sentence in self._wanted]
+        of = self._sentence_of[sentences].tolist()
+        wanted = [index for index, sentence in enumerate(of) if sentence in self._wanted]
         ends = np.cumsum(counts)
         starts = ends - counts
         if len(wanted) < len(sentences):
@@ -187,12 +190,13 @@ class History:
 
     def _read_attention(self, back_pointers: Sequence[BackPointer], trace: Trace) -> dict[int, Floats]:
         """The attention of the hypotheses of the wanted sentences, by the number of the hypothesis."""
-        chosen = [i for i, one in enumerate(back_pointers) if one.sentence in self._wanted]
+        sentences = [int(self._sentence_of[one.sentence]) for one in back_pointers]
+        chosen = [i for i, sentence in enumerate(sentences) if sentence in self._wanted]
         if not chosen:
             return {}
         slots = trace.slots.T.tolist()
         rows = [
-            self._first_rows[step][back_pointers[i].sentence] + slots[i][step]
+            self._first_row(step, back_pointers[i].sentence) + slots[i][step]
             for i in chosen
             for step in range(trace.lengths[i])
         ]
@@ -201,12 +205,17 @@ class History:
         parts = np.split(read, np.cumsum([trace.lengths[i] for i in chosen])[:-1])
         return {i: part.copy() for i, part in zip(chosen, parts, strict=True)}  # none keeps all in memory
 
+    def _first_row(self, step: int, search: int) -> int:
+        """Where the attention of a search begins; at first it is that of the one from which it branches."""
+        rows = self._first_rows[step]
+        return rows[search] if search in rows else rows[int(self._sentence_of[search])]
+
 
 class _Step(NamedTuple):
     """One step of a search."""
 
     places: Integers
-    """[B], the row of each active sentence in the other arrays."""
+    """[R], the row of each active search in the other arrays."""
     tokens: Integers
     origins: Integers
     totals: Doubles

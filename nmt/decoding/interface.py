@@ -1,4 +1,4 @@
-"""What search needs: of a model, and of a constraint.
+"""What search needs of a model; and of a constraint: see `nmt.decoding.constraint`.
 
 Search runs on the host, in NumPy. A model computes wherever it likes (`nmt.decoding.torch_model` is the
 adapter to PyTorch): its state and its predictions are opaque values, and search asks for the few numbers that
@@ -11,10 +11,12 @@ row, M tokens asked for by name. Masks are True at real tokens.
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nmt.decoding.constraint import Constraint
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -34,7 +36,8 @@ class Rows(NamedTuple):
         tokens: [N], the last token of each.
         parents: [N], the row of the step before that each extends; at the first step, the sentence.
         counts: [b], the number of rows of each sentence, 1 to K.
-        going: [b], which of the sentences of the step before these are, ascending; None: all of them.
+        going: [b], which of the sentences of the step before these are; None: all of them. One is named twice
+            where its search branches.
         width: K.
     """
 
@@ -67,6 +70,7 @@ class Query:
         bans: rows and tokens, [Y] and [Y]: the tokens that are not candidates in these rows either.
         named: rows and tokens, [M] and [M]: tokens whose log-probabilities are wanted, candidates or not.
         attention: whether the attention weights are wanted.
+        rows: those that are asked about, as whose indices `bans` and `named` count; None: all.
     """
 
     count: int
@@ -74,6 +78,7 @@ class Query:
     bans: tuple[Integers, Integers] = (_NOTHING, _NOTHING)
     named: tuple[Integers, Integers] = (_NOTHING, _NOTHING)
     attention: bool = False
+    rows: Integers | None = None
 
 
 class Answer(NamedTuple):
@@ -195,73 +200,6 @@ class SearchModel(Protocol[StateT]):
         ...
 
 
-# ---------------------------------------------------------------- constraints
-
-
-class Only(NamedTuple):
-    """The next token is one of these."""
-
-    tokens: Sequence[int]
-
-
-class Except(NamedTuple):
-    """The next token is none of these."""
-
-    tokens: Sequence[int]
-
-
-Allowed = Only | Except
-"""Which tokens may come next; end-of-sentence is a token like others."""
-
-ConstraintState = Any
-"""Where a hypothesis is in a constraint: an immutable, hashable value of the constraint's own type."""
-
-
-class Constraint(Protocol):
-    """What the translations of one sentence must be like. A hypothesis ends only where end-of-sentence is
-    allowed; a sentence for which no token is left has no translation (an empty list of hypotheses).
-    """
-
-    def start(self) -> ConstraintState:
-        """The state of the empty hypothesis."""
-        ...
-
-    def advance(self, state: ConstraintState, token: int) -> ConstraintState:
-        """The state after one more token, which is allowed in `state`; never end-of-sentence. None: the
-        constraint is met, and does not matter any more.
-        """
-        ...
-
-    def allowed(self, state: ConstraintState) -> Allowed | None:
-        """The tokens that may come next; None: all."""
-        ...
-
-    def wanted(self, state: ConstraintState) -> Sequence[int]:
-        """Tokens to consider besides the most probable ones, such as the next of a required phrase. Those
-        that are not allowed are left out.
-        """
-        ...
-
-    def met(self, state: ConstraintState) -> int:
-        """How much of the constraint is met, at least 0, in tokens. The slots of the beam are shared among
-        the hypotheses with different numbers (dynamic beam allocation: Post and Vilar, 2018).
-        """
-        ...
-
-    def met_after(self, state: ConstraintState) -> Callable[[int], int]:
-        """Token, not end-of-sentence → `met` of the state after it; as `advance` and then `met`, in less time
-        where several hypotheses and steps ask for the same.
-        """
-        ...
-
-    def forces(self) -> bool:
-        """Whether it makes hypotheses have tokens that may be improbable. Then the search ends with the first
-        K hypotheses (a patience of 1): the more improbable they are, the more a score per token gains by what
-        is added after them, and search would go on to the maximum length.
-        """
-        ...
-
-
 # ---------------------------------------------------------------- options
 
 
@@ -275,6 +213,10 @@ class SearchOptions:
         attention: the sentences whose hypotheses get their attention.
         trace: the sentences whose beam is kept as a tree.
         constraints: of each sentence that has any.
+        free: of these, those whose search without the constraint counts as well: if its best hypothesis meets
+            the constraint, those of its n best that do are the result, and others follow them only if there
+            are fewer than n. Of constraints with a `watch`. The value is whether a hypothesis, given as its
+            tokens without end-of-sentence, meets the constraint.
         text: tokens → text; given: of several hypotheses with the same text only the best one counts.
     """
 
@@ -282,4 +224,5 @@ class SearchOptions:
     attention: frozenset[int] = frozenset()
     trace: frozenset[int] = frozenset()
     constraints: dict[int, Constraint] = field(default_factory=dict)
+    free: dict[int, Callable[[Sequence[int]], bool]] = field(default_factory=dict)
     text: Callable[[list[int]], Hashable] | None = None

@@ -16,23 +16,29 @@ def first_rows(sentences: int, bos: int, K: int) -> Rows:
     return Rows(np.full(sentences, bos), np.arange(sentences), one, None, K)
 
 
-def next_rows(before: Rows, tokens: Integers, origins: Integers, live: Integers) -> Rows:
+def next_rows(
+    before: Rows, tokens: Integers, origins: Integers, live: Integers, places: Integers | None
+) -> Rows:
     """The rows of the next step.
 
     Args:
         before: the rows of this step.
         tokens, origins: the token of each new hypothesis and the slot of its parent, [b, K].
         live: the number of live hypotheses of each sentence, [b]; they are in its first slots.
+        places: [b], the sentence of `before` that each was; None: the same.
     """
-    if before.width == 1 and live.all():
+    if before.width == 1 and places is None and live.all():
         return Rows(tokens[:, 0], np.arange(len(live)), live, None, 1)
     rows = np.arange(before.width) < live[:, None]
     first = np.cumsum(before.counts) - before.counts
+    if places is not None:
+        first = first[places]
     parents = (first[:, None] + origins)[rows]
-    going = np.flatnonzero(live)
-    if len(going) == len(live):
+    left = np.flatnonzero(live)
+    if places is None and len(left) == len(live):
         return Rows(tokens[rows], parents, live, None, before.width)
-    return Rows(tokens[rows], parents, live[going], going, before.width)
+    going = left if places is None else places[left]
+    return Rows(tokens[rows], parents, live[left], going, before.width)
 
 
 def padded(answer: Answer, rows: Rows) -> tuple[Doubles, Integers]:

@@ -4,7 +4,7 @@ A model that does not understand its source often repeats a few tokens, in turns
 which is several times the length of the source. Once all live hypotheses of a sentence are clearly longer than
 the source, and each repeats itself, so will all that the search could still find. It stops.
 
-Shapes: b active sentences, S source length.
+Shapes: B searches, b of them active.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,6 @@ import numpy as np
 from nmt.config.decoding import DecodingConfig
 from nmt.decoding.hypothesis import BackPointer, History
 from nmt.decoding.interface import Integers
-from nmt.decoding.sources import Sources
 
 _NGRAM = 4  # tokens
 _DISTINCT = 0.5  # of the n-grams, at most; of other text nearly all are
@@ -23,36 +22,38 @@ _EVERY = 8  # steps between two looks at a sentence
 
 
 class Loops:
-    """Looks for loops in a search, at steps of each sentence that do not depend on the others.
+    """Looks for loops in a search, at steps of each search that do not depend on the others.
 
     Args:
-        sources: B sentences.
-        config: the exact search (`lookahead` is None) gives up no sentence, nor does any before `min_length`.
+        lengths: [B], of the source of each search.
+        config: the exact search (`lookahead` is None) gives up no search, nor does any before `min_length`.
         history: of the search.
-        exempt: the sentences that are not looked at.
+        exempt: the searches that are not looked at.
     """
 
-    def __init__(self, sources: Sources, config: DecodingConfig, history: History, exempt: list[int]) -> None:
+    def __init__(
+        self, lengths: Integers, config: DecodingConfig, history: History, exempt: list[int]
+    ) -> None:
         self._history, self._first = history, config.min_length
-        self._lengths = sources.mask.sum(axis=1) + _LONGER
+        self._lengths = lengths + _LONGER
         self._looked_at = np.full(len(self._lengths), config.lookahead is not None)
         self._looked_at[exempt] = False
 
-    def rows(self, length: int, sentences: Integers, counts: Integers) -> list[int]:
-        """The sentences that are caught in a loop, as indices of `sentences`.
+    def rows(self, length: int, searches: Integers, counts: Integers) -> list[int]:
+        """The searches that are caught in a loop, as indices of `searches`.
 
         Args:
             length: of all live hypotheses, whose last step is in the history.
-            sentences: [b], those active.
+            searches: [b], the numbers of those active.
             counts: [b], their live hypotheses, which are in the first slots.
         """
-        late = length - self._lengths[sentences]
-        due = (late > 0) & (late % _EVERY == 0) & self._looked_at[sentences] & (counts > 0)
+        late = length - self._lengths[searches]
+        due = (late > 0) & (late % _EVERY == 0) & self._looked_at[searches] & (counts > 0)
         if length < self._first or not due.any():
             return []
         looked_at: list[int] = np.flatnonzero(due).tolist()
         live = [
-            BackPointer(sentences[row], length - 1, slot, False, 0.0, 0.0)
+            BackPointer(searches[row], length - 1, slot, False, 0.0, 0.0)
             for row in looked_at
             for slot in range(counts[row])
         ]

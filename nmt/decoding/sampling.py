@@ -17,15 +17,13 @@ from typing import Generic
 import numpy as np
 
 from nmt.config.decoding import DecodingConfig
+from nmt.decoding.constraint import ConstraintState, Except, Only
 from nmt.decoding.hypothesis import Doubles, Hypothesis, dead_end_error, nan_error
 from nmt.decoding.interface import (
     Attention,
     Booleans,
-    ConstraintState,
-    Except,
     Floats,
     Integers,
-    Only,
     Rows,
     SearchModel,
     SearchOptions,

@@ -127,7 +127,10 @@ class DeviceStep(Generic[StateT, MemoryT]):
     @torch.inference_mode()
     def read(self, query: Query) -> Answer:
         """As `Step.read`: one transfer of all results, as bytes."""
-        scores, device = self.predicted.float(), self.predicted.device
+        scores, weights, device = self.predicted.float(), self.attention.weights, self.predicted.device
+        if query.rows is not None:
+            asked = _upload(query.rows, device)
+            scores, weights = scores.index_select(0, asked), weights.index_select(0, asked)
         count = considered(query, scores.shape[1])
         rows, tokens = (_upload(part, device) for part in query.named)
         named = scores[rows, tokens]
@@ -137,7 +140,7 @@ class DeviceStep(Generic[StateT, MemoryT]):
         values, indices = scores.topk(count, dim=1)
         wanted = [values, named]
         if query.attention:
-            weights = self.attention.weights.float()
+            weights = weights.float()
             wanted.append(weights.mean(dim=1) if weights.shape[1] else weights.sum(dim=1))
         parts = [indices.int().view(torch.float32), *wanted]
         packed = _array(torch.cat([part.flatten() for part in parts]))

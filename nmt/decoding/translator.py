@@ -16,12 +16,13 @@ from nmt.data.grouping import pad, sorted_batches
 from nmt.data.target_languages import SourceEncoder
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, Tokens
+from nmt.decoding.constraint import Constraint
 from nmt.decoding.constraints.combined import All
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.well_formed import WellFormedBytes
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import Constraint, Floats, SearchModel, SearchOptions
+from nmt.decoding.interface import Floats, SearchModel, SearchOptions
 from nmt.decoding.methods import Decoding, begin, hypotheses_per_sentence, is_random
 from nmt.decoding.ranking import length_norms
 from nmt.decoding.result import Translation

@@ -74,6 +74,12 @@ class TreeRecorder:
         self._nodes: dict[int, list[Node]] = {sentence: [] for sentence in sentences}
         self._places: dict[int, dict[_Places, int]] = {sentence: {} for sentence in sentences}
 
+    def branch(self, sentence: int, number: int) -> None:
+        """A search begins with this number that so far has the nodes of another one."""
+        if sentence in self._nodes:
+            self._nodes[number] = [*self._nodes[sentence]]
+            self._places[number] = {**self._places[sentence]}
+
     def append(
         self, step: int, sentences: Sequence[int], extensions: Extensions, scores: Doubles, live: Integers
     ) -> None:

@@ -17,10 +17,10 @@ from nmt.decoding.reranking import combined_heads
 from nmt.errors import ConfigError, NmtError, RunError
 from nmt.library.collecting import Collector, Followed
 from nmt.library.combining import check_combining, combined_searcher
-from nmt.library.search_jobs import Beginning, Job
 from nmt.library.loaded import Loaded
 from nmt.library.loading import load_systems
 from nmt.library.options import TranslationOptions
+from nmt.library.search_jobs import Beginning, Job
 from nmt.library.segments import segment
 from nmt.library.steering import steer
 from nmt.library.translated import Translation

@@ -1,9 +1,12 @@
 """How often a segment is searched, and which result stands.
 
 A translation that meets what is asked of it, without being made to, is what it is without. So where that is
-likely (what is kept, forbidden phrases, n-grams) a segment is searched without its constraint first. Phrases
+likely (what is kept, forbidden phrases, n-grams) a segment is searched without its constraint, too. Phrases
 that are named, in a list or a glossary, are mostly those that the model would not use: with them, and with a
 prefix, a segment is searched once.
+
+A constraint that only excludes tokens is followed beside the search without it (`SearchOptions.free`), which
+is the same one until a token is excluded. With what is kept, the search without comes first.
 """
 
 from collections.abc import Sequence
@@ -19,10 +22,12 @@ class Attempt(NamedTuple):
 
     Attributes:
         constrained: with its constraint; without, only hypotheses count that meet it.
+        free: both, at the same time.
         replacing: with placeholders for what is kept.
     """
 
     constrained: bool = True
+    free: bool = False
     replacing: bool = True
 
 
@@ -45,15 +50,18 @@ class Tried:
         return [*self.free, *others][:nbest]
 
 
-def first_attempt(built: Built | None, method: str) -> Attempt:
+def first_attempt(built: Built | None, method: str, replacing: bool = False) -> Attempt:
     """Where to begin.
 
     Args:
         built: the constraint.
         method: of decoding; only beam search is repeated.
+        replacing: whether there are placeholders; only the result tells whether they do.
     """
-    free = built is not None and built.constraint is not None and built.often_met and method == "beam"
-    return Attempt(constrained=not free)
+    if built is None or built.constraint is None or not built.often_met or method != "beam":
+        return Attempt()
+    both = not replacing and built.constraint.watch() is not None
+    return Attempt(constrained=both, free=both)
 
 
 def next_attempt(attempt: Attempt, tried: Tried, nbest: int, restored: bool) -> Attempt | None:

@@ -13,13 +13,12 @@ from nmt.decoding.constraints.builder import Built
 from nmt.decoding.constraints.placeholders import Placeholders, Replaced
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchOptions
-from nmt.decoding.result import Translation as Found
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.decoding.tree import SearchTree
 from nmt.errors import ConfigError
 from nmt.library.attempts import Attempt, Tried, first_attempt, meeting, next_attempt
-from nmt.library.search_jobs import Beginning, Job, JobResult, in_parts, same_jobs
 from nmt.library.options import TranslationOptions
+from nmt.library.search_jobs import Beginning, Job, JobResult, in_parts, same_jobs
 from nmt.library.steering import NOTHING, Builders
 
 
@@ -37,10 +36,14 @@ class _Ready:
     asked: Built | None = None
     """What is asked of its translation once everything is back in it."""
 
-    @property
-    def is_final(self) -> bool:
-        """Whether its result begins with what it says: without placeholders, and not to be compared."""
-        return self.replaced is None and self.attempt.constrained and not self.tried.free
+    def begins_with(self, tokens: Sequence[int]) -> bool:
+        """Whether the translation certainly begins with what its search shares. There are no placeholders in
+        it, and either no other result is preferred to that of the search, or what it shares has all that is
+        asked for.
+        """
+        if self.replaced is not None or not tokens or self.tried.free:
+            return False
+        return self.attempt.constrained or (self.built is not None and self.built.is_assured_by(tokens))
 
     @property
     def constrained(self) -> Built | None:
@@ -191,7 +194,8 @@ class Searcher:
             return _Ready(index, source, built, attempt or first_attempt(built, method), tried)
         source = translator.encode(replaced.text, job.options.to)
         own = builder.build(replaced.text, int(translator.prepare([source]).limits[0]), maximum)
-        return _Ready(index, source, own, attempt or first_attempt(own, method), tried, replaced, built)
+        attempt = attempt or first_attempt(own, method, replacing=True)
+        return _Ready(index, source, own, attempt, tried, replaced, built)
 
 
 def _values(settings: object) -> tuple[object, ...]:
@@ -219,13 +223,18 @@ def _run(
             for row, one in enumerate(batch)
             if one.constrained is not None and one.constrained.constraint is not None
         },
+        free={
+            row: one.built.is_met_by
+            for row, one in enumerate(batch)
+            if one.attempt.free and one.built is not None
+        },
     )
     sources = translator.prepare([one.source for one in batch])
     for row, one in enumerate(batch):
         if one.constrained is not None:
             sources.limits[row] = one.constrained.limit
     search = translator.search(sources, options)
-    rows = {one.job: row for row, one in enumerate(batch) if one.is_final}
+    rows = {one.job: row for row, one in enumerate(batch)}
     while search.active:
         done = search.step()
         for row, hypotheses in zip(done, search.hypotheses(done) if done else (), strict=True):
@@ -233,7 +242,8 @@ def _run(
             yield _result(translator, jobs[batch[row].job], batch[row], hypotheses, tree)
         active = set(search.active)
         for job in [job for job in streamed if rows.get(job) in active]:
-            if tokens := search.shared(rows[job]):
+            tokens = search.shared(rows[job])
+            if batch[rows[job]].begins_with(tokens):
                 yield Beginning(job, tokens)
         if cancelled is not None:
             for row in active:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from nmt.data.text import JOINERS, clean, is_mark
+from nmt.data.text import clean
 from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.constraints.characters import may_change
 
-_HANGUL_VOWELS_AND_ENDS = "\u1160", "\u11ff"
 _UNDECODED = "\ufffd"
 
 
@@ -19,11 +19,6 @@ def settled(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
     """
     text = clean(tokenizer.decode(tokens).rstrip(_UNDECODED))
     end = len(text) - 1
-    while end > 0 and _continues(text[end]):
+    while end > 0 and may_change(text[end]):
         end -= 1
     return text[: max(end, 0)].rstrip()
-
-
-def _continues(character: str) -> bool:
-    first, last = _HANGUL_VOWELS_AND_ENDS
-    return is_mark(character) or character in JOINERS or first <= character <= last

@@ -56,7 +56,7 @@ class OnnxState:
     Attributes:
         decoder: P rows each, by the name that the next step reads them under.
         memory: M rows each.
-        sentences: [b], the row of each sentence in the memory, ascending.
+        sentences: [b], the row of each sentence in the memory; none is named twice.
         width: S, padding included.
         time: the number of steps so far.
     """
@@ -73,7 +73,7 @@ class OnnxState:
             return self
         own = self.sentences[sentences]
         size = next(iter(self.memory.values())).shape()[0]
-        if len(own) > _LEAVING * size:
+        if len(own) > _LEAVING * size and len(np.unique(own)) == len(own):
             return replace(self, sentences=own)
         memory = {name: _value(value.numpy()[own]) for name, value in self.memory.items()}
         return replace(self, memory=memory, sentences=np.arange(len(own)))
@@ -92,7 +92,7 @@ class OnnxStep(ArrayStep[OnnxState]):
     def read(self, query: Query) -> Answer:
         """As `Step.read`. Banned tokens are rarely among the best."""
         found = Candidates(self.best.values[:, : query.count], self.best.tokens[:, : query.count])
-        enough = found.tokens.shape[1] == query.count and not len(query.bans[0])
+        enough = found.tokens.shape[1] == query.count and not len(query.bans[0]) and query.rows is None
         if not enough or (found.tokens[..., None] == query.banned).any():
             return super().read(query)
         if np.isnan(found.values).any():

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from nmt.config.decoding import DecodingConfig, SamplingConfig
+from nmt.decoding.constraint import Constraint
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.interface import Constraint, SearchModel, SearchOptions
+from nmt.decoding.interface import SearchModel, SearchOptions
 from nmt.decoding.sampling import Sampler
 from nmt.decoding.search import beam_search
 from nmt.decoding.sources import Sources, Special

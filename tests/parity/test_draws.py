@@ -24,7 +24,8 @@ from table_model import (
 )
 
 from nmt.config.decoding import DecodingConfig, MbrConfig, SamplingConfig
-from nmt.decoding.interface import Except, Only, SearchOptions
+from nmt.decoding.constraint import Except, Only
+from nmt.decoding.interface import SearchOptions
 from nmt.decoding.methods import Decoding, begin
 from nmt.decoding.torch_model import TorchModel
 from nmt.decoding.truncation import probabilities

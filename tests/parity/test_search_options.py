@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config.decoding import DecodingConfig
-from nmt.decoding.interface import Except, Only, SearchOptions
+from nmt.decoding.constraint import Except, Only, Usual, Watch
+from nmt.decoding.interface import SearchOptions
 from nmt.decoding.tree import EXTENDED, FINISHED, GIVEN_UP, PRUNED, TRUNCATED
 from nmt.errors import ConfigError, NmtError
 
@@ -160,8 +161,14 @@ class Phrase(NamedTuple):
     def met_after(self, state):
         return lambda token: self.met(self.advance(state, token))
 
+    def usual_met(self, state):
+        return None
+
     def forces(self):
         return False
+
+    def watch(self):
+        return None
 
     def possible(self, targets: list[int]) -> bool:
         words = [token for token in targets if token != EOS]
@@ -191,8 +198,14 @@ class Anything(NamedTuple):
     def met_after(self, state):
         return lambda token: self.met(self.advance(state, token))
 
+    def usual_met(self, state):
+        return None
+
     def forces(self):
         return False
+
+    def watch(self):
+        return None
 
 
 @pytest.mark.parametrize("nbest", [1, 9, 100])
@@ -257,6 +270,126 @@ def test_an_impossible_constraint_gives_no_hypotheses_and_harms_no_other():
     model.table[1] = -np.inf
     with pytest.raises(NmtError, match="probability zero"):
         model.search([4, 4], NARROW, options)
+
+
+class Never(NamedTuple):
+    """Some pairs of tokens do not follow each other; some of these are avoided without need."""
+
+    pairs: frozenset[tuple[int, int]]
+    avoided: frozenset[tuple[int, int]] = frozenset()
+    watched: bool = True
+
+    def start(self):
+        return 1
+
+    def advance(self, state, token):
+        return token
+
+    def allowed(self, state):
+        found = {last for first, last in self.pairs | self.avoided if first == state}
+        return Except(sorted(found)) if found else None
+
+    def wanted(self, state):
+        return ()
+
+    def met(self, state):
+        return 0
+
+    def met_after(self, state):
+        return lambda token: 0
+
+    def usual_met(self, state):
+        return Usual(0)
+
+    def forces(self):
+        return False
+
+    def watch(self):
+        if not self.watched:
+            return None
+        firsts = {first for first, _ in self.pairs | self.avoided}
+        return Watch(
+            np.isin(np.arange(6), [*firsts]),
+            False,
+            lambda state: state not in firsts,
+            lambda state, token: (state, token) in self.pairs | self.avoided,
+            lambda state, token: (state, token) in self.pairs,
+        )
+
+    def is_met_by(self, tokens) -> bool:
+        return not self.pairs.intersection(itertools.pairwise([1, *tokens, EOS]))
+
+
+def pairs_of(rng: np.random.Generator, count: int) -> frozenset[tuple[int, int]]:
+    """Pairs of tokens, the last one possibly end-of-sentence."""
+    return frozenset(zip(rng.integers(3, 6, count).tolist(), rng.integers(2, 6, count).tolist(), strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), beam=st.integers(1, 5), more=st.booleans(), tied=st.booleans())
+def test_a_constraint_beside_the_free_search_is_as_one_after_the_other(seed, beam, more, tied):
+    """What is found without it stands if the best meets it; else, and where there are fewer than n, what is
+    found with it. In a batch as alone.
+    """
+    rng, lengths = np.random.default_rng(seed), [8, 3, 5, 8, 6]
+    model = ArrayTable.random(seed, sentences=5, longest=8)
+    model.table = (2 * model.table).clip(-20, 0)
+    if tied:
+        model.table = np.round(model.table).clip(max=-1)
+    config = dataclasses.replace(NARROW, beam_size=beam, coverage_penalty=0.3 * more, lookahead=more or None)
+    nbest, attention = 1 + more * (beam - 1), frozenset({1, 2})
+    asked = {number: Never(pairs_of(rng, 2), pairs_of(rng, 3)) for number in (1, 2, 3, 4)}
+    free = {number: asked[number].is_met_by for number in (1, 2, 3)}
+    options = SearchOptions(nbest, attention, constraints=asked, free=free)
+    found = model.search(lengths, config, options)
+    plain = model.search(lengths, config, SearchOptions(nbest, attention))
+    every = {number: one._replace(watched=False) for number, one in asked.items()}
+    constrained = model.search(lengths, config, SearchOptions(nbest, attention, constraints=every))
+    for number, group in enumerate(found):
+        expected = plain[number]
+        if number in free:
+            met = [one for one in plain[number] if free[number](one.tokens)]
+            met = met if met[:1] == plain[number][:1] else []
+            known = [one.tokens for one in met]
+            expected = [*met, *(one for one in constrained[number] if one.tokens not in known)][:nbest]
+        elif number in asked:
+            expected = constrained[number]
+        for one, other in zip(group, expected, strict=True):
+            assert (one.tokens, one.score, one.finished) == (other.tokens, other.score, other.finished)
+            assert one.log_probabilities == other.log_probabilities
+            assert np.array_equal(one.attention, other.attention) or number not in attention
+        if number in free:
+            own = SearchOptions(nbest, constraints={0: asked[number]}, free={0: free[number]})
+            (alone,) = model.search([lengths[number]], config, own, [number])
+            assert [(one.tokens, one.score) for one in alone] == [(one.tokens, one.score) for one in group]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_shared_beside_the_free_search_is_never_taken_back(seed):
+    rng, lengths = np.random.default_rng(seed), [8, 6, 8]
+    model = ArrayTable.random(seed, sentences=3, longest=8)
+    model.table = (2 * model.table).clip(-20, 0)
+    asked = {number: Never(pairs_of(rng, 3)) for number in range(3)}
+    free = {number: one.is_met_by for number, one in asked.items()}
+    options = SearchOptions(2, constraints=asked, free=free, trace=frozenset({0, 2}))
+    search = model.start(lengths, NARROW, options)
+    shared: dict[int, list[list[int]]] = {number: [] for number in range(3)}
+    while search.active:
+        search.step()
+        for number, parts in shared.items():
+            parts.append(search.shared(number))
+    for number, (best, *_) in enumerate(search.hypotheses(range(3))):
+        assert shared[number][-1] == best.tokens
+        for before, after in itertools.pairwise(shared[number]):
+            assert after[: len(before)] == before
+    for number in (0, 2):
+        paths, ranked = {-1: []}, []
+        for index, node in enumerate(search.tree(number).nodes):
+            paths[index] = [*paths[node.parent], node.token]
+            assert len(paths[index]) == node.step + 1
+            ranked += [paths[index]] if node.rank is not None else []
+        found = [[*one.tokens, *[EOS] * one.finished] for one in search.hypotheses([number])[0]]
+        assert found[-1] in ranked
 
 
 # ---------------------------------------------------------------- the tree
@@ -371,7 +504,7 @@ class Forcing(Anything):
 
 
 def test_with_a_constraint_that_forces_search_has_a_patience_of_1(monkeypatch):
-    monkeypatch.setattr("nmt.decoding.search._MARGIN", np.inf)
+    monkeypatch.setattr("nmt.decoding.pruning._MARGIN", np.inf)
     lengths, others = [8, 8], 0
     impatient_config = dataclasses.replace(NARROW, patience=1.0)
     for seed in range(20):
@@ -391,7 +524,7 @@ def test_with_a_constraint_that_forces_a_longer_translation_must_be_nearly_as_pr
         model = ArrayTable.random(seed, sentences=2, longest=8)
         _, (found,) = model.search([8, 8], NARROW, options)
         with monkeypatch.context() as patch:
-            patch.setattr("nmt.decoding.search._MARGIN", np.inf)
+            patch.setattr("nmt.decoding.pruning._MARGIN", np.inf)
             _, (longer,) = model.search([8, 8], NARROW, options)
         if found != longer:
             assert longer.log_probability < found.log_probability - 4

@@ -13,11 +13,22 @@ def found(*tokens: int) -> Translation:
     return Translation(Tokens("", [], [], []), Tokens("", list(tokens), [], []), 0.0, 0.0, None, True, [])
 
 
+class Every(NoRepeatedNgrams):
+    """A constraint to which every token matters."""
+
+    def watch(self):
+        return None
+
+
 def test_a_search_without_comes_first_where_it_will_do():
-    assert first_attempt(Built(ONCE, 9, True), "beam") == Attempt(constrained=False)
-    assert first_attempt(Built(ONCE, 9, False), "beam") == Attempt(constrained=True)
-    for built, method in ((Built(ONCE, 9, True), "sample"), (Built(None, 9, True), "beam"), (None, "mbr")):
-        assert first_attempt(built, method).constrained
+    """Or at the same time, if that is nearly the same."""
+    without, both = Attempt(constrained=False), Attempt(constrained=True, free=True)
+    assert first_attempt(Built(Every(1), 9, True), "beam") == without
+    assert first_attempt(Built(ONCE, 9, True), "beam") == both
+    assert first_attempt(Built(ONCE, 9, True), "beam", replacing=True) == without
+    for built in (Built(ONCE, 9, False), Built(Every(1), 9, False), Built(None, 9, True), None):
+        assert first_attempt(built, "beam") == Attempt()
+    assert first_attempt(Built(ONCE, 9, True), "sample") == Attempt()
 
 
 def test_what_meets_the_constraint_stands_and_others_follow():

@@ -11,6 +11,7 @@ from tiny import MARATHI
 from nmt.config.data import TokenizerConfig
 from nmt.data.text import clean
 from nmt.data.tokenizer import BOS, EOS, PAD, UNK, Tokenizer, train_tokenizer
+from nmt.decoding.constraint import Except, Only
 from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.builder import ConstraintBuilder
 from nmt.decoding.constraints.glossary import Glossary, read_glossary
@@ -21,7 +22,6 @@ from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
 from nmt.decoding.constraints.well_formed import WellFormedBytes, _is_text
-from nmt.decoding.interface import Except, Only
 from nmt.decoding.result import Translation
 from nmt.errors import ConfigError, DataError
 
@@ -81,10 +81,23 @@ def walk(constraint, limit: int, size: int, rng: random.Random, likely: list[int
         token = rng.choice(choices)
         if token == EOS:
             break
-        met, state = constraint.met_after(state)(token), constraint.advance(state, token)
+        met, before, state = constraint.met_after(state)(token), state, constraint.advance(state, token)
         assert met == constraint.met(state) >= 0
+        check_what_need_not_be_looked_at(constraint, before, token, tokens, state)
         tokens.append(token)
     return tokens
+
+
+def check_what_need_not_be_looked_at(constraint, before, token: int, tokens: list[int], after) -> None:
+    usual, watch = constraint.usual_met(before), constraint.watch()
+    if usual is not None and (usual.unless is None or not usual.unless[token]):
+        assert usual.met == constraint.met(after)
+    if watch is None or not watch.is_quiet(before):
+        return
+    if not (watch.tokens is not None and watch.tokens[token]) and not (watch.repeated and token in tokens):
+        assert watch.is_quiet(after)
+        assert not watch.excludes(before, token)
+        assert not watch.excludes(before, EOS)
 
 
 def has(text: str, phrase: str) -> bool:
@@ -212,6 +225,31 @@ def test_whole_words_and_words_that_begin_with_a_phrase(pieces):
     with pytest.raises(ConfigError, match=r"has 'cat\*', which is forbidden"):
         ConstraintBuilder(pieces, request(required=["the cats"], forbidden=["cat*"]))
     ConstraintBuilder(pieces, request(required=["the cats"], forbidden=["cat"]))
+
+
+@pytest.mark.parametrize("phrase", ["ऱ", "कऱ", "र", "घर*", "été", "?", "猫", "लहान मांजर", "ौ"])
+def test_the_tokens_that_matter_to_a_forbidden_phrase(pieces, phrase):
+    """In any text that is read token by token; others are neither excluded nor begin the phrase."""
+    rng, tokens = random.Random(phrase), [*pieces.texts, *pieces.byte_tokens.values()]
+    constraint = ConstraintBuilder(pieces, request(forbidden=[phrase])).build("x", 9, 9).constraint
+    watch, matter = constraint.watch(), 0
+    likely = [token for token in tokens if set(phrase[:2]) & set(pieces.text(token))] or tokens
+    near = [token for character in "रक\u093c\u094dौ " for token in pieces.having(character)]
+    for _ in range(400):
+        state = constraint.start()
+        for token in rng.choices(rng.choice([likely, near, tokens]), k=3):
+            quiet, excluded = watch.is_quiet(state), watch.excludes(state, token)
+            allowed = constraint.allowed(state)
+            assert excluded == (token in (allowed.tokens if allowed else ()))
+            assert watch.breaks(state, token) == (token in (constraint.never(state) or Except(())).tokens)
+            if watch.breaks(state, token):
+                break
+            state = constraint.advance(state, token)
+            if quiet and not watch.tokens[token]:
+                assert not excluded
+                assert watch.is_quiet(state)
+            matter += watch.tokens[token]
+    assert matter
 
 
 def test_ngrams_are_compared_with_all_before():
@@ -355,6 +393,13 @@ def test_a_translation_that_meets_what_is_asked(target, pieces):
     built = ConstraintBuilder(pieces, request(forbidden=["लहा"])).build("x", 20, 30)
     assert built.is_met_by(target.encode("लहान घर."))  # though search might avoid it
     assert built.often_met
+    number = ConstraintBuilder(pieces, request(keep=["number"])).build("x 12", 20, 30)
+    assert [number.is_assured_by(target.encode(text)) for text in ("x", "x 12", "x 12 x")] == [
+        False,
+        False,
+        True,
+    ]
+    assert not built.is_assured_by(target.encode("घर."))
     both = ConstraintBuilder(pieces, request(keep=["number"], glossary={"house": "घर"}))
     assert [both.build(text, 20, 30).often_met for text in ("3 cats", "3 houses", "a house")] == [1, 1, 0]
 

@@ -281,6 +281,17 @@ def test_a_stream_with_what_is_kept(translator):
         assert "".join(translator.stream(text, **asked)) == one.text
 
 
+def test_a_stream_with_forbidden_phrases_begins_before_the_end(translator):
+    """As soon as without, if they do not come up; and where the first word of the translation is one of them."""
+    asked = {"beam_size": 1, "max_length": 30}
+    usual = list(translator.stream(ENGLISH[4], **asked))
+    assert list(translator.stream(ENGLISH[4], forbidden=["झेब्रा"], **asked)) == usual
+    first = "".join(usual).split()[0]
+    pieces = list(translator.stream(ENGLISH[4], forbidden=[first], **asked))
+    assert len(pieces) > 3
+    assert "".join(pieces) == translator.translate([ENGLISH[4]], forbidden=[first], **asked)[0].text
+
+
 def test_a_long_document_streams_in_order(translator):
     """Whatever order its segments are searched in."""
     for reverse, fewest in ((False, 2), (True, 1)):

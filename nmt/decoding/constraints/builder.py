@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nmt.data.text import clean
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraint import Allowed, Constraint, Only
 from nmt.decoding.constraints.characters import EDGE, with_edges
 from nmt.decoding.constraints.combined import All
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
@@ -18,7 +19,6 @@ from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
 from nmt.decoding.constraints.request import KINDS, ConstraintRequest
 from nmt.decoding.constraints.required import Group, RequiredPhrases
 from nmt.decoding.constraints.spelling import Spelling
-from nmt.decoding.interface import Allowed, Constraint, Only
 from nmt.errors import ConfigError
 
 
@@ -43,6 +43,17 @@ class Built(NamedTuple):
             return True
         parts = self.constraint.constraints if isinstance(self.constraint, All) else (self.constraint,)
         return all(_is_met_by(part, tokens) for part in parts)
+
+    def is_assured_by(self, tokens: Sequence[int]) -> bool:
+        """Whether every translation that begins with some tokens meets it."""
+        if self.constraint is None:
+            return True
+        state = self.constraint.start()
+        for token in tokens:
+            if state is None:
+                return True
+            state = self.constraint.advance(state, token)
+        return state is None
 
 
 def _is_met_by(constraint: Constraint, tokens: Sequence[int]) -> bool:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from nmt.data.scripts import has_spaces
 from nmt.data.text import JOINERS, clean
 
+_HANGUL_VOWELS_AND_ENDS = "\u1160", "\u11ff"
 EDGE = "\ud800"  # a surrogate, which no decoded text has
 
 
@@ -25,6 +26,14 @@ def changes(before: str, character: str) -> bool:
     """
     together = unicodedata.normalize("NFC", before + character)
     return together != unicodedata.normalize("NFC", before) + character
+
+
+def may_change(character: str) -> bool:
+    """Whether it may change a character before it (see `changes`): a mark, or a vowel or end of a Hangul
+    syllable.
+    """
+    first, last = _HANGUL_VOWELS_AND_ENDS
+    return is_mark(character) or first <= character <= last
 
 
 @lru_cache(1 << 14)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from nmt.decoding.constraint import Allowed, Constraint, ConstraintState, Except, Only, Usual, Watch
 from nmt.decoding.constraints.excluding import Excluding
 from nmt.decoding.constraints.forbidden import ForbiddenPhrases
 from nmt.decoding.constraints.repeated_ngrams import NoRepeatedNgrams
-from nmt.decoding.interface import Allowed, Constraint, ConstraintState, Except, Only
+from nmt.decoding.interface import Booleans
 
 _AVOIDING = ForbiddenPhrases, NoRepeatedNgrams
 State = tuple[ConstraintState, ...]
@@ -13,7 +16,7 @@ State = tuple[ConstraintState, ...]
 
 
 class All:
-    """A constraint (see `nmt.decoding.interface.Constraint`) that is met if all of several are.
+    """A constraint (see `nmt.decoding.constraint.Constraint`) that is met if all of several are.
 
     What forbidden phrases and repeated n-grams avoid without need is allowed where another constraint says
     which tokens may come, or wants them for a phrase that is required.
@@ -99,6 +102,36 @@ class All:
                 parts.append(constraint.met_after(own))
         return lambda token: total + sum(part(token) for part in parts)
 
+    def usual_met(self, state: State | None) -> Usual | None:
+        """The sum, if all know theirs."""
+        states = [None] * len(self.constraints) if state is None else state
+        total, tables = 0, list[Booleans]()
+        for constraint, own in zip(self.constraints, states, strict=True):
+            usual = Usual(constraint.met(None)) if own is None else constraint.usual_met(own)
+            if usual is None:
+                return None
+            total += usual.met
+            if usual.unless is not None:
+                tables.append(usual.unless)
+        return Usual(
+            total, np.logical_or.reduce(tables) if len(tables) > 1 else tables[0] if tables else None
+        )
+
     def forces(self) -> bool:
         """Whether any does."""
         return any(constraint.forces() for constraint in self.constraints)
+
+    def watch(self) -> Watch | None:
+        """The tokens that matter to any, if all know theirs."""
+        watches = [constraint.watch() for constraint in self.constraints]
+        known = [watch for watch in watches if watch is not None]
+        if len(known) < len(watches):
+            return None
+        tables = [watch.tokens for watch in known if watch.tokens is not None]
+        return Watch(
+            np.logical_or.reduce(tables) if tables else None,
+            any(watch.repeated for watch in known),
+            lambda state: all(watch.is_quiet(own) for watch, own in zip(known, state, strict=True)),
+            lambda state, token: any(one.excludes(own, token) for one, own in zip(known, state, strict=True)),
+            lambda state, token: any(one.breaks(own, token) for one, own in zip(known, state, strict=True)),
+        )

@@ -1,14 +1,16 @@
 """Phrases that a translation must not have, as text: in whatever subwords."""
 
 from collections.abc import Collection, Sequence
+from functools import cached_property
 
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraint import Allowed, Except, Watch
+from nmt.decoding.constraints.beginnings import beginnings
 from nmt.decoding.constraints.characters import EDGE, stand_in
 from nmt.decoding.constraints.excluding import Excluding
-from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, without_edges
+from nmt.decoding.constraints.phrase_automaton import END, ROOT, PhraseAutomaton, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.text_stream import Position, TextStream
-from nmt.decoding.interface import Allowed, Except
 
 _REJECTED = -1
 Node = int
@@ -16,7 +18,7 @@ Node = int
 
 
 class ForbiddenPhrases(Excluding):
-    """A constraint (see `nmt.decoding.interface.Constraint`): a token that would complete a phrase is not
+    """A constraint (see `nmt.decoding.constraint.Constraint`): a token that would complete a phrase is not
     allowed. One object may serve many sentences: it keeps which tokens do, once it knows.
 
     Args:
@@ -27,7 +29,8 @@ class ForbiddenPhrases(Excluding):
     def __init__(self, pieces: Pieces, strings: Sequence[str]) -> None:
         self._pieces = pieces
         self._automaton = PhraseAutomaton(strings)
-        self._stream = TextStream[Node](pieces, self._read)
+        self._begins = beginnings(pieces, self._automaton.strings)
+        self._stream = TextStream[Node](pieces, self._read, self._skip)
         texts = [text for text in map(without_edges, strings) if text]
         self._anywhere = {token for text in texts for token in pieces.containing(text)}
         self._anywhere |= {*pieces.unclean, EOS}
@@ -52,6 +55,26 @@ class ForbiddenPhrases(Excluding):
     def never(self, state: Position[Node]) -> Except | None:
         """The tokens that complete a phrase whatever follows."""
         return self._all_but(state, early=False)
+
+    def watch(self) -> Watch:
+        """The tokens in which a phrase may begin."""
+        return self._watch
+
+    @cached_property
+    def _watch(self) -> Watch:
+        return Watch(
+            self._begins,
+            repeated=False,
+            is_quiet=self._is_quiet,
+            excludes=lambda position, token: self._rejects(position, token, early=True),
+            breaks=lambda position, token: self._rejects(position, token, early=False),
+        )
+
+    def _is_quiet(self, position: Position[Node]) -> bool:
+        return not position.undecoded and self._automaton.begins_nothing(position.value)
+
+    def _skip(self, node: Node, token: int) -> Node | None:
+        return None if node != ROOT or self._begins[token] else ROOT
 
     def _read(self, node: Node, text: str) -> Node:
         if node == _REJECTED:

@@ -6,7 +6,7 @@ comes directly before it. So 3 is in $3 and in 3rd, but not in 13, 3.5, 1,3, .3 
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nmt.decoding.constraints.characters import EDGE, is_word_character
 
@@ -66,3 +66,11 @@ def _is_number(state: State) -> bool:
 def _spoils(character: str) -> bool:
     """Whether a number with this character behind it is another one."""
     return unicodedata.category(character)[0] in "MN"
+
+
+def reader_of(numbers: Sequence[tuple[int, str]]) -> NumberReader | None:
+    """What finds numbers, given with the groups that they are of; None: there are none."""
+    values: dict[str, int] = {}
+    for group, number in numbers:
+        values[number] = values.get(number, 0) | 1 << group
+    return NumberReader(values) if values else None

@@ -106,3 +106,7 @@ class PhraseAutomaton:
             if self.found[node]:
                 found += self.found[node]
         return node, found
+
+    def begins_nothing(self, node: int) -> bool:
+        """Whether no character of a string is at the end of the text, but for an edge."""
+        return all(length == 1 and self.strings[index][0] == EDGE for index, length in self.partial[node])

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
 from nmt.data.text import clean
 from nmt.data.tokenizer import SPACE, Tokenizer
-from nmt.decoding.constraints.characters import EDGE, changes, is_inside, with_edges
+from nmt.decoding.constraints.characters import EDGE, changes, is_inside, may_change, with_edges
+from nmt.decoding.interface import Booleans
 
 _BYTE = re.compile("<0x([0-9A-F]{2})>")
 _LAST = "\U0010ffff"  # above every character of a piece
@@ -87,6 +90,43 @@ class Pieces:
             if token is not None:
                 yield token, end
 
+    @property
+    def size(self) -> int:
+        """V, the number of tokens."""
+        return len(self._names)
+
+    def ending_in(self, text: str) -> list[int]:
+        """The tokens at whose end `text` may begin, whatever their last character and its marks become."""
+        keys, tokens = self._endings
+        found = []
+        for end in range(1, len(text) + 1):
+            found += tokens[bisect_left(keys, text[:end]) : bisect_right(keys, text[:end])]
+        return found
+
+    @cached_property
+    def _endings(self) -> tuple[list[str], list[int]]:
+        """Every end of the text of every token, without its last character and the marks after that (unless
+        there is no more), and the token; sorted.
+        """
+        found = []
+        for text, token in self._tokens.items():
+            last = max((i for i, one in enumerate(text) if not unicodedata.combining(one)), default=0)
+            found += [(text[start : max(last, start + 1)], token) for start in range(len(text))]
+        found.sort()
+        return [key for key, _ in found], [token for _, token in found]
+
+    def having(self, character: str) -> Sequence[int]:
+        """The tokens whose text has a character."""
+        return self._having.get(character, ())
+
+    @cached_property
+    def _having(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for text, token in self._tokens.items():
+            for character in set(text):
+                found.setdefault(character, []).append(token)
+        return found
+
     def containing(self, text: str) -> list[int]:
         """The tokens whose text has `text` anywhere."""
         found = []
@@ -105,6 +145,15 @@ class Pieces:
             if changes(tail, character)
             for token in tokens
         )
+
+    @cached_property
+    def changing_any(self) -> Booleans:
+        """[V], True at the tokens that change some character before them."""
+        found = np.zeros(self.size, np.bool_)
+        found[[*self.unclean, *self.byte_tokens.values()]] = True
+        for character, tokens in self.by_first_character.items():
+            found[tokens] |= may_change(character)
+        return found
 
     @cached_property
     def plain(self) -> dict[int, PlainPiece]:

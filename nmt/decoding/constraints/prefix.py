@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from nmt.data.text import clean
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraint import Allowed, Except, Only, Usual
 from nmt.decoding.constraints.characters import cleaned, decode
+from nmt.decoding.constraints.forcing import Forcing
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
-from nmt.decoding.interface import Allowed, Except, Only
 
 
 class _Within(NamedTuple):
@@ -46,8 +47,8 @@ State = _Within | _Behind | None
 """None: nothing can change the prefix any more."""
 
 
-class Prefix:
-    """A constraint (see `nmt.decoding.interface.Constraint`): the cleaned translation begins with these
+class Prefix(Forcing):
+    """A constraint (see `nmt.decoding.constraint.Constraint`): the cleaned translation begins with these
     characters. The last token may go on after them.
 
     What follows must leave them as they are: no mark that composes with the last one, and after a space
@@ -125,9 +126,9 @@ class Prefix:
         """Always 0."""
         return lambda token: 0
 
-    def forces(self) -> bool:
-        """True: its tokens may be improbable."""
-        return True
+    def usual_met(self, state: State) -> Usual:
+        """Always 0."""
+        return Usual(0)
 
     def _leading_on(self, state: _Within) -> list[int]:
         """The tokens of the prefix with which it can be completed in time."""

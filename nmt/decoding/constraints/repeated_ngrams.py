@@ -1,15 +1,15 @@
 """No sequence of n subwords twice (Paulus et al., 2018, A deep reinforced model for abstractive
 summarization)."""
 
+from nmt.decoding.constraint import Allowed, Except, Watch
 from nmt.decoding.constraints.excluding import Excluding
-from nmt.decoding.interface import Allowed, Except
 
 State = tuple[int, ...]
 """All tokens so far."""
 
 
 class NoRepeatedNgrams(Excluding):
-    """A constraint (see `nmt.decoding.interface.Constraint`): a token that would repeat an n-gram of the
+    """A constraint (see `nmt.decoding.constraint.Constraint`): a token that would repeat an n-gram of the
     hypothesis is not allowed.
 
     Args:
@@ -40,3 +40,11 @@ class NoRepeatedNgrams(Excluding):
 
     def never(self, state: State) -> None:
         """No token is ruled out where another constraint needs it."""
+
+    def watch(self) -> Watch:
+        """Only a token that the hypothesis has already can repeat anything."""
+        return Watch(None, True, lambda state: True, self._repeats, self._repeats)
+
+    def _repeats(self, state: State, token: int) -> bool:
+        allowed = self.allowed(state)
+        return allowed is not None and token in allowed.tokens

@@ -9,13 +9,15 @@ from copy import copy
 from typing import NamedTuple
 
 from nmt.data.tokenizer import EOS
+from nmt.decoding.constraint import Allowed, Except, Only, Usual
+from nmt.decoding.constraints.beginnings import beginnings
 from nmt.decoding.constraints.characters import EDGE, is_inside, stand_in
-from nmt.decoding.constraints.number_reader import OUTSIDE, WORD, NumberReader
-from nmt.decoding.constraints.phrase_automaton import END, PhraseAutomaton, bare, pattern, without_edges
+from nmt.decoding.constraints.forcing import Forcing
+from nmt.decoding.constraints.number_reader import OUTSIDE, WORD, reader_of
+from nmt.decoding.constraints.phrase_automaton import END, ROOT, PhraseAutomaton, bare, pattern, without_edges
 from nmt.decoding.constraints.pieces import Pieces
 from nmt.decoding.constraints.spelling import Spelling
 from nmt.decoding.constraints.text_stream import Position, TextStream
-from nmt.decoding.interface import Allowed, Except, Only
 
 Group = tuple[str, ...]
 """Phrases of which one is required."""
@@ -43,9 +45,9 @@ class State(NamedTuple):
     position: Position[Found]
 
 
-class RequiredPhrases:
-    """A constraint (see `nmt.decoding.interface.Constraint`): a hypothesis ends only with all phrases, and is
-    made to have them while there is room.
+class RequiredPhrases(Forcing):
+    """A constraint (see `nmt.decoding.constraint.Constraint`): a hypothesis ends only with all phrases, and
+    is made to have them while there is room.
 
     Args:
         pieces: the vocabulary.
@@ -62,10 +64,10 @@ class RequiredPhrases:
         phrases = [(index, phrase) for index, group in enumerate(groups) for phrase in group]
         self._limit, self._pieces = math.inf, pieces
         self._automaton = PhraseAutomaton([pattern(phrase) for _, phrase in phrases])
-        self._stream = TextStream[Found](pieces, self._read)
+        self._stream = TextStream[Found](pieces, self._read, self._skip)
         self._group_of = [index for index, _ in phrases]
         self._numbers = [phrase if index >= first else "" for index, phrase in phrases]
-        self._reader = _reader(phrases[sum(map(len, groups[:first])) :])
+        self._reader = reader_of(phrases[sum(map(len, groups[:first])) :])
         self._spellings = [Spelling(pieces, " " + bare(phrase)) for _, phrase in phrases]
         self._all = (1 << len(groups)) - 1
         self._least = [min(self._spellings[i].least(0) for i in self._of(g)) for g in range(len(groups))]
@@ -74,12 +76,9 @@ class RequiredPhrases:
             for g in range(len(groups))
         ]
         self.least = sum(self._least)
-        self._firsts = {bare(phrase)[0] for _, phrase in phrases}
-        strings = self._automaton.strings
-        self._expected = [
-            {strings[index][length] for index, length in partial if length > 1}
-            for partial in self._automaton.partial
-        ]
+        self._beginnings = beginnings(pieces, self._automaton.strings)
+        self._usual: dict[tuple[int, int], Usual | None] = {}
+        self._founds: dict[Found, Found] = {}
         self._met: dict[Found, int] = {}
         self._after: dict[tuple[Found, str], dict[int, int]] = {}
         self._complete: dict[Found, bool] = {}
@@ -154,30 +153,34 @@ class RequiredPhrases:
             if position.undecoded or token in changing:
                 return self._met_with(self._stream.advance(position, token).value)
             if token not in known:
-                if self._is_unrelated(start.value, token):
-                    known[token] = self._complete_tokens(start.value.groups)
-                else:
-                    known[token] = self._met_with(self._stream.advance(start, token).value)
+                known[token] = self._met_with(self._stream.advance(start, token).value)
             return known[token]
 
         return met
 
-    def forces(self) -> bool:
-        """True: its tokens may be improbable."""
-        return True
+    def usual_met(self, state: State | None) -> Usual | None:
+        """That of the phrases that are complete, unless another begins or goes on."""
+        if state is None:
+            return Usual(self.met(None))
+        found = state.position.value
+        if state.position.undecoded or found.number not in (OUTSIDE, WORD):
+            return None
+        if (found.node, found.groups) not in self._usual:
+            self._usual[found.node, found.groups] = self._usually(found)
+        return self._usual[found.node, found.groups]
 
-    def _is_unrelated(self, found: Found, token: int) -> bool:
-        """Whether a token that changes no character has certainly nothing that a phrase begins or goes on
-        with. Most have nothing: they need not be read.
-        """
-        plain = self._pieces.plain.get(token)
-        return (
-            plain is not None
-            and self._firsts.isdisjoint(self._pieces.text(token))
-            and EDGE not in (expected := self._expected[found.node])
-            and plain.first not in expected
-            and not (self._reader and self._reader.unless_it_goes_on(found.number))
-        )
+    def _usually(self, found: Found) -> Usual | None:
+        met, begun = self._complete_tokens(found.groups), self._automaton.partial[found.node]
+        rests = [self._automaton.strings[index][length:] for index, length in begun if length > 1]
+        if not rests:
+            return Usual(met, self._beginnings)
+        if EDGE in rests:
+            return None
+        matters = self._beginnings | self._pieces.changing_any
+        matters[EOS] = True
+        for rest in rests:
+            matters[self._pieces.by_first_character.get(rest[rest[0] == EDGE], [])] = True
+        return Usual(met, matters)
 
     def _met_with(self, found: Found) -> int:
         if found not in self._met:
@@ -197,6 +200,9 @@ class RequiredPhrases:
         """The phrases of a group."""
         return [index for index, own in enumerate(self._group_of) if own == group]
 
+    def _skip(self, found: Found, token: int) -> Found | None:
+        return None if found.node != ROOT or self._reader is not None or self._beginnings[token] else found
+
     def _read(self, found: Found, text: str) -> Found:
         node, phrases = self._automaton.read(found.node, text)
         groups = found.groups
@@ -204,9 +210,13 @@ class RequiredPhrases:
             if not self._numbers[index]:
                 groups |= 1 << self._group_of[index]
         if self._reader is None:
-            return Found(node, groups)
+            return self._one(Found(node, groups))
         number, more = self._reader.read(found.number, text)
-        return Found(node, groups | more, number)
+        return self._one(Found(node, groups | more, number))
+
+    def _one(self, found: Found) -> Found:
+        """The same object for equal ones, as many are kept."""
+        return self._founds.setdefault(found, found)
 
     def _is_complete(self, position: Position[Found]) -> bool:
         """Whether all phrases are there if the translation ends here."""
@@ -285,11 +295,3 @@ class RequiredPhrases:
             return {move.token for one, start in spellings for move in one.moves(start, undecoded)}
         tokens = {one.next(start, undecoded) for one, start in spellings}
         return {token for token in tokens if token is not None}
-
-
-def _reader(numbers: Sequence[tuple[int, str]]) -> NumberReader | None:
-    """What finds numbers, given with the groups that they are of."""
-    values: dict[str, int] = {}
-    for group, number in numbers:
-        values[number] = values.get(number, 0) | 1 << group
-    return NumberReader(values) if values else None

@@ -50,11 +50,16 @@ class TextStream(Generic[ValueT]):
     Args:
         pieces: the vocabulary.
         read: what more text changes.
+        skip: value, token → the value after it, and before its last character if there is another one, if it
+            is known without reading; None: it is not. For tokens that do not change what there is.
     """
 
-    def __init__(self, pieces: Pieces, read: "Read[ValueT]") -> None:
-        self._pieces, self._read = pieces, read
-        self._known: dict[tuple[ValueT, bool, int], tuple[ValueT, ValueT]] = {}
+    def __init__(
+        self, pieces: Pieces, read: "Read[ValueT]", skip: Callable[[ValueT, int], ValueT | None]
+    ) -> None:
+        self._pieces, self._read, self._skip = pieces, read, skip
+        self._known: tuple[dict[ValueT, dict[int, tuple[ValueT, ValueT]]], ...] = {}, {}
+        self._first: dict[tuple[ValueT, int], Position[ValueT]] = {}
 
     def advance(self, position: Position[ValueT], token: int) -> Position[ValueT]:
         """The position after one more token."""
@@ -65,9 +70,21 @@ class TextStream(Generic[ValueT]):
             and self._is_independent(position, token, plain.first)
         ):
             last = position.last
-            key = position.value, is_inside(last, plain.first), token
-            values = self._known.get(key) or self._known.setdefault(key, self._plain(plain, *key[:2]))
+            after = self._skip(position.value, token)
+            if after is not None:
+                before = after if plain.head else position.value
+                return Position(b"", plain.previous or last, plain.tail, before, after)
+            inside = is_inside(last, plain.first)
+            known = self._known[inside].setdefault(position.value, {})
+            values = known.get(token) or known.setdefault(token, self._plain(plain, position.value, inside))
             return Position(b"", plain.previous or last, plain.tail, *values)
+        if position.tail or position.undecoded:
+            return self._by_character(position, token)
+        if (position.value, token) not in self._first:
+            self._first[position.value, token] = self._by_character(position, token)
+        return self._first[position.value, token]
+
+    def _by_character(self, position: Position[ValueT], token: int) -> Position[ValueT]:
         byte = self._pieces.byte(token)
         if byte is None:
             return self.characters(self.flush(position), self._pieces.text(token))

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from copy import copy
 from typing import NamedTuple
 
+from nmt.decoding.constraint import Allowed, Except, Only
 from nmt.decoding.constraints.characters import decode
 from nmt.decoding.constraints.excluding import Excluding
-from nmt.decoding.interface import Allowed, Except, Only
 
 _LONGEST = 4  # bytes of a character
 
@@ -20,8 +20,8 @@ class State(NamedTuple):
 
 
 class WellFormedBytes(Excluding):
-    """A constraint (see `nmt.decoding.interface.Constraint`): what is generated is valid UTF-8 at its end, so
-    that no text has U+FFFD. For sampling, which may draw any token; search hardly ever finds others.
+    """A constraint (see `nmt.decoding.constraint.Constraint`): what is generated is valid UTF-8 at its end,
+    so that no text has U+FFFD. For sampling, which may draw any token; search hardly ever finds others.
 
     Args:
         byte_tokens: byte → its token; not empty.

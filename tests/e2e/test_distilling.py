@@ -52,7 +52,7 @@ def take_anything(monkeypatch: pytest.MonkeyPatch) -> None:
         return "".join(f"{sentence}\t{best.text or sentence[::-1]}\n" for sentence, (best,) in pairs)
 
     monkeypatch.setattr(translating.Teachers, "__call__", translated)
-    monkeypatch.setattr(translating, "_PART", 32)
+    monkeypatch.setattr(translating, "_PART", 16)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def distil(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> Begin:
     """Start a short training run as `begin` does, with a cache of its own for the synthetic data."""
     cache = f"data.cache={tmp_path_factory.mktemp('cache')}"
     known = [pair.source for pair in SampleSource(DataConfig()).pairs(SampleSource(DataConfig()).files())]
-    sources = [*NEW, *(text for text in known if len(text.split()) < 5)][:300]
+    sources = [*NEW, *(text for text in known if len(text.split()) < 5)][:120]
 
     def distil(folder: Path, *arguments: object) -> Answer:
         write_tsv(folder / "other.tsv", [(text, text.swapcase()) for text in sources])

@@ -11,8 +11,6 @@ from small_corpus import corpus, write_tsv
 
 from nmt.runs.run import Run
 
-PRETRAINING = ("pretraining.kind=tsv", "pretraining.path=other.tsv")
-
 
 def test_start_from_a_run_of_the_other_direction(begin: Begin, uninterrupted: Path, tmp_path: Path) -> None:
     """And a resumed run does not start again: it is the same as one that was not interrupted."""
@@ -47,17 +45,14 @@ def test_a_run_that_is_not_there(begin: Begin, tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.fixture
-def other(tmp_path: Path) -> Path:
-    return write_tsv(tmp_path / "other.tsv", corpus(100))
-
-
 def test_pretraining_is_a_run_on_the_other_corpus_to_start_from(
-    begin: Begin, other: Path, tmp_path: Path
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As by hand, in two commands."""
+    """As by hand, in two commands; and it is not needed once the run has a checkpoint."""
+    other = write_tsv(tmp_path / "other.tsv", corpus(100))
     own = ("pretraining.epochs=3", "pretraining.batch_tokens=300", "pretraining.learning_rate=2e-3")
-    assert begin(tmp_path, *PRETRAINING, *own, "training.rdrop=2.5").code == 0
+    given = ("pretraining.kind=tsv", "pretraining.path=other.tsv", *own)
+    assert begin(tmp_path, *given, "training.rdrop=2.5").code == 0
     run = tmp_path / "runs" / "run"
     by_hand = ("training.epochs=3", "training.batch_tokens=300", "training.learning_rate=2e-3")
     assert begin(tmp_path, "name=first", "data=tsv", f"data.path={other}", *by_hand).code == 0
@@ -67,13 +62,6 @@ def test_pretraining_is_a_run_on_the_other_corpus_to_start_from(
     assert begin(tmp_path, "name=second", initial, "training.rdrop=2.5").code == 0
     assert weights(run) == weights(tmp_path / "runs" / "second")
     assert not (run / "latest").exists()
-
-
-def test_pretraining_is_not_needed_once_the_run_has_a_checkpoint(
-    begin: Begin, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert begin(tmp_path, *PRETRAINING).code == 0
-    run = tmp_path / "runs" / "run"
     expected = weights(run)
     shutil.rmtree(run / "pretraining")
     shutil.rmtree(Run(run).last)  # as if it was stopped a step before

@@ -17,8 +17,8 @@ result found long before. With a lookahead of L, the length in the bound is at m
 hypothesis is given up if L certain tokens would not make it win. A result can then differ from that of the
 exact search only if the better translation is longer by more than L tokens. (Stopping at the current length,
 L = 0, is a common heuristic; it changes many results.) With a patience of p (Kasai et al. 2022), a sentence
-is also done when p·K of its hypotheses have ended. One whose hypotheses repeat themselves without end is given
-up, as at the maximum length: see `nmt.decoding.repeating`.
+is also done when p·K of its hypotheses have ended. One whose hypotheses repeat themselves without end is
+given up, as at the maximum length: see `nmt.decoding.repeating`.
 
 With beam size 1 this is greedy search, whatever the score: the first EOS ends it. Ties are broken by the
 parent's rank, then by the lower token index, and between finished hypotheses by the earlier one.
@@ -49,8 +49,8 @@ from nmt.decoding.interface import (
     StateT,
 )
 from nmt.decoding.live import first_rows, next_rows, padded
-from nmt.decoding.repeating import Loops
 from nmt.decoding.ranking import Ranking, check_search
+from nmt.decoding.repeating import Loops
 from nmt.decoding.sources import Sources, Special
 from nmt.decoding.tree import SearchTree, TreeRecorder
 

@@ -8,9 +8,9 @@ from typing import Protocol
 from nmt.config.decoding import DecodingConfig
 from nmt.decoding.constraints.placeholders import Placeholders
 from nmt.decoding.reranking import TOGETHER, Pool, Reranker, for_candidates
-from nmt.library.search_jobs import Beginning, Job, JobResult
 from nmt.library.loaded import Loaded
 from nmt.library.options import OptionError, TranslationOptions
+from nmt.library.search_jobs import Beginning, Job, JobResult
 from nmt.library.searching import Searcher
 from nmt.library.steering import Builders
 

@@ -13,13 +13,12 @@ from nmt.decoding.constraints.builder import Built
 from nmt.decoding.constraints.placeholders import Placeholders, Replaced
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.interface import SearchOptions
-from nmt.decoding.result import Translation as Found
 from nmt.decoding.translator import Translator as SearchTranslator
 from nmt.decoding.tree import SearchTree
 from nmt.errors import ConfigError
 from nmt.library.attempts import Attempt, Tried, first_attempt, meeting, next_attempt
-from nmt.library.search_jobs import Beginning, Job, JobResult, in_parts, same_jobs
 from nmt.library.options import TranslationOptions
+from nmt.library.search_jobs import Beginning, Job, JobResult, in_parts, same_jobs
 from nmt.library.steering import NOTHING, Builders
 
 

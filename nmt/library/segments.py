@@ -144,9 +144,7 @@ def _cut(text: str, start: int, end: int, tokenizer: Tokenizer, limit: int) -> I
             return
 
 
-def _window(
-    text: str, start: int, end: int, tokenizer: Tokenizer, limit: int
-) -> tuple[int, list[CharSpan]]:
+def _window(text: str, start: int, end: int, tokenizer: Tokenizer, limit: int) -> tuple[int, list[CharSpan]]:
     """Where to stop looking at a sentence, and the subwords up to there, cleaned: more than twice `limit`, so
     that the end does not change the first ones, or what characters of text have, unless they are longer.
     """

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from nmt.allocator import keep_freed_memory
 from nmt.config.directions import target_languages
 from nmt.config.settings import Config
 from nmt.data.batching import TrainingBatches
@@ -29,7 +30,6 @@ from nmt.runs.run import Run, check_name
 from nmt.runs.scoring import RECORD, Scoring, choose_scoring
 from nmt.runs.summary import log_start
 from nmt.runs.transfer import found_initial, initialise_from
-from nmt.allocator import keep_freed_memory
 from nmt.training.callbacks import Callbacks
 from nmt.training.distributed import Processes
 from nmt.training.precision import Precision

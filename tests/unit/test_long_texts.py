@@ -18,7 +18,7 @@ from nmt.library.assembling import best_combinations
 from nmt.library.segments import segment, sentence_end
 from nmt.library.unknown import nothing_unknown, unknown_text
 
-N = 100_000
+N = 30_000
 ODD = {
     "letter": "a" * N,
     "dots": "." * N,
@@ -38,7 +38,7 @@ def test_the_time_is_linear_in_the_length(tokenizers, kind):
     find_addresses(text, ("url", "email"))
     sentence_pair(text, "_File")
     canonical_key(text)
-    assert time.process_time() - start < 8  # quadratic: minutes
+    assert time.process_time() - start < 4  # quadratic: much longer
 
 
 @pytest.mark.parametrize("text", ["e\u0301\u0316", "\u0344\u0f73\u0316", "\u09c7\u09be", "\u1100\u1161"])
@@ -112,7 +112,7 @@ def test_text_in_characters_that_no_model_has_seen_is_copied(tokenizers):
     copying = nmt.Translator(system)
     found = copying.translate([f"{ENGLISH[0]}\n日本語", *unknown], attention=True, nbest=2)
     assert found[0].text.endswith("\n日本語")
-    assert found[0].flags == ("copy",)
+    assert "copy" in found[0].flags
     assert [one.text for one in found[1:]] == unknown
     assert all(one.log_probability < 0 and one.words for one in found)
     assert translator.translate(["日本語"])[0].text != "日本語"

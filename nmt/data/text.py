@@ -16,6 +16,8 @@ _INVISIBLE = re.compile(
 )  # Cc but white space, U+00AD, U+FEFF
 
 _LONG, _MANY = 1000, 32  # characters of a text, and marks in a row
+_TIBETAN = {code: unicodedata.normalize("NFD", chr(code)) for code in (0xF73, 0xF75, 0xF81)}
+"""Vowel signs of two marks that are out of order where they follow each other."""
 
 
 def clean(text: str) -> str:
@@ -36,6 +38,7 @@ def _normalised(form: Literal["NFC", "NFKC"], text: str) -> str:
     sorted first where there may be many.
     """
     if len(text) > _LONG and not text.isascii():
+        text = text.translate(_TIBETAN)
         text = _many_marks().sub(lambda marks: "".join(sorted(marks[0], key=unicodedata.combining)), text)
     return unicodedata.normalize(form, text)
 

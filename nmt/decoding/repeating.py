@@ -1,8 +1,8 @@
 """When to give up a sentence whose hypotheses repeat themselves without end.
 
 A model that does not understand its source often repeats a few tokens, in turns, up to the maximum length,
-which is several times the length of the source. Once all live hypotheses of a sentence are clearly longer than
-the source, and each repeats itself, so will all that the search could still find. It stops.
+which is several times the length of the source. Once all live hypotheses of a sentence are clearly longer
+than the source, and each repeats itself, so will all that the search could still find. It stops.
 
 Shapes: B searches, b of them active.
 """

@@ -20,7 +20,7 @@ from nmt.library.combining import check_combining, combined_searcher
 from nmt.library.loaded import Loaded
 from nmt.library.loading import load_systems
 from nmt.library.options import TranslationOptions
-from nmt.library.search_jobs import Beginning, Job
+from nmt.library.search_jobs import Beginning, Job, JobResult
 from nmt.library.segments import segment
 from nmt.library.steering import steer
 from nmt.library.translated import Translation
@@ -279,7 +279,7 @@ class Translator:
                 yield index, error
                 continue
             if not steering:
-                yield from _end(index, collectors[index], index in streamed)
+                yield from ((index, found) for found in _end(collectors[index], index in streamed))
             if index in streamed:
                 followed[len(jobs)] = collectors[index]
             for place, (part, how) in enumerate(zip(document.segments, steering, strict=True)):
@@ -288,23 +288,31 @@ class Translator:
         left = None if cancelled is None else lambda job: cancelled(places[job][0])
         for event in self._searcher.search(jobs, left, Followed(followed)):
             index, place = places[event.job]
-            collector = collectors[index]
-            if isinstance(event, Beginning):
-                if news := collector.news(place, event.tokens):
-                    yield index, news
-                continue
-            before = collector.is_done
-            collector.add(place, event)
-            if not collector.is_done:
-                if index in streamed and (news := collector.news()):
-                    yield index, news
-            elif not before and not (left and left(event.job)):
-                yield from _end(index, collector, index in streamed)
+            is_left = left is not None and left(event.job)
+            for found in _collected(collectors[index], place, event, index in streamed, is_left):
+                yield index, found
 
 
-def _end(index: int, collector: Collector, streamed: bool) -> Iterator[tuple[int, Outcome | str]]:
-    """The last events of a text."""
+def _collected(
+    collector: Collector, place: int, event: JobResult | Beginning, streamed: bool, is_left: bool
+) -> Iterator[Outcome | str]:
+    """What happens to a text with an event of one of its segments."""
+    before, news = collector.is_done, ""
+    if isinstance(event, Beginning):
+        news = collector.news(place, event.tokens)
+    else:
+        collector.add(place, event)
+        if not collector.is_done:
+            news = collector.news() if streamed else ""
+        elif not before and not is_left:
+            yield from _end(collector, streamed)
+    if news:
+        yield news
+
+
+def _end(collector: Collector, streamed: bool) -> Iterator[Outcome | str]:
+    """What happens to a text at its end."""
     outcome = collector.outcome()
     if streamed and isinstance(outcome, Translation) and (news := collector.news()):
-        yield index, news
-    yield index, outcome
+        yield news
+    yield outcome

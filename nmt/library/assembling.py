@@ -29,12 +29,12 @@ class _Choice(NamedTuple):
     Attributes:
         total: the sum of their scores.
         before: the place of these among the best combinations for the segments before.
-        index: the place of the hypothesis among those of its segment.
+        chosen: the place of the hypothesis among those of its segment.
     """
 
     total: float
     before: int
-    index: int
+    chosen: int
 
 
 def assemble(
@@ -78,7 +78,7 @@ def _chosen(
     """The hypotheses of a combination, from its place in the last step back."""
     chosen = []
     for hypotheses, step in zip(reversed(found), reversed(steps), strict=True):
-        chosen.append(hypotheses[step[place].index])
+        chosen.append(hypotheses[step[place].chosen])
         place = step[place].before
     return tuple(reversed(chosen))
 

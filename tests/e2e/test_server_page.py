@@ -186,6 +186,29 @@ def test_one_request_for_what_is_typed_without_a_pause(page, server):
     assert not page.find_element(By.ID, "more").is_displayed()
 
 
+def test_the_words_of_a_long_text_are_buttons_where_one_looks(page, server):
+    text = " ".join(f"w{number}" for number in range(3000)) + " " + "x" * 20_000
+    found = words(text.upper())
+    whole = {"source": text, "text": text.upper(), "words": found, "source_words": [], "alternatives": []}
+    server.answers["/v1/stream"] = lambda body: [
+        {"translation": {**whole, "score": -1.0, "log_probability": -1.0, "confidence": 0.6, "flags": []}}
+    ]
+    page.execute_script(
+        """const text = document.getElementById('text');
+        text.value = arguments[0];
+        text.dispatchEvent(new Event('input'));""",
+        text,
+    )
+    until(lambda: shown(page) == text.upper())
+    assert asked(server)[0]["nbest"] == 1
+    assert len(find(page, "#target-words button")) < 2500
+    find(page, "#target-words button")[0].send_keys(Keys.END)
+    last = page.switch_to.active_element
+    assert (last.get_attribute("role"), len(last.text)) == ("button", 20_000)
+    last.send_keys(Keys.ARROW_LEFT)
+    assert page.switch_to.active_element.text == "W2999"
+
+
 def test_a_request_for_an_earlier_text_is_cancelled(page, server):
     def until_it_leaves(body: dict) -> Iterator[dict]:
         for _ in range(0 if body["text"] == "one two" else 500):

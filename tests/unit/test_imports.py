@@ -15,9 +15,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "nmt"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "config", "files", "cli", "device"}
+BASE = {"allocator", "errors", "config", "files", "cli", "device"}
 IMPORTS = {  # a package or module in nmt/: which others it may import
     "errors": set(),
+    "allocator": set(),
     "config": {"errors"},
     "files": {"errors"},
     "device": {"errors", "config"},
@@ -98,7 +99,7 @@ def test_every_package_is_in_the_table() -> None:
 
 def test_the_root_has_the_commands_and_what_they_share() -> None:
     root = {file.stem for file in PACKAGE.glob("*.py")}
-    assert root == COMMANDS | {"__init__", "cli", "errors", "files", "device"}
+    assert root == COMMANDS | {"__init__", "cli", "errors", "files", "device", "allocator"}
 
 
 def test_no_two_modules_have_the_same_name() -> None:

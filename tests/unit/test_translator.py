@@ -142,6 +142,18 @@ def test_length_limit(translator, model, configured):
             check(one)
 
 
+def test_a_search_whose_hypotheses_repeat_themselves_stops(translator, model, configured):
+    model.vocabulary.bias.data[EOS] = -100.0
+    text, changes = ENGLISH[0], {"max_length_factor": 20.0}
+    S = len(translator.source.encode(clean(text))) + 1
+    ((one,),) = configured(**changes).translate([text])
+    ((exact,),) = configured(lookahead=None, **changes).translate([text])
+    assert S + 20 < len(one.target.ids) < len(exact.target.ids) == 20 * S + 4
+    assert not one.finished
+    alone = configured(**changes).translate([*ENGLISH[1:], text])[-1][0]
+    assert alone.target.ids == one.target.ids
+
+
 def test_padding_and_begin_of_sentence_are_never_found(model, configured):
     model.vocabulary.bias.data[[PAD, BOS]] = 50.0
     for beam_size in (1, 3):

@@ -282,7 +282,7 @@ def test_a_stream_with_what_is_kept(translator):
 
 
 def test_a_stream_with_forbidden_phrases_begins_before_the_end(translator):
-    """As soon as without, if they do not come up; and where the first word of the translation is one of them."""
+    """As soon as without, if they do not come up; and where the first word is one of them."""
     asked = {"beam_size": 1, "max_length": 30}
     usual = list(translator.stream(ENGLISH[4], **asked))
     assert list(translator.stream(ENGLISH[4], forbidden=["झेब्रा"], **asked)) == usual

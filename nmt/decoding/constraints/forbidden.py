@@ -111,7 +111,7 @@ class ForbiddenPhrases(Excluding):
         """The tokens that complete a phrase: those that have it, or begin with what is left of it."""
         suspects = set(self._anywhere)
         banned = set()
-        for index, length in self._automaton.partial[position.value]:
+        for index, length in self._automaton.partial(position.value):
             rest = without_edges(self._automaton.strings[index][length:])
             suspects.update(self._bytes_of(rest))
             if rest:

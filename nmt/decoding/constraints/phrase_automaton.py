@@ -51,41 +51,53 @@ class PhraseAutomaton:
 
     Attributes:
         found: node → the indices of the strings that end there.
-        partial: node → the strings that have begun there, longest beginning first: index and how many
-            characters.
     """
 
     def __init__(self, strings: Sequence[str]) -> None:
         self.strings = tuple(strings)
         self._next: list[dict[str, int]] = [{}]
-        own: list[list[tuple[int, int]]] = [[]]
+        self._depths, self._through = (
+            [0],
+            [""],
+        )  # of each node: its length, and the strings that begin with it
         for index, string in enumerate(strings):
             node = ROOT
             for depth, character in enumerate(string, 1):
                 if character not in self._next[node]:
                     self._next[node][character] = len(self._next)
                     self._next.append({})
-                    own.append([])
+                    self._depths.append(depth)
+                    self._through.append("")
                 node = self._next[node][character]
-                own[node].append((index, depth))
-        self._link(own)
-
-    def _link(self, own: list[list[tuple[int, int]]]) -> None:
-        """Set where to go on from each node, in breadth-first order, and what is found there."""
+                self._through[node] += chr(index)
         self._fallback = [ROOT] * len(self._next)
-        reached: list[list[tuple[int, int]]] = [[] for _ in own]
+        self._partial: dict[int, tuple[tuple[int, int], ...]] = {}
+        self._link()
+
+    def _link(self) -> None:
+        """Set where to go on from each node, in breadth-first order, and what is found there."""
+        self.found: list[tuple[int, ...]] = [()] * len(self._next)
         queue = [ROOT]
         for node in queue:
-            reached[node] = own[node] + (reached[self._fallback[node]] if node != ROOT else [])
+            if node != ROOT:
+                own = map(ord, self._through[node])
+                complete = [index for index in own if len(self.strings[index]) == self._depths[node]]
+                self.found[node] = (*complete, *self.found[self._fallback[node]])
             for character, child in self._next[node].items():
                 if node != ROOT:
                     self._fallback[child] = self._step(self._fallback[node], character)
                 queue.append(child)
-        lengths = [len(string) for string in self.strings]
-        self.found = [tuple(index for index, depth in here if depth == lengths[index]) for here in reached]
-        self.partial = [
-            tuple((index, depth) for index, depth in here if depth < lengths[index]) for here in reached
-        ]
+
+    def partial(self, node: int) -> tuple[tuple[int, int], ...]:
+        """The strings that have begun at a node, longest beginning first: index and how many characters."""
+        if node not in self._partial:
+            found, last = [], node
+            while last != ROOT:
+                depth = self._depths[last]
+                found += [(i, depth) for i in map(ord, self._through[last]) if depth < len(self.strings[i])]
+                last = self._fallback[last]
+            self._partial[node] = tuple(found)
+        return self._partial[node]
 
     def _step(self, node: int, character: str) -> int:
         while character not in self._next[node]:
@@ -109,4 +121,4 @@ class PhraseAutomaton:
 
     def begins_nothing(self, node: int) -> bool:
         """Whether no character of a string is at the end of the text, but for an edge."""
-        return all(length == 1 and self.strings[index][0] == EDGE for index, length in self.partial[node])
+        return all(length == 1 and self.strings[index][0] == EDGE for index, length in self.partial(node))

@@ -170,7 +170,7 @@ class RequiredPhrases(Forcing):
         return self._usual[found.node, found.groups]
 
     def _usually(self, found: Found) -> Usual | None:
-        met, begun = self._complete_tokens(found.groups), self._automaton.partial[found.node]
+        met, begun = self._complete_tokens(found.groups), self._automaton.partial(found.node)
         rests = [self._automaton.strings[index][length:] for index, length in begun if length > 1]
         if not rests:
             return Usual(met, self._beginnings)
@@ -240,7 +240,7 @@ class RequiredPhrases(Forcing):
         strings = self._automaton.strings
         return [
             (index, len(without_edges(strings[index][:length])) + 1)
-            for index, length in self._automaton.partial[found.node]
+            for index, length in self._automaton.partial(found.node)
             if not found.groups >> self._group_of[index] & 1
             and (not self._numbers[index] or self._numbers[index].startswith(found.number))
         ]

@@ -253,5 +253,5 @@ def test_a_folder_in_8_bits_is_opened_as_others(small: Path, folder: Path, tmp_p
     assert (small / "weights.bin").stat().st_size < 0.6 * (folder / "weights.bin").stat().st_size
     answer = inside(translate, "--run", small, "The dog sees.", folder=tmp_path)
     assert answer.code == 0
-    assert nmt.Translator.load(small, folder).translate(LINES)[0].text.strip()
+    assert len(nmt.Translator.load(small, folder).translate(LINES)) == len(LINES)
     assert answer.out == nmt.Translator.load(small).translate(LINES)[0].text + "\n"

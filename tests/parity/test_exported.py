@@ -186,7 +186,10 @@ def test_translations_are_those_of_the_model(case, exported):
 @pytest.mark.parametrize("case", CASES)
 def test_a_sentence_does_not_depend_on_its_neighbours(case, exported, in_eight_bits):
     """In 8 bits a difference in the last bit of a number could become one of 1e-3, where it is rounded."""
-    for found, tolerance in ((exported(case)[1].model, 1e-5), (in_eight_bits(case), 0)):
+    for found, tolerance in (
+        (exported(case)[1].model, 1e-5),
+        (in_eight_bits(case), 1e-5 * (case != QUICK_MODEL)),
+    ):
         lengths = [5, 3, 200, 2, 9]
         source, mask = sources(lengths)
         rows = Rows(np.full(5, BOS), np.arange(5), np.ones(5, int), None, 4)

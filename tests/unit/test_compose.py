@@ -89,8 +89,9 @@ def test_every_model_goes_with_every_experiment(model: str, experiment: str) -> 
     assert composed(f"model={model}", f"experiment={experiment}")  # also validates it
 
 
-def test_without_a_choice_the_schema_with_the_model_bahdanau() -> None:
+def test_without_a_choice_the_schema_with_the_model_bahdanau_and_edited_sentences() -> None:
     expected = Config()
+    expected.data.input_variants = 0.2
     expected.model.decoder.lexical = expected.model.decoder.tie_lexical = True
     assert values(composed()) == values(expected)
 

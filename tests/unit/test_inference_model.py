@@ -326,12 +326,17 @@ def test_samples_depend_on_the_text_and_the_seed_only(tokenizers):
 
 
 def test_cold_samples_are_the_greedy_translations(tokenizers, monkeypatch):
-    """Without the rule that samples are valid UTF-8, which greedy search does not have."""
+    """Without the rule that samples are valid UTF-8, which greedy search does not have, and to the end of loops,
+    which greedy search gives up.
+    """
     monkeypatch.setattr(Translator, "_well_formed_bytes", None)
     (model,) = models(tokenizers, TINY)
     greedy, cold = (
         Translator(TorchModel(model), *tokenizers, config)
-        for config in (dataclasses.replace(DECODING, beam_size=1), sampling(temperature=1e-6))
+        for config in (
+            dataclasses.replace(DECODING, beam_size=1, lookahead=None),
+            sampling(temperature=1e-6),
+        )
     )
     for (one,), (best,) in zip(cold.translate(ENGLISH), greedy.translate(ENGLISH), strict=True):
         assert (one.target, one.finished) == (best.target, best.finished)

@@ -15,18 +15,15 @@ from nmt.decoding.constraints.alternatives import next_word
 from nmt.decoding.constraints.prefix import clean_prefix
 from nmt.decoding.reranking import combined_heads
 from nmt.errors import ConfigError, NmtError, RunError
-from nmt.library.collecting import Collector, Followed
+from nmt.library.collecting import Collector, Followed, Outcome, collected, ended
 from nmt.library.combining import check_combining, combined_searcher
 from nmt.library.loaded import Loaded
 from nmt.library.loading import load_systems
 from nmt.library.options import TranslationOptions
-from nmt.library.search_jobs import Beginning, Job, JobResult
+from nmt.library.search_jobs import Job
 from nmt.library.segments import segment
 from nmt.library.steering import steer
 from nmt.library.translated import Translation
-
-Outcome = Translation | NmtError | None
-"""Of one text: its translation, why it cannot be translated as asked, or None if it was cancelled."""
 
 
 class Translator:
@@ -279,7 +276,7 @@ class Translator:
                 yield index, error
                 continue
             if not steering:
-                yield from ((index, found) for found in _end(collectors[index], index in streamed))
+                yield from ((index, found) for found in ended(collectors[index], index in streamed))
             if index in streamed:
                 followed[len(jobs)] = collectors[index]
             for place, (part, how) in enumerate(zip(document.segments, steering, strict=True)):
@@ -289,30 +286,5 @@ class Translator:
         for event in self._searcher.search(jobs, left, Followed(followed)):
             index, place = places[event.job]
             is_left = left is not None and left(event.job)
-            for found in _collected(collectors[index], place, event, index in streamed, is_left):
+            for found in collected(collectors[index], place, event, index in streamed, is_left):
                 yield index, found
-
-
-def _collected(
-    collector: Collector, place: int, event: JobResult | Beginning, streamed: bool, is_left: bool
-) -> Iterator[Outcome | str]:
-    """What happens to a text with an event of one of its segments."""
-    before, news = collector.is_done, ""
-    if isinstance(event, Beginning):
-        news = collector.news(place, event.tokens)
-    else:
-        collector.add(place, event)
-        if not collector.is_done:
-            news = collector.news() if streamed else ""
-        elif not before and not is_left:
-            yield from _end(collector, streamed)
-    if news:
-        yield news
-
-
-def _end(collector: Collector, streamed: bool) -> Iterator[Outcome | str]:
-    """What happens to a text at its end."""
-    outcome = collector.outcome()
-    if streamed and isinstance(outcome, Translation) and (news := collector.news()):
-        yield news
-    yield outcome

@@ -10,11 +10,14 @@ from nmt.evaluation.confidence import Calibration
 from nmt.library.assembling import assemble
 from nmt.library.beam_tree import TreeNode, text_tree
 from nmt.library.options import TranslationOptions
-from nmt.library.search_jobs import JobResult
+from nmt.library.search_jobs import Beginning, JobResult
 from nmt.library.segments import Document
 from nmt.library.settling import settled
 from nmt.library.training_examples import NO_EXAMPLES, ExampleFinder
 from nmt.library.translated import Translation
+
+Outcome = Translation | NmtError | None
+"""Of one text: its translation, why it cannot be translated as asked, or None if it was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -122,3 +125,28 @@ class Followed(Collection[int]):
     def __contains__(self, job: object) -> bool:
         """Whether it is one of them now."""
         return any(job == one for one in self)
+
+
+def collected(
+    collector: Collector, place: int, event: JobResult | Beginning, streamed: bool, is_left: bool
+) -> Iterator[Outcome | str]:
+    """What happens to a text with an event of one of its segments."""
+    before, news = collector.is_done, ""
+    if isinstance(event, Beginning):
+        news = collector.news(place, event.tokens)
+    else:
+        collector.add(place, event)
+        if not collector.is_done:
+            news = collector.news() if streamed else ""
+        elif not before and not is_left:
+            yield from ended(collector, streamed)
+    if news:
+        yield news
+
+
+def ended(collector: Collector, streamed: bool) -> Iterator[Outcome | str]:
+    """What happens to a text at its end."""
+    outcome = collector.outcome()
+    if streamed and isinstance(outcome, Translation) and (news := collector.news()):
+        yield news
+    yield outcome

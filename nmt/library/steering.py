@@ -52,7 +52,7 @@ def steer(
         options: what is asked of its translation.
         own: the settings of the run.
         excluded: continuations of the prefix, up to the end of a word, that are not wanted.
-        is_unknown: whether a segment is copied, unless anything is asked of its translation.
+        is_unknown: whether a segment is copied, if its copy is as it is asked to be.
 
     Raises:
         ConfigError: if a prefix has more lines than the document.
@@ -77,7 +77,20 @@ def steer(
         index = len(parts) - 1
         request = found[index].request
         found[index] = Steering(replace(request, prefix=parts[-1], excluded=excluded))
-    return found
+    return [
+        Steering(given=part.text)
+        if how.given is None and is_unknown(part.text) and _allows_copy(how.request, part.text)
+        else how
+        for part, how in zip(segments, found, strict=True)
+    ]
+
+
+def _allows_copy(request: ConstraintRequest, text: str) -> bool:
+    """Whether nothing is asked of the translation of a text but what every copy is like."""
+    if request.prefix or request.excluded or request.required:
+        return False
+    terms, folded = (*request.forbidden, *request.glossary), text.casefold()
+    return not any(term.removesuffix("*").casefold() in folded for term in terms)
 
 
 def _divided(prefix: str, document: Document) -> list[str]:

@@ -326,8 +326,8 @@ def test_samples_depend_on_the_text_and_the_seed_only(tokenizers):
 
 
 def test_cold_samples_are_the_greedy_translations(tokenizers, monkeypatch):
-    """Without the rule that samples are valid UTF-8, which greedy search does not have, and to the end of loops,
-    which greedy search gives up.
+    """Without the rule that samples are valid UTF-8, which greedy search does not have, and with a greedy
+    search that does not give up loops.
     """
     monkeypatch.setattr(Translator, "_well_formed_bytes", None)
     (model,) = models(tokenizers, TINY)

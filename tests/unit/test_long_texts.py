@@ -118,3 +118,8 @@ def test_text_in_characters_that_no_model_has_seen_is_copied(tokenizers):
     assert translator.translate(["日本語"])[0].text != "日本語"
     (asked,) = copying.translate(["日本語"], prefix="अ")
     assert asked.text.startswith("अ")
+    (asked,) = copying.translate(["日本語 a"], glossary={"日本語": "घर"})
+    assert "घर" in asked.text
+    assert "日本" not in copying.translate(["a 日本 语言"], forbidden=["日本"])[0].text
+    others = {"forbidden": ["घर"], "glossary": {"cat": "घर"}, "keep": ["number"], "no_repeat_ngram": 3}
+    assert [one.text for one in copying.translate(unknown, **others)] == unknown

@@ -34,6 +34,10 @@ class Ragged:
         """The length of each sequence, [N]."""
         return np.diff(self.offsets)
 
+    def first(self, count: int) -> "Ragged":
+        """The first so many sequences."""
+        return Ragged(self.values[: self.offsets[count]], self.offsets[: count + 1])
+
     def take(self, rows: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """The elements of chosen sequences, one after another, and the length of each."""
         starts = self.offsets[rows]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 
@@ -11,6 +12,7 @@ from nmt.cli import command
 from nmt.config.decoding import RetrievalConfig
 from nmt.data.corpus import load_tokenized
 from nmt.data.examples import StoredExamples
+from nmt.data.mixture import part_of_rows
 from nmt.data.prepare import prepare
 from nmt.data.ragged import ragged
 from nmt.data.sources.source import side_by_side
@@ -91,7 +93,12 @@ def _training_pairs(run: Run, checkpoint: Checkpoint) -> tuple[Pairs, Texts]:
     stored = prepared.splits["train"]
     assert isinstance(stored, StoredExamples)
     examples = StoredExamples(stored.path, stored.lines, frozenset(train.left_out.tolist()))
-    return Pairs(train.source, train.target), ((one.source, one.references[0]) for one in examples)
+    count = len(train.source)
+    if config.data.input_variants and prepared.mixture:  # the last corpus: variants of pairs that are there
+        parts = part_of_rows(prepared.mixture, train.left_out)
+        count -= int((parts == len(prepared.mixture) - 1).sum())
+    texts = ((one.source, one.references[0]) for one in islice(examples, count))
+    return Pairs(train.source.first(count), train.target.first(count)), texts
 
 
 def _given_pairs(files: tuple[Path, Path], checkpoint: Checkpoint) -> tuple[Pairs, Texts]:

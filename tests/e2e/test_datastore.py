@@ -18,6 +18,7 @@ from nmt.files import sha256
 from nmt.library.options import TranslationOptions
 from nmt.runs.run import Run
 
+CORPUS = Path(__file__).resolve().parents[2] / "data" / "sample" / "corpus.tsv"
 TEXTS = ["The dog sees the cat.", "", "Sita likes this house."]
 
 
@@ -291,6 +292,18 @@ def test_a_run_without_its_corpus(own, tmp_path):
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert "nowhere.tsv" in answer.err
     assert "--source and --target" in answer.err
+
+
+def test_input_variants_are_left_out(begin: Begin, tmp_path):
+    answer = begin(tmp_path, "data.input_variants=1", "training.max_steps=1")
+    assert answer.code == 0, answer.err
+    run = tmp_path / "runs" / "run"
+    assert inside(datastore, "--run", run, "--dimension", 9, folder=tmp_path).code == 0
+    lines = (run / "datastore" / "sentences.tsv").read_text(encoding="utf-8").splitlines()
+    prepared = json.loads((run / "prepared.json").read_text(encoding="utf-8"))
+    corpus = {line.split("\t")[0] for line in CORPUS.read_text(encoding="utf-8").splitlines()}
+    assert {line.partition("\t")[0] for line in lines} <= corpus
+    assert len(lines) > prepared["splits"]["train"]["pairs"] / 2 - 1
 
 
 def test_training_with_retrieval_has_no_datastore_yet(begin: Begin, tmp_path):

@@ -175,6 +175,7 @@ class Interruptions:
         return translate
 
 
+@pytest.mark.slow
 def test_each_stage_goes_on_where_it_was_stopped(distil, distilled, tmp_path, monkeypatch):
     """By the same command, and once by `resume=`."""
     interruptions = Interruptions(monkeypatch)

@@ -85,7 +85,8 @@ class TrainingConfig:
     label_smoothing: float = option(0.1, "label smoothing", at_least=0, below=1)
     precision: str = option(
         "auto",
-        "auto: bf16 on a CUDA GPU that supports it, fp16 on others; fp32 elsewhere",
+        "auto: bf16 on a CUDA GPU that supports it, fp16 on others; bf16 on a CPU that has instructions for "
+        "it, if the model has 256 units or more; fp32 elsewhere",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     cuda_graphs: bool = option(

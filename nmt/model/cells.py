@@ -5,10 +5,10 @@ Shapes: B batch, T length, H state size, X input size, G gates per cell (GRU 3, 
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.model.dropout import Dropout
+from nmt.model.linear import linear
 from nmt.model.loops.gru_sequence import gru_layers
 
 LayerState = tuple[Tensor, ...]
@@ -71,8 +71,8 @@ def gru_reset_before_cell(inputs: Tensor, state: LayerState, weight: Tensor) -> 
     """
     (h,) = state
     gates = 2 * h.shape[-1]  # rows of r and z
-    reset, update = (inputs[:, :gates] + F.linear(h, weight[:gates])).sigmoid().chunk(2, dim=-1)
-    new = (inputs[:, gates:] + F.linear(reset * h, weight[gates:])).tanh()
+    reset, update = (inputs[:, :gates] + linear(h, weight[:gates])).sigmoid().chunk(2, dim=-1)
+    new = (inputs[:, gates:] + linear(reset * h, weight[gates:])).tanh()
     return (torch.lerp(h.to(new.dtype), new, update),)
 
 
@@ -137,7 +137,7 @@ class ResetBeforeGRU(nn.Module):
         weight_ih, weight_hh, bias = (
             self.get_parameter(name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih")
         )
-        gates = F.linear(inputs, weight_ih, bias)  # [B, T, 3H]
+        gates = linear(inputs, weight_ih, bias)  # [B, T, 3H]
         h = gates.new_zeros((len(gates), self.hidden_size)) if h is None else h
         steps = list(range(gates.shape[1]))
         if suffix.endswith("_reverse"):
@@ -185,7 +185,7 @@ class RecurrentStack(nn.Module):
 
     def project(self, inputs: Tensor) -> Tensor:
         """Inputs [..., X] → gate inputs W x + b of the lowest layer, [..., G·H]; for any number of steps."""
-        return F.linear(inputs, self._weight("weight_ih", 0), self._weight("bias_ih", 0))
+        return linear(inputs, self._weight("weight_ih", 0), self._weight("bias_ih", 0))
 
     def forward(self, gates: Tensor, layers: Layers) -> Layers:
         """One step: gate inputs of the lowest layer [B, G·H] and states → the next states."""
@@ -193,7 +193,7 @@ class RecurrentStack(nn.Module):
         for number, state in enumerate(layers):
             if number:
                 below = self.dropout(states[-1][0])
-                gates = F.linear(below, self._weight("weight_ih", number), self._weight("bias_ih", number))
+                gates = linear(below, self._weight("weight_ih", number), self._weight("bias_ih", number))
             states.append(self._step(gates, state, number))
         return tuple(states)
 
@@ -212,7 +212,7 @@ class RecurrentStack(nn.Module):
         weight = self._weight("weight_hh", layer)
         if self.cell == "gru_reset_before":
             return gru_reset_before_cell(gates, state, weight)
-        recurrent = F.linear(state[0], weight, self._weight("bias_hh", layer))
+        recurrent = linear(state[0], weight, self._weight("bias_hh", layer))
         return (
             lstm_cell(gates, recurrent, state) if self.cell == "lstm" else gru_cell(gates, recurrent, state)
         )

@@ -6,6 +6,7 @@ source embedding, F size of the features that the output projection projects, V 
 
 from torch import Tensor, nn
 
+from nmt.model.linear import Linear, matmul
 from nmt.model.positions import TargetPositions
 
 
@@ -29,11 +30,11 @@ class LexicalModel(nn.Module):
 
     def __init__(self, embedding_size: int, vocabulary: int, tied_to: int | None = None) -> None:
         super().__init__()
-        self.hidden = nn.Linear(embedding_size, embedding_size)  # W
-        self.output = nn.Linear(embedding_size, vocabulary, bias=False) if tied_to is None else None  # V
+        self.hidden = Linear(embedding_size, embedding_size)  # W
+        self.output = Linear(embedding_size, vocabulary, bias=False) if tied_to is None else None  # V
         self.resize: nn.Module = nn.Identity()
         if tied_to is not None and tied_to != embedding_size:
-            self.resize = nn.Linear(embedding_size, tied_to, bias=False)
+            self.resize = Linear(embedding_size, tied_to, bias=False)
 
     def forward(
         self, weights: Tensor, embeddings: Tensor, positions: TargetPositions | None = None
@@ -49,7 +50,7 @@ class LexicalModel(nn.Module):
         Returns:
             [N, E], tied [N, F]
         """
-        averages = (weights.mean(dim=1) if weights.shape[1] > 1 else weights.squeeze(1)) @ embeddings
+        averages = matmul(weights.mean(dim=1) if weights.shape[1] > 1 else weights.squeeze(1), embeddings)
         found = averages.flatten(0, 1) if positions is None else positions.select(averages)  # [N, E]
         found = found.tanh()
         hidden: Tensor = self.hidden(found)

@@ -5,8 +5,9 @@ Shapes: N tokens, F feature size, V vocabulary.
 
 from typing import NamedTuple
 
-import torch.nn.functional as F
 from torch import Tensor
+
+from nmt.model.linear import linear
 
 
 class Logits(NamedTuple):
@@ -24,7 +25,7 @@ class Logits(NamedTuple):
 
     def dense(self) -> Tensor:
         """[N, V]"""
-        total = F.linear(self.features[0], self.weights[0], self.bias)
+        total = linear(self.features[0], self.weights[0], self.bias)
         for features, weight in zip(self.features[1:], self.weights[1:], strict=True):
-            total = total + F.linear(features, weight)
+            total = total + linear(features, weight)
         return total

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from nmt.model.attention.scopes import masked_softmax
 from nmt.model.attention.scores.score import merge_heads, split_heads
 from nmt.model.dropout import Dropout
+from nmt.model.linear import Linear
 
 
 class FeedForward(nn.Module):
@@ -22,7 +23,7 @@ class FeedForward(nn.Module):
 
     def __init__(self, size: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.fc1, self.fc2 = nn.Linear(size, hidden), nn.Linear(hidden, size)
+        self.fc1, self.fc2 = Linear(size, hidden), Linear(hidden, size)
         self.dropout = Dropout(dropout)
 
     def forward(self, states: Tensor) -> Tensor:
@@ -78,8 +79,8 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, size: int, source_size: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query, self.out = nn.Linear(size, size), nn.Linear(size, size)
-        self.key, self.value = nn.Linear(source_size, size), nn.Linear(source_size, size)
+        self.query, self.out = Linear(size, size), Linear(size, size)
+        self.key, self.value = Linear(source_size, size), Linear(source_size, size)
 
     def prepare(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Attended states, [B, L, M'] → keys and values, [B, K, L, D] each."""

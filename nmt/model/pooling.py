@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nmt.model.attention.scopes import masked_softmax
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.linear import Linear
 
 
 class LastPooling(nn.Module):
@@ -63,7 +64,7 @@ class AttentionPooling(nn.Module):
 
     def __init__(self, state_size: int) -> None:
         super().__init__()
-        self.energy = nn.Linear(state_size, 1)
+        self.energy = Linear(state_size, 1)
 
     def weights(self, encoded: Encoded) -> Tensor:
         """α, [B, S]; 0 on padding."""
@@ -85,8 +86,8 @@ class LuongPooling(nn.Module):
 
     def __init__(self, state_size: int) -> None:
         super().__init__()
-        self.key = nn.Linear(state_size, state_size, bias=False)  # W
-        self.combine = nn.Linear(2 * state_size, state_size, bias=False)  # W_c
+        self.key = Linear(state_size, state_size, bias=False)  # W
+        self.combine = Linear(2 * state_size, state_size, bias=False)  # W_c
 
     def weights(self, encoded: Encoded) -> Tensor:
         """α, [B, S]; 0 on padding."""
@@ -123,7 +124,7 @@ class PoolingHead(nn.Module):
     def __init__(self, kind: str, state_size: int, outputs: int) -> None:
         super().__init__()
         self.pooling: Pooling = POOLINGS[kind](state_size)
-        self.project = nn.Linear(state_size // 2 if kind == "backward" else state_size, outputs)
+        self.project = Linear(state_size // 2 if kind == "backward" else state_size, outputs)
 
     def forward(self, encoded: Encoded) -> Tensor:
         """Encoded source → [B, O]."""

@@ -21,6 +21,7 @@ from nmt.model.encoders.convolutional import ConvolutionalEncoder
 from nmt.model.encoders.recurrent import RecurrentEncoder
 from nmt.model.encoders.self_attention import SelfAttentionEncoder
 from nmt.model.lexical import LexicalModel
+from nmt.model.linear import Linear
 from nmt.model.logits import Logits
 from nmt.model.mode import check_evaluating
 from nmt.model.positions import TargetPositions
@@ -58,7 +59,7 @@ class TiedProjection(nn.Module):
     def __init__(self, feature_size: int, embedding: nn.Embedding, bias: bool) -> None:
         super().__init__()
         size = embedding.embedding_dim
-        self.resize = nn.Identity() if size == feature_size else nn.Linear(feature_size, size, bias=False)
+        self.resize = nn.Identity() if size == feature_size else Linear(feature_size, size, bias=False)
         self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings)) if bias else None
 
     def forward(self, features: Tensor, embeddings: Tensor) -> Logits:
@@ -132,7 +133,7 @@ class TranslationModel(nn.Module):
         self.lexical = (
             LexicalModel(encoder.embedding, target_vocabulary, tied_to) if decoder.lexical else None
         )
-        self.vocabulary = None if tie else nn.Linear(features, target_vocabulary, bias=bias)
+        self.vocabulary = None if tie else Linear(features, target_vocabulary, bias=bias)
 
     @property
     def device(self) -> torch.device:

@@ -50,7 +50,8 @@ def train(request: Request) -> float:
         config, old = processes.broadcast(lambda: choose_settings(request, processes))
         device = choose_device(config.device, processes.local_rank)
         set_up_torch(config, device)
-        precision = choose_precision(config.training.precision, device)
+        units = max(config.model.encoder.size, config.model.decoder.size)
+        precision = choose_precision(config.training.precision, device, units)
         corpus, scoring = load_scored_corpus(config, processes, old)
         run = processes.broadcast(lambda: old or create_run(config, request.name))
         with (

@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from nmt.data.tokenizer import EOS, PAD
 from nmt.model.logits import Logits
+from nmt.model.loops.products import cast_rows
 from nmt.training.loss import LossSum, token_loss
 from nmt.training.rdrop import PASSES, rdrop_loss, twice
 
@@ -55,7 +56,7 @@ class _ChunkedLoss(torch.autograd.Function):
         *parts: Tensor,
     ) -> tuple[Tensor, Tensor]:
         count = len(parts) // 2
-        features = [part.to(kind) for part in parts[:count]]
+        features = parts[:count]
         weights = [part.to(kind) for part in parts[count:]]
         V = len(weights[0])
         sums = weights[0].new_zeros(2, dtype=torch.promote_types(kind, torch.float32))
@@ -68,17 +69,18 @@ class _ChunkedLoss(torch.autograd.Function):
             size += size % PASSES
         for start in range(0, len(targets), size):
             chunk = slice(start, start + size)
-            scores = _logits([part[chunk] for part in features], weights, bias, sums.dtype)
+            inputs = [cast_rows(part[chunk], kind) for part in features]
+            scores = _logits(inputs, weights, bias, sums.dtype)[: len(targets[chunk])]
             sums += _losses_and_gradient(scores, targets[chunk], smoothing, rdrop)
             if of_bias is not None:
                 of_bias += scores.sum(dim=0)
-            gradient = scores.to(kind)
+            gradient = cast_rows(scores, kind)
             for k in range(count):
-                torch.mm(gradient, weights[k], out=of_features[k][chunk])
+                _set_product(of_features[k][chunk], gradient, weights[k])
                 if start:
-                    _add_product(of_weights[k], gradient.t(), features[k][chunk])
+                    _add_product(of_weights[k], gradient.t(), inputs[k])
                 else:
-                    _set_product(of_weights[k], gradient.t(), features[k][chunk])
+                    _set_product(of_weights[k], gradient.t(), inputs[k])
         ctx.save_for_backward(of_bias, *of_features, *of_weights)
         nll = sums[1].clone()
         ctx.mark_non_differentiable(nll)
@@ -100,11 +102,11 @@ def _logits(features: list[Tensor], weights: list[Tensor], bias: Tensor | None, 
 
 
 def _set_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """total = left · right."""
+    """total = left · right, without the last rows of the product if it has more."""
     if total.dtype == left.dtype:
         torch.mm(left, right, out=total)
     else:
-        total.copy_(torch.mm(left, right))
+        total.copy_(torch.mm(left, right)[: len(total)])
 
 
 def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:

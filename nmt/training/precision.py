@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nmt.errors import ConfigError
 
+_LEAST_UNITS = 256  # for bf16 on a CPU: a smaller model takes its time for other things than products
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -92,14 +93,14 @@ class LossScale:
             self._finite_in_a_row.fill_(state["_growth_tracker"])
 
 
-def choose_precision(name: str, device: torch.device) -> Precision:
-    """The precision for a setting: `auto` is bf16 on a CUDA GPU that supports it, fp16 on others, and fp32 on
-    other devices: even on a CPU with bf16 instructions, as oneDNN compiles a kernel for every new number of
-    rows, and batches of sentences have new ones all the time (docs/speed.md).
+def choose_precision(name: str, device: torch.device, units: int = 0) -> Precision:
+    """The precision for a setting: `auto` is bf16 on a CUDA GPU that supports it, fp16 on others; bf16 on a
+    CPU with instructions for it, unless the model is small; and fp32 elsewhere.
 
     Args:
         name: auto, fp32, bf16 or fp16.
         device: a CUDA device must be the current one (`torch.cuda.set_device`): `auto` queries that one.
+        units: the largest of the model's sizes; only `auto` on a CPU needs it.
 
     Raises:
         ConfigError: for fp16 without CUDA: it is no faster on a CPU, and Apple GPUs have no loss scaling.
@@ -108,9 +109,18 @@ def choose_precision(name: str, device: torch.device) -> Precision:
         if device.type == "cuda":
             name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
         else:
-            name = "fp32"
+            fast = device.type == "cpu" and units >= _LEAST_UNITS and has_bf16_instructions()
+            name = "bf16" if fast else "fp32"
     if name == "fp16" and device.type != "cuda":
         raise ConfigError(
             f"training.precision=fp16: only supported on CUDA GPUs; on {device.type} use fp32 or bf16"
         )
     return Precision(device, _TYPES[name])
+
+
+def has_bf16_instructions() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices faster than float32 ones: those with AMX have these
+    instructions, too.
+    """
+    onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return onednn and torch.cpu._is_avx512_bf16_supported()

@@ -34,9 +34,18 @@ def test_auto_on_a_gpu_takes_what_it_has(monkeypatch, has_bf16, dtype):
     assert precision.scales  # in bf16 too: autocast runs cuDNN's recurrent layers in fp16
 
 
-@pytest.mark.parametrize("device", ["cpu", "mps:0"])
-def test_auto_without_cuda_is_fp32(device):
-    assert choose_precision("auto", torch.device(device)).dtype == torch.float32
+@pytest.mark.parametrize(
+    ("device", "units", "instructions", "dtype"),
+    [
+        ("cpu", 256, True, torch.bfloat16),
+        ("cpu", 255, True, torch.float32),
+        ("cpu", 256, False, torch.float32),
+        ("mps:0", 256, True, torch.float32),
+    ],
+)
+def test_auto_without_cuda(monkeypatch, device, units, instructions, dtype):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    assert choose_precision("auto", torch.device(device), units).dtype == dtype
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps:0"])

@@ -11,12 +11,12 @@ head. Masks are True at real tokens.
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
 from nmt.model.attention.scopes import SCOPES, GlobalScope, Scope
 from nmt.model.attention.scores.score import LoopForm, build_score, merge_heads, split_heads
+from nmt.model.linear import Linear, linear, matmul
 
 
 class Keys(NamedTuple):
@@ -53,7 +53,7 @@ class Attention(nn.Module):
         self.query_size, self.heads = query_size, config.heads
         self.score = build_score(query_size, state_size, config)
         self.scope: Scope = SCOPES[config.scope](query_size, config)
-        self.value = nn.Linear(state_size, state_size, bias=False) if config.heads > 1 else None  # W^V
+        self.value = Linear(state_size, state_size, bias=False) if config.heads > 1 else None  # W^V
         self.coverage: nn.Parameter | None = None  # w
         if config.coverage:
             self.coverage = nn.Parameter(torch.zeros(config.heads, 1, self.score.key_size))
@@ -110,7 +110,7 @@ class Attention(nn.Module):
 
 def average(weights: Tensor, states: Tensor) -> Tensor:
     """Contexts: each head's weighted average of its slice. [B, K, T, S], [B, S, M] → [B, T, M]."""
-    return merge_heads(weights @ split_heads(states, weights.shape[1]))
+    return merge_heads(matmul(weights, split_heads(states, weights.shape[1])))
 
 
 def mapped_values(states: Tensor, matrix: Tensor, heads: int) -> Tensor:
@@ -128,11 +128,11 @@ def mapped_values(states: Tensor, matrix: Tensor, heads: int) -> Tensor:
         [B, K·S, X], for `average_mapped`.
     """
     if heads == 1:
-        return F.linear(states, matrix)
+        return linear(states, matrix)
     slices = matrix.view(len(matrix), heads, -1)  # [X, K, M / K]
     return torch.einsum("bksm,xkm->bksx", split_heads(states, heads), slices).flatten(1, 2)
 
 
 def average_mapped(weights: Tensor, values: Tensor) -> Tensor:
     """Weights [B, K, T, S] and [B, K·S, X] from `mapped_values` → P c, [B, T, X]."""
-    return torch.bmm(weights.transpose(1, 2).flatten(2), values)
+    return matmul(weights.transpose(1, 2).flatten(2), values)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
+from nmt.model.linear import Linear
 
 _LONG_ROW = 512  # positions; up to this length softmax is exact to 1e-6
 
@@ -99,8 +100,8 @@ class LocalPredictiveScope(nn.Module):
         super().__init__()
         self.window = config.window
         self.scale = 1 / math.sqrt(query_size)
-        self.hidden = nn.Linear(query_size, query_size, bias=False)  # W
-        self.centre = nn.Linear(query_size, 1, bias=False)  # v
+        self.hidden = Linear(query_size, query_size, bias=False)  # W
+        self.centre = Linear(query_size, 1, bias=False)  # v
 
     def forward(self, scores: Tensor, query: Tensor, mask: Tensor, first_step: int) -> Tensor:
         """Weights; arguments and result as for `GlobalScope.forward`."""

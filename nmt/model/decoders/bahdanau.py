@@ -14,6 +14,7 @@ from nmt.model.decoders.bridge import initial_layers, make_bridge
 from nmt.model.decoders.memory import Memory, State
 from nmt.model.decoders.readout import MaxoutReadout
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.linear import Linear
 from nmt.model.loops.bahdanau_loop import BahdanauWeights, bahdanau_loop
 from nmt.model.positions import TargetPositions
 
@@ -36,7 +37,7 @@ class BahdanauDecoder(nn.Module):
             decoder.cell, decoder.embedding, decoder.size, decoder.layers, dropout
         )
         self.attention = Attention(decoder.size, state_size, config.attention)
-        self.value = nn.Linear(state_size, GATES[decoder.cell] * decoder.size, bias=False)
+        self.value = Linear(state_size, GATES[decoder.cell] * decoder.size, bias=False)
         self.readout = MaxoutReadout(decoder.size + decoder.embedding + state_size, decoder.readout, dropout)
         self.readout_previous = decoder.readout_state == "previous"
         self.feature_size, self.heads = decoder.readout, config.attention.heads

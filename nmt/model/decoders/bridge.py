@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from nmt.config.model import ModelConfig
 from nmt.model.cells import Layers, RecurrentStack
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.linear import Linear
 from nmt.model.pooling import POOLINGS, Pooling
 
 
@@ -19,7 +20,7 @@ class Bridge(nn.Module):
         self.layers = layers
         self.pooling: Pooling = POOLINGS[kind](state_size)
         pooled_size = state_size // 2 if kind == "backward" else state_size
-        self.project = nn.Linear(pooled_size, size * layers)
+        self.project = Linear(pooled_size, size * layers)
 
     def forward(self, encoded: Encoded) -> tuple[Tensor, ...]:
         """The initial state of each decoder layer, L tensors [B, H]."""

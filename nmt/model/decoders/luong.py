@@ -14,6 +14,7 @@ from nmt.model.decoders.bridge import initial_layers, make_bridge
 from nmt.model.decoders.memory import Memory, State
 from nmt.model.dropout import Dropout, noise
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.linear import Linear
 from nmt.model.loops.luong_loop import LuongWeights, luong_loop
 from nmt.model.positions import TargetPositions
 
@@ -32,11 +33,11 @@ class LuongDecoder(nn.Module):
         self.bridge = make_bridge(config)
         self.recurrence = RecurrentStack(decoder.cell, decoder.embedding, size, decoder.layers, dropout)
         self.attention = Attention(size, state_size, config.attention)
-        self.value = nn.Linear(state_size, size, bias=False)  # W_c's columns for c_t
-        self.combine = nn.Linear(size, size, bias=decoder.bias)  # W_c's columns for h_t
+        self.value = Linear(state_size, size, bias=False)  # W_c's columns for c_t
+        self.combine = Linear(size, size, bias=decoder.bias)  # W_c's columns for h_t
         self.feed: nn.Linear | None = None
         if decoder.input_feeding:
-            self.feed = nn.Linear(size, GATES[decoder.cell] * size, bias=False)
+            self.feed = Linear(size, GATES[decoder.cell] * size, bias=False)
         self.dropout = Dropout(dropout)
         self.feature_size, self.heads = size, config.attention.heads
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nmt.model.dropout import Dropout
+from nmt.model.linear import Linear
 
 
 class MaxoutReadout(nn.Module):
@@ -18,7 +19,7 @@ class MaxoutReadout(nn.Module):
     def __init__(self, input_size: int, units: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.units = units
-        self.linear = nn.Linear(input_size, 2 * self.units)
+        self.linear = Linear(input_size, 2 * self.units)
         self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, embedded: Tensor, context: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from nmt.config.model import ModelConfig
 from nmt.model.dropout import Dropout
 from nmt.model.embedding import sinusoids
 from nmt.model.encoders.encoded import Encoded
+from nmt.model.linear import Linear
 from nmt.model.multi_head import FeedForward, MultiHeadAttention
 from nmt.model.positions import TargetPositions
 
@@ -84,7 +85,7 @@ class TransformerDecoder(nn.Module):
         super().__init__()
         decoder = config.decoder
         self.size, self.heads = decoder.size, decoder.heads
-        self.input_projection = nn.Linear(decoder.embedding, decoder.size)
+        self.input_projection = Linear(decoder.embedding, decoder.size)
         self.layers = nn.ModuleList(
             DecoderLayer(decoder.size, config.encoder.size, decoder.heads, decoder.feedforward, dropout)
             for _ in range(decoder.layers)

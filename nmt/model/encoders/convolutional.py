@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nmt.config.model import ModelConfig
 from nmt.model.dropout import Dropout
 from nmt.model.encoders.encoded import Encoded, state_at_end
+from nmt.model.linear import Linear
 
 
 class ConvolutionalEncoder(nn.Module):
@@ -27,7 +28,7 @@ class ConvolutionalEncoder(nn.Module):
         super().__init__()
         encoder = config.encoder
         self.position = nn.Embedding(encoder.positions, encoder.embedding)
-        self.input_projection = nn.Linear(encoder.embedding, encoder.size)
+        self.input_projection = Linear(encoder.embedding, encoder.size)
         self.layers = nn.ModuleList(
             nn.Conv1d(encoder.size, 2 * encoder.size, encoder.kernel, padding=encoder.kernel // 2)
             for _ in range(encoder.layers)

@@ -15,6 +15,7 @@ from nmt.config.model import ModelConfig
 from nmt.model.dropout import Dropout
 from nmt.model.embedding import sinusoids
 from nmt.model.encoders.encoded import Encoded, state_at_end
+from nmt.model.linear import Linear
 from nmt.model.multi_head import FeedForward, MultiHeadAttention
 
 
@@ -46,7 +47,7 @@ class SelfAttentionEncoder(nn.Module):
         super().__init__()
         encoder = config.encoder
         self.positions = encoder.positions
-        self.input_projection = nn.Linear(encoder.embedding, encoder.size)
+        self.input_projection = Linear(encoder.embedding, encoder.size)
         self.layers = nn.ModuleList(
             EncoderLayer(encoder.size, encoder.heads, encoder.feedforward, dropout)
             for _ in range(encoder.layers)

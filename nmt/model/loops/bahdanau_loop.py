@@ -16,7 +16,14 @@ from torch.autograd.function import once_differentiable
 from nmt.model.loops.gru_step import GRUStep, gru_step
 from nmt.model.loops.loop_attention import LoopAttention, loop_attention
 from nmt.model.loops.packed import PackedStates, padded
-from nmt.model.loops.products import multiply, no_autocast, product_type, state_type, transposed
+from nmt.model.loops.products import (
+    gradient_of_weight,
+    multiply,
+    no_autocast,
+    product_type,
+    state_type,
+    transposed,
+)
 
 
 class BahdanauWeights(NamedTuple):
@@ -136,8 +143,8 @@ class _BahdanauLoop(torch.autograd.Function):
             multiply(product, from_state, through, out=carry[:n])
         of_states = torch.bmm(attention.weights.transpose(1, 2), padded(contexts, ctx.active))
         of_keys, of_energy = attention.gradients()
-        of_products = multiply(products.t(), ctx.hidden.packed_before.to(ctx.kind))
-        of_context = multiply(inputs.t(), context_values.to(ctx.kind))
+        of_products = gradient_of_weight(products, ctx.hidden.packed_before, ctx.kind)
+        of_context = gradient_of_weight(inputs, context_values, ctx.kind)
         of_query = of_products[gates:] if ctx.has_query else None
         of_bias = products[:, :gates].sum(dim=0)
         return (

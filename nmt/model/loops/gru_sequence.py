@@ -10,14 +10,20 @@ Shapes: D directions, N tokens, B sequences, n of them at a step, H state size, 
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from nmt.model.dropout import dropout
+from nmt.model.linear import linear
 from nmt.model.loops.gru_step import GRUStep, gru_step
 from nmt.model.loops.packed import PackedStates, TokenIndices
-from nmt.model.loops.products import no_autocast, product_type, state_type
+from nmt.model.loops.products import (
+    cast_rows,
+    gradient_of_weight,
+    no_autocast,
+    product_type,
+    state_type,
+)
 
 
 def gru_layers(
@@ -43,7 +49,7 @@ def gru_layers(
             tuple(rnn.get_parameter(f"{name}_l{layer}{direction}") for direction in directions)
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
-        gates = [F.linear(inputs, *both) for both in zip(input_weights, input_biases, strict=True)]
+        gates = [linear(inputs, *both) for both in zip(input_weights, input_biases, strict=True)]
         gates[1:] = [backward.index_select(0, indices.mirrored) for backward in gates[1:]]
         chosen = slice(layer * len(directions), (layer + 1) * len(directions))
         shape = len(directions), active[0], rnn.hidden_size
@@ -113,13 +119,14 @@ class _GRUSequence(torch.autograd.Function):
             now = carry[:, : state.shape[1]]
             through = step.backward(now + state, into, of_gates)
             now.copy_(_multiply(of_gates, weight, through))
-        before = ctx.hidden.packed_before.to(weight.dtype)
-        weights = torch.bmm(recurrent.transpose(1, 2).to(weight.dtype), before)
-        return None, None, inputs, carry, weights.to(states.dtype), recurrent.sum(dim=1)
+        before = ctx.hidden.packed_before
+        weights = gradient_of_weight(recurrent, before, weight.dtype)
+        return None, None, inputs, carry, weights, recurrent.sum(dim=1)
 
 
 def _multiply(inputs: Tensor, matrices: Tensor, plus: Tensor) -> Tensor:
     """x M + b for each direction: [D, n, I] and [D, I, O] → [D, n, O], in the type of x."""
     if matrices.dtype == inputs.dtype:
         return torch.baddbmm(plus, inputs, matrices)
-    return plus + torch.bmm(inputs.to(matrices.dtype), matrices)
+    rows = cast_rows(inputs, matrices.dtype)
+    return plus + torch.bmm(rows, matrices)[:, : inputs.shape[1]]

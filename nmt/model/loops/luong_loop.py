@@ -15,7 +15,14 @@ from torch.autograd.function import once_differentiable
 from nmt.model.loops.gru_step import GRUStep, gru_step
 from nmt.model.loops.loop_attention import LoopAttention, loop_attention
 from nmt.model.loops.packed import PackedStates, padded
-from nmt.model.loops.products import multiply, no_autocast, product_type, state_type, transposed
+from nmt.model.loops.products import (
+    gradient_of_weight,
+    multiply,
+    no_autocast,
+    product_type,
+    state_type,
+    transposed,
+)
 
 
 class LuongWeights(NamedTuple):
@@ -150,11 +157,11 @@ class _LuongLoop(torch.autograd.Function):
         )
         of_keys, of_energy = attention.gradients()
         kind, before = ctx.kind, ctx.hidden.packed_before
-        of_from_state = multiply(products.t(), ctx.hidden.packed.to(kind))
+        of_from_state = gradient_of_weight(products, ctx.hidden.packed, kind)
         return (
             None, None, None, None, inputs, carry, of_keys, of_values,
-            multiply(of_recurrent.t(), before.to(kind)), of_recurrent.sum(dim=0),
-            multiply(inputs.t(), ctx.features.packed_before.to(kind)), of_from_state[:size],
+            gradient_of_weight(of_recurrent, before, kind), of_recurrent.sum(dim=0),
+            gradient_of_weight(inputs, ctx.features.packed_before, kind), of_from_state[:size],
             products[:, :size].sum(dim=0) if ctx.has_bias else None,
             of_from_state[size:] if ctx.has_query else None, of_energy,
         )  # fmt: skip

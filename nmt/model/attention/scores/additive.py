@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
 from nmt.model.attention.scores.score import LoopForm, Score, split_heads
+from nmt.model.linear import Linear
 
 
 class AdditiveScore(Score):
@@ -16,8 +17,8 @@ class AdditiveScore(Score):
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__(query_size, state_size, config)
         self.heads, self.key_size = config.heads, config.size // config.heads
-        self.query = nn.Linear(query_size, config.size, bias=False)  # W
-        self.key = nn.Linear(state_size, config.size, bias=False)  # U
+        self.query = Linear(query_size, config.size, bias=False)  # W
+        self.key = Linear(state_size, config.size, bias=False)  # U
         self.energy = nn.Parameter(torch.empty(self.heads, self.key_size).uniform_(-0.1, 0.1))  # v
 
     def prepare(self, states: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
 """The concat score (Luong et al. 2015)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
 from nmt.model.attention.scores.score import LoopForm, Score, split_heads
+from nmt.model.linear import Linear, linear
 
 
 class ConcatScore(Score):
@@ -21,12 +21,12 @@ class ConcatScore(Score):
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__(query_size, state_size, config)
         self.heads, self.key_size, self.query_size = config.heads, config.size // config.heads, query_size
-        self.both = nn.Linear(query_size + state_size, config.size, bias=False)  # W
+        self.both = Linear(query_size + state_size, config.size, bias=False)  # W
         self.energy = nn.Parameter(torch.empty(self.heads, self.key_size).uniform_(-0.1, 0.1))  # v
 
     def prepare(self, states: Tensor) -> Tensor:
         """[B, S, M] → W_h h, [B, K, S, D]."""
-        return split_heads(F.linear(states, self.both.weight[:, self.query_size :]), self.heads)
+        return split_heads(linear(states, self.both.weight[:, self.query_size :]), self.heads)
 
     def loop_form(self) -> LoopForm:
         """As in `Score`."""
@@ -34,6 +34,6 @@ class ConcatScore(Score):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""
-        queries = split_heads(F.linear(query, self.both.weight[:, : self.query_size]), self.heads)
+        queries = split_heads(linear(query, self.both.weight[:, : self.query_size]), self.heads)
         hidden = (queries.unsqueeze(3) + keys.unsqueeze(2)).tanh()  # [B, K, T, S, D]
         return torch.einsum("bktsd,kd->bkts", hidden, self.energy)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
 from nmt.model.attention.scores.score import ProjectedKeysScore, split_heads
+from nmt.model.linear import matmul
 
 
 class CosineScore(ProjectedKeysScore):
@@ -25,4 +26,4 @@ class CosineScore(ProjectedKeysScore):
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""
         queries = F.normalize(split_heads(query, self.heads), dim=-1)
-        return self.log_strength.exp() * (queries @ F.normalize(keys, dim=-1).transpose(-1, -2))
+        return self.log_strength.exp() * matmul(queries, F.normalize(keys, dim=-1).transpose(-1, -2))

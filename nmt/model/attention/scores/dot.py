@@ -4,6 +4,7 @@ from torch import Tensor
 
 from nmt.config.model import AttentionConfig, ModelConfig
 from nmt.model.attention.scores.score import LoopForm, Score, split_heads
+from nmt.model.linear import matmul
 
 
 class DotScore(Score):
@@ -35,4 +36,4 @@ class DotScore(Score):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""
-        return split_heads(query, self.heads) @ keys.transpose(-1, -2)
+        return matmul(split_heads(query, self.heads), keys.transpose(-1, -2))

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from nmt.config.model import AttentionConfig
 from nmt.model.attention.scores.score import ProjectedKeysScore, split_heads
+from nmt.model.linear import matmul
 
 
 class GaussianScore(ProjectedKeysScore):
@@ -22,6 +23,6 @@ class GaussianScore(ProjectedKeysScore):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S], up to a constant per row."""
-        products = split_heads(query, self.heads) @ keys.transpose(-1, -2)
+        products = matmul(split_heads(query, self.heads), keys.transpose(-1, -2))
         lengths = keys.square().sum(dim=-1).unsqueeze(2)  # ‖W h‖², [B, K, 1, S]
         return (products - lengths / 2) * (-2 * self.log_width).exp()

@@ -5,6 +5,7 @@ import math
 from torch import Tensor
 
 from nmt.model.attention.scores.score import LoopForm, ProjectedKeysScore, split_heads
+from nmt.model.linear import matmul
 
 
 class GeneralScore(ProjectedKeysScore):
@@ -25,4 +26,4 @@ class GeneralScore(ProjectedKeysScore):
 
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""
-        return split_heads(query, self.heads) @ keys.transpose(-1, -2)
+        return matmul(split_heads(query, self.heads), keys.transpose(-1, -2))

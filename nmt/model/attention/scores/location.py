@@ -3,10 +3,11 @@
 import math
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.config.model import AttentionConfig, ModelConfig
 from nmt.model.attention.scores.score import Score, split_heads
+from nmt.model.linear import Linear
 
 
 class LocationScore(Score):
@@ -37,7 +38,7 @@ class LocationScore(Score):
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__(query_size, state_size, config)
         self.heads, self.positions = config.heads, config.positions
-        self.position = nn.Linear(query_size, config.heads * config.positions, bias=False)  # W
+        self.position = Linear(query_size, config.heads * config.positions, bias=False)  # W
 
     def prepare(self, states: Tensor) -> Tensor:
         """[B, S, M] → empty keys, [B, K, S, 0], which only carry S."""

@@ -2,10 +2,11 @@
 
 import math
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from nmt.config.model import AttentionConfig
 from nmt.model.attention.scores.score import LoopForm, ProjectedKeysScore, split_heads
+from nmt.model.linear import Linear, matmul
 
 
 class ScaledDotScore(ProjectedKeysScore):
@@ -13,7 +14,7 @@ class ScaledDotScore(ProjectedKeysScore):
 
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__(query_size, state_size, config)
-        self.query = nn.Linear(query_size, query_size, bias=False)  # V
+        self.query = Linear(query_size, query_size, bias=False)  # V
 
     def loop_form(self) -> LoopForm:
         """As in `Score`."""
@@ -22,4 +23,4 @@ class ScaledDotScore(ProjectedKeysScore):
     def forward(self, query: Tensor, keys: Tensor) -> Tensor:
         """[B, T, Q], [B, K, S, D] → scores [B, K, T, S]."""
         queries = split_heads(self.query(query), self.heads) / math.sqrt(self.key_size)
-        return queries @ keys.transpose(-1, -2)
+        return matmul(queries, keys.transpose(-1, -2))

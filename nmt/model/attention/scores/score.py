@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nmt.config.extensions import SCORES
 from nmt.config.model import AttentionConfig, ModelConfig
+from nmt.model.linear import Linear
 
 
 def split_heads(vectors: Tensor, heads: int) -> Tensor:
@@ -99,7 +100,7 @@ class ProjectedKeysScore(Score):
     def __init__(self, query_size: int, state_size: int, config: AttentionConfig) -> None:
         super().__init__(query_size, state_size, config)
         self.heads, self.key_size = config.heads, query_size // config.heads
-        self.key = nn.Linear(state_size, query_size, bias=False)  # W
+        self.key = Linear(state_size, query_size, bias=False)  # W
 
     def prepare(self, states: Tensor) -> Tensor:
         """[B, S, M] → W h, [B, K, S, D]."""

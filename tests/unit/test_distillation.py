@@ -176,6 +176,22 @@ def test_teachers_that_finish_no_translation_are_refused(teachers, sentences, tm
     assert not (tmp_path / "synthetic.tsv").exists()
 
 
+@pytest.mark.parametrize(("device", "processes"), [("cpu", 2), ("cuda", 5)])
+def test_a_gpu_has_a_number_of_processes_of_its_own(
+    teachers, sentences, tmp_path, monkeypatch, device, processes
+):
+    asked = []
+
+    def in_order(function, parts, workers):
+        asked.append((function.device, workers))
+        yield "a\tb\n"
+
+    monkeypatch.setattr(translating, "in_order", in_order)
+    monkeypatch.setattr(translating, "choose_device", torch.device)
+    translate_file(sentences, tmp_path / "out", together(teachers, device=device), 2, 5)
+    assert asked == [(device, processes)]
+
+
 def test_batches_are_large_on_a_gpu():
     gpu = torch.device("cuda")
     assert translating._for_device(DECODING, gpu).batch_tokens == 32_768

@@ -3,7 +3,8 @@
     pretraining   a run on another corpus, whose weights the teachers and the student start from
                   (transfer learning: Zoph et al. 2016, §3)
     teachers      trained here with different seeds, or given
-    reverse       a model of the other direction, trained here or given
+    reverse       a model of the other direction, trained here or given; at the same time as the teachers, if
+                  `distillation.processes` says so (`parallel.py`)
     sentences     the sources of the training set, and further ones
     synthetic     the best translation of each by the ensemble of the teachers, or what they agree on; the
                   reverse model ranks their candidates (Yee, Dauphin and Auli 2019)

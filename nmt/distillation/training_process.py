@@ -28,7 +28,7 @@ from nmt.training.step import is_out_of_memory
 
 _IGNORE = "from signal import *; signal(SIGINT, SIG_IGN)"  # at a Ctrl-C, standard input ends too
 PROGRAM = f"{_IGNORE}; from nmt.distillation.training_process import serve; serve()"
-FEWER = "train fewer runs at the same time, with a lower distillation.processes"
+FEWER = "use fewer processes at the same time, with a lower distillation.processes"
 
 
 class Outcome(NamedTuple):

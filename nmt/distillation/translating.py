@@ -22,7 +22,8 @@ from nmt.decoding.reranking import Pool, Reranker, for_candidates
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.device import choose_device
-from nmt.errors import RunError
+from nmt.distillation.training_process import FEWER
+from nmt.errors import NmtError, RunError
 from nmt.evaluation.consensus import consensus
 from nmt.files import replacing, write_text
 from nmt.runs.load import load_combined, load_translator
@@ -133,6 +134,7 @@ def translate_file(
     Raises:
         ConfigError: if the tokenizers of the teachers of an ensemble differ.
         RunError: if a checkpoint is missing or corrupt, or no translation can be used.
+        NmtError: if the memory of a GPU does not suffice for the processes.
     """
     chosen = choose_device(teachers.device)
     if chosen.type != "cpu":
@@ -143,7 +145,11 @@ def translate_file(
     logger.info(f"{total:,} sentences, {min(done * _PART, total):,} of them translated before")
     together = replace(teachers, device=str(chosen))
     progress = _Progress(total, done * _PART)
-    with _threads_restored(), closing(in_order(together, _parts(sentences, done), workers)) as results:
+    with (
+        _memory_explained(workers),
+        _threads_restored(),
+        closing(in_order(together, _parts(sentences, done), workers)) as results,
+    ):
         for number, lines in enumerate(results, done):
             write_text(parts / f"{number:07d}.tsv", lines)
             progress.add(_PART)
@@ -180,6 +186,17 @@ def _join(parts: Sequence[Path], output: Path) -> None:
         for part in parts:
             with part.open("rb") as lines:
                 shutil.copyfileobj(lines, file)
+
+
+@contextmanager
+def _memory_explained(workers: int | None) -> Iterator[None]:
+    """Say what to do if the memory of a GPU does not suffice for so many processes."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:  # of a GPU
+        if workers == 1:
+            raise
+        raise NmtError(f"memory ran out while the teachers translated; {FEWER}") from error
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.distillation import translating
 from nmt.distillation.sentences import distinct, further, usable, write_distinct
 from nmt.distillation.translating import Teachers, translate_file
-from nmt.errors import ConfigError, DataError, RunError
+from nmt.errors import ConfigError, DataError, NmtError, RunError
 from nmt.evaluation.consensus import consensus
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
 from nmt.runs.load import load_ensemble
@@ -190,6 +190,19 @@ def test_a_gpu_has_a_number_of_processes_of_its_own(
     monkeypatch.setattr(translating, "choose_device", torch.device)
     translate_file(sentences, tmp_path / "out", together(teachers, device=device), 2, 5)
     assert asked == [(device, processes)]
+
+
+def test_memory_may_suffice_for_fewer_processes(teachers, sentences, tmp_path, monkeypatch):
+    def in_order(function, parts, workers):
+        yield from ()
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(translating, "in_order", in_order)
+    monkeypatch.setattr(translating, "choose_device", torch.device)
+    with pytest.raises(NmtError, match=r"memory ran out .* lower distillation\.processes$"):
+        translate_file(sentences, tmp_path / "out", together(teachers, device="cuda"), gpu_workers=2)
+    with pytest.raises(torch.OutOfMemoryError):
+        translate_file(sentences, tmp_path / "out", together(teachers, device="cuda"))
 
 
 def test_batches_are_large_on_a_gpu():

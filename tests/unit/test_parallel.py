@@ -152,7 +152,7 @@ def test_no_more_than_so_many_at_the_same_time(tmp_path, started, log, monkeypat
     [
         ("wrong", NmtError, r"^run 3: no such file; log: .*/3/train\.log$"),
         ("broken", RuntimeError, r"^run 3: KeyError: 7; log: .*/3/train\.log\nin its process:\nin line 99$"),
-        ("9", NmtError, r"^run 3: its process was killed by SIGKILL; if memory ran out, train fewer runs"),
+        ("9", NmtError, r"^run 3: its process was killed by SIGKILL; if memory ran out, use fewer processes"),
         ("stopped", StoppedError, "^$"),
         ("15", StoppedError, "^$"),
     ],
@@ -218,7 +218,7 @@ def test_the_stand_in_answers_as_the_real_program_does():
 
 
 def test_memory_may_suffice_for_fewer(tmp_path):
-    fewer = "train fewer runs at the same time, with a lower distillation.processes"
+    fewer = "use fewer processes at the same time, with a lower distillation.processes"
     found = failure_of(MemoryError(), tmp_path)
     assert found == (f"error: memory ran out; {fewer}", 2, False)
     try:

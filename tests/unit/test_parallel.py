@@ -25,7 +25,7 @@ from nmt.runs.resume import Request
 
 DEADLINE = 60  # seconds
 PROGRAM = """
-import os, pickle, sys, time, types
+import os, pickle, signal, sys, time, types
 from pathlib import Path
 from typing import NamedTuple
 from nmt.errors import Failure
@@ -42,6 +42,7 @@ class Outcome(NamedTuple):
     failure: Failure | None = None
     trace: str = ""
 
+signal.alarm(60)  # if nothing else ends it
 Outcome.__module__ = "nmt.distillation.training_process"
 sys.modules[Outcome.__module__] = types.SimpleNamespace(Outcome=Outcome)
 request, threads = Requests(sys.stdin.buffer).load()

@@ -26,6 +26,12 @@ class DistillationConfig:
         "training.rdrop=2.5,…] (default: those of the student)",
         literal="name",
     )
+    processes: int = option(
+        1,
+        "train this many of the teachers and the reverse model at the same time, each in a process of its "
+        "own; on a GPU, which small models leave mostly idle, also translate in as many",
+        at_least=1,
+    )
     reverse: str | None = option(
         None,
         "a run of the other direction, which ranks the best translations by each teacher before one is taken",

@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain, islice
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 from nmt.errors import NmtError
 
@@ -135,13 +135,7 @@ class _Worker:
     """One worker process."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
-        path = os.pathsep.join(entry or os.curdir for entry in sys.path)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
+        self._process = start_python(_PROGRAM)
         self._function: Callable[[Any], Any] | None = function  # until it is sent
 
     def result(self, chunk: Any) -> Any:
@@ -181,10 +175,34 @@ class _Worker:
                     pipe.close()
 
 
+def start_python(program: str, stderr: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    """Start a Python process that imports from where this one does, with pipes to its standard input and
+    from its standard output.
+
+    Args:
+        program: its source.
+        stderr: its standard error; None: that of this process.
+    """
+    path = os.pathsep.join(entry or os.curdir for entry in sys.path)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def result_stream() -> IO[bytes]:
+    """The standard output of this process for its results; from now on, what a library prints is dropped."""
+    results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return results
+
+
 def serve() -> None:
     """Work on the chunks from standard input until it ends; the program of a worker process."""
-    results = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what a library prints is no result
+    results = result_stream()
     with suppress(EOFError, BrokenPipeError):
         function = pickle.load(sys.stdin.buffer)
         while True:

@@ -14,8 +14,8 @@ from nmt.config.extra_corpus import location_of
 from nmt.config.pretraining import PretrainingConfig
 from nmt.config.schema import key_of
 from nmt.config.settings import Config
+from nmt.distillation.parallel import Training, train_at_once
 from nmt.errors import RunError, StoppedError
-from nmt.runs.latest import LATEST
 from nmt.runs.logger import start_log
 from nmt.runs.pipeline import train
 from nmt.runs.resume import Request
@@ -115,6 +115,37 @@ def write_teacher_settings(stages: Stages, others: Sequence[Config]) -> None:
 # ---------------------------------------------------------------- their training
 
 
+@dataclass(frozen=True)
+class StageRun:
+    """A run that the student needs.
+
+    Attributes:
+        name: in the log.
+        run: its folder.
+        config: its settings, as far as the run does not have its own.
+        overrides: the keys of the settings that are to be changed in a run that has begun.
+    """
+
+    name: str
+    run: Run
+    config: Config
+    overrides: Sequence[str]
+
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do; logs it."""
+        if complete := self.run.report.exists():  # what a training writes last
+            logger.info(f"{self.name}: complete: {self.run.folder}")
+        return complete
+
+    def request(self) -> Request:
+        """To train it, or to go on; its settings are then in its folder."""
+        folder, overrides = self.run.folder, tuple(self.overrides)
+        if not (folder / CONFIG).exists():
+            _write(self.config, self.run)
+            overrides = ()
+        return Request(replace(self.config, resume=str(folder)), folder.name, overrides, latest=False)
+
+
 def pretrain(stages: Stages) -> None:
     """Train on the other corpus."""
     keys = {
@@ -124,36 +155,50 @@ def pretrain(stages: Stages) -> None:
     }
     overrides = [one for one in _of_all(stages.overrides) if not key_of(one).startswith("data.")]
     overrides += [f"{keys[key_of(one)]}=" for one in stages.overrides if key_of(one) in keys]
-    _train("pretraining", pretraining_config(stages.config), Run(stages.run.pretraining), stages, overrides)
+    config = pretraining_config(stages.config)
+    _train(StageRun("pretraining", Run(stages.run.pretraining), config, overrides), stages)
 
 
-def train_teachers(stages: Stages) -> list[Run]:
-    """Train the teachers, unless they are given."""
+def train_models(stages: Stages) -> tuple[list[Run], Run | None]:
+    """The teachers and the reverse model, if there is to be one, which are trained unless they are given."""
+    distillation = stages.config.distillation
+    teachers, reverse = _teachers(stages), _reverse(stages)
+    runs = teachers + reverse
+    if distillation.processes > 1 and len(runs) > 1:
+        _train_at_once(runs, stages)
+    else:
+        for run in runs:
+            _train(run, stages)
+    given = [open_run(Path(teacher)) for teacher in distillation.teachers]
+    back = [open_run(Path(distillation.reverse))] if distillation.reverse else [one.run for one in reverse]
+    return given or [one.run for one in teachers], back[0] if back else None
+
+
+def _teachers(stages: Stages) -> list[StageRun]:
+    """Those to train."""
     distillation = stages.config.distillation
     if distillation.teachers:
-        return [open_run(Path(teacher)) for teacher in distillation.teachers]
+        return []
+    found = []
     for number, teacher in enumerate(stages.teachers):
         if distillation.teacher_overrides and not (teacher.folder / CONFIG).exists():
             raise RunError(
                 f"{teacher.folder}: its settings are missing; start the whole with another name, or delete "
                 f"{stages.run.folder}"
             )
-        config = teacher_config(stages.config, number, stages.run)
         name = f"teacher {number + 1} of {distillation.train_teachers}"
-        _train(name, config, teacher, stages, _of_all(stages.overrides))
-    return stages.teachers
+        config = teacher_config(stages.config, number, stages.run)
+        found.append(StageRun(name, teacher, config, _of_all(stages.overrides)))
+    return found
 
 
-def train_reverse(stages: Stages) -> Run | None:
-    """Train the reverse model, if there is to be one, unless it is given."""
+def _reverse(stages: Stages) -> list[StageRun]:
+    """The reverse model, if it is to be trained."""
     distillation = stages.config.distillation
-    if distillation.reverse is not None:
-        return open_run(Path(distillation.reverse))
-    if not distillation.train_reverse:
-        return None
-    run = Run(stages.folder / "reverse")
-    _train("reverse model", reverse_config(stages.config), run, stages, _of_all(stages.overrides))
-    return run
+    if distillation.reverse is not None or not distillation.train_reverse:
+        return []
+    run, overrides = Run(stages.folder / "reverse"), _of_all(stages.overrides)
+    return [StageRun("reverse model", run, reverse_config(stages.config), overrides)]
 
 
 def _of_all(overrides: Sequence[str]) -> list[str]:
@@ -161,31 +206,40 @@ def _of_all(overrides: Sequence[str]) -> list[str]:
     return [one for one in overrides if not key_of(one).startswith(("pretraining.", "distillation."))]
 
 
-def _train(name: str, config: Config, run: Run, stages: Stages, overrides: Sequence[str]) -> None:
-    """Train a run, or go on training it, unless it is complete.
+def _train(one: StageRun, stages: Stages) -> None:
+    """Train a run in this process, or go on training it, unless it is complete.
 
     Args:
-        name: in the log.
-        config: its settings, as far as the run does not have its own.
-        run: its folder.
+        one: the run.
         stages: of the student, which is to be resumed if a signal stops this one.
-        overrides: the keys of the settings that are to be changed in a run that has begun.
     """
-    if run.report.exists():  # what a training writes last
-        logger.info(f"{name}: complete: {run.folder}")
+    if one.is_complete():
         return
-    logger.info(f"{name}: training in {run.folder}")
-    if not (run.folder / CONFIG).exists():
-        _write(config, run)
-        overrides = ()
+    logger.info(f"{one.name}: training in {one.run.folder}")
     try:
-        train(Request(replace(config, resume=str(run.folder)), run.folder.name, tuple(overrides)))
+        train(one.request())
     except StoppedError as stop:
-        said = stages.stopped(f"({name}), everything is saved")
+        said = stages.stopped(f"({one.name}), everything is saved")
         raise StoppedError(said, stop.code - 128) from stop
     finally:
         start_log(stages.run.log)
-        shutil.rmtree(run.folder.parent / LATEST, ignore_errors=True)  # there are no others to choose from
+
+
+def _train_at_once(runs: Sequence[StageRun], stages: Stages) -> None:
+    """The same with several runs, each in a process of its own."""
+    left = [Training(one.name, one.request()) for one in runs if not one.is_complete()]
+    if not left:
+        return
+    processes = min(stages.config.distillation.processes, len(runs))
+    logger.info(
+        f"training {len(left)} runs, {processes} at the same time; the lines of each are in its "
+        f"{stages.run.log.name}"
+    )
+    try:
+        train_at_once(left, processes)
+    except StoppedError as stop:
+        said = stages.stopped("while the teachers were trained, everything is saved")
+        raise StoppedError(said, stop.code - 128) from stop
 
 
 def _write(config: Config, run: Run) -> None:

@@ -3,7 +3,8 @@
     pretraining   a run on another corpus, whose weights the teachers and the student start from
                   (transfer learning: Zoph et al. 2016, §3)
     teachers      trained here with different seeds, or given
-    reverse       a model of the other direction, trained here or given
+    reverse       a model of the other direction, trained here or given; at the same time as the teachers, if
+                  `distillation.processes` says so (`parallel.py`)
     sentences     the sources of the training set, and further ones
     synthetic     the best translation of each by the ensemble of the teachers, or what they agree on; the
                   reverse model ranks their candidates (Yee, Dauphin and Auli 2019)
@@ -28,8 +29,7 @@ from nmt.distillation.stage_runs import (
     NO_DISTILLATION,
     Stages,
     pretrain,
-    train_reverse,
-    train_teachers,
+    train_models,
     write_teacher_settings,
 )
 from nmt.distillation.synthetic import make_synthetic
@@ -38,7 +38,7 @@ from nmt.runs.checkpoint import kept_checkpoints
 from nmt.runs.latest import find_run
 from nmt.runs.logger import errors_logged, start_log
 from nmt.runs.pipeline import check_new, train
-from nmt.runs.resume import Request, changed_settings, keep_settings, resumed
+from nmt.runs.resume import HOW_FAST, Request, changed_settings, keep_settings, resumed
 from nmt.runs.run import CONFIG, Run, create_run, locked, reopen_run, write_config
 from nmt.training.signals import StopAtOnce
 
@@ -108,16 +108,18 @@ def _continued(request: Request) -> Request:
     if not (run.folder / CONFIG).exists():
         return request
     _, before = reopen_run(run.folder)
-    asked = Stages(run, before).folder
+    asked, has_begun = Stages(run, before).folder, False
     if (asked / CONFIG).exists():  # the student has begun
-        _, before = reopen_run(asked)
-    if changed := changed_settings(before, config):
-        key, old, new = changed[0]
-        raise ConfigError(
-            f"name={config.name}: {run.folder} exists, with other settings ({key}: {old}, not {new}); choose "
-            "another name"
-        )
-    return Request(replace(config, resume=str(run.folder)), request.name, ())
+        has_begun, (_, before) = True, reopen_run(asked)
+    changed = changed_settings(before, config)
+    for key, old, new in changed:
+        if key not in HOW_FAST:
+            raise ConfigError(
+                f"name={config.name}: {run.folder} exists, with other settings ({key}: {old}, not {new}); "
+                "choose another name"
+            )
+    overrides = () if has_begun else tuple(f"{key}={new}" for key, _, new in changed)
+    return Request(replace(config, resume=str(run.folder)), request.name, overrides)
 
 
 def _opened(request: Request, teachers: Sequence[Config]) -> Stages:
@@ -138,7 +140,7 @@ def _opened(request: Request, teachers: Sequence[Config]) -> Stages:
 
 def _distil(stages: Stages) -> Path:
     """The synthetic pairs."""
-    teachers, reverse = train_teachers(stages), train_reverse(stages)
+    teachers, reverse = train_models(stages)
     with StopAtOnce(stages.stopped("while the teachers translated; what is translated is saved")):
         return make_synthetic(stages, teachers, reverse)
 

@@ -46,7 +46,7 @@ def make_synthetic(stages: Stages, teachers: Sequence[Run], reverse: Run | None)
         agreement=distillation.agreement,
         reverse=None if reverse is None else reverse.folder,
     )
-    translate_file(sentences, synthetic, together, config.threads)
+    translate_file(sentences, synthetic, together, config.threads, distillation.processes)
     return synthetic
 
 

@@ -16,13 +16,14 @@ import torch
 
 from nmt.config.decoding import DecodingConfig
 from nmt.data.lines import file_lines
-from nmt.data.workers import available_cores, in_order
+from nmt.data.workers import in_order
 from nmt.decoding.combination import CombinedTranslator
 from nmt.decoding.reranking import Pool, Reranker, for_candidates
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.device import choose_device
-from nmt.errors import RunError
+from nmt.distillation.training_process import FEWER
+from nmt.errors import NmtError, RunError
 from nmt.evaluation.consensus import consensus
 from nmt.files import replacing, write_text
 from nmt.runs.load import load_combined, load_translator
@@ -59,7 +60,7 @@ class Teachers:
     @cached_property
     def _translators(self) -> list[Translator | CombinedTranslator]:
         """One, or one of each teacher, if they have to agree."""
-        device = torch.device(self.device)
+        device = choose_device(self.device)
         if device.type == "cpu":
             torch.set_num_threads(1)
         runs, own = [Run(folder) for folder in self.folders], _for_device(self.decoding, device)
@@ -74,7 +75,7 @@ class Teachers:
         """In the other direction."""
         if self.reverse is None:
             return None
-        run, device = Run(self.reverse), torch.device(self.device)
+        run, device = Run(self.reverse), choose_device(self.device)
         return load_translator(run, _for_device(run.decoding(), device), device)
 
     def __call__(self, sentences: list[str]) -> str:
@@ -114,7 +115,9 @@ class Teachers:
         return translations[number] if agreement >= self.agreement else None
 
 
-def translate_file(sentences: Path, output: Path, teachers: Teachers, workers: int | None = None) -> None:
+def translate_file(
+    sentences: Path, output: Path, teachers: Teachers, workers: int | None = None, gpu_workers: int = 1
+) -> None:
     """Translate a file with some runs, by beam search.
 
     What is translated is kept in a folder next to `output` until all is; a second call goes on from there.
@@ -126,20 +129,27 @@ def translate_file(sentences: Path, output: Path, teachers: Teachers, workers: i
             at the length limit, or that the teachers do not agree on.
         teachers: the runs, with the device as the setting.
         workers: on a CPU: number of processes, by default one per core.
+        gpu_workers: the same on a GPU.
 
     Raises:
         ConfigError: if the tokenizers of the teachers of an ensemble differ.
         RunError: if a checkpoint is missing or corrupt, or no translation can be used.
+        NmtError: if the memory of a GPU does not suffice for the processes.
     """
     chosen = choose_device(teachers.device)
-    workers = 1 if chosen.type != "cpu" else available_cores() if workers is None else workers
+    if chosen.type != "cpu":
+        workers = gpu_workers
     parts = output.with_name(f"{output.stem}.parts")
     parts.mkdir(exist_ok=True)
     total, done = sum(1 for _ in file_lines(sentences)), len(list(parts.glob("*.tsv")))
     logger.info(f"{total:,} sentences, {min(done * _PART, total):,} of them translated before")
     together = replace(teachers, device=str(chosen))
     progress = _Progress(total, done * _PART)
-    with _threads_restored(), closing(in_order(together, _parts(sentences, done), workers)) as results:
+    with (
+        _memory_explained(workers),
+        _threads_restored(),
+        closing(in_order(together, _parts(sentences, done), workers)) as results,
+    ):
         for number, lines in enumerate(results, done):
             write_text(parts / f"{number:07d}.tsv", lines)
             progress.add(_PART)
@@ -176,6 +186,17 @@ def _join(parts: Sequence[Path], output: Path) -> None:
         for part in parts:
             with part.open("rb") as lines:
                 shutil.copyfileobj(lines, file)
+
+
+@contextmanager
+def _memory_explained(workers: int | None) -> Iterator[None]:
+    """Say what to do if the memory of a GPU does not suffice for so many processes."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:  # of a GPU
+        if workers == 1:
+            raise
+        raise NmtError(f"memory ran out while the teachers translated; {FEWER}") from error
 
 
 @contextmanager

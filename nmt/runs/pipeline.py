@@ -60,7 +60,7 @@ def train(request: Request) -> float:
             explain_lost_process(processes),
             StopSignals(_ECHO if processes.size > 1 else 0.0) as signals,
         ):
-            setup = Setup(run, config, corpus, scoring, precision, processes)
+            setup = Setup(run, config, corpus, scoring, precision, processes, request.latest)
             best = _train(setup, signals)
     if signals.received:
         stop = StoppedError(
@@ -87,7 +87,9 @@ def _train(setup: Setup, signals: StopSignals) -> float:
     launches = processes.all_gather(processes.launch)
     if processes.is_main:
         mark_launches(run, launches)
-    main = MainCallbacks(run, setup.scored, checkpoint, setup.dev, signals) if processes.is_main else None
+    main = None
+    if processes.is_main:
+        main = MainCallbacks(run, setup.scored, checkpoint, setup.dev, signals, setup.latest)
     callbacks = main or WorkerCallbacks(signals)
     trainer = make_trainer(setup, checkpoint, processes.broadcast(lambda: state), callbacks)
     callbacks.start(trainer)

@@ -36,13 +36,14 @@ class MainCallbacks:
         checkpoint: Checkpoint,
         dev: Sequence[Example],
         signals: StopSignals,
+        latest: bool,
     ) -> None:
         self._run, self._checkpoint, self._dev, self._signals = run, checkpoint, dev, signals
         self._keep = config.training.keep
         self._samples, self._tokenizer = config.training.samples, config.training.bleu_tokenizer
         self._greedy = replace(config.decoding, beam_size=1)
         self._translations: list[Translation] = []
-        self._is_latest = False
+        self._points_latest = latest
 
     def start(self, trainer: Trainer) -> None:
         """Start reporting on `trainer`."""
@@ -72,9 +73,9 @@ class MainCallbacks:
         self._describe(state)
         if improved:
             save_checkpoint(self._run.best, self._checkpoint, keep=self._keep)
-            if not self._is_latest:
+            if self._points_latest:
                 point_latest(self._run.folder)
-                self._is_latest = True
+                self._points_latest = False
         shown = list(zip(self._dev, self._translations, strict=True))[: self._samples]
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
         images = _heatmaps([found for _, found in shown if found.has_attention])

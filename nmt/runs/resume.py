@@ -30,7 +30,9 @@ _FIXED = {
 }
 """Training settings that may not change, and what a change would mean."""
 _FIXED_GROUPS = ("model", "seed", "data", "pretraining", "distillation")
-"""Groups of settings that may not change, but for the places of files."""
+"""Groups of settings that may not change, but for the places of files and `HOW_FAST`."""
+HOW_FAST = ("distillation.processes",)
+"""Settings that change only how long it takes."""
 _LOCATIONS = (
     "data.archive",
     "data.path",
@@ -59,11 +61,13 @@ class Request:
         config: the composed settings; validated, unless they resume a run.
         name: a default name for the run, `<data>-<model>`.
         overrides: the overrides from the command line, `key=value` each.
+        latest: whether `latest`, next to the run folder, is to point to the run.
     """
 
     config: Config
     name: str
     overrides: tuple[str, ...]
+    latest: bool = True
 
 
 def mark_launches(run: Run, launches: Sequence[str | None]) -> None:
@@ -120,7 +124,7 @@ def resumed(request: Request) -> tuple[Config, Run]:
             setattr(functools.reduce(getattr, groups, config), name, asked[key])
     for key, old, new in changed_settings(before, config):
         group = key.partition(".")[0]
-        if key in _FIXED or (group in _FIXED_GROUPS and not _only_moved(key, old, new)):
+        if key in _FIXED or (group in _FIXED_GROUPS and not _is_same(key, old, new)):
             what = _FIXED.get(key, "a different model" if group == "model" else "different training data")
             raise ConfigError(
                 f"{key}: {_shown(old)} → {_shown(new)} would mean {what}; leave it out, or start a new run "
@@ -130,10 +134,10 @@ def resumed(request: Request) -> tuple[Config, Run]:
     return replace(config, name=before.name, runs=str(run.folder.parent), resume=request.config.resume), run
 
 
-def _only_moved(key: str, old: Any, new: Any) -> bool:
-    """Whether a changed data setting may mean the same bytes at another path."""
+def _is_same(key: str, old: Any, new: Any) -> bool:
+    """Whether a changed setting changes no result: a data setting may mean the same bytes at another path."""
     if key != "data.extra":
-        return key in _LOCATIONS
+        return key in (*_LOCATIONS, *HOW_FAST)
     paths = {"path": None, "target_path": None, "alignment_path": None}
     return [replace(one, **paths) for one in old] == [replace(one, **paths) for one in new]
 

@@ -52,6 +52,7 @@ class Setup:
         scoring: how translations are scored, and by which metric checkpoints are selected.
         precision: device, and dtype of the matrix products.
         processes: the processes that train together.
+        latest: whether `latest`, next to the run folder, is to point to the run.
     """
 
     run: Run
@@ -60,6 +61,7 @@ class Setup:
     scoring: Scoring
     precision: Precision
     processes: Processes
+    latest: bool
 
     @property
     def scored(self) -> Config:

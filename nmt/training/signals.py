@@ -7,7 +7,8 @@ from types import FrameType, TracebackType
 from nmt.errors import StoppedError
 
 _HANGUP, _WARNING = (getattr(signal, name, None) for name in ("SIGHUP", "SIGUSR1"))  # not on Windows
-_SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP, _WARNING) if number is not None]
+STOP_SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, _HANGUP, _WARNING) if number is not None]
+"""The signals that stop a training, of those that the platform has."""
 
 
 class StopSignals:
@@ -29,7 +30,7 @@ class StopSignals:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> "StopSignals":
-        for number in _SIGNALS:
+        for number in STOP_SIGNALS:
             if number != _HANGUP or signal.getsignal(number) != signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
         return self
@@ -49,7 +50,7 @@ class StopSignals:
 
 
 class StopAtOnce(StopSignals):
-    """Inside, where nothing is lost by stopping at any time, the same signals raise an error.
+    """Inside, where nothing is lost by stopping at any time, the first of the same signals raises an error.
 
     Args:
         message: of the error, such as how to resume.
@@ -60,5 +61,7 @@ class StopAtOnce(StopSignals):
         self._message = message
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        first = not self.received
         super()._note(number, frame)
-        raise StoppedError(self._message, self.received)
+        if first:
+            raise StoppedError(self._message, self.received)

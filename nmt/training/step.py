@@ -131,7 +131,7 @@ class TrainStep:
             else:
                 self.graphs.gradient(batch, lambda padded: self._gradient(padded, ratio, counts))
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise NmtError(_too_large(batch, step)) from error
 
@@ -157,7 +157,7 @@ class TrainStep:
         self.totals.add(self._nll, self._tokens, norm, found_inf)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether it is an out-of-memory error; on a CPU, torch has no exception class for it."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 

@@ -1,9 +1,12 @@
 """`nmt.train distillation.train_teachers=2 …`: all stages, and none of them twice."""
 
 import json
+import os
 import re
 import shutil
 import signal
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +23,7 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.prepare import prepare
 from nmt.data.sources.sample import SampleSource
-from nmt.distillation import translating
+from nmt.distillation import parallel, translating
 from nmt.runs import pipeline
 from nmt.runs.run import reopen_run
 from nmt.training.trainer import Trainer
@@ -134,6 +137,70 @@ def test_the_student_is_a_run_that_has_learnt_from_both(distilled, tmp_path):
     assert inside(translate, "--run", distilled, "x", folder=tmp_path).code == 0
     both_teachers = ("--run", teachers[0], "--run", teachers[1])
     assert inside(translate, *both_teachers, "x", folder=tmp_path).code == 0
+
+
+def without_teachers(distilled: Path, folder: Path) -> Path:
+    """A copy of a distillation as it was before its teachers were trained."""
+    run = folder / "runs" / "run"
+    shutil.copytree(distilled, run)
+    shutil.copy(run / "distillation" / "config.yaml", run)
+    (run / "distillation" / "config.yaml").unlink()
+    for teacher in (run / "distillation" / "teachers").iterdir():
+        for path in teacher.iterdir():
+            if path.name != "config.yaml":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return run
+
+
+def test_teachers_in_processes_are_those_of_one_after_the_other(distil, distilled, tmp_path, monkeypatch):
+    """By the same command; and the number of processes may change. What `inside` leaves out is left out."""
+    quick = "import nmt.runs.finish as f, nmt.visualisation.page as p; f.TEST_HEATMAPS, p.font_face = 0, str"
+    monkeypatch.setattr(parallel, "PROGRAM", f"{quick}; {parallel.PROGRAM}")
+    run = without_teachers(distilled, tmp_path)
+    answer = distil(tmp_path, *SETTINGS, "distillation.processes=2")
+    assert (answer.code, answer.err) == (0, "distillation.processes: 1 → 2\n")
+    lines = answer.out.splitlines()
+    assert lines[:2] == [
+        f"pretraining: complete: {run.resolve() / 'pretraining'}",
+        f"reverse model: complete: {run.resolve() / 'distillation' / 'reverse'}",
+    ]
+    assert "training 2 runs, 2 at the same time; the lines of each are in its train.log" in lines
+    assert sum("best development" in line for line in lines) == 2
+    for name in "12":
+        one, other = (folder / "distillation" / "teachers" / name for folder in (run, distilled))
+        assert weights(one) == weights(other)
+        assert settings(one)["training"] == settings(other)["training"]
+        assert (one / "report.html").exists()
+    assert answer.out.count("initialised from") == 0  # which is in the log of each
+    assert initialised_from(one) == distilled / "pretraining"
+    assert not [*run.rglob("latest")]
+
+
+@pytest.mark.slow
+def test_teachers_in_processes_go_on_where_they_were_stopped(begin, tmp_path, monkeypatch):
+    """Both are stopped by one signal to the program alone."""
+    common = (*TEACHERS, "data.max_words=4", "training.max_steps=60", "training.validate_every=30")
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for folder in (whole, stopped):
+        folder.mkdir()
+    teachers = [stopped / "runs" / "run" / "distillation" / "teachers" / name for name in "12"]
+
+    def stop() -> None:
+        while not all((teacher / "checkpoints" / "last").exists() for teacher in teachers):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop, daemon=True)
+    thread.start()
+    answer = begin(stopped, *common, "distillation.processes=2")
+    resume = f"resume with: python -m nmt.train resume={Path('runs', 'run')}"
+    assert answer.code == 143
+    assert answer.err == f"stopped while the teachers were trained, everything is saved; {resume}\n"
+    assert not any((teacher / "report.html").exists() for teacher in teachers)
+    assert begin(stopped, *common, "distillation.processes=2").code == 0
+    assert begin(whole, *common).code == 0
+    for teacher in teachers:
+        assert weights(teacher) == weights(whole / teacher.relative_to(stopped))
 
 
 class Interruptions:

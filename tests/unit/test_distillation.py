@@ -17,7 +17,7 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.distillation import translating
 from nmt.distillation.sentences import distinct, further, usable, write_distinct
 from nmt.distillation.translating import Teachers, translate_file
-from nmt.errors import ConfigError, DataError, RunError
+from nmt.errors import ConfigError, DataError, NmtError, RunError
 from nmt.evaluation.consensus import consensus
 from nmt.runs.checkpoint import Checkpoint, save_checkpoint
 from nmt.runs.load import load_ensemble
@@ -174,6 +174,35 @@ def test_teachers_that_finish_no_translation_are_refused(teachers, sentences, tm
     with pytest.raises(RunError, match=r"none of the 20 translations .* can be used"):
         translate_file(sentences, tmp_path / "synthetic.tsv", together(teachers, decoding=short), 1)
     assert not (tmp_path / "synthetic.tsv").exists()
+
+
+@pytest.mark.parametrize(("device", "processes"), [("cpu", 2), ("cuda", 5)])
+def test_a_gpu_has_a_number_of_processes_of_its_own(
+    teachers, sentences, tmp_path, monkeypatch, device, processes
+):
+    asked = []
+
+    def in_order(function, parts, workers):
+        asked.append((function.device, workers))
+        yield "a\tb\n"
+
+    monkeypatch.setattr(translating, "in_order", in_order)
+    monkeypatch.setattr(translating, "choose_device", torch.device)
+    translate_file(sentences, tmp_path / "out", together(teachers, device=device), 2, 5)
+    assert asked == [(device, processes)]
+
+
+def test_memory_may_suffice_for_fewer_processes(teachers, sentences, tmp_path, monkeypatch):
+    def in_order(function, parts, workers):
+        yield from ()
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(translating, "in_order", in_order)
+    monkeypatch.setattr(translating, "choose_device", torch.device)
+    with pytest.raises(NmtError, match=r"memory ran out .* lower distillation\.processes$"):
+        translate_file(sentences, tmp_path / "out", together(teachers, device="cuda"), gpu_workers=2)
+    with pytest.raises(torch.OutOfMemoryError):
+        translate_file(sentences, tmp_path / "out", together(teachers, device="cuda"))
 
 
 def test_batches_are_large_on_a_gpu():

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from nmt.training.signals import StopSignals
+from nmt.errors import StoppedError
+from nmt.training.signals import StopAtOnce, StopSignals
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
@@ -57,6 +58,20 @@ def test_ctrl_c_after_another_signal_leaves_at_once(first):
     with pytest.raises(KeyboardInterrupt):
         work()
     assert done == ["between"]
+
+
+def test_cleaning_up_after_a_stop_is_not_interrupted():
+    """Such as by the end of standard input after a Ctrl-C; but a second Ctrl-C leaves at once."""
+    done = []
+    with StopAtOnce("resume"):
+        with pytest.raises(StoppedError, match="resume") as caught:
+            send(signal.SIGINT)
+        send(signal.SIGTERM)
+        done.append("cleaned up")
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)
+    assert done
+    assert caught.value.code == 130
 
 
 def test_nohup_stays():

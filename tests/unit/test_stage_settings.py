@@ -23,7 +23,7 @@ from nmt.distillation.stage_runs import (
     pretraining_config,
     reverse_config,
     teacher_config,
-    train_teachers,
+    train_models,
     write_teacher_settings,
 )
 from nmt.errors import ConfigError, DataError, RunError
@@ -184,7 +184,7 @@ def test_other_settings_are_written_before_any_teacher_is_trained(tmp_path, monk
     assert {one.training.initialise_from for one in found} == {str(run.pretraining)}
     (Stages(run, config).teachers[1].folder / "config.yaml").unlink()
     with pytest.raises(RunError, match=r"teachers/2: its settings are missing"):
-        train_teachers(Stages(run, config))
+        train_models(Stages(run, config))
 
 
 # ---------------------------------------------------------------- what cannot be

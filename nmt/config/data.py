@@ -8,16 +8,24 @@ from nmt.config.extensions import SOURCES
 from nmt.config.extra_corpus import ExtraCorpus, location_of
 from nmt.config.schema import option
 
+_TRAINED = {"data.tokenizer.path": (None,)}
+
 
 @dataclass
 class TokenizerConfig:
     """SentencePiece, trained on the training set only."""
 
+    path: str | None = option(
+        None,
+        "take the tokenizers of this folder, with source.model and target.model, instead of training any: "
+        "RUN/checkpoints/best, or soft labels",
+        literal="path",
+    )
     kind: str = option("bpe", "segmentation", choices=("unigram", "bpe", "char", "word"))
-    vocab_size: int = option(2000, "maximum vocabulary size, in pieces", at_least=8)
-    joint: bool = option(False, "one vocabulary shared by source and target")
+    vocab_size: int = option(2000, "maximum vocabulary size, in pieces", at_least=8, used_if=_TRAINED)
+    joint: bool = option(False, "one vocabulary shared by source and target", used_if=_TRAINED)
     byte_fallback: bool = option(
-        True, "encode characters outside the vocabulary as bytes, so there is no <unk>"
+        True, "encode characters outside the vocabulary as bytes, so there is no <unk>", used_if=_TRAINED
     )
 
 

@@ -8,7 +8,7 @@ from nmt.config.schema import option
 
 @dataclass
 class DistillationConfig:
-    """Sequence-level distillation: train on what an ensemble of teachers translates."""
+    """Train on what an ensemble of teachers translates, and on their probabilities of its tokens."""
 
     train_teachers: int = option(
         0,
@@ -67,6 +67,19 @@ class DistillationConfig:
     )
     weight: float = option(
         1.0, "how often each translation by the teachers is used per epoch", above=0, at_most=1000
+    )
+    soft_weight: float = option(
+        0.0,
+        "weight in the loss of the teachers' probabilities of each next token, on the pairs that they "
+        "translated; the student takes over their tokenizers (0: none)",
+        at_least=0,
+        below=1,
+    )
+    soft_tokens: int = option(
+        16,
+        "how many of the most probable tokens are kept for each target token",
+        at_least=1,
+        unused_if={"distillation.soft_weight": (0.0,)},
     )
 
     def decoding(self, own: DecodingConfig) -> DecodingConfig:

@@ -9,7 +9,9 @@ from nmt.config.schema import option, settings
 
 _TAG = re.compile(r"<[\w-]+>")
 _TAKEN = ("<pad>", "<unk>", "<s>", "</s>")  # pieces of SentencePiece
-_OF_EVERY_KIND = ("kind", "weight", "tag", "languages", "swap", "both_directions")
+_OF_EVERY_KIND = (
+    "kind", "weight", "tag", "languages", "swap", "both_directions", "soft_labels", "soft_weight",
+)  # fmt: skip
 
 
 @dataclass
@@ -35,6 +37,12 @@ class ExtraCorpus:
     alignment_column: int | None = option(None, "tsv: as data.alignment_column", at_least=1)
     target_path: str | None = option(None, "moses: as data.target_path", literal="path")
     alignment_path: str | None = option(None, "moses: as data.alignment_path", literal="path")
+    soft_labels: str | None = option(
+        None,
+        "folder of teachers' probabilities of the target tokens (distillation.soft_weight)",
+        literal="path",
+    )
+    soft_weight: float = option(0.0, "their weight in the loss", at_least=0, below=1)
 
     @property
     def piece(self) -> str | None:
@@ -78,4 +86,12 @@ def unsuitable(extra: ExtraCorpus, key: str, form: str = "{}: FILE") -> list[str
         found.append(
             f"{key}.tag={extra.tag}: must be of letters, digits, _ and -, and not {', '.join(_TAKEN)}"
         )
-    return found
+    return found + _soft_labels(extra, key)
+
+
+def _soft_labels(extra: ExtraCorpus, key: str) -> list[str]:
+    if extra.soft_labels is None and extra.soft_weight:
+        return [f"{key}.soft_weight={extra.soft_weight:g}: has no effect without soft_labels; leave it out"]
+    if extra.soft_labels is not None and not extra.soft_weight:
+        return [f"{key}.soft_weight: soft_labels needs it; add soft_weight: 0.5"]
+    return []

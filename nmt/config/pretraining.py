@@ -60,4 +60,6 @@ class PretrainingConfig:
         own: dict[str, list[str] | None] = {}
         for split in ("dev", "test"):
             own |= {f"{split}_path": None, f"{split}_source_path": None, f"{split}_target_paths": []}
-        return replace(main.as_main(self.corpus), rare_words=0, names=None, **own)  # type: ignore[arg-type]
+        tokenizer = replace(main.tokenizer, path=None)
+        data = replace(main.as_main(self.corpus), rare_words=0, names=None, tokenizer=tokenizer)
+        return replace(data, **own)  # type: ignore[arg-type]

@@ -21,7 +21,8 @@ def stage_conflicts(config: Config, typed: Collection[str]) -> list[str]:
         config: the settings.
         typed: the names of those that the user gave.
     """
-    return _pretraining_conflicts(config, typed) + _distillation_conflicts(config, typed)
+    found = _pretraining_conflicts(config, typed) + _distillation_conflicts(config, typed)
+    return found + _soft_label_conflicts(config)
 
 
 # ---------------------------------------------------------------- pretraining
@@ -121,6 +122,29 @@ def _sentence_conflicts(config: Config) -> list[str]:
     if not distillation.training_sentences and not further:
         found.append(
             "distillation.training_sentences=false: leaves nothing to translate; give distillation.texts"
+        )
+    return found
+
+
+def _soft_label_conflicts(config: Config) -> list[str]:
+    """Why soft labels, of a distillation or of given pairs, cannot be used."""
+    given = [
+        f"data.extra[{number}].soft_labels={extra.soft_labels}"
+        for number, extra in enumerate(config.data.extra)
+        if extra.soft_labels is not None
+    ]
+    weight = config.distillation.soft_weight
+    every = [*([f"distillation.soft_weight={weight:g}"] if weight else []), *given]
+    found = []
+    if every and config.training.subword_sampling:
+        found.append(
+            f"{every[0]}: cannot be combined with training.subword_sampling, as the labels are of the pieces "
+            "of one segmentation"
+        )
+    if given and config.data.tokenizer.path is None:
+        found.append(
+            f"{given[0]}: the labels are of the pieces of the teachers; add data.tokenizer.path= with "
+            "the same folder"
         )
     return found
 

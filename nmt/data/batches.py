@@ -1,10 +1,11 @@
 """Batches of sentence pairs as padded tensors.
 
-Shapes: B batch, S source length, T target length.
+Shapes: B batch, S source length, T target length, N real target tokens, K tokens of a soft label.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,23 @@ from nmt.alignment.words import Link
 from nmt.data.grouping import padded
 from nmt.data.ragged import Ragged, ragged
 from nmt.data.tokenizer import BOS, EOS
+
+
+class SoftTargets(NamedTuple):
+    """Soft labels of the target tokens of a batch: w · s of `nmt.training.loss.token_loss`.
+
+    Attributes:
+        ids: the most probable tokens, [N, K].
+        shares: their probabilities s times their weight w in the loss, float32, [N, K]; each row sums to w,
+            or is zero for a token without a label.
+    """
+
+    ids: Tensor
+    shares: Tensor
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "SoftTargets":
+        """Both changed."""
+        return SoftTargets(change(self.ids), change(self.shares))
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,7 @@ class Batch:
             source pieces linked to the target piece, or zero without a link.
         active: number of rows that have a real target token at each step, T numbers, if the rows are sorted
             by target length, longest first, so that these are the first ones; else None.
+        soft: soft labels of the target tokens, in the order of `positions`, if there are any.
     """
 
     source: Tensor
@@ -46,6 +65,7 @@ class Batch:
     positions: tuple[Tensor, Tensor]
     alignment: Tensor | None = None
     active: tuple[int, ...] | None = None
+    soft: SoftTargets | None = None
 
     def to(self, device: torch.device, copy: bool = False) -> "Batch":
         """Copy to another device; from pinned memory without the host waiting. `copy`: also to the same."""
@@ -58,13 +78,13 @@ class Batch:
     def tensors(self) -> list[Tensor]:
         """All tensors but `source_lengths`, always in the same order."""
         named = (self.source, self.source_mask, self.previous, self.target, self.target_mask)
-        return [*named, *self.positions, *([] if self.alignment is None else [self.alignment])]
+        alignment = () if self.alignment is None else (self.alignment,)
+        return [*named, *self.positions, *alignment, *(self.soft or ())]
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         """The batch with each of `tensors()` changed."""
-        source, source_mask, previous, target, target_mask, rows, steps, *alignment = map(
-            change, self.tensors()
-        )
+        source, source_mask, previous, target, target_mask, rows, steps, *more = map(change, self.tensors())
+        alignment = None if self.alignment is None else more.pop(0)
         return Batch(
             source,
             source_mask,
@@ -74,8 +94,9 @@ class Batch:
             target_mask,
             self.tokens,
             (rows, steps),
-            alignment[0] if alignment else None,
+            alignment,
             self.active,
+            None if self.soft is None else SoftTargets(*more),
         )
 
 

@@ -1,7 +1,7 @@
 """Which pairs make a batch: a maximum number of tokens, by length, in a random but reproducible order."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -11,6 +11,7 @@ from nmt.data.batches import Batch, MicroBatches, gather
 from nmt.data.grouping import batch_starts
 from nmt.data.mixture import uses
 from nmt.data.ragged import Ragged
+from nmt.data.soft_labels import SoftLabels
 from nmt.data.subword_sampling import SampledPairs
 
 _LENGTH_NOISE = 1.0  # tokens of noise on lengths for sorting, so that batches differ between epochs
@@ -79,7 +80,9 @@ class TrainingBatches:
         links: piece links (source, target) of each pair for guided alignment, if given.
         batches_per_update: batches per update; the last update of an epoch may have fewer.
         weights: how often each pair is used per epoch, [N], if not once: see `mixture.uses`.
-        sampled: the pairs as segmented in each epoch, in place of `sources` and `targets`; without links.
+        sampled: the pairs as segmented in each epoch, in place of `sources` and `targets`; without links and
+            soft labels.
+        soft: soft labels of the target tokens, if there are any.
     """
 
     def __init__(
@@ -92,9 +95,10 @@ class TrainingBatches:
         batches_per_update: int = 1,
         weights: NDArray[np.float64] | None = None,
         sampled: SampledPairs | None = None,
+        soft: SoftLabels | None = None,
     ) -> None:
-        assert sampled is None or links is None, "links are between the pieces of one segmentation"
-        self._links, self._sampled, self._sampled_epoch = links, sampled, -1
+        assert sampled is None or (links is None and soft is None), "these are of one segmentation"
+        self._links, self._soft, self._sampled, self._sampled_epoch = links, soft, sampled, -1
         self._use(sources, targets)
         self.max_tokens, self.batches_per_update, self._seed = max_tokens, batches_per_update, seed
         self._weights = weights
@@ -191,4 +195,7 @@ class TrainingBatches:
     def _gather(self, rows: NDArray[np.intp]) -> Batch:
         """A batch of these pairs, sorted by target length, longest first."""
         order = np.argsort(-self._target_lengths[rows], kind="stable")
-        return gather(rows[order], self._sources, self._targets, self._links)
+        batch = gather(rows[order], self._sources, self._targets, self._links)
+        if self._soft is None:
+            return batch
+        return replace(batch, soft=self._soft.of(rows[order], batch.positions))

@@ -38,8 +38,8 @@ def pad_batch(batch: Batch, shape: Shape) -> Batch:
     """A batch that is equal but for padding, of a shape at least as large in each dimension.
 
     Additional rows have an empty source sentence and no real target tokens. Additional `positions` point at
-    padding, a target token PAD, which counts for nothing in the loss. The sequences cannot be packed:
-    `source_lengths` and `active` are None.
+    padding, a target token PAD without a soft label, which counts for nothing in the loss. The sequences
+    cannot be packed: `source_lengths` and `active` are None.
 
     Args:
         batch: on the CPU.
@@ -69,6 +69,7 @@ def pad_batch(batch: Batch, shape: Shape) -> Batch:
         positions=_more_positions(batch.positions, target_mask, shape.tokens - N),
         alignment=alignment,
         active=None,
+        soft=batch.soft and batch.soft.each(lambda part: F.pad(part, (0, 0, 0, shape.tokens - N))),
     )
 
 

@@ -18,6 +18,7 @@ from nmt.config.data import DataConfig, TokenizerConfig
 from nmt.config.schema import to_dict
 from nmt.data.corpus import TokenizedPairs, load_tokenized
 from nmt.data.examples import Example, Numbered, StoredExamples
+from nmt.data.given_tokenizers import given_tokenizers
 from nmt.data.held_out import held_out_files
 from nmt.data.mixture import Mixture, occurrences, part_of, pieces_of, repeated
 from nmt.data.prepare import Prepared, prepare, split_sizes
@@ -65,7 +66,7 @@ def load_corpus(config: DataConfig, workers: int | None = None) -> Corpus:
 def load_tokenizers(
     prepared: Prepared, config: DataConfig, workers: int | None = None
 ) -> tuple[Tokenizer, Tokenizer]:
-    """The source and the target tokenizer, trained on the training set only.
+    """The source and the target tokenizer, trained on the training set only, unless they are given.
 
     Args:
         prepared: the corpus.
@@ -73,11 +74,15 @@ def load_tokenizers(
         workers: as in `load_corpus`.
 
     Raises:
-        ConfigError: if the vocabulary size does not suit the corpus.
+        ConfigError: if the vocabulary size does not suit the corpus, or as `given_tokenizers`.
         DataError: if a cached tokenizer or the training set is corrupt.
     """
+    if config.tokenizer.path is not None:
+        return given_tokenizers(Path(config.tokenizer.path), prepared.mixture)
     trained_on = [[part.weight, part.pieces] for part in prepared.mixture]
-    content = [to_dict(config.tokenizer), trained_on] if trained_on else to_dict(config.tokenizer)
+    settings = to_dict(config.tokenizer)
+    del settings["path"]
+    content = [settings, trained_on] if trained_on else settings
     name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
     sides = ("joint",) if config.tokenizer.joint else ("source", "target")
     paths = {side: prepared.folder / f"tokenizer-{name}.{side}.model" for side in sides}

@@ -14,6 +14,7 @@ from nmt.data.extra import named_corpus
 from nmt.data.lines import file_lines
 from nmt.data.sources.source import open_source
 from nmt.device import choose_device
+from nmt.distillation.labelling import common_tokenizers
 from nmt.distillation.stage_runs import pretraining_config, reverse_config
 from nmt.errors import ConfigError, DataError, RunError
 from nmt.library.loading import check_reverse
@@ -48,6 +49,8 @@ def _check_teachers(config: Config) -> None:
     teachers = [_given("teachers", teacher) for teacher in config.distillation.teachers]
     alone = config.distillation.agreement is not None
     with _named("distillation.teachers"):
+        if teachers and config.distillation.soft_weight:
+            common_tokenizers(teachers)
         for group in [[one] for one in teachers] if alone else [teachers] if teachers else []:
             load_combined(group, [config.decoding] * len(group), torch.device("cpu"))
 
@@ -79,9 +82,9 @@ def checked_teachers(config: Config, teachers: Sequence[Config]) -> list[Config]
         teachers: of the teachers.
 
     Raises:
-        ConfigError: if the teachers could not translate together.
+        ConfigError: if the teachers could not translate together, or make soft labels together.
     """
-    found = []
+    found, soft_weight = [], config.distillation.soft_weight
     together = config.distillation.agreement is None and config.decoding.combine == "mean"
     for number, teacher in enumerate(teachers):
         with _named(f"distillation.teacher_overrides[{number}]"):
@@ -89,6 +92,11 @@ def checked_teachers(config: Config, teachers: Sequence[Config]) -> list[Config]
                 raise ConfigError(
                     "the teachers of an ensemble need the same data; leave its settings out, or add "
                     "distillation.agreement"
+                )
+            if soft_weight and teacher.data != config.data:
+                raise ConfigError(
+                    "soft labels need teachers with the same data; leave its settings out, or set "
+                    "distillation.soft_weight=0"
                 )
             choose_precision(teacher.training.precision, choose_device(teacher.device))
             found.append(replace(found_initial(teacher), seed=config.seed))

@@ -92,7 +92,8 @@ def teacher_config(config: Config, number: int, run: Run) -> Config:
 
 def reverse_config(config: Config) -> Config:
     """The settings of the reverse model; it starts from no other run, as that would be of this direction."""
-    data = replace(config.data, swap=not config.data.swap)
+    tokenizer = replace(config.data.tokenizer, path=None)
+    data = replace(config.data, swap=not config.data.swap, tokenizer=tokenizer)
     return replace(_alone(config), data=data, training=replace(config.training, initialise_from=None))
 
 

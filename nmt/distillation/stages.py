@@ -8,6 +8,9 @@
     sentences     the sources of the training set, and further ones
     synthetic     the best translation of each by the ensemble of the teachers, or what they agree on; the
                   reverse model ranks their candidates (Yee, Dauphin and Auli 2019)
+    soft labels   the probabilities by the teachers of each token of these translations, if
+                  `distillation.soft_weight` says so (word-level knowledge distillation: Kim and Rush 2016,
+                  §3.1)
     student       trained on the training pairs and on the synthetic ones (sequence-level knowledge
                   distillation: Kim and Rush 2016, §3.2)
 
@@ -22,9 +25,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from nmt.config.data import DataConfig
 from nmt.config.extra_corpus import ExtraCorpus
 from nmt.config.settings import Config
 from nmt.distillation.given import check_given, checked_teachers
+from nmt.distillation.labelling import label_pairs
 from nmt.distillation.stage_runs import (
     NO_DISTILLATION,
     Stages,
@@ -138,24 +143,40 @@ def _opened(request: Request, teachers: Sequence[Config]) -> Stages:
     return stages
 
 
-def _distil(stages: Stages) -> Path:
-    """The synthetic pairs."""
+def _distil(stages: Stages) -> DataConfig:
+    """The data settings of the student, with the synthetic pairs and their soft labels."""
     teachers, reverse = train_models(stages)
     with StopAtOnce(stages.stopped("while the teachers translated; what is translated is saved")):
-        return make_synthetic(stages, teachers, reverse)
+        synthetic = make_synthetic(stages, teachers, reverse)
+    config = stages.config
+    data = with_synthetic(config.data, synthetic, config.distillation.weight)
+    if not config.distillation.soft_weight:
+        return data
+    with StopAtOnce(stages.stopped("while the teachers made soft labels; what is labelled is saved")):
+        return label_pairs(replace(config, data=data), teachers, stages.folder / "soft_labels")
 
 
-def _begin_student(stages: Stages, synthetic: Path) -> None:
-    """Write the settings of the student to its run folder: from now on, it is a run like any other."""
-    config, run = stages.config, stages.run
-    first, second = (2, 1) if config.data.swap else (1, 2)  # columns are those before the swap
+def with_synthetic(data: DataConfig, synthetic: Path, weight: float) -> DataConfig:
+    """Data settings with the translations of teachers as the last corpus of `data.extra`.
+
+    Args:
+        data: the settings.
+        synthetic: sources and translations, separated by tabs.
+        weight: of the corpus.
+    """
+    first, second = (2, 1) if data.swap else (1, 2)  # columns are those before the swap
     extra = ExtraCorpus(
         path=str(synthetic),
-        weight=config.distillation.weight,
+        weight=weight,
         source_column=first,
         target_column=second,
     )
-    data = replace(config.data, extra=[*config.data.extra, extra])
+    return replace(data, extra=[*data.extra, extra])
+
+
+def _begin_student(stages: Stages, data: DataConfig) -> None:
+    """Write the settings of the student to its run folder: from now on, it is a run like any other."""
+    config, run = stages.config, stages.run
     config = replace(config, name=run.folder.name, resume=None)
     write_config(Run(stages.folder), config)
     write_config(run, replace(config, data=data, distillation=NO_DISTILLATION))

@@ -4,9 +4,8 @@ if it is interrupted.
 
 import logging
 import shutil
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -22,8 +21,8 @@ from nmt.decoding.reranking import Pool, Reranker, for_candidates
 from nmt.decoding.result import Translation
 from nmt.decoding.translator import Translator
 from nmt.device import choose_device
-from nmt.distillation.training_process import FEWER
-from nmt.errors import NmtError, RunError
+from nmt.distillation.progress import Progress, memory_explained, threads_restored
+from nmt.errors import RunError
 from nmt.evaluation.consensus import consensus
 from nmt.files import replacing, write_text
 from nmt.runs.load import load_combined, load_translator
@@ -32,7 +31,6 @@ from nmt.runs.run import Run
 logger = logging.getLogger("nmt")
 _PART = 512  # sentences
 _GPU_BATCH = 32_768  # decoding.batch_tokens: a step of search takes as long with few hypotheses as with many
-_EVERY = 30.0  # seconds between lines of progress
 
 
 @dataclass(frozen=True)
@@ -144,10 +142,10 @@ def translate_file(
     total, done = sum(1 for _ in file_lines(sentences)), len(list(parts.glob("*.tsv")))
     logger.info(f"{total:,} sentences, {min(done * _PART, total):,} of them translated before")
     together = replace(teachers, device=str(chosen))
-    progress = _Progress(total, done * _PART)
+    progress = Progress("translated", "sentences", total, done * _PART)
     with (
-        _memory_explained(workers),
-        _threads_restored(),
+        memory_explained(workers),
+        threads_restored(),
         closing(in_order(together, _parts(sentences, done), workers)) as results,
     ):
         for number, lines in enumerate(results, done):
@@ -186,41 +184,3 @@ def _join(parts: Sequence[Path], output: Path) -> None:
         for part in parts:
             with part.open("rb") as lines:
                 shutil.copyfileobj(lines, file)
-
-
-@contextmanager
-def _memory_explained(workers: int | None) -> Iterator[None]:
-    """Say what to do if the memory of a GPU does not suffice for so many processes."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:  # of a GPU
-        if workers == 1:
-            raise
-        raise NmtError(f"memory ran out while the teachers translated; {FEWER}") from error
-
-
-@contextmanager
-def _threads_restored() -> Iterator[None]:
-    """The number of threads of this process, which may translate itself, is as before at the end."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-class _Progress:
-    """Logs how much is translated, and how fast."""
-
-    def __init__(self, total: int, done: int) -> None:
-        self._total, self._first, self._done = total, done, done
-        self._start = self._logged = time.perf_counter()
-
-    def add(self, count: int) -> None:
-        """So many more are done."""
-        self._done = min(self._done + count, self._total)
-        now = time.perf_counter()
-        if now - self._logged >= _EVERY:
-            speed = (self._done - self._first) / (now - self._start)
-            logger.info(f"translated {self._done:,} of {self._total:,} sentences, {speed:,.0f} sentences/s")
-            self._logged = now

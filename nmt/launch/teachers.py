@@ -59,5 +59,6 @@ def _composed(overrides: Sequence[str]) -> Config:
     own = [str(one) for one in OmegaConf.to_container(given.task) or []]
     own = [one for one in own if not key_of(one).startswith(("pretraining.", "distillation."))]
     search = [one for one in given.hydra if key_of(one) == "hydra.searchpath"]
-    composed = compose("config", [*search, *own, *literal(overrides, sweep=False)])
+    alone = "distillation.soft_weight=0"  # a teacher may have what a student with soft labels may not
+    composed = compose("config", [*search, *own, alone, *literal(overrides, sweep=False)])
     return to_config(composed, [as_typed(one) for one in [*own, *overrides]])

@@ -47,6 +47,7 @@ _LOCATIONS = (
     "data.test_source_path",
     "data.test_target_paths",
     "data.names",
+    "data.tokenizer.path",
     "pretraining.path",
     "pretraining.target_path",
 )
@@ -138,7 +139,7 @@ def _is_same(key: str, old: Any, new: Any) -> bool:
     """Whether a changed setting changes no result: a data setting may mean the same bytes at another path."""
     if key != "data.extra":
         return key in (*_LOCATIONS, *HOW_FAST)
-    paths = {"path": None, "target_path": None, "alignment_path": None}
+    paths = {"path": None, "target_path": None, "alignment_path": None, "soft_labels": None}
     return [replace(one, **paths) for one in old] == [replace(one, **paths) for one in new]
 
 

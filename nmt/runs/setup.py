@@ -14,6 +14,7 @@ from nmt.data.batching import TrainingBatches
 from nmt.data.corpus import TokenizedPairs, load_links, load_tokenized
 from nmt.data.examples import Example, StoredExamples, save_examples
 from nmt.data.mixture import main_lines, row_weights
+from nmt.data.soft_labels import soft_labels_of
 from nmt.data.subword_sampling import SampledPairs
 from nmt.data.tokenizer import PAD, Tokenizer
 from nmt.data.vocabulary import Corpus, load_corpus
@@ -105,7 +106,7 @@ def load_scored_corpus(config: Config, processes: Processes, old: Run | None) ->
         old: the run to resume, if any; it keeps its scoring.
 
     Raises:
-        DataError: if the processes have different data.
+        DataError: if the processes have different data, or soft labels are not of it.
     """
     mine = load_corpus(config.data, config.threads) if processes.is_main else None
     fingerprint = processes.broadcast(lambda: mine and mine.prepared.report["fingerprint"])
@@ -115,6 +116,8 @@ def load_scored_corpus(config: Config, processes: Processes, old: Run | None) ->
         raise DataError(
             "not the same data as in the main process; give all machines the same files", prepared.folder
         )
+    if mine:
+        soft_labels_of(config.data, prepared.mixture, mine.train)  # refused before there is a run
     splits = prepared.splits
     if target_languages(config.data):  # the training targets are in several
         splits = splits | {"train": splits["dev"]}
@@ -203,6 +206,9 @@ def _batches(setup: Setup, checkpoint: Checkpoint) -> TrainingBatches:
     links = None
     if config.training.guided_alignment:
         links = load_links(corpus.prepared, train, source, target, config.threads)
+    soft = soft_labels_of(config.data, corpus.prepared.mixture, train)
+    if soft is not None:
+        logger.info(f"soft labels: of {soft.pairs:,} of {len(train):,} pairs")
     return TrainingBatches(
         train.source,
         train.target,
@@ -212,6 +218,7 @@ def _batches(setup: Setup, checkpoint: Checkpoint) -> TrainingBatches:
         batches_per_update=config.training.accumulate * setup.processes.size,
         weights=row_weights(corpus.prepared.mixture, train.left_out),
         sampled=_sampled(config, train, (source, target)),
+        soft=soft,
     )
 
 

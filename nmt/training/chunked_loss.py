@@ -3,7 +3,7 @@
 The gradient of the logits is computed together with them, in place, so that all logits of a batch are never
 in memory, nor are their log-probabilities.
 
-Shapes: N real target tokens, n of them in a chunk, F feature size, V vocabulary.
+Shapes: N real target tokens, n of them in a chunk, F feature size, V vocabulary, K tokens of a soft label.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from nmt.data.batches import SoftTargets
 from nmt.data.tokenizer import EOS, PAD
 from nmt.model.logits import Logits
 from nmt.model.loops.products import cast_rows
@@ -22,7 +23,13 @@ _CPU_LOGITS, _GPU_LOGITS = 2**21, 2**27  # in a chunk: 8 MiB stay in the caches 
 _LEAST_TOKENS = 256  # in a chunk: fewer make the products slow
 
 
-def chunked_loss(logits: Logits, targets: Tensor, smoothing: float, rdrop: float = 0.0) -> LossSum:
+def chunked_loss(
+    logits: Logits,
+    targets: Tensor,
+    smoothing: float,
+    rdrop: float = 0.0,
+    soft: SoftTargets | None = None,
+) -> LossSum:
     """`token_loss`, or `rdrop_loss` with α = `rdrop` above 0, with the same arguments and result; `smoothed`
     can be differentiated once.
 
@@ -34,12 +41,13 @@ def chunked_loss(logits: Logits, targets: Tensor, smoothing: float, rdrop: float
     kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
     if kind == torch.float16:
         if rdrop:
-            return rdrop_loss(logits.dense(), targets, smoothing, rdrop)
-        return token_loss(logits.dense(), targets, smoothing)
-    targets = twice(targets) if rdrop else targets
+            return rdrop_loss(logits.dense(), targets, smoothing, rdrop, soft)
+        return token_loss(logits.dense(), targets, smoothing, soft)
+    if rdrop:
+        targets, soft = twice(targets), soft and soft.each(twice)
     with torch.autocast(device, enabled=False):
         smoothed, nll = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
-            kind, targets, smoothing, rdrop, logits.bias, *logits.features, *logits.weights
+            kind, targets, smoothing, rdrop, soft, logits.bias, *logits.features, *logits.weights
         )
     return LossSum(smoothed, nll)
 
@@ -52,6 +60,7 @@ class _ChunkedLoss(torch.autograd.Function):
         targets: Tensor,
         smoothing: float,
         rdrop: float,
+        soft: SoftTargets | None,
         bias: Tensor | None,
         *parts: Tensor,
     ) -> tuple[Tensor, Tensor]:
@@ -71,7 +80,8 @@ class _ChunkedLoss(torch.autograd.Function):
             chunk = slice(start, start + size)
             inputs = [cast_rows(part[chunk], kind) for part in features]
             scores = _logits(inputs, weights, bias, sums.dtype)[: len(targets[chunk])]
-            sums += _losses_and_gradient(scores, targets[chunk], smoothing, rdrop)
+            of_chunk = None if soft is None else SoftTargets(*(part[chunk] for part in soft))
+            sums += _losses_and_gradient(scores, targets[chunk], smoothing, rdrop, of_chunk)
             if of_bias is not None:
                 of_bias += scores.sum(dim=0)
             gradient = cast_rows(scores, kind)
@@ -90,7 +100,7 @@ class _ChunkedLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, smoothed: Tensor, nll: Tensor) -> tuple[Tensor | None, ...]:
         gradients = (None if part is None else part.mul_(smoothed) for part in ctx.saved_tensors)
-        return None, None, None, None, *gradients
+        return None, None, None, None, None, *gradients
 
 
 def _logits(features: list[Tensor], weights: list[Tensor], bias: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -117,28 +127,38 @@ def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
         total += torch.mm(left, right)
 
 
-def _losses_and_gradient(scores: Tensor, targets: Tensor, smoothing: float, rdrop: float) -> Tensor:
+def _losses_and_gradient(
+    scores: Tensor, targets: Tensor, smoothing: float, rdrop: float, soft: SoftTargets | None
+) -> Tensor:
     """The smoothed loss and the negative log-likelihood, both summed over the tokens, [2]; see `token_loss`
     and `rdrop_loss`.
 
-    Replaces the logits, `scores` [n, V], by the gradient of the smoothed loss: p(v) − q(v); with R-Drop half
-    of it, plus α times the gradient of the divergence.
+    Replaces the logits, `scores` [n, V], by the gradient of the smoothed loss: p(v) − q(v), with soft labels
+    p(v) − (1 − w) q(v) − w s(v); with R-Drop half of it, plus α times the gradient of the divergence.
     """
     uniform = smoothing / (scores.shape[1] - EOS)  # q(v) of the tokens that can be generated, except y
     index = targets.unsqueeze(1)
     torch.log_softmax(scores, dim=1, out=scores)
     real = index != PAD
-    nll = -(scores.gather(1, index) * real).sum()
-    smoothed = (1 - smoothing) * nll
+    hard = scores.new_ones(1, 1)  # the weight of q
+    if soft is not None:
+        soft = soft._replace(shares=soft.shares.to(scores.dtype))
+        hard = 1 - soft.shares.sum(dim=1, keepdim=True)
+    chosen = scores.gather(1, index) * real
+    nll, smoothed = -chosen.sum(), -(1 - smoothing) * (chosen * hard).sum()
     if smoothing:
-        smoothed = smoothed - uniform * (scores[:, EOS:].sum(dim=1, keepdim=True) * real).sum()
+        smoothed = smoothed - uniform * (scores[:, EOS:].sum(dim=1, keepdim=True) * real * hard).sum()
+    if soft is not None:
+        smoothed = smoothed - (scores.gather(1, soft.ids) * soft.shares * real).sum()
     if rdrop:
         divergence = _divergence_and_gradient(scores, real, rdrop)
     else:
         scores.exp_()
     if smoothing:
-        scores[:, EOS:] -= uniform
-    scores.scatter_add_(1, index, scores.new_full((1, 1), smoothing - 1).expand(index.shape))
+        scores[:, EOS:] -= uniform * hard
+    scores.scatter_add_(1, index, ((smoothing - 1) * hard).expand(index.shape))
+    if soft is not None:
+        scores.scatter_add_(1, soft.ids, -soft.shares)
     scores *= real
     if not rdrop:
         return torch.stack((smoothed, nll))

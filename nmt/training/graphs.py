@@ -136,7 +136,7 @@ class UpdateGraphs:
         """
         batch = pad_batch(batch, common_shape(shape_of(batch)))
         batch = batch.pinned() if self._device.type == "cuda" else batch
-        key = (shape_of(batch), batch.alignment is None)
+        key = (shape_of(batch), batch.alignment is None, batch.soft is None)
         captured = self._gradients.get(key)
         if captured is None:
             inputs = batch.to(self._device, copy=True)  # a graph's inputs are overwritten

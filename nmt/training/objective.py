@@ -17,8 +17,8 @@ class ObjectiveSum(NamedTuple):
     """Sums over the real target tokens of a batch, in nats.
 
     Attributes:
-        objective: label-smoothed cross-entropy plus, weighted, the divergence of R-Drop and guided alignment,
-            to be differentiated.
+        objective: cross-entropy with smoothed and soft labels plus, weighted, the divergence of R-Drop and
+            guided alignment, to be differentiated.
         nll: negative log-likelihood, detached.
     """
 
@@ -48,16 +48,17 @@ class Objective(nn.Module):
             teacher_forcing_ratio: below 1: scheduled sampling.
         """
         targets, passes = TargetPositions(*batch.positions).select(batch.target), 1
+        soft = batch.soft
         if self._rdrop:
             batch, passes = doubled(batch), PASSES
         positions = TargetPositions(*batch.positions, batch.active)
         tokens = batch.source, batch.source_mask, batch.previous, positions
         if teacher_forcing_ratio < 1:
             dense, weights = self.model(*tokens, teacher_forcing_ratio, batch.source_lengths)
-            loss = token_loss(dense, targets, self._label_smoothing)
+            loss = token_loss(dense, targets, self._label_smoothing, soft)
         else:
             logits, weights = self.model.teacher_forcing(*tokens, batch.source_lengths)
-            loss = chunked_loss(logits, targets, self._label_smoothing, self._rdrop)
+            loss = chunked_loss(logits, targets, self._label_smoothing, self._rdrop, soft)
         objective = loss.smoothed
         if batch.alignment is not None:
             guided = alignment_loss(weights, batch.alignment) / passes

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from nmt.data.batches import Batch
+from nmt.data.batches import Batch, SoftTargets
 from nmt.data.tokenizer import PAD
 from nmt.training.loss import LossSum, token_loss
 
@@ -37,6 +37,7 @@ def doubled(batch: Batch) -> Batch:
         positions=(rows, twice(steps)),
         alignment=None if alignment is None else twice(alignment),
         active=None if batch.active is None else tuple(PASSES * count for count in batch.active),
+        soft=batch.soft and batch.soft.each(twice),
     )
 
 
@@ -45,7 +46,9 @@ def twice(rows: Tensor) -> Tensor:
     return rows.unsqueeze(1).expand(-1, PASSES, *rows.shape[1:]).flatten(0, 1)
 
 
-def rdrop_loss(logits: Tensor, targets: Tensor, smoothing: float, alpha: float) -> LossSum:
+def rdrop_loss(
+    logits: Tensor, targets: Tensor, smoothing: float, alpha: float, soft: SoftTargets | None = None
+) -> LossSum:
     """The loss of R-Drop (Liang et al. 2021, §2.1, eq. 2 to 4), summed over the tokens.
 
     L = ½ (H(q, p₁) + H(q, p₂)) + α L_KL with L_KL = ½ (D(p₁ ‖ p₂) + D(p₂ ‖ p₁)), where p₁ and p₂ are the
@@ -58,8 +61,9 @@ def rdrop_loss(logits: Tensor, targets: Tensor, smoothing: float, alpha: float) 
         targets: the reference tokens, [N]; a PAD counts for nothing.
         smoothing: label smoothing.
         alpha: α.
+        soft: soft labels of the tokens, as in `token_loss`.
     """
-    loss = token_loss(logits, twice(targets), smoothing)
+    loss = token_loss(logits, twice(targets), smoothing, soft and soft.each(twice))
     log_probabilities = logits.float().log_softmax(dim=-1)
     first, second = log_probabilities[::PASSES], log_probabilities[1::PASSES]
     difference = (first - second) * (targets != PAD).unsqueeze(1)

@@ -1,12 +1,15 @@
 """`nmt.train distillation.train_teachers=2 …`: all stages, and none of them twice."""
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +26,15 @@ from nmt.config.decoding import DecodingConfig
 from nmt.data.examples import Example
 from nmt.data.prepare import prepare
 from nmt.data.sources.sample import SampleSource
-from nmt.distillation import parallel, translating
+from nmt.distillation import labelling, parallel, translating
+from nmt.errors import ConfigError
 from nmt.runs import pipeline
 from nmt.runs.run import reopen_run
 from nmt.training.trainer import Trainer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+import soft_labels as script
 
 TEACHERS = ("distillation.train_teachers=2", "threads=1", "seed=3")
 SETTINGS = (
@@ -359,6 +367,71 @@ def test_a_signal_while_teachers_translate_says_how_to_resume(distil, tmp_path, 
     assert len(sentences) == len({*sentences})
 
 
+def stop_first(patch: pytest.MonkeyPatch, owner: type, name: str, when: Callable[..., bool]) -> None:
+    """Let a method, when it is called so that `when` holds for the first time, receive SIGTERM."""
+    original, stopped = getattr(owner, name), []
+
+    def stop(self: object, *arguments: object) -> object:
+        if not stopped and when(self):
+            stopped.append(1)
+            signal.raise_signal(signal.SIGTERM)
+        return original(self, *arguments)
+
+    patch.setattr(owner, name, stop)
+
+
+def test_the_student_learns_from_the_teachers_probabilities(distil, distilled, tmp_path, monkeypatch):
+    """Stopped while they are made, and in the training of the student; then by hand."""
+    teachers = [distilled / "distillation" / "teachers" / name for name in "12"]
+    monkeypatch.setattr(labelling, "_PART", 4)
+    text = tmp_path / "more.txt"
+    text.write_text("".join(f"Word {number}.\n" for number in range(30)), encoding="utf-8")
+    given = (
+        f"distillation.teachers=[{teachers[0]},{teachers[1]}]", f"distillation.texts={text}", "threads=1",
+        "distillation.training_sentences=false", "distillation.soft_weight=0.5",
+    )  # fmt: skip
+    assert distil(tmp_path, *given).code == 0
+    run, stopped = tmp_path / "runs" / "run", tmp_path / "stopped"
+    stopped.mkdir()
+    stop_first(monkeypatch, labelling.Labeller, "__call__", lambda _: len([*stopped.rglob("*.parts/*.npy")]) == 2)
+    stop_first(monkeypatch, Trainer, "_report", lambda trainer: trainer.state.step == 3)
+    answer = distil(stopped, *given)
+    said = "what is labelled is saved; resume with: python -m nmt.train resume=runs/run"
+    assert (answer.code, answer.err) == (143, f"stopped while the teachers made soft labels; {said}\n")
+    assert distil(stopped, *given).code == 143
+    answer = inside(train, "resume=runs/run", folder=stopped)
+    assert answer.code == 0, answer.err
+    assert re.search(r"soft labels: of \d+ of [\d,]+ pairs\n", answer.out)
+    assert weights(run) == weights(stopped / "runs" / "run")
+    for side in ("source.model", "target.model"):
+        one, other = (folder / "checkpoints" / "best" / side for folder in (run, teachers[0]))
+        assert one.read_bytes() == other.read_bytes()
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    data = settings(run)["data"]
+    (extra,) = data["extra"]
+    assert (extra["soft_weight"], data["tokenizer"]["path"]) == (0.5, extra["soft_labels"])
+    hard = f"[{{path: {tmp_path / extra['path']}}}]"
+    tokenizers = f"data.tokenizer.path={tmp_path / data['tokenizer']['path']}"
+    assert distil(plain, f"data.extra={hard}", tokenizers, "threads=1").code == 0
+    assert weights(plain / "runs" / "run") != weights(run)  # the labels count
+    monkeypatch.chdir(tmp_path)
+    by_hand = [
+        "soft_labels.py",
+        *(f"--run={teacher}" for teacher in teachers),
+        extra["path"],
+        "--output=labels",
+    ]
+    monkeypatch.setattr("sys.argv", [*by_hand, "--threads=1"])
+    script.main()
+    for name in ("labels.npy", "soft_labels.json", "source.model", "target.model"):
+        assert (tmp_path / "labels" / name).read_bytes() == (
+            tmp_path / extra["soft_labels"] / name
+        ).read_bytes()
+    with pytest.raises(ConfigError, match=r"^--output labels: has soft labels already"):
+        script.main()
+
+
 def refused(answer: Answer) -> str:
     assert answer.code == 2
     assert answer.err.count("\n") == 1
@@ -382,6 +455,21 @@ def test_what_cannot_be_is_refused(distil, distilled, tmp_path, monkeypatch):
     assert "the teachers of an ensemble need the same data" in refused(
         distil(tmp_path, "name=new", *TEACHERS, other)
     )
+    soft = ("distillation.soft_weight=0.5", "distillation.agreement=60")
+    assert "soft labels need teachers with the same data" in refused(
+        distil(tmp_path, "name=new", *TEACHERS, *soft, other)
+    )
+    odd = tmp_path / "odd"
+    shutil.copytree(distilled / "distillation" / "teachers" / "1", odd)
+    for folder in (odd / "checkpoints").iterdir():
+        shutil.copy(folder / "source.model", folder / "target.model")
+        digest = hashlib.sha256((folder / "target.model").read_bytes()).hexdigest()
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        (folder / "manifest.json").write_text(
+            json.dumps(manifest | {"target.model": digest}), encoding="utf-8"
+        )
+    given = f"distillation.teachers=[{distilled / 'distillation' / 'teachers' / '2'},{odd}]"
+    assert "odd: its tokenizers are not those of" in refused(distil(tmp_path, "name=new", given, *soft))
     missing = "pretraining.path=nothing.tsv"
     assert refused(distil(tmp_path, "name=new", "pretraining.kind=tsv", missing)).startswith(
         f"error: {missing}: no such file"

@@ -38,7 +38,7 @@ IMPORTS = {  # a package or module in nmt/: which others it may import
     | {"retrieval"},
     "library": BASE | {"alignment", "data", "decoding", "evaluation", "export", "onnx", "runs"},
     "launch": BASE | {"data", "training", "runs"},
-    "distillation": BASE | {"data", "training", "decoding", "evaluation", "runs", "library"},
+    "distillation": BASE | {"data", "model", "training", "decoding", "evaluation", "runs", "library"},
     "server": BASE | {"library", "visualisation"},
 }
 COMMANDS = {"train", "translate", "evaluate", "align", "serve", "datastore"}

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from nmt.config.data import DataConfig
+from nmt.config.data import DataConfig, TokenizerConfig
 from nmt.config.distillation import DistillationConfig
 from nmt.config.extra_corpus import ExtraCorpus
 from nmt.config.pretraining import PretrainingConfig
@@ -138,6 +139,25 @@ def test_overrides_of_teachers_come_at_the_end_of_the_command_line(monkeypatch):
     assert (first.training.dropout, first.training.batch_tokens, first.model.encoder.size) == (0.2, 2560, 64)
     alone, _ = composed(monkeypatch, "experiment=rdrop", "model.encoder.size=64")
     assert changed(second, alone) == {}
+
+
+@pytest.mark.usefixtures("_fresh_hydra")
+def test_the_best_model_has_soft_labels_and_a_longer_training_than_what_it_starts_from(monkeypatch):
+    """Its teachers have the tokenizers that labels need, and may have what it may not."""
+    config, teachers = composed(monkeypatch, "experiment=best")
+    assert (config.training.epochs, config.distillation.soft_weight) == (16, 0.5)
+    assert [one.training.epochs for one in teachers] == [20, 14]
+    assert pretraining_config(config).training.epochs == 5
+    assert all(teacher.data == config.data for teacher in teachers)
+    other = "distillation.teacher_overrides=[training.subword_sampling=0.1]"
+    _, (sampled,) = composed(monkeypatch, "experiment=best", other)
+    assert sampled.training.subword_sampling == 0.1
+
+
+def test_given_tokenizers_are_of_this_corpus_and_direction():
+    config = student()
+    config.data = replace(GIVEN, tokenizer=TokenizerConfig(path="a"))
+    assert [one(config).data.tokenizer.path for one in (pretraining_config, reverse_config)] == [None, None]
 
 
 @pytest.mark.usefixtures("_fresh_hydra")

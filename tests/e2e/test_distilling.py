@@ -388,7 +388,7 @@ def test_the_student_learns_from_the_teachers_probabilities(distil, distilled, t
     text.write_text("".join(f"Word {number}.\n" for number in range(30)), encoding="utf-8")
     given = (
         f"distillation.teachers=[{teachers[0]},{teachers[1]}]", f"distillation.texts={text}", "threads=1",
-        "distillation.training_sentences=false", "distillation.soft_weight=0.5",
+        "distillation.training_sentences=false", "distillation.soft_weight=0.5", "decoding.max_length=4",
     )  # fmt: skip
     assert distil(tmp_path, *given).code == 0
     run, stopped = tmp_path / "runs" / "run", tmp_path / "stopped"

@@ -190,8 +190,10 @@ def _read(number: int, extra: ExtraCorpus, train: TokenizedPairs, first: int, la
             raise ValueError(f"{_LABELS}: not the bytes that were written")
         labels: NDArray[Any] = np.load(folder / _LABELS, mmap_mode="r", allow_pickle=False)
         digest = str(index["pairs"])
+    except FileNotFoundError as error:
+        raise DataError(f"{key}: no {Path(error.filename).name} there; make the labels again") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{key}: missing or corrupt ({error}); make them again") from error
+        raise DataError(f"{key}: corrupt ({error}); make the labels again") from error
     if digest != pairs_digest(train, first, last):
         raise DataError(
             f"{key}: of other pairs or tokens than those of {extra.path} in this training set; give the "

@@ -156,7 +156,7 @@ def label_pairs(config: Config, teachers: Sequence[Run], folder: Path) -> DataCo
     first, last = labelled_rows(corpus.prepared.mixture, corpus.train, len(others))
     if first == last:
         raise RunError(f"{extra.path}: none of its pairs can be trained on, so there is nothing to label")
-    logger.info(f"soft labels: {last - first:,} pairs with {len(teachers)} teachers")
+    logger.info(f"soft labels: labelling {last - first:,} pairs with {len(teachers)} teachers")
     labeller = Labeller(tuple(run.folder for run in teachers), config.device, distillation.soft_tokens)
     _label(corpus.train, first, last, labeller, folder, config.threads)
     return labelled

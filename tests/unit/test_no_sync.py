@@ -1,14 +1,16 @@
 """An update never makes the host wait for the device: no operation whose result the host must know."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
-from every_model import MODELS, small_batch, small_model
+from every_model import MODELS, VOCABULARY, small_batch, small_model
 from tiny import micro_batches
 from without_sync import WithoutSync
 
 from nmt.config.training import TrainingConfig
+from nmt.data.batches import SoftTargets
 from nmt.data.padding import Shape, pad_batch
 from nmt.model.translation import DropoutRates
 from nmt.training.precision import Precision, choose_precision
@@ -23,8 +25,10 @@ def one_hot(tensor: torch.Tensor, classes: int) -> torch.Tensor:
 
 
 def check(model: str, precision: Precision, padded: bool, rdrop: float = 0.0) -> None:
-    """Two updates of two batches, with dropout and guided alignment."""
+    """Two updates of two batches, with dropout, guided alignment and soft labels."""
     batch = small_batch(links=model != "seq2seq")
+    N = len(batch.positions[0])
+    batch = replace(batch, soft=SoftTargets(torch.randint(3, VOCABULARY, (N, 3)), torch.rand(N, 3) / 4))
     if padded:
         batch = pad_batch(batch, Shape(6, 8, 8, 20))
     config = TrainingConfig(guided_alignment=0.1, rdrop=rdrop)

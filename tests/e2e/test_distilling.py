@@ -393,7 +393,9 @@ def test_the_student_learns_from_the_teachers_probabilities(distil, distilled, t
     assert distil(tmp_path, *given).code == 0
     run, stopped = tmp_path / "runs" / "run", tmp_path / "stopped"
     stopped.mkdir()
-    stop_first(monkeypatch, labelling.Labeller, "__call__", lambda _: len([*stopped.rglob("*.parts/*.npy")]) == 2)
+    stop_first(
+        monkeypatch, labelling.Labeller, "__call__", lambda _: len([*stopped.rglob("*.parts/*.npy")]) == 2
+    )
     stop_first(monkeypatch, Trainer, "_report", lambda trainer: trainer.state.step == 3)
     answer = distil(stopped, *given)
     said = "what is labelled is saved; resume with: python -m nmt.train resume=runs/run"

@@ -412,9 +412,10 @@ def test_labels_of_something_else_are_refused(config, teachers, tokenizers, tmp_
     data = label_pairs(config, teachers, folder)
     key = rf"^data\.extra\[0\]\.soft_labels={folder}: "
     pairs = (tmp_path / "extra.tsv").read_text(encoding="utf-8")
-    (tmp_path / "extra.tsv").write_text(pairs.replace("नवे", "जुने"), encoding="utf-8")
-    with pytest.raises(DataError, match=key + r"of other pairs or tokens than those of .*extra\.tsv"):
-        loaded(data)
+    for changed in (pairs.replace("नवे", "जुने"), pairs.replace("new", "old")):
+        (tmp_path / "extra.tsv").write_text(changed, encoding="utf-8")
+        with pytest.raises(DataError, match=key + r"of other pairs or tokens than those of .*extra\.tsv"):
+            loaded(data)
     (tmp_path / "extra.tsv").write_text(pairs, encoding="utf-8")
     assert loaded(data)
     other = TokenizerConfig(path=str(make_run(tmp_path / "other", tokenizers[::-1], 1).best))

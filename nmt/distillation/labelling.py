@@ -122,8 +122,9 @@ def common_tokenizers(teachers: Sequence[Run]) -> list[bytes]:
     for run, models in zip(teachers, every, strict=True):
         if models != every[0]:
             raise ConfigError(
-                f"{run.folder}: its tokenizers are not those of {teachers[0].folder}; soft labels need "
-                "teachers with the same tokenizers, trained with the same data= settings"
+                f"{run.folder}: its tokenizers are not those of {teachers[0].folder}; soft labels "
+                "(distillation.soft_weight) need teachers with the same tokenizers, trained with the same "
+                "data= settings"
             )
     return every[0]
 

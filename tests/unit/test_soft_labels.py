@@ -53,6 +53,7 @@ from nmt.training.step import TrainStep
 
 CPU = torch.device("cpu")
 FP32 = choose_precision("fp32", CPU)
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
 # ---------------------------------------------------------------- the loss
@@ -438,7 +439,7 @@ def test_labels_of_something_else_are_refused(config, teachers, tokenizers, tmp_
 
 def test_teachers_and_corpora_that_cannot_be_labelled(config, teachers, tokenizers, tmp_path):
     other = make_run(tmp_path / "other", tokenizers[::-1], 1)
-    with pytest.raises(ConfigError, match=r"other: its tokenizers are not those of .*1; soft labels need"):
+    with pytest.raises(ConfigError, match=r"other: its tokenizers are not those of .*1; soft labels"):
         label_pairs(config, [*teachers, other], tmp_path / "labels")
     assert not (tmp_path / "labels").exists()
     write_tsv(tmp_path / "extra.tsv", [("x" * 600, "y")])
@@ -525,3 +526,37 @@ def test_settings_that_do_not_go_together(extra, others, message):
         setattr(section, name, value)
     with pytest.raises(ConfigError, match=message):
         check(config, others.keys())
+
+
+# ---------------------------------------------------------------- on a GPU
+
+
+@needs_gpu
+@pytest.mark.parametrize("rdrop", [0.0, 2.5])
+def test_updates_on_a_gpu(monkeypatch, rdrop):
+    """Captured, they are plain ones, and the host does not wait."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    device = torch.device("cuda", 0)
+    precision, found = choose_precision("fp32", device), []
+    batches = [with_labels(small_batch(seed=k % 4), seed=k) for k in range(24)]
+    for graphs in (True, False):
+        model = small_model("bahdanau", DropoutRates(0.0)).to(device)
+        train_step = TrainStep(model, TrainingConfig(cuda_graphs=graphs, rdrop=rdrop), precision)
+        for step, batch in enumerate(batches):
+            torch.cuda.set_sync_debug_mode("error" if step > 12 else "default")
+            try:
+                train_step.update(micro_batches(batch), 1e-4, step, 24)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        assert (train_step.graphs is not None and train_step.graphs.count > 1) == graphs
+        found.append(train_step.totals.read().nll)
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
+@needs_gpu
+def test_labels_on_a_gpu_are_those_of_a_cpu(teachers, tokenizers):
+    source, target = tokenizers
+    pairs = ragged(source.encode_all(ENGLISH)), ragged(target.encode_all(MARATHI))
+    folders = tuple(run.folder for run in teachers)
+    one, other = (Labeller(folders, device, 5)(pairs)["probability"] for device in ("cuda", "cpu"))
+    np.testing.assert_allclose(one.astype(float), other.astype(float), rtol=2e-3)

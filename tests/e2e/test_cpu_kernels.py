@@ -47,12 +47,14 @@ QUICK = (
     "tests/unit/test_loss.py",
 )
 """Those of what is written for certain instructions, or rounds differently with others."""
+FINITE_DIFFERENCES = ("-k", "not gradcheck and not finite_differences")
+"""Most of the time of these, in 64 bits, with tolerances far above any rounding."""
 
 
 @pytest.mark.parametrize(
     ("processor", "tests"),
     [
-        pytest.param(USUAL, QUICK, id="AVX2, quick"),
+        pytest.param(USUAL, (*QUICK, *FINITE_DIFFERENCES), id="AVX2, quick"),
         pytest.param(USUAL, NUMERICAL, id="AVX2", marks=pytest.mark.slow),
         pytest.param(OLDEST, NUMERICAL, id="SSE", marks=pytest.mark.slow),
     ],

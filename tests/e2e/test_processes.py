@@ -19,10 +19,10 @@ from nmt import train
 from nmt.runs.latest import is_pointer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found through /proc")
-STEPS = 50
+STEPS = 20
 ALIKE = (*TRAINING, f"training.max_steps={STEPS}", "training.log_every=1", "training.dropout=0")
 ALIKE += ("training.embedding_dropout=0", "training.precision=fp32", "training.batch_tokens=256")
-ALIKE += ("training.validate_every=25",)
+ALIKE += ("training.validate_every=10",)
 
 
 class Launch:

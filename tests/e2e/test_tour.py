@@ -37,8 +37,8 @@ OF_ONE_RUN = re.compile(  # colours, warnings, paths, addresses, times of day, s
     scope="module", params=["40", pytest.param("1000", marks=pytest.mark.slow)], ids=["quick", "whole"]
 )
 def executed(request, tmp_path_factory):
-    """Each notebook, executed in a copy of the folder by one of two kernels; the longest ones first. The
-    small models of `small_model.py` are trained for at most so many updates.
+    """Each notebook, executed in a copy of the folder by one kernel, which imports the modules once; the
+    longest ones first. The small models of `small_model.py` are trained for at most so many updates.
     """
     folder = tmp_path_factory.mktemp("tour") / "docs" / "tour"
     shutil.copytree(TOUR, folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
@@ -60,13 +60,12 @@ def executed(request, tmp_path_factory):
         except Exception as error:  # the test of this notebook fails with it
             runs[name].set_exception(error)
 
-    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as threads:
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
         patch.setenv("NMT_TOUR_UPDATES", request.param)
-        workers = [threads.submit(work) for _ in range(2)]
+        worker = thread.submit(work)
         yield runs
         waiting.clear()
-        for worker in workers:
-            worker.result()
+        worker.result()
 
 
 def outputs(cell) -> list[dict[str, str]]:

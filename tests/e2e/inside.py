@@ -29,7 +29,7 @@ SHORT = (
 """A training run with a checkpoint after every step and validation after steps 2 and 4."""
 
 MODE = "hydra._internal.hydra.Hydra.get_mode"
-"""What composes the settings once more, before all else, to see whether they ask for a sweep by themselves."""
+"""It composes the settings once more, before all else, to see whether they ask for a sweep by themselves."""
 
 CHECKPOINT = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model")
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICAL = (
@@ -60,6 +61,8 @@ FINITE_DIFFERENCES = ("-k", "not gradcheck and not finite_differences")
     ],
 )
 def test_numbers_are_right_on_another_processor(processor: str, tests: tuple[str, ...]) -> None:
+    if torch.backends.cpu.get_cpu_capability().lower() == PROCESSORS[processor]["ATEN_CPU_CAPABILITY"]:
+        pytest.skip("these are the kernels of this processor: they are tested anyway")
     arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments, *NOT_ITS_KERNELS, *tests],

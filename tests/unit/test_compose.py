@@ -83,7 +83,7 @@ def test_every_file_begins_with_what_it_is_for(group: str, choice: str) -> None:
     assert next(line for line in lines if line != "# @package _global_").startswith("# ")
 
 
-SIZES = ("demo", "quick")  # experiments that set sizes, beside `debug`, which trains every model elsewhere
+SIZES = ("demo",)  # sets all sizes, as `debug` does, with which `tests/e2e/test_models.py` trains every model
 
 
 @pytest.mark.parametrize("model", [choice for group, choice in CHOICES if group == "model"])

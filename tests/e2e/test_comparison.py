@@ -194,7 +194,8 @@ SIGNALLED = """\
 #!/bin/sh
 trap 'exit 143' TERM
 kill -s TERM $PPID
-while :; do sleep 0.1; done
+for wait in 1 2 3 4 5 6 7 8 9 10; do sleep 1 & wait; done
+exit 1
 """
 
 

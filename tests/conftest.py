@@ -1,6 +1,7 @@
 """Shared fixtures. torch is not imported here, so that tests without it stay fast."""
 
 import contextlib
+import gc
 import os
 import pickle
 import sys
@@ -26,6 +27,12 @@ def pytest_collection_modifyitems() -> None:
 
             none = Constants()
             providers._get_local_constants = lambda: none
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the garbage collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

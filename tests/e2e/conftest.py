@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from console import TRAINING, Answer
-from inside import SHORT, Begin, inside
+from inside import MODE, SHORT, Begin, inside
 
 from nmt import cli, train
 
@@ -47,6 +47,7 @@ def call(
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        monkeypatch.setattr(MODE, lambda *_, **__: None)
         code = 0
         try:
             cli.run(module.main)

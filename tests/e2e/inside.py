@@ -28,12 +28,15 @@ SHORT = (
 )
 """A training run with a checkpoint after every step and validation after steps 2 and 4."""
 
+MODE = "hydra._internal.hydra.Hydra.get_mode"
+"""It composes the settings once more, before all else, to see whether they ask for a sweep by themselves."""
+
 CHECKPOINT = ("manifest.json", "model.json", "model.safetensors", "source.model", "target.model")
 
 
 def inside(module: ModuleType, *arguments: object, folder: Path, whole: bool = False) -> Answer:
     """Call a command's `main` as `python -m` would, with working directory `folder`. The slowest parts are
-    left out, unless it is `whole`: the font of the HTML page, and heatmaps.
+    left out, unless it is `whole`: the font of the HTML page, heatmaps, and composing the settings twice.
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n") for _ in range(2))
     log, code = logging.getLogger("nmt"), 0
@@ -45,6 +48,7 @@ def inside(module: ModuleType, *arguments: object, folder: Path, whole: bool = F
         if not whole:
             stack.enter_context(mock.patch("nmt.visualisation.page.font_face", return_value=""))
             stack.enter_context(mock.patch("nmt.runs.finish.TEST_HEATMAPS", 0))
+            stack.enter_context(mock.patch(MODE, return_value=None))
         stack.enter_context(contextlib.redirect_stdout(out))
         stack.enter_context(contextlib.redirect_stderr(err))
         stack.callback(torch.set_flush_denormal, False)  # set by training

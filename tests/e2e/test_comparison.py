@@ -190,7 +190,30 @@ def test_mistakes_before_any_training(tmp_path, arguments, message):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+SIGNALLED = """\
+#!/bin/sh
+trap 'exit 143' TERM
+kill -s TERM $PPID
+for wait in 1 2 3 4 5 6 7 8 9 10; do sleep 1 & wait; done
+exit 1
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_a_signal_is_handed_on_to_the_training(tmp_path, monkeypatch):
+    """The training is a stand-in that lets this process get a signal, and ends if it gets one itself."""
+    training = tmp_path / "python"
+    training.write_text(SIGNALLED, encoding="utf-8")
+    training.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(training))
+    answer = compare(tmp_path, "--models", "bahdanau", "luong", "--output", "out", *OVERRIDES)
+    assert answer.code == 143
+    assert answer.err.splitlines()[-1].startswith("then run this command again")
+    assert not (tmp_path / "out" / "comparison.md").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_the_training_and_loses_nothing(tmp_path, number):
     settings = (
         *TRAINING,

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMERICAL = (
@@ -47,17 +48,21 @@ QUICK = (
     "tests/unit/test_loss.py",
 )
 """Those of what is written for certain instructions, or rounds differently with others."""
+FINITE_DIFFERENCES = ("-k", "not gradcheck and not finite_differences")
+"""Most of the time of these, in 64 bits, with tolerances far above any rounding."""
 
 
 @pytest.mark.parametrize(
     ("processor", "tests"),
     [
-        pytest.param(USUAL, QUICK, id="AVX2, quick"),
+        pytest.param(USUAL, (*QUICK, *FINITE_DIFFERENCES), id="AVX2, quick"),
         pytest.param(USUAL, NUMERICAL, id="AVX2", marks=pytest.mark.slow),
         pytest.param(OLDEST, NUMERICAL, id="SSE", marks=pytest.mark.slow),
     ],
 )
 def test_numbers_are_right_on_another_processor(processor: str, tests: tuple[str, ...]) -> None:
+    if torch.backends.cpu.get_cpu_capability().lower() == PROCESSORS[processor]["ATEN_CPU_CAPABILITY"]:
+        pytest.skip("these are the kernels of this processor: they are tested anyway")
     arguments = ("-q", "-p", "no:cacheprovider", "--durations=0", "--durations-min=9", "--tb=short")
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments, *NOT_ITS_KERNELS, *tests],

@@ -23,7 +23,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with the files of the page."""
     copy = tmp_path_factory.mktemp("project")
     for name in ("nmt", "configs", "data/sample"):
-        shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / name, copy / name)
     for name, content in FILES:
         with (copy / name).open("a", encoding="utf-8") as file:
             file.write(f"\n\n{content}" if file.tell() else content)
@@ -33,14 +33,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def run(project: Path, command: str, *more: str) -> subprocess.CompletedProcess[str]:
-    arguments = [sys.executable, *shlex.split(command)[1:], *more]
-    environment = os.environ | {"PYTHONPATH": str(project), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        arguments, cwd=project, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
-
-
+TRAINING = "the command of the page"
+FEW = ("training.max_steps=4", "training.validate_every=2", "training.samples=0", "decoding.beam_size=1")
 MISTAKES = {
     "settings of another source": (
         ["data.path=null", "data.source_column=1"],
@@ -76,7 +70,9 @@ from inside import inside
 from nmt import train
 from nmt.evaluation.metrics import quick_scores
 given = json.loads(sys.stdin.read())
-answers = {{name: inside(train, *settings, folder=Path()) for name, settings in given.items()}}
+answers = {{}}
+for name, settings in given.items():
+    answers[name] = inside(train, *settings, folder=Path(), whole=name == {TRAINING!r})
 print(json.dumps([answers, quick_scores({HYPOTHESES!r}, {REFERENCES!r})]))
 """
 
@@ -93,10 +89,31 @@ def test_each_takes_one_module_and_its_yaml() -> None:
     assert len(new) == 4, "the page explains how to add what is there already"
 
 
-def test_the_command_of_the_page_trains_with_all_of_them(project: Path) -> None:
-    few = ("training.max_steps=4", "training.validate_every=2", "training.samples=0", "decoding.beam_size=1")
-    answer = run(project, COMMAND, *few, "model.attention.heads=2", "runs=runs", "name=all")
-    assert answer.returncode == 0, answer.stderr
+@pytest.fixture(scope="module")
+def answers(project: Path) -> tuple[dict[str, list], dict[str, float]]:
+    """What the command of the page answers, and to each of the mistakes, and quick scores: all in one
+    process.
+    """
+    (project / "bad.jsonl").write_text('{"source": "a", "target": "b"}\n{"source": "a"}\n', encoding="utf-8")
+    _, m, module, *usual = shlex.split(COMMAND)
+    assert (m, module) == ("-m", "nmt.train")
+    given = {name: [*usual, *settings] for name, (settings, _) in MISTAKES.items()}
+    given[TRAINING] = [*usual, *FEW, "model.attention.heads=2", "runs=runs", "name=all"]
+    path = os.pathsep.join([str(project), str(Path(__file__).parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], input=json.dumps(given), cwd=project, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found, scores = json.loads(done.stdout)
+    return found, scores
+
+
+def test_the_command_of_the_page_trains_with_all_of_them(
+    project: Path, answers: tuple[dict[str, list], dict[str, float]]
+) -> None:
+    code, _, said = answers[0][TRAINING]
+    assert code == 0, said
     folder = project / "runs" / "all"
     report = json.loads((folder / "prepared.json").read_text(encoding="utf-8"))
     assert (report["source"], report["licence"], report["pairs_read"]) == ("jsonl", None, 600)
@@ -108,23 +125,6 @@ def test_the_command_of_the_page_trains_with_all_of_them(project: Path) -> None:
     assert training["metric"] == "ter"
     assert found[training["best_step"]] == min(found.values())
     assert "Development TER (greedy)" in (folder / "report.html").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def answers(project: Path) -> tuple[dict[str, list], dict[str, float]]:
-    """What the command answers to each of the mistakes, and quick scores: all in one process."""
-    (project / "bad.jsonl").write_text('{"source": "a", "target": "b"}\n{"source": "a"}\n', encoding="utf-8")
-    _, m, module, *usual = shlex.split(COMMAND)
-    assert (m, module) == ("-m", "nmt.train")
-    given = {name: [*usual, *settings] for name, (settings, _) in MISTAKES.items()}
-    path = os.pathsep.join([str(project), str(Path(__file__).parent)])
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], input=json.dumps(given), cwd=project, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, timeout=300, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found, scores = json.loads(done.stdout)
-    return found, scores
 
 
 @pytest.mark.parametrize("name", MISTAKES)

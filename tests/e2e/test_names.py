@@ -47,7 +47,6 @@ def test_a_corpus_of_any_name_is_found(name: str, corpus: str, tmp_path: Path) -
     (tmp_path / name).write_text("".join(corpus.splitlines(keepends=True)[:200]), encoding="utf-8")
     small = ("data.tokenizer.vocab_size=9",)
     for overrides in (
-        ("data=tsv", f"data.path={name}"),
         ("data=moses", f"data.source_path={name}", f"data.target_path={name}"),
         ("data=tsv", f"data.path={tmp_path / name}", f"data.dev_path={name}"),
         ("data=tsv", f"data.path={name}", f"data.cache=cache of {name}"),

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from console import TRAINING, Answer, command, lines_of
+from console import Answer, command, lines_of
+from inside import SHORT, STEPS
 
 HIDDEN = ("fcntl", "resource", "termios", "pwd", "grp")
 PROGRAM = f"""
@@ -45,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def begun(folder: Path) -> Answer:
-    return elsewhere("nmt.train", *TRAINING, "name=run", "training.samples=0", folder=folder)
+    return elsewhere("nmt.train", *SHORT, "name=run", folder=folder)
 
 
 def elsewhere(*arguments: object, folder: Path) -> Answer:
@@ -70,6 +71,6 @@ def test_translating_and_resuming_the_newest_run_without_a_link_to_it(folder, be
     assert begun.code == 0
     answer = elsewhere("nmt.translate", "The dog sees.", "She sings.", folder=folder)
     assert (answer.code, len(lines_of(answer.out))) == (0, 2), answer.err
-    answer = elsewhere("nmt.train", "resume=runs/latest", "training.max_steps=21", folder=folder)
+    answer = elsewhere("nmt.train", "resume=runs/latest", f"training.max_steps={STEPS + 1}", folder=folder)
     assert answer.code == 0, answer.err
-    assert "resuming after step 20 of 21\n" in answer.out
+    assert f"resuming after step {STEPS} of {STEPS + 1}\n" in answer.out

@@ -19,10 +19,12 @@ from nmt import train
 from nmt.runs.latest import is_pointer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are found through /proc")
-STEPS = 50
+STEPS = 20
 ALIKE = (*TRAINING, f"training.max_steps={STEPS}", "training.log_every=1", "training.dropout=0")
 ALIKE += ("training.embedding_dropout=0", "training.precision=fp32", "training.batch_tokens=256")
-ALIKE += ("training.validate_every=25",)
+ALIKE += ("training.validate_every=10",)
+MANY = 50  # steps: so many that the run is not done when a signal comes
+LONGER = (*ALIKE, f"training.max_steps={MANY}")
 
 
 class Launch:
@@ -119,7 +121,7 @@ def kill(rank: int) -> Callable[[Launch], None]:
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_when_one_is_killed_the_other_ends_soon_and_says_why(folder, rank):
-    launch = Launch(*ALIKE, "runs=killed", f"name=rank{rank}", folder=folder)
+    launch = Launch(*LONGER, "runs=killed", f"name=rank{rank}", folder=folder)
     launch.until("step 12/")
     kill(rank)(launch)
     since = time.monotonic()
@@ -134,10 +136,10 @@ def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, ra
     """The final weights are not affected."""
     restarting = ("training.save_every=5", f"runs=again{rank}")
     launch = Launch(*ALIKE, *restarting, folder=folder, options=("--max-restarts=1",))
-    launch.until("step 23/")
+    launch.until("step 13/")
     kill(rank)(launch)
     assert launch.end() == 0, launch.out
-    assert "resuming after step 20 of 50" in launch.out
+    assert f"resuming after step 10 of {STEPS}" in launch.out
     folders = (file.parent for file in (folder / f"again{rank}").glob("*/config.yaml"))
     (run,) = (one for one in folders if not is_pointer(one))
     assert scalars(run, "train/loss") == scalars(together[0], "train/loss")
@@ -149,7 +151,7 @@ def test_a_launcher_that_starts_them_again_finishes_the_run(folder, together, ra
 
 @pytest.mark.slow
 def test_a_signal_stops_all_and_one_process_may_resume(folder):
-    launch = Launch(*ALIKE, "runs=signalled", "name=two", folder=folder)
+    launch = Launch(*LONGER, "runs=signalled", "name=two", folder=folder)
     launch.until("step 12/")
     os.kill(launch.worker(1), signal.SIGTERM)  # one of them is enough
     assert launch.end() != 0
@@ -158,4 +160,4 @@ def test_a_signal_stops_all_and_one_process_may_resume(folder):
     answer = command("nmt.train", f"resume={folder}/signalled/two", folder=folder)
     assert answer.code == 0, answer.err
     steps = [step for step, _ in scalars(folder / "signalled" / "two", "train/loss")]
-    assert steps == list(range(1, STEPS + 1))
+    assert steps == list(range(1, MANY + 1))

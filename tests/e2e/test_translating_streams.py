@@ -29,20 +29,20 @@ def test_memory_does_not_grow_with_the_lines(trained, call, monkeypatch, tmp_pat
         def add(self, line):
             nonlocal most
             super().add(line)
-            if line.number in (100, 200):
+            if line.number in (50, 100):
                 gc.collect()
                 most = max(most, sum(type(one) is Translation for one in gc.get_objects()))
 
     monkeypatch.setattr("nmt.library.line_output.Each", Counting)
-    monkeypatch.setattr(translate, "_CHUNK", 16)
-    text = "".join(f"{TEXTS[i % 3]}\n" for i in range(200)).encode()
+    monkeypatch.setattr(translate, "_CHUNK", 8)
+    text = "".join(f"{TEXTS[i % 3]}\n" for i in range(100)).encode()
     answer = call(
         translate, "--run", trained, "--beam-size", 1, "--max-length", 4, "--show", *output, stdin=text
     )
     assert answer.code == 0, answer.err
-    assert 0 < most < 16 * 2 + 10
+    assert 0 < most < 8 * 2 + 10
     if "a.jsonl" in output:
-        assert len(load_attention(tmp_path / "a.jsonl")) == 200
+        assert len(load_attention(tmp_path / "a.jsonl")) == 100
 
 
 @pytest.mark.slow

@@ -83,8 +83,18 @@ def test_every_file_begins_with_what_it_is_for(group: str, choice: str) -> None:
     assert next(line for line in lines if line != "# @package _global_").startswith("# ")
 
 
+SIZES = ("demo",)  # sets all sizes, as `debug` does, with which `tests/e2e/test_models.py` trains every model
+
+
 @pytest.mark.parametrize("model", [choice for group, choice in CHOICES if group == "model"])
-@pytest.mark.parametrize("experiment", [choice for group, choice in CHOICES if group == "experiment"])
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        pytest.param(choice, marks=() if choice in SIZES else pytest.mark.slow)
+        for group, choice in CHOICES
+        if group == "experiment"
+    ],
+)
 def test_every_model_goes_with_every_experiment(model: str, experiment: str) -> None:
     assert composed(f"model={model}", f"experiment={experiment}")  # also validates it
 

@@ -315,8 +315,8 @@ def test_a_glossary_finds_whole_words_and_the_longest_term(tmp_path):
     assert glossary.find("MACHINE'S C++") == [("machine", ("a",)), ("C++", ("d",))]
     assert glossary.find("黒猫だ") == [("猫", ("e",))]
     file = tmp_path / "terms.tsv"
-    file.write_text("\ufeffhouse\tघर\n\nbig  house\tवाडा\tमहाल\n", encoding="utf-8")
-    assert read_glossary(file) == {"house": ("घर",), "big house": ("वाडा", "महाल")}
+    file.write_text("\ufeffhouse\tघर\n\n# big ones\n#1\tएक\nbig  house\tवाडा\tमहाल\n", encoding="utf-8")
+    assert read_glossary(file) == {"house": ("घर",), "#1": ("एक",), "big house": ("वाडा", "महाल")}
     for wrong, message in (("house\n", "line 1: must be"), ("a\tb\na\tc\n", "line 2: 'a' has an entry")):
         file.write_text(wrong, encoding="utf-8")
         with pytest.raises(DataError, match=message):

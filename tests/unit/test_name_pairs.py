@@ -110,3 +110,16 @@ def test_a_list_that_cannot_be_used(tmp_path: Path, content: str, said: Any) -> 
     write_tsv(tmp_path / "pairs.tsv", corpus())
     with pytest.raises(DataError, match=rf"^data\.names=\S+names\.tsv: .*{said}"):
         prepare(settings(tmp_path, names=str(tmp_path / "names.tsv")))
+
+
+def test_the_list_of_the_project() -> None:
+    names = read_names(Path(__file__).parents[2] / "data" / "names" / "en-mr.tsv")
+    assert {name.kind for name in names} == {"m", "f", "city"}
+    for part in (0, 1):  # a name that has two translations, or is of two kinds, would be learnt wrongly
+        assert len({name[part] for name in names}) == len(names)
+    for name in names:
+        assert re.fullmatch("[A-Z][a-z]+", name.source)
+        assert re.fullmatch("[\u0900-\u097f\u200d]+", name.target)
+    found = new([("Tom saw Mary in Boston.", "टॉमने मेरीला बॉस्टनमध्ये पाहिलं.")], names, per_name=1)
+    assert ("Tom saw Mary in London.", "टॉमने मेरीला लंडनमध्ये पाहिलं.") in found
+    assert len(found) == len(names) - 3

@@ -50,7 +50,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 def read_glossary(path: Path) -> dict[str, Group]:
     """Read a glossary: lines of a source term, a tab, and its translation; further columns are other
-    translations of which one is enough. Blank lines are skipped.
+    translations of which one is enough. Blank lines are skipped, and lines without a tab that begin with #.
 
     Raises:
         DataError: if the file cannot be read, or a line is no entry, naming it.
@@ -58,7 +58,7 @@ def read_glossary(path: Path) -> dict[str, Group]:
     entries: dict[str, Group] = {}
     for number, line in file_lines(path):
         columns = [clean(column) for column in line.split("\t")]
-        if not any(columns):
+        if not any(columns) or (line.startswith("#") and len(columns) == 1):
             continue
         if len(columns) < 2 or not all(columns):
             raise DataError("must be a source term, a tab and its translation", path, number)

@@ -72,8 +72,8 @@ def test_the_gpu_that_is_asked_for_bf16_is_the_one_trained_on(monkeypatch):
     def prepared(*arguments: object) -> None:
         raise InterruptedError
 
-    def choose(name: str, device: torch.device) -> object:
-        chosen.append(choose_precision(name, device).dtype)
+    def choose(name: str, device: torch.device, units: int) -> object:
+        chosen.append(choose_precision(name, device, units).dtype)
         return None
 
     config = Config(device="cuda:1")

@@ -46,9 +46,9 @@ class Recorder:
         scripted = {name: values[done] for name, values in self.scores.items()}
         return {"loss": 0.0, "bleu": float(state.step), "chrf": 0.0} | scripted
 
-    def validated(self, state: TrainState, improved: bool) -> None:
+    def validated(self, state: TrainState, selected: str) -> None:
         assert state.history[-1]["step"] == state.step
-        self.validations.append((state.step, improved))
+        self.validations.append((state.step, bool(selected)))
 
     def save(self, state: TrainState) -> None:
         self.saves.append(state.step)

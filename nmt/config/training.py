@@ -100,6 +100,13 @@ class TrainingConfig:
         "metric for early stopping and for selecting the best checkpoint",
         choices=tuple(METRICS),
     )
+    prefer_last: float = option(
+        0.05,
+        "translate with the last checkpoint of a complete training instead of the best one, if its metric is "
+        "worse by at most this fraction: of many validations, one is best partly by chance (0: the best)",
+        at_least=0,
+        below=1,
+    )
     bleu_tokenizer: str = option(
         "auto",
         "sacreBLEU tokenizer for BLEU (auto: by the script of the training targets)",

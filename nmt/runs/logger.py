@@ -163,7 +163,7 @@ class TrainingLogger:
         self,
         state: TrainState,
         scores: Mapping[str, float],
-        improved: bool,
+        selected: str,
         samples: Sequence[tuple[str, str, str]],
         images: Sequence[NDArray[np.uint8]],
     ) -> None:
@@ -172,12 +172,12 @@ class TrainingLogger:
         Args:
             state: the training progress.
             scores: by name.
-            improved: whether they are the best so far.
+            selected: why this checkpoint translates from now on; empty if it does not.
             samples: (source, translation, reference), the same sentences every time.
             images: heatmaps of the samples, each [height, width, 3].
         """
         line = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
-        logger.info(f"step {state.step}: development {line}{'  (best so far)' if improved else ''}")
+        logger.info(f"step {state.step}: development {line}{f'  ({selected})' if selected else ''}")
         for name, value in scores.items():
             self._writer.add_scalar(f"dev/{name}", value, state.step)
         rows = ["| " + " | ".join(text.replace("|", "\\|") for text in sample) + " |" for sample in samples]

@@ -68,10 +68,10 @@ class MainCallbacks:
         self._translations = validation.translations
         return validation.scores
 
-    def validated(self, state: TrainState, improved: bool) -> None:
+    def validated(self, state: TrainState, selected: str) -> None:
         """Log the scores and save."""
         self._describe(state)
-        if improved:
+        if selected:
             save_checkpoint(self._run.best, self._checkpoint, keep=self._keep)
             if self._points_latest:
                 point_latest(self._run.folder)
@@ -80,7 +80,7 @@ class MainCallbacks:
         samples = [(example.source, found.text, example.references[0]) for example, found in shown]
         images = _heatmaps([found for _, found in shown if found.has_attention])
         scores = self._checkpoint.progress["scores"]
-        self.logger.validated(state, scores, improved, samples, images)
+        self.logger.validated(state, scores, selected, samples, images)
         self.save(state)  # last: if killed before this, a resumed run repeats all of the above
 
     def save(self, state: TrainState) -> None:
@@ -119,7 +119,7 @@ class WorkerCallbacks:
         """Never called."""
         raise AssertionError("only the main process validates")
 
-    def validated(self, state: TrainState, improved: bool) -> None:
+    def validated(self, state: TrainState, selected: str) -> None:
         """Contribute this process's state to the checkpoint."""
         self.save(state)
 

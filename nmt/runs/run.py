@@ -35,7 +35,7 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """The checkpoint with the best development score."""
+        """The checkpoint that translates, selected by its development score."""
         return self.folder / "checkpoints" / "best"
 
     @property

@@ -20,9 +20,9 @@ class Callbacks(Protocol):
         """
         ...
 
-    def validated(self, state: TrainState, improved: bool) -> None:
+    def validated(self, state: TrainState, selected: str) -> None:
         """Called after a validation, with its scores last in `state.history`; save the checkpoint here.
-        `improved`: no earlier scores are better, so this is the best checkpoint.
+        `selected`: why this checkpoint translates from now on; empty if it does not.
         """
 
     def save(self, state: TrainState) -> None:

@@ -1,4 +1,4 @@
-"""Selection of the better of two checkpoints by their scores on the development set."""
+"""Selection of the checkpoint that translates, by scores on the development set."""
 
 import math
 from collections.abc import Mapping
@@ -45,3 +45,19 @@ def compare(newest: Mapping[str, float], best: Mapping[str, float] | None, metri
     if not old or new > old:
         return 1
     return 0 if new == old and all(known for known, _ in new) else -1
+
+
+def is_close(newest: Mapping[str, float], best: Mapping[str, float] | None, metric: str, within: float) -> bool:
+    """Whether the metric of the newest scores is at most the fraction `within` of the best one worse. A model
+    with a score that is not finite has diverged, and is not close.
+
+    Args:
+        newest, best, metric: as for `compare`.
+        within: such as 0.05; with 0, it must not be worse.
+    """
+    found = [metric_value(newest, name) for name in (metric, *_ORDER)]
+    if best is None or not all(map(math.isfinite, found)):
+        return False
+    value, reference = found[0], metric_value(best, metric)
+    worse = value - reference if metric in LOWER_IS_BETTER else reference - value
+    return worse <= within * abs(reference)

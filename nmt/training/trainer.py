@@ -18,7 +18,7 @@ from nmt.training.distributed import DelayedMaximum, Processes
 from nmt.training.precision import Precision
 from nmt.training.random_state import random_state, restore_random_state
 from nmt.training.schedule import learning_rate
-from nmt.training.selection import compare
+from nmt.training.selection import compare, is_close
 from nmt.training.step import TrainStep
 from nmt.training.train_state import RunningMetrics, TrainState
 
@@ -214,13 +214,18 @@ class Trainer:
     def _validate(self) -> None:
         state, metric = self.state, self.config.metric
         scores = self.processes.broadcast(lambda: self.callbacks.validate(state))
-        order = compare(scores, self._best_scores(), metric)
+        best = self._best_scores()
+        order, selected = compare(scores, best, metric), ""
+        if order >= 0:
+            selected = "best so far"
+        elif state.step == self.total and is_close(scores, best, metric, self.config.prefer_last):
+            selected = f"the last, close to the best: training.prefer_last={self.config.prefer_last:g}"
         state.metric = metric
         state.history.append({"step": state.step, **scores})
-        if order >= 0:
+        if selected:
             state.best, state.best_step = metric_value(scores, metric), state.step
         state.validations_without_improvement = 0 if order > 0 else state.validations_without_improvement + 1
-        self.callbacks.validated(state, order >= 0)
+        self.callbacks.validated(state, selected)
 
     def _best_scores(self) -> dict[str, float] | None:
         """The scores of the best validation so far, if any."""

@@ -54,7 +54,7 @@ def test_curves_that_cannot_be_written_are_one_error(tmp_path, capfd):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with largest_file(4096):
         with pytest.raises(OSError, match="File too large") as caught:
-            logger.validated(TrainState(step=3), {"bleu": 1.0}, False, [], [noise])
+            logger.validated(TrainState(step=3), {"bleu": 1.0}, "", [], [noise])
         assert caught.value.filename == str(tmp_path)
         logger.close()  # does not hide the error that ended the training
     assert capfd.readouterr().err == ""

@@ -156,6 +156,28 @@ def test_best_by_each_metric(metric, best_step):
     assert max(step for step, improved in callbacks.validations if improved) == best_step
 
 
+@pytest.mark.parametrize(
+    ("scores", "settings", "best_step"),
+    [
+        ({"bleu": [38.0, 40.0, 39.0, 38.1]}, {}, 4),  # 4.75 % below the best
+        ({"bleu": [38.0, 40.0, 39.0, 37.9]}, {}, 2),  # 5.25 %
+        ({"bleu": [38.0, 40.0, 39.0, 37.9]}, {"prefer_last": 0.06}, 4),
+        ({"bleu": [38.0, 40.0, 39.0, 39.9]}, {"prefer_last": 0.0}, 2),
+        ({"bleu": [38.0, 40.0, 39.0, 38.1], "loss": [2.0, 2.0, 2.0, math.nan]}, {}, 2),
+        ({"bleu": [38.0, 40.0, 39.0, 38.1], "loss": [2.0, 2.0, 2.0, math.inf]}, {}, 2),
+        ({"loss": [2.0, 1.0, 1.5, 1.04]}, {"metric": "loss"}, 4),
+        ({"loss": [2.0, 1.0, 1.5, 1.06]}, {"metric": "loss"}, 2),
+        ({"bleu": [38.0, 40.0, 39.0, 39.9]}, {"patience": 1}, 2),  # stopped early, so not complete
+    ],
+)
+def test_the_last_checkpoint_of_a_complete_training_if_it_is_close_to_the_best(scores, settings, best_step):
+    state, callbacks = run(scores, validate_every=1, max_steps=4, **settings)
+    assert state.best_step == best_step
+    assert max(step for step, selected in callbacks.validations if selected) == best_step
+    assert state.best == scores[settings.get("metric", "bleu")][best_step - 1]
+    assert state.validations_without_improvement == state.step - 2
+
+
 def test_every_step_has_its_learning_rate():
     callbacks = Recorder()
     loop = trainer(callbacks, max_steps=8, log_every=1)
@@ -216,7 +238,7 @@ def test_what_is_saved_is_the_average(reason):
         def save(self, state: TrainState) -> None:
             seen.append(weights())
 
-        def validated(self, state: TrainState, improved: bool) -> None:
+        def validated(self, state: TrainState, selected: str) -> None:
             self.save(state)
 
     def weights() -> list[torch.Tensor]:

@@ -59,8 +59,8 @@ class Saver(Recorder):
             scores |= {"bleu": float(weights.abs().sum()), "loss": float(weights.norm())}
         return scores
 
-    def validated(self, state: TrainState, improved: bool) -> None:
-        super().validated(state, improved)
+    def validated(self, state: TrainState, selected: str) -> None:
+        super().validated(state, selected)
         self.keep()
 
     def save(self, state: TrainState) -> None:

@@ -30,7 +30,9 @@ def finish(setup: Setup, state: TrainState, callbacks: MainCallbacks) -> None:
         callbacks: of the main process; the model has its non-EMA weights.
     """
     run, config = setup.run, setup.scored
-    logger.info(f"trained in {duration(state.seconds)}; translates with the checkpoint of step {state.best_step}")
+    logger.info(
+        f"trained in {duration(state.seconds)}; translates with the checkpoint of step {state.best_step}"
+    )
     non_ema = None
     if config.training.ema:  # all scores so far are for the averaged weights
         non_ema = callbacks.validate(state)

@@ -47,7 +47,9 @@ def compare(newest: Mapping[str, float], best: Mapping[str, float] | None, metri
     return 0 if new == old and all(known for known, _ in new) else -1
 
 
-def is_close(newest: Mapping[str, float], best: Mapping[str, float] | None, metric: str, within: float) -> bool:
+def is_close(
+    newest: Mapping[str, float], best: Mapping[str, float] | None, metric: str, within: float
+) -> bool:
     """Whether the metric of the newest scores is at most the fraction `within` of the best one worse. A model
     with a score that is not finite has diverged, and is not close.
 

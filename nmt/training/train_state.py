@@ -14,8 +14,8 @@ class TrainState:
         batch: batches of it that are done, over all processes.
         max_tokens: maximum number of tokens per batch in this epoch; a changed setting applies from the next.
         batches_per_update: in this epoch; likewise, also if the number of processes changes.
-        best: the value of `training.metric` at the validation whose checkpoint is selected, the best so far or
-            at the end the last (`training.prefer_last`), if there was any.
+        best: the value of `training.metric` at the validation whose checkpoint is selected, if any: the best
+            so far, or at the end the last (`training.prefer_last`).
         best_step: its step; if several validations are equal in all scores, the latest.
         validations_without_improvement: validations since the last improvement.
         metric: the metric `best` was chosen by; "" before the first validation and in older checkpoints.

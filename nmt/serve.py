@@ -44,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
     )
     add_combine(parser)
     parser.add_argument(
+        "--reverse",
+        action="append",
+        metavar="[NAME=]RUN",
+        help="a run of the other direction: of the translations of the model NAME (default: of the only one), "
+        "prefer those from which it finds the source again, as --reverse of nmt.translate",
+    )
+    parser.add_argument(
         "--api-key",
         metavar="KEY",
         help=f"clients must send this key (default: the environment variable {_KEY}, if set)",
@@ -73,6 +80,7 @@ def main() -> None:
     runs = _named_runs(arguments.run or [cli.DEFAULT_RUN])
     if arguments.combine and all(len(paths) == 1 for paths in runs.values()):
         raise ConfigError("--combine: has no effect, as no two runs have the same name (--run NAME=RUN)")
+    reverse = _reverse_runs(arguments.reverse or [], runs)
     key = _key(arguments.api_key)
     serving = _import()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -83,7 +91,8 @@ def main() -> None:
     return_freed_memory()
     with serving.bind(config) as listener, ExitStack() as stack:
         models = {
-            name: _engine(name, paths, arguments, config.processes, stack) for name, paths in runs.items()
+            name: _engine(name, paths, reverse.get(name), arguments, config.processes, stack)
+            for name, paths in runs.items()
         }
         lines = _greeting(serving.address_of(listener), config, key, models)
         server = serving.Server(Service.of(config, key, models))
@@ -125,14 +134,39 @@ def _named_runs(given: list[str]) -> dict[str, list[Path]]:
 
     runs: dict[str, list[Path]] = {}
     for text in given:
-        name, equals, folder = text.partition("=")
-        named = bool(equals) and re.fullmatch(r"[\w.+-]+", name) is not None
-        path = Path(cli.path(folder if named else text))
-        name = name if named else find_run(path).resolve().name
-        if not named and name in runs:
+        asked, path = _name_and_path(text)
+        name = find_run(path).resolve().name if asked is None else asked
+        if asked is None and name in runs:
             raise ConfigError(f"--run {text}: another run is named {name}; name them: --run NAME={text}")
         runs.setdefault(name, []).append(path)
     return runs
+
+
+def _reverse_runs(given: list[str], runs: dict[str, list[Path]]) -> dict[str, Path]:
+    """The folder of the reverse model of each model that has one, by the model's name."""
+    from nmt.errors import ConfigError
+
+    reverse: dict[str, Path] = {}
+    for text in given:
+        name, path = _name_and_path(text)
+        if name is None and len(runs) > 1:
+            raise ConfigError(
+                f"--reverse {text}: which of {', '.join(runs)} is it for? Give --reverse NAME={text}"
+            )
+        name = next(iter(runs)) if name is None else name
+        if name not in runs:
+            raise ConfigError(f"--reverse {text}: no model is named {name}, only {', '.join(runs)}")
+        if name in reverse:
+            raise ConfigError(f"--reverse {text}: {name} has one already, {reverse[name]}; give one")
+        reverse[name] = path
+    return reverse
+
+
+def _name_and_path(text: str) -> tuple[str | None, Path]:
+    """[NAME=]RUN in its parts; None if there is no name."""
+    name, equals, folder = text.partition("=")
+    named = bool(equals) and re.fullmatch(r"[\w.+-]+", name) is not None
+    return name if named else None, Path(cli.path(folder if named else text))
 
 
 def _import() -> "ModuleType":
@@ -151,11 +185,16 @@ def _import() -> "ModuleType":
 
 
 def _engine(
-    name: str, paths: list[Path], arguments: argparse.Namespace, processes: int, stack: ExitStack
+    name: str,
+    paths: list[Path],
+    reverse: Path | None,
+    arguments: argparse.Namespace,
+    processes: int,
+    stack: ExitStack,
 ) -> "Engine":
     """A model, in processes of its own if there are any, which end with `stack`."""
     combine = arguments.combine if len(paths) > 1 else None
-    load = partial(_load, name, paths, arguments.device, arguments.threads, combine)
+    load = partial(_load, name, paths, reverse, arguments.device, arguments.threads, combine)
     if not processes:
         return load()
     from nmt.server.engine_processes import EngineProcesses
@@ -166,12 +205,17 @@ def _engine(
 
 
 def _load(
-    name: str, paths: list[Path], device: str, threads: int | None, combine: str | None
+    name: str,
+    paths: list[Path],
+    reverse: Path | None,
+    device: str,
+    threads: int | None,
+    combine: str | None,
 ) -> "Translator":
     """A model, ready to answer at once: the first translation takes longer than others."""
     from nmt.library.api import Translator
 
-    translator = Translator.load(*paths, device=device, threads=threads, combine=combine)
+    translator = Translator.load(*paths, device=device, threads=threads, combine=combine, reverse=reverse)
     translator.languages = _languages(name) or translator.languages
     translator.translate([name])
     return translator

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from conftest import Call
+from console import TRAINING
+from inside import inside
 
 for needed in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(needed, reason="needs the extra serve")
@@ -25,7 +27,7 @@ import check_invariance  # noqa: E402
 from invariance import ways  # noqa: E402
 
 import nmt  # noqa: E402
-from nmt import serve  # noqa: E402
+from nmt import serve, train  # noqa: E402
 
 SENTENCES = ["The dog sees the cat.", "Sita likes this house.", "", "A new sentence, with words: 42."]
 
@@ -67,9 +69,18 @@ def start(*arguments: object) -> Running:
 
 
 @pytest.fixture(scope="module")
-def running(trained: Path) -> Iterator[Running]:
-    runs = [f"en-mr={trained}", f"twice={trained}", f"twice={trained}"]
-    running = start(*(part for run in runs for part in ("--run", run)))
+def back(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the other direction."""
+    folder = tmp_path_factory.mktemp("back")
+    answer = inside(train, *TRAINING, "data.swap=true", "training.max_steps=3", "name=back", folder=folder)
+    assert answer.code == 0, answer.err
+    return folder / "runs" / "back"
+
+
+@pytest.fixture(scope="module")
+def running(trained: Path, back: Path) -> Iterator[Running]:
+    runs = [f"en-mr={trained}", f"twice={trained}", f"twice={trained}", f"ranked={trained}"]
+    running = start(*(part for run in runs for part in ("--run", run)), "--reverse", f"ranked={back}")
     yield running
     running.process.kill()
     running.process.wait()
@@ -125,6 +136,20 @@ def test_runs_have_names_and_may_be_an_ensemble(running: Running) -> None:
         running.post("/v1/translate", {"text": "A cat.", "model": "other"})
 
 
+def test_a_reverse_model_ranks_the_translations_of_the_model_it_is_for(
+    running: Running, trained: Path, back: Path
+) -> None:
+    asked = {"text": SENTENCES, "nbest": 3}
+    expected = nmt.Translator.load(trained, reverse=back).translate(SENTENCES, nbest=3)
+    found = running.post("/v1/translate", asked | {"model": "ranked"})["translations"]
+    assert found == [one.to_dict() | {"score": pytest.approx(one.score, abs=1e-5)} for one in expected]
+    other = running.post("/v1/translate", asked | {"model": "en-mr"})["translations"]
+    assert [one["text"] for one in other] == [
+        one.text for one in nmt.Translator.load(trained).translate(SENTENCES, nbest=3)
+    ]
+    assert found != other
+
+
 def test_sigterm_finishes_what_was_accepted(running: Running) -> None:
     """The last test of this server."""
     many = [f"The dog sees {number} cats." for number in range(100)]
@@ -163,10 +188,18 @@ def test_wrong_settings_are_named(call: Call, trained: Path) -> None:
     assert "--threads=0" in refused(call, "--run", trained, "--threads", 0)
     assert "--api-key" in refused(call, "--run", trained, "--api-key", "")
     assert "--run NAME=" in refused(call, "--run", trained, "--run", trained)
+    two = ["--run", f"a={trained}", "--run", f"b={trained}"]
+    assert "which of a, b is it for? Give --reverse NAME=" in refused(call, *two, "--reverse", trained)
+    assert "--reverse c=x: no model is named c, only a, b" in refused(call, *two, "--reverse", "c=x")
+    twice = ["--reverse", "a=x", "--reverse", "a=y"]
+    assert "--reverse a=y: a has one already, x; give one" in refused(call, *two, *twice)
 
 
 def test_what_is_not_there_is_named(call: Call, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no such run" in refused(call, "--run", "en-mr=missing", "--port", 0)
+    assert "no such run" in refused(call, "--run", trained, "--reverse", "missing", "--port", 0)
+    forward = refused(call, "--run", trained, "--reverse", trained, "--port", 0)
+    assert "translates from en to mr, but" in forward
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert f"--port {port}: " in refused(call, "--run", trained, "--port", port)

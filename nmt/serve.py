@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "--reverse",
         action="append",
         metavar="[NAME=]RUN",
-        help="a run of the other direction: of the translations of the model NAME (default: of the only one), "
+        help="a run of the other direction: of the translations of the model NAME (default: the only one), "
         "prefer those from which it finds the source again, as --reverse of nmt.translate",
     )
     parser.add_argument(

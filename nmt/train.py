@@ -16,7 +16,7 @@ def help_text() -> str:
         "",
         "Train a translation model and evaluate it. Everything is written to one folder under runs/.",
         "",
-        f"  data={'|'.join(SOURCES.names())}    experiment=demo|quick|best|rdrop|distilled|debug",
+        f"  data={'|'.join(SOURCES.names())}    experiment=demo|quick|hour|best|rdrop|distilled|debug",
         "  model=bahdanau|luong|luong_local|seq2seq|transformer|…: a file in configs/model/",
         "  resume=RUN    resume a run",
         "  -m KEY=A,B    one run per value (a sweep)           --cfg job    print the settings and exit",

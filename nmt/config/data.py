@@ -11,6 +11,10 @@ from nmt.config.schema import option
 _TRAINED = {"data.tokenizer.path": (None,)}
 
 
+OWN_NAMES = "auto"
+"""`data.names`: the list of this project for the languages of the corpus."""
+
+
 @dataclass
 class TokenizerConfig:
     """SentencePiece, trained on the training set only."""
@@ -108,7 +112,7 @@ class DataConfig:
     names: str | None = option(
         None,
         "add new training pairs with the names of this file: name, tab, translation and, if they are of "
-        "several kinds, tab and kind",
+        "several kinds, tab and kind (auto: a list of this project for these languages)",
         literal="path",
     )
     pairs_per_name: int = option(

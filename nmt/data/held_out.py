@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nmt.config.data import DataConfig
 from nmt.data.examples import Example, read_parallel
+from nmt.data.name_list import names_file
 from nmt.data.pairs import Pair, checked_alignment, grouped, swapped
 from nmt.data.sources.source import given_file, open_source
 from nmt.data.sources.tsv import read_columns
@@ -52,7 +53,7 @@ def check_files(data: DataConfig) -> None:
     for split in HELD_OUT:
         held_out_files(data, split)
     if data.names is not None:
-        given_file("names", data.names)
+        names_file(data)
 
 
 def read_held_out(data: DataConfig, files: Sequence[Path]) -> list[Example]:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from nmt.config.data import DataConfig
+from nmt.config.data import OWN_NAMES, DataConfig
 from nmt.config.directions import target_languages
 from nmt.config.extra_corpus import ExtraCorpus
 from nmt.data.examples import from_line
 from nmt.data.extra import OpenedCorpus
-from nmt.data.sources.source import given_file
+from nmt.data.name_list import names_file
 from nmt.errors import ConfigError, DataError
 from nmt.files import replacing, sha256
 
@@ -33,8 +33,7 @@ def made_identity(config: DataConfig) -> list[list[Any]]:
     """What decides the pairs, besides the main corpus, for a fingerprint; empty if none are made."""
     found: list[list[Any]] = [["rare_words", VERSION, config.rare_words]] if config.rare_words else []
     if config.names is not None:
-        file = given_file("names", config.names)
-        found.append(["names", VERSION, config.pairs_per_name, sha256(file)])
+        found.append(["names", VERSION, config.pairs_per_name, sha256(names_file(config))])
     return [*found, *([["input_variants", VERSION]] if config.input_variants else [])]
 
 
@@ -92,9 +91,10 @@ def _with_rare_words(config: DataConfig, made: ExtraCorpus, pairs: Pairs) -> Pai
 def _with_names(config: DataConfig, made: ExtraCorpus, pairs: Pairs) -> Pairs:
     from nmt.data.substitution.name_pairs import name_pairs, read_names
 
-    file, every = given_file("names", config.names), _in_memory(pairs, config, made.kind)
+    file, every = names_file(config), _in_memory(pairs, config, made.kind)
+    some = config.names == OWN_NAMES  # of a list for any corpus
     try:
-        return name_pairs(every, read_names(file, config.swap), config.pairs_per_name)
+        return name_pairs(every, read_names(file, config.swap), config.pairs_per_name, some)
     except DataError as error:
         raise DataError(f"data.names={config.names}: {error}") from error
 

@@ -8,10 +8,12 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from nmt.config.data import OWN_NAMES
 from nmt.config.extra_corpus import ExtraCorpus
 from nmt.config.schema import expand_home, key_of
 from nmt.config.settings import Config, no_such_setting
 from nmt.config.validation import check
+from nmt.data.name_list import own_list
 from nmt.errors import ConfigError
 
 
@@ -43,8 +45,11 @@ def to_config(composed: DictConfig, overrides: Iterable[str] = ()) -> Config:
         raise ConfigError(explain_hydra_error(error)) from error
     assert isinstance(config, Config)
     expand_home(config)
+    typed = set(map(key_of, overrides))
+    if config.data.names == OWN_NAMES and "data.names" not in typed and own_list(config.data) is None:
+        config.data.names = None  # a preset for many languages asks for it
     if config.resume is None:
-        check(config, set(map(key_of, overrides)))
+        check(config, typed)
     return config
 
 

@@ -70,6 +70,21 @@ def test_there_are_choices_of_every_group() -> None:
     assert len(CHOICES) >= 8
 
 
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        ([], "auto"),
+        (["data.swap=true"], "auto"),
+        (["data.language=deu"], None),
+        (["data.names=null"], None),
+        (["data.names=mine.tsv"], "mine.tsv"),
+        (["data=tsv", "data.path=pairs.tsv", "data.languages=[en,mr]"], None),
+    ],
+)
+def test_names_of_the_languages_there_is_a_list_for(overrides: list[str], names: str | None) -> None:
+    assert composed(*overrides).data.names == names
+
+
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes(group: str, choice: str) -> None:
     config = composed(f"{group}={choice}", *FILES.get(choice, []))
@@ -99,9 +114,9 @@ def test_every_model_goes_with_every_experiment(model: str, experiment: str) -> 
     assert composed(f"model={model}", f"experiment={experiment}")  # also validates it
 
 
-def test_without_a_choice_the_schema_with_the_model_bahdanau_and_edited_sentences() -> None:
+def test_without_a_choice_the_schema_with_the_model_bahdanau_edited_sentences_and_names() -> None:
     expected = Config()
-    expected.data.input_variants = 0.2
+    expected.data.input_variants, expected.data.names = 0.2, "auto"
     expected.model.decoder.lexical = expected.model.decoder.tie_lexical = True
     assert values(composed()) == values(expected)
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from small_corpus import Pair, corpus, settings, write_tsv
 
+from nmt.data.name_list import names_file
 from nmt.data.prepare import prepare
 from nmt.data.substitution.name_pairs import Name, name_pairs, read_names
-from nmt.errors import DataError
+from nmt.errors import ConfigError, DataError
 
 TOM, MARY, RAHUL, SITA = (
     Name("Tom", "टॉम", "m"), Name("Mary", "मेरी", "f"), Name("Rahul", "राहुल", "m"), Name("Sita", "सीता", "f"),
@@ -112,8 +113,34 @@ def test_a_list_that_cannot_be_used(tmp_path: Path, content: str, said: Any) -> 
         prepare(settings(tmp_path, names=str(tmp_path / "names.tsv")))
 
 
+LIST = Path(__file__).parents[2] / "data" / "names" / "en-mr.tsv"
+
+
+def test_kinds_without_a_place_may_be_left_out() -> None:
+    pairs = [("Tom's dog saw it.", "टॉमच्या कुत्र्याने ते पाहिलं.")]
+    with pytest.raises(DataError, match="none of names of the kind f is in"):
+        name_pairs(pairs, [TOM, SITA, RAHUL], 1)
+    assert name_pairs(pairs, [TOM, SITA, RAHUL], 1, some=True) == [
+        ("Rahul's dog saw it.", "राहुलच्या कुत्र्याने ते पाहिलं.")
+    ]
+
+
+def test_auto_is_the_list_of_the_project_for_the_languages(tmp_path: Path) -> None:
+    """Men's names only have places here."""
+    named = [(f"Tom has {n} books here.", f"टॉमकडे {n} पुस्तकं आहेत.") for n in range(60)]
+    config = settings(tmp_path, corpus() + named, names="auto", languages=["en", "mr"], pairs_per_name=1)
+    assert names_file(config) == LIST
+    (entry,) = prepare(config).report["extra"]
+    men = sum(name.kind == "m" for name in read_names(LIST))
+    assert entry["pairs_kept"] + sum(entry["dropped"].values()) == men - 1  # Tom is there already
+    for languages in (["mr", "en"], ["en", "de"], ["..", "en-mr"], []):
+        config.languages = languages
+        with pytest.raises(ConfigError, match=r"^data\.names=auto: there is no list .* only en-mr .*null$"):
+            prepare(config)
+
+
 def test_the_list_of_the_project() -> None:
-    names = read_names(Path(__file__).parents[2] / "data" / "names" / "en-mr.tsv")
+    names = read_names(LIST)
     assert {name.kind for name in names} == {"m", "f", "city"}
     for part in (0, 1):  # a name that has two translations, or is of two kinds, would be learnt wrongly
         assert len({name[part] for name in names}) == len(names)

@@ -66,7 +66,7 @@ def read_names(path: Path, swap: bool = False) -> list[Name]:
 
 
 def name_pairs(
-    pairs: Sequence[tuple[str, str]], names: Sequence[Name], per_name: int
+    pairs: Sequence[tuple[str, str]], names: Sequence[Name], per_name: int, some: bool = False
 ) -> list[tuple[str, str]]:
     """New sentence pairs with the names of a list, in its order.
 
@@ -74,9 +74,10 @@ def name_pairs(
         pairs: cleaned sentence pairs.
         names: some of them must be in the pairs: the others take their places.
         per_name: at most so many for each name; fewer where there are not enough places.
+        some: leave out the names of a kind for which there is no place.
 
     Raises:
-        DataError: if there is no place for the names of a kind.
+        DataError: if there is no place for the names of a kind, without `some`.
     """
     places = defaultdict[str, list[_Place]](list)
     for place in _places(pairs, names):
@@ -85,6 +86,8 @@ def name_pairs(
     counts = defaultdict[str, int](int)
     for name in names:
         free = places[name.kind]
+        if not free and some:
+            continue
         if not free:
             what = f"names of the kind {name.kind}" if name.kind else "its names"
             raise DataError(

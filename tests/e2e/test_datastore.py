@@ -144,8 +144,8 @@ def test_retrieval_changes_what_is_found_and_not_with_the_batch(stored, tmp_path
     for line, again in zip(one.out.splitlines(), other.out.splitlines(), strict=True):
         found, same = json.loads(line), json.loads(again)
         assert found["text"] == same["text"]
-        # A sum of about 15 nats in float32, whose spacing is 1e-6 there. With few neighbours, which in so small a
-        # model are almost equally near, 1 − d²/d²ₖ₊₁ is a difference of almost equal numbers.
+        # A sum of about 15 nats in float32, whose spacing is 1e-6 there. With few neighbours, which in so
+        # small a model are almost equally near, 1 − d²/d²ₖ₊₁ is a difference of almost equal numbers.
         assert found["log_probability"] == pytest.approx(same["log_probability"], rel=1e-6)
     answer = inside(evaluate, "--run", stored, *retrieval, "--output", "x", "--heatmaps", 0, folder=tmp_path)
     assert answer.code == 0, answer.err

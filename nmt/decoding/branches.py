@@ -86,7 +86,11 @@ class Branches:
         """The n best hypotheses of a sentence; None: it is not done."""
         found = self._left.get(sentence)
         self.chosen[sentence] = sentence
-        if found is None or len(found) >= self._nbest or not self.is_contested(sentence):
+        if found is None:
+            return None
+        if sentence in self._free and not self.is_contested(sentence):  # both searches are this one
+            return self._met_first(sentence, found)
+        if len(found) >= self._nbest or not self.is_contested(sentence):
             return found
         self.chosen[sentence] = branch = self.constrained[sentence]
         if branch not in self._left:
@@ -96,3 +100,9 @@ class Branches:
         known = [self._tokens(one) for one in found]
         others = [one for one in self._left[branch] if self._tokens(one) not in known]
         return [*found, *others][: self._nbest]
+
+    def _met_first(self, sentence: int, found: list[BackPointer]) -> list[BackPointer]:
+        """What meets the constraint first, if the best does: what was cut at the length limit may not."""
+        if not found or not self.is_met_by(sentence, found[0]):
+            return found
+        return sorted(found, key=lambda one: not self.is_met_by(sentence, one))
